@@ -1,0 +1,1 @@
+"""Everything that touches the world: sources, brokers, stores, quality documents, reports."""

@@ -1,0 +1,1 @@
+"""Sources of records: the default data, files, and the web."""

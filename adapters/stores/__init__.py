@@ -1,0 +1,1 @@
+"""Stores: tables, event log, hot, warm and cold tiers, features and models."""

@@ -1,0 +1,1 @@
+"""Software-defined assets and their checks: read, call one domain function, write, report."""

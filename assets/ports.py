@@ -1,0 +1,171 @@
+"""What assets need of the outside world; adapters fulfil these, `pipelines` supplies them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from swarm_core.events import Event, RecordedEvent
+from swarm_core.orders import Order
+
+
+class WriteReceipt(Protocol):
+    """What a write did: the table's new version and the rows that were new to it."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def inserted_row_count(self) -> int: ...
+    @property
+    def content_hash(self) -> str: ...
+
+
+class Source(Protocol):
+    """A place records come from."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables (features.schemas.TABLES) that it has records for."""
+        ...
+
+    def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the records with start <= event_time < end, conforming to the table's schema.
+
+        Raises features.schemas-shaped ValueError on records that cannot be read, OSError where
+        the place cannot be reached. Every version known to the source is returned.
+        """
+        ...
+
+    def instruments(self) -> pl.DataFrame:
+        """Return the INSTRUMENTS rows of everything this source speaks about."""
+        ...
+
+
+class TableStore(Protocol):
+    """Tables that only grow in versions; every read can be pinned and repeated."""
+
+    def append(self, table: str, rows: pl.DataFrame, *, key: Sequence[str]) -> WriteReceipt:
+        """Add rows whose (key, knowledge_time, values) are not there yet; never change a row.
+
+        Writing the same rows twice adds nothing and makes no new version.
+        """
+        ...
+
+    def replace(
+        self, table: str, rows: pl.DataFrame, *, start: datetime, end: datetime
+    ) -> WriteReceipt:
+        """Replace a derived table's rows with start <= event_time < end in one new version."""
+        ...
+
+    def read(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_by: datetime | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pl.DataFrame:
+        """Return rows with start <= event_time < end and knowledge_time <= known_by.
+
+        Raises KeyError where the table does not exist.
+        """
+        ...
+
+    def exists(self, table: str) -> bool: ...
+
+    def version(self, table: str) -> int: ...
+
+
+class EventLog(Protocol):
+    """The append-only, hash-chained record of everything that happened."""
+
+    def append(self, events: Sequence[Event]) -> Sequence[RecordedEvent]: ...
+
+    def read(self, after_sequence: int = 0) -> Iterable[RecordedEvent]: ...
+
+
+class Broker(Protocol):
+    """Takes orders; what became of them comes back as events."""
+
+    def submit(self, order: Order, time_ns: int) -> Sequence[Event]: ...
+
+
+class FeatureStore(Protocol):
+    """Feast, seen from the assets: offline rows, training sets, online rows."""
+
+    def apply(self) -> Sequence[str]:
+        """Register entities, views and services; return their names."""
+        ...
+
+    def write_offline(self, rows: pl.DataFrame, *, start: datetime, end: datetime) -> Path:
+        """Replace the offline feature rows with start <= event_time < end."""
+        ...
+
+    def training_set(self, entities: pl.DataFrame, service: str) -> pl.DataFrame:
+        """Return, for each (instrument_id, event_timestamp), the features known then."""
+        ...
+
+    def push_online(self, rows: pl.DataFrame) -> int:
+        """Make the newest row per instrument readable online; return how many were written."""
+        ...
+
+    def online(self, instrument_ids: Sequence[str], service: str) -> pl.DataFrame:
+        """Return one row per instrument, in the order asked; null where nothing is known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A model version as the registry knows it."""
+
+    name: str
+    version: str
+    stage: str  # "challenger", "champion" or "archived"
+    card: Mapping[str, object]
+
+
+class ModelRegistry(Protocol):
+    """Versions of fitted models, immutable once registered."""
+
+    def register(self, name: str, artifact: bytes, card: Mapping[str, object]) -> str:
+        """Store the artifact and return its version; the same content gives the same version."""
+        ...
+
+    def load(self, name: str, version: str) -> bytes: ...
+
+    def card(self, name: str, version: str) -> Mapping[str, object]: ...
+
+    def find_stage(self, name: str, stage: str) -> str | None:
+        """Return the version that holds the stage, or None."""
+        ...
+
+    def set_stage(self, name: str, version: str, stage: str, reason: str) -> None: ...
+
+    def versions(self, name: str) -> Sequence[Mapping[str, object]]: ...
+
+
+class SuiteOutcome(Protocol):
+    @property
+    def success(self) -> bool: ...
+    @property
+    def document_path(self) -> Path: ...
+
+
+class SuiteRunner(Protocol):
+    """The expectation suites that people read."""
+
+    def run(self, table: str, rows: pl.DataFrame) -> SuiteOutcome: ...
+
+
+class Notifier(Protocol):
+    def notify(self, title: str, body: str) -> None: ...

@@ -1,0 +1,1 @@
+"""Tables, validation rules, point-in-time joins and the feature catalogue."""

@@ -1,0 +1,1 @@
+"""Learning: labels, splits, training, evaluation, promotion and drift."""

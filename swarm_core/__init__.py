@@ -1,0 +1,1 @@
+"""The pure ground: instruments, events, orders, risk, ledger and the colony."""
