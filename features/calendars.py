@@ -1,0 +1,248 @@
+"""Sessions of exchanges in UTC: when they open and close, on which days, and what comes next."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from features.schemas import UTC_TIME
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
+SESSION_COLUMNS: dict[str, pl.DataType] = {
+    "session": pl.Date(),
+    "open": UTC_TIME,
+    "close": UTC_TIME,
+    "is_half_day": pl.Boolean(),
+}
+
+# No data set of the house begins earlier, and a fixed end keeps results free of the clock.
+FIRST_DAY = date(1985, 1, 1)
+LAST_DAY = date(2040, 12, 31)
+
+# The ECB publishes its reference rates at about 16:00 in Frankfurt, on TARGET days.
+_FIXING_ZONE, _FIXING_TIME = "Europe/Berlin", time(16, 0)
+_HALF_DAY_SHARE = 0.9  # a session shorter than this share of the usual one ends early
+
+
+def sessions(calendar: str, start: date | datetime, end: date | datetime) -> pl.DataFrame:
+    """Return the sessions with start <= session < end: session, open and close (UTC), is_half_day.
+
+    `calendar` is a name of exchange_calendars ("XNYS", "XLON", "CMES", ...), "24/7", "24/5" or
+    "TARGET" (the ECB's fixing days). Raises ValueError for a name that is none of these.
+    """
+    first, last = _day(start), _day(end)
+    if not FIRST_DAY <= first <= last <= LAST_DAY + timedelta(days=1):
+        raise ValueError(
+            f"sessions must lie in {FIRST_DAY} to {LAST_DAY}, start first, was {first} to {last}"
+        )
+    table = _all_sessions(calendar)
+    lower, upper = table["session"].search_sorted(pl.Series([first, last]))
+    return table.slice(lower, upper - lower)
+
+
+def session_open(calendar: str, day: date) -> datetime:
+    """Return when the session opens (UTC); raises ValueError where the day is no session."""
+    return _get_session(calendar, day)[1]
+
+
+def session_close(calendar: str, day: date) -> datetime:
+    """Return when the session closes (UTC); raises ValueError where the day is no session."""
+    return _get_session(calendar, day)[2]
+
+
+def is_session(calendar: str, day: date) -> bool:
+    """Return whether the exchange opens on this day."""
+    return not sessions(calendar, day, day + timedelta(days=1)).is_empty()
+
+
+def next_session(calendar: str, day: date, count: int = 1) -> date:
+    """Return the count-th session after the day (the day itself is never returned)."""
+    if count < 1:
+        raise ValueError(f"count must be at least 1, was {count}")
+    days = _all_sessions(calendar)["session"]
+    return _get_at(days, int(days.search_sorted(day, side="right")) + count - 1, calendar, day)
+
+
+def previous_session(calendar: str, day: date, count: int = 1) -> date:
+    """Return the count-th session before the day (the day itself is never returned)."""
+    if count < 1:
+        raise ValueError(f"count must be at least 1, was {count}")
+    days = _all_sessions(calendar)["session"]
+    return _get_at(days, int(days.search_sorted(day, side="left")) - count, calendar, day)
+
+
+def with_session_close(
+    rows: pl.DataFrame, day_column: str, calendar: str, into: str = "event_time"
+) -> pl.DataFrame:
+    """Return the rows with the UTC close of each row's session in column `into`.
+
+    A day that is no session gets the usual closing time of the exchange on that day, so that a
+    record of a closed day stays visible and validation can judge it.
+    """
+    table = _all_sessions(calendar)
+    zone, usual = _usual_close(calendar)
+    closes = table.select(pl.col("session").alias(day_column), pl.col("close").alias(into))
+    fallback = (
+        pl.col(day_column)
+        .dt.combine(usual)
+        .dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
+    )
+    return rows.join(closes, on=day_column, how="left", maintain_order="left").with_columns(
+        pl.coalesce(pl.col(into), fallback.dt.convert_time_zone("UTC")).alias(into)
+    )
+
+
+def _day(moment: date | datetime) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _get_session(calendar: str, day: date) -> tuple[date, datetime, datetime, bool]:
+    found = sessions(calendar, day, day + timedelta(days=1))
+    if found.is_empty():
+        raise ValueError(f"{day} must be a session of {calendar}, was a closed day")
+    return found.row(0)
+
+
+def _get_at(days: pl.Series, index: int, calendar: str, day: date) -> date:
+    if not 0 <= index < len(days):
+        raise ValueError(f"{calendar} must have such a session in its range, asked from {day}")
+    return days[index]
+
+
+@lru_cache(maxsize=64)
+def _all_sessions(calendar: str) -> pl.DataFrame:
+    build = _BUILT_IN.get(calendar)
+    return build() if build else _from_exchange_calendars(calendar)
+
+
+@lru_cache(maxsize=64)
+def _usual_close(calendar: str) -> tuple[str, time]:
+    """Return the zone and local time at which the exchange usually closes."""
+    if calendar == "TARGET":
+        return _FIXING_ZONE, _FIXING_TIME
+    if calendar in _BUILT_IN:
+        return "UTC", time(0, 0)
+    exchange = _exchange(calendar)
+    return str(exchange.tz), exchange.close_times[-1][1]
+
+
+@lru_cache(maxsize=64)
+def _exchange(calendar: str) -> "ExchangeCalendar":
+    # Imported here: it brings pandas, a second of start-up that most callers never need.
+    import exchange_calendars
+    import exchange_calendars.errors as calendar_errors
+
+    try:
+        return exchange_calendars.get_calendar(calendar, start=str(FIRST_DAY), end=str(LAST_DAY))
+    except calendar_errors.InvalidCalendarName:
+        raise ValueError(
+            f'calendar must be a name of exchange_calendars, "24/7", "24/5" or "TARGET", '
+            f"was {calendar!r}"
+        ) from None
+    except ValueError:  # a calendar that is known for a shorter time only
+        default = exchange_calendars.get_calendar(calendar)
+    lower, upper = default.bound_min(), default.bound_max()
+    first = max(FIRST_DAY, lower.date()) if lower is not None else FIRST_DAY
+    last = min(LAST_DAY, upper.date()) if upper is not None else LAST_DAY
+    return exchange_calendars.get_calendar(calendar, start=str(first), end=str(last))
+
+
+def _from_exchange_calendars(calendar: str) -> pl.DataFrame:
+    exchange = _exchange(calendar)
+    schedule = exchange.schedule
+    frame = pl.DataFrame(
+        {
+            "session": schedule.index.to_numpy().astype("datetime64[us]"),
+            "open": schedule["open"].dt.tz_localize(None).to_numpy().astype("datetime64[us]"),
+            "close": schedule["close"].dt.tz_localize(None).to_numpy().astype("datetime64[us]"),
+        }
+    )
+    return _conformed(frame)
+
+
+def _conformed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Type the columns and mark the sessions that are shorter than the usual one."""
+    length = pl.col("close") - pl.col("open")
+    usual = length.median().over(pl.col("session").dt.year())
+    return frame.select(
+        pl.col("session").cast(pl.Date),
+        pl.col("open").dt.replace_time_zone("UTC"),
+        pl.col("close").dt.replace_time_zone("UTC"),
+        (length.dt.total_seconds() < usual.dt.total_seconds() * _HALF_DAY_SHARE).alias(
+            "is_half_day"
+        ),
+    )
+
+
+def _days() -> pl.DataFrame:
+    return pl.DataFrame({"session": pl.date_range(FIRST_DAY, LAST_DAY, "1d", eager=True)})
+
+
+def _around_the_clock(days: pl.DataFrame) -> pl.DataFrame:
+    opening = pl.col("session").cast(pl.Datetime("us"))
+    return _conformed(days.with_columns(opening.alias("open"), (opening + _ONE_DAY).alias("close")))
+
+
+def _every_day() -> pl.DataFrame:
+    return _around_the_clock(_days())
+
+
+def _weekdays() -> pl.DataFrame:
+    return _around_the_clock(_days().filter(pl.col("session").dt.weekday() <= 5))
+
+
+def _target() -> pl.DataFrame:
+    """The days of the TARGET system (ECB, long-term calendar since 2002, and 1999 to 2001)."""
+    years = range(FIRST_DAY.year, LAST_DAY.year + 1)
+    closed = [day for year in years for day in _target_holidays(year)]
+    days = _days().filter(
+        pl.col("session").dt.weekday() <= 5, ~pl.col("session").is_in(pl.Series(closed).implode())
+    )
+    fixing = pl.col("session").dt.combine(_FIXING_TIME).dt.replace_time_zone(_FIXING_ZONE)
+    naive = fixing.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    opening = pl.col("session").cast(pl.Datetime("us"))
+    return _conformed(days.with_columns(opening.alias("open"), naive.alias("close"))).with_columns(
+        is_half_day=pl.lit(False)
+    )
+
+
+def _target_holidays(year: int) -> list[date]:
+    easter = easter_sunday(year)
+    days = [date(year, 1, 1), date(year, 12, 25), date(year, 12, 26)]
+    if year >= 2000:  # in its first year the system closed on New Year's and Christmas Day only
+        days += [easter - timedelta(days=2), easter + timedelta(days=1), date(year, 5, 1)]
+    if year in (1999, 2001):  # closed once more for the change of millennium and to the euro's cash
+        days.append(date(year, 12, 31))
+    return days
+
+
+def easter_sunday(year: int) -> date:
+    """Return Easter Sunday of the Gregorian calendar (anonymous algorithm, Meeus 1991)."""
+    a, b, c = year % 19, year // 100, year % 100
+    d, e = divmod(b, 4)
+    g = (8 * b + 13) // 25
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    m = (32 + 2 * e + 2 * i - h - k) % 7
+    n = (a + 11 * h + 22 * m) // 451
+    month, day = divmod(h + m - 7 * n + 114, 31)
+    return date(year, month, day + 1)
+
+
+_ONE_DAY = timedelta(days=1)
+_BUILT_IN: dict[str, Callable[[], pl.DataFrame]] = {
+    "24/7": _every_day,
+    "24/5": _weekdays,
+    "TARGET": _target,
+}
+
+
+def utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; raises ValueError where it carries no zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a moment must carry its zone, was {moment.isoformat()}")
+    return moment.astimezone(UTC)
