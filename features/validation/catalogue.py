@@ -1,0 +1,8 @@
+"""Every rule there is, in one tuple: what runs, and what the documentation lists."""
+
+from features.validation.rule import Rule
+from features.validation.rules.duplicates import DUPLICATE_RULES
+from features.validation.rules.times import TIME_RULES
+from features.validation.rules.values import VALUE_RULES
+
+RULES: tuple[Rule, ...] = (*TIME_RULES, *VALUE_RULES, *DUPLICATE_RULES)
