@@ -1,0 +1,46 @@
+"""Opening Feast on a folder, and registering the house's definitions in it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.stores.feast_loading import load_feast
+
+
+def open_store(root: Path, project: str, redis_url: str | None) -> Any:
+    """Return the feast.FeatureStore whose registry, offline and online rows lie under the root."""
+    feast = load_feast()
+    root.mkdir(parents=True, exist_ok=True)
+    online: dict[str, object] = {"type": "adapters.stores.feast_online.PackedOnlineStore"}
+    config = feast.RepoConfig(
+        project=project,
+        provider="local",
+        registry=str(root.resolve() / "registry.db"),
+        offline_store={"type": "adapters.stores.feast_offline.PolarsOfflineStore"},
+        online_store=online | ({"url": redis_url} if redis_url else {"path": "online.db"}),
+        entity_key_serialization_version=3,
+        repo_path=root.resolve(),
+    )
+    return feast.FeatureStore(config=config)
+
+
+def apply_definitions(store: Any) -> Sequence[str]:
+    """Register every definition, delete what is defined no more, and return the names."""
+    load_feast()
+    from features.store.definitions import feast_objects
+
+    objects = feast_objects()
+    names = {(type(o).__name__, getattr(o, "name", "")) for o in objects}
+    gone = [o for o in _registered(store) if (type(o).__name__, o.name) not in names]
+    store.apply(objects, objects_to_delete=gone, partial=False)
+    return tuple(dict.fromkeys(str(getattr(o, "name", "")) for o in objects))
+
+
+def _registered(store: Any) -> list[Any]:
+    return [
+        *store.list_feature_services(),
+        *store.list_on_demand_feature_views(),
+        *store.list_feature_views(),
+        *store.list_entities(),
+        *store.list_data_sources(),
+    ]
