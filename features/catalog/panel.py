@@ -1,0 +1,66 @@
+"""The panel: clean bars of all instruments, one after another in time, ready for expressions."""
+
+import polars as pl
+
+from features.kernels.expressions import SEGMENT
+
+CLOSE, OPEN, HIGH, LOW, VOLUME = (pl.col(c) for c in ("close", "open", "high", "low", "volume"))
+LOG_RETURN = pl.col("log_return")  # ln(C[t] / C[t-1])
+MARKET_RETURN = pl.col("market_return")  # its mean over the instruments of the same close
+SESSION = pl.col("session")  # the date of the session that the bar closes
+POSITION = pl.col("position")  # 0, 1, 2, ... over the rows of the panel
+
+_KEYS = ("instrument_id", "event_time", "knowledge_time")
+
+
+def shifted(column: pl.Expr, sessions: int) -> pl.Expr:
+    """Return the column's value so many sessions earlier in the same instrument."""
+    same = pl.col(SEGMENT) == pl.col(SEGMENT).shift(sessions)
+    return pl.when(same).then(column.shift(sessions))
+
+
+def _price(name: str) -> pl.Expr:
+    value = pl.col(name).cast(pl.Float64)
+    # A price of zero or below is real at times, but no ratio or logarithm of it means anything.
+    return pl.when(value.is_finite() & (value > 0.0)).then(value).alias(name)
+
+
+def _volume() -> pl.Expr:
+    value = pl.col("volume").cast(pl.Float64)
+    return pl.when(value.is_finite() & (value >= 0.0)).then(value).alias("volume")
+
+
+def with_all_columns(bars: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the bars with the columns that the panel reads, nulls where the table has none."""
+    names = bars.collect_schema().names()
+    missing = [c for c in (*_KEYS, "close") if c not in names]
+    if missing:
+        raise ValueError(f"bars must have the columns {missing}, had {names}")
+    optional = ("open", "high", "low", "volume")
+    return bars.select(
+        *_KEYS,
+        "close",
+        *(pl.col(c) if c in names else pl.lit(None, pl.Float64).alias(c) for c in optional),
+    )
+
+
+def build_panel(view: pl.DataFrame) -> pl.LazyFrame:
+    """Return the panel of one view of the bars: one row per instrument and event_time, sorted.
+
+    Adds segment, position, session, log_return and market_return. Impossible prices are null.
+    """
+    # The bar of a round-the-clock market closes at midnight: it belongs to the day that ends.
+    session = (pl.col("event_time") - pl.duration(microseconds=1)).dt.date()
+    return (
+        view.lazy()
+        .sort("instrument_id", "event_time")
+        .with_columns(
+            *(_price(c) for c in ("open", "high", "low", "close")),
+            _volume(),
+            pl.col("instrument_id").rle_id().alias(SEGMENT),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
+            session.alias("session"),
+        )
+        .with_columns(log_return=(CLOSE / shifted(CLOSE, 1)).log())
+        .with_columns(market_return=pl.col("log_return").mean().over("event_time"))
+    )

@@ -1,0 +1,1 @@
+"""Fused and rolling kernels over a panel of instruments, compiled once and cached on disk."""
