@@ -1,4 +1,4 @@
-"""The default source: real market, macro and news data out of ten pinned wheels, cached once read."""
+"""The default source: real market, macro and news data out of ten pinned wheels, cached."""
 
 import hashlib
 import json
@@ -11,7 +11,14 @@ from pathlib import Path
 
 import polars as pl
 
-from adapters.sources import adjustments, default_instruments, default_tables, wheels
+from adapters.sources import (
+    adjustments,
+    default_files,
+    default_instruments,
+    default_macro,
+    default_tables,
+    wheels,
+)
 from adapters.sources.wheels import ContentChangedError, Progress
 from features.calendars import utc
 from features.schemas import TABLES
@@ -93,8 +100,8 @@ class DefaultDataSource:
     @cached_property
     def _tables_version(self) -> str:
         """Names manifest and reading code: a kept table is stale as soon as either changes."""
-        modules = (adjustments.__file__, default_tables.__file__)
-        code = b"".join(Path(path).read_bytes() for path in modules)
+        modules = (adjustments, default_files, default_macro, default_tables)
+        code = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
         return hashlib.sha256(self._manifest.digest.encode() + code).hexdigest()[:16]
 
     def _table_file(self, table: str) -> Path:

@@ -69,10 +69,12 @@ _ETFS: dict[str, str] = {
 }
 
 # Every currency that the ECB has quoted against the euro since 1999.
-CURRENCIES = tuple(
-    "AUD BGN BRL CAD CHF CNY CYP CZK DKK EEK GBP HKD HRK HUF IDR ILS INR ISK JPY KRW LTL LVL MTL "
-    "MXN MYR NOK NZD PHP PLN ROL RON RUB SEK SGD SIT SKK THB TRL TRY USD ZAR".split()
-)
+CURRENCIES = (
+    "AUD", "BGN", "BRL", "CAD", "CHF", "CNY", "CYP", "CZK", "DKK", "EEK", "GBP", "HKD", "HRK",
+    "HUF", "IDR", "ILS", "INR", "ISK", "JPY", "KRW", "LTL", "LVL", "MTL", "MXN", "MYR", "NOK",
+    "NZD", "PHP", "PLN", "ROL", "RON", "RUB", "SEK", "SGD", "SIT", "SKK", "THB", "TRL", "TRY",
+    "USD", "ZAR",
+)  # fmt: skip
 
 _META = Listing(
     instrument_id="US.META",

@@ -1,4 +1,4 @@
-"""Pinned wheels as data: downloaded by package name, verified by hash, read as zip, never imported."""
+"""Pinned wheels as data: downloaded by name, verified by hash, read as zip, never imported."""
 
 import bz2
 import gzip
