@@ -1,0 +1,146 @@
+"""Naming a jump that did not come back: split, unit, spin-off, or a true move."""
+
+import math
+from dataclasses import dataclass
+
+from features.validation.rules.actions import Action
+from features.validation.rules.jump_evidence import Jump
+from features.validation.rules.ratios import nearest_split, nearest_unit
+from features.validation.settings import ValidationSettings
+
+# A true move of the whole market explains a jump when it is at least this share of it.
+_MARKET_SHARE = 0.25
+# Traded value this many times the usual one (as a log) speaks for news, not for bookkeeping.
+_NEWS_SPIKE = math.log(3.5)
+_SPIN_OFF_SPIKE = math.log(3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a jump is, how sure that is, and why; `scaled` where all older rows are in doubt."""
+
+    kind: str
+    confidence: float
+    reason: str
+    scaled: bool = False
+
+
+def explained(jump: Jump, adjustment: str | None, actions: list[Action]) -> bool:
+    """Whether the market, or an action that this series shows by design, made the move."""
+    if math.isfinite(jump.market) and jump.market / jump.move >= _MARKET_SHARE:
+        return True
+    if adjustment == "total_return":
+        return False
+    for action in actions:
+        expected = math.nan
+        if action.kind == "split" and action.ratio > 0 and adjustment != "split":
+            expected = -math.log(action.ratio)
+        elif action.kind == "dividend" and action.amount > 0:
+            expected = jump.move if action.amount >= 0.7 * (price - 1) * action.amount else math.nan
+        if math.isfinite(expected) and abs(expected - jump.move) <= max(0.06, 3 * jump.sigma):
+            return True
+    return False
+
+
+def name_jump(
+    jump: Jump, label: str, actions: list[Action], settings: ValidationSettings
+) -> Verdict:
+    """Return the likeliest kind of a lasting jump, after the ways a fault shows itself."""
+    told = _announced(jump, label, actions)
+    if told is not None:
+        return told
+    unit = nearest_unit(jump.move)
+    split = nearest_split(jump.move if not math.isfinite(jump.gap) else jump.gap)
+    whole = nearest_split(jump.move)
+    split = min(split, whole, key=lambda match: match.error)
+    tolerance = min(max(settings.split_tolerance, 2.0 * jump.sigma), 0.12)
+    follows = _volume_follows(jump, split.move)
+    if unit.error <= max(0.15, 4 * jump.sigma) and not follows:
+        return Verdict(
+            "unit_error",
+            0.9,
+            f"{label} moved {_percent(jump.move)} ({unit.name}, {jump.sigmas:.0f} sigmas) and "
+            "stayed: a change of unit",
+            scaled=True,
+        )
+    confidence = _split_confidence(jump, split.weight, split.error / tolerance, follows)
+    if split.error <= tolerance and confidence >= 0.5:
+        return Verdict(
+            "unadjusted_split",
+            confidence,
+            f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas), within "
+            f"{split.error:.1%} of a split {split.name}, with no split announced",
+            scaled=True,
+        )
+    return _spin_off_or_move(jump, label)
+
+
+def _announced(jump: Jump, label: str, actions: list[Action]) -> Verdict | None:
+    """Return the verdict that an announced split or spin-off supports, if one does."""
+    for action in actions:
+        if action.kind == "split" and action.ratio > 0 and action.ratio != 1:
+            size = abs(math.log(action.ratio))
+            error = abs(abs(jump.move) - size)
+            if error <= max(0.06, 3 * jump.sigma, 0.3 * size):
+                close = error <= max(0.06, 3 * jump.sigma)
+                return Verdict(
+                    "unadjusted_split",
+                    0.97 if close else 0.75,
+                    f"{label} moved {_percent(jump.move)}, which the announced split of ratio "
+                    f"{action.ratio:g} should have been adjusted for",
+                    scaled=True,
+                )
+        if action.kind == "spin_off" and jump.move < 0:
+            return Verdict(
+                "spin_off",
+                0.95,
+                f"{label} fell {_percent(jump.move)} on an announced spin-off",
+            )
+    return None
+
+
+def _volume_follows(jump: Jump, split_move: float) -> bool:
+    """Whether the usual volume changed the other way as the price, as in a split."""
+    if not math.isfinite(jump.volume_shift):
+        return False
+    return abs(jump.volume_shift + split_move) < min(0.5 * abs(split_move), 1.2)
+
+
+def _split_confidence(jump: Jump, weight: float, misfit: float, follows: bool) -> float:
+    """Weigh the ratio's own proof with volume, the gap and the noise around the jump."""
+    score = weight + 0.1 * (1 - misfit)
+    score += 0.1 if jump.sigmas >= 15 else 0.0
+    if math.isfinite(jump.volume_shift):
+        score += 0.25 if follows else -0.05
+    if math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE:
+        score -= 0.35
+    if math.isfinite(jump.gap) and abs(jump.move - jump.gap) > max(
+        0.35 * abs(jump.move), 4 * jump.sigma
+    ):
+        score -= 0.4  # the move happened while the market was open: trades, not bookkeeping
+    if jump.noise_shift > math.log(2.5):
+        score -= 0.2
+    return min(max(score, 0.0), 0.97)
+
+
+def _spin_off_or_move(jump: Jump, label: str) -> Verdict:
+    """A fall between two sessions, without news volume, may be a spin-off; the rest is true."""
+    overnight = math.isfinite(jump.gap) and abs(jump.move - jump.gap) < 0.2 * abs(jump.move)
+    quiet = math.isfinite(jump.value_spike) and jump.value_spike < _SPIN_OFF_SPIKE
+    if jump.move < 0 and overnight and quiet:
+        return Verdict(
+            "spin_off",
+            0.5,
+            f"{label} fell {_percent(jump.move)} between two sessions ({jump.sigmas:.0f} sigmas) "
+            "on usual volume and stayed: a spin-off or a payment that is not announced",
+        )
+    return Verdict(
+        "large_move",
+        0.7,
+        f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) and stayed, at no ratio "
+        "of a split or a unit: a true move",
+    )
+
+
+def _percent(move: float) -> str:
+    return f"{math.expm1(move):+.1%}"

@@ -1,0 +1,254 @@
+"""Price jumps, named: bad prints, runs in a wrong unit or scale, splits, spin-offs, true moves."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from features.validation.context import CheckContext
+from features.validation.findings import make_hits
+from features.validation.rule import TableRule
+from features.validation.rules.actions import Action, ActionBook
+from features.validation.rules.jump_evidence import (
+    Jump,
+    Prices,
+    find_candidates,
+    measure,
+    read_prices,
+)
+from features.validation.rules.jump_kinds import Verdict, explained, name_jump
+from features.validation.rules.ratios import nearest_split, nearest_unit
+from features.validation.settings import ValidationSettings
+from features.validation.view import Floats, Ints, SeriesArrays, TableView
+
+_ACTION_KINDS = ("split", "dividend", "spin_off")
+# Below this many series a median over them is no market.
+_MARKET_SERIES_MIN = 5
+# Where a wrong unit holds for a share of a series between these, neither unit can be proven.
+_UNDECIDED_SHARES = (0.2, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A verdict over the records begin..end-1, as positions in the sorted arrays."""
+
+    verdict: Verdict
+    begin: int
+    end: int
+
+
+def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield the findings of every series that has moves far outside its own noise."""
+    arrays, settings = view.series, context.settings
+    minimum = _minimum_moves(arrays, settings)
+    candidates = find_candidates(arrays, minimum, settings)
+    if candidates.size == 0:
+        return
+    finder = _JumpFinder(arrays, candidates, context)
+    for found in finder.walk():
+        yield _to_hits(found, arrays, settings)
+
+
+def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats:
+    """Return the smallest move worth a look, by series: intraday bars move less."""
+    daily = np.ones(arrays.names.height, dtype=np.bool_)
+    if "interval" in arrays.names.columns:
+        daily = (arrays.names.get_column("interval") == "1d").fill_null(True).to_numpy()
+    return np.where(daily, settings.jump_fraction_min, 0.5 * settings.jump_fraction_min)
+
+
+class _JumpFinder:
+    """Walks over the candidates of one table; holds what every step needs."""
+
+    def __init__(self, arrays: SeriesArrays, candidates: Ints, context: CheckContext) -> None:
+        self._arrays = arrays
+        self._candidates = candidates
+        self._settings = context.settings
+        self._prices: Prices = read_prices(arrays)
+        self._actions = ActionBook(context.corporate_actions)
+        self._market = _market_moves(arrays, candidates)
+
+    def walk(self) -> Iterator[Found]:
+        """Yield what is found, series by series; rows in doubt by a scale stand once."""
+        of_series = self._arrays.series[self._candidates]
+        breaks = np.flatnonzero(np.diff(of_series)) + 1
+        for positions in np.split(np.arange(self._candidates.size), breaks):
+            yield from self._walk_series(positions)
+
+    def _walk_series(self, positions: Ints) -> Iterator[Found]:
+        scaled: Found | None = None
+        runs: list[Found] = []
+        last = -1
+        for position in positions:
+            at = int(self._candidates[position])
+            if at < last:
+                continue
+            jump = self._measure(int(position))
+            if jump.sigmas < self._settings.jump_sigmas:
+                continue
+            run = self._run(jump)
+            if run is not None:
+                runs.append(run)
+                last = run.end + 1
+                continue
+            found = self._lasting(jump)
+            if found is None:
+                continue
+            if found.verdict.scaled:
+                scaled = found
+            else:
+                yield found
+        yield from _undecided_or_runs(runs, self._arrays)
+        if scaled is not None:
+            yield scaled
+
+    def _measure(self, position: int) -> Jump:
+        at = int(self._candidates[position])
+        market = float(self._market[position])
+        return measure(at, self._arrays, self._prices, market, self._settings)
+
+    def _lasting(self, jump: Jump) -> Found | None:
+        """Name a jump that stays; everything before a change of scale is on the old scale."""
+        names = self._arrays.names.row(int(self._arrays.series[jump.at]), named=True)
+        label = str(next(iter(names.values())))
+        actions = self._near(jump, label)
+        if explained(jump, names.get("adjustment"), actions):
+            return None
+        verdict = name_jump(jump, label, actions, self._settings)
+        if verdict.scaled:
+            return Found(verdict, jump.begin, jump.at)
+        return Found(verdict, jump.at, jump.at + 1)
+
+    def _near(self, jump: Jump, label: str) -> list[Action]:
+        time = int(self._arrays.time[jump.at])
+        days = self._settings.action_window_days
+        return self._actions.near(label, time, _ACTION_KINDS, days)
+
+    def _run(self, jump: Jump) -> Found | None:
+        """Return the records that a jump set apart, where the series came back to its level."""
+        back = self._return_position(jump)
+        if back is None:
+            return None
+        label = self._arrays.label(int(self._arrays.series[jump.at]))
+        actions = self._near(jump, label)
+        verdict = _name_run(jump, back - jump.at, label, actions)
+        return None if verdict is None else Found(verdict, jump.at, back)
+
+    def _return_position(self, jump: Jump) -> int | None:
+        """Return the first record that is back at the level from before the jump, if one is."""
+        level = self._prices.log_close[jump.at - 1]
+        stop = min(jump.end, jump.at + 1 + self._settings.reversal_bars_max)
+        for at in range(jump.at + 1, stop):
+            away = abs(self._prices.log_close[at] - level)
+            steps = math.sqrt(at - jump.at + 1)
+            if away <= min(
+                max(4 * jump.sigma * steps, 0.1 * abs(jump.move)), 0.35 * abs(jump.move)
+            ):
+                return at
+        return self._clean_return(jump)
+
+    def _clean_return(self, jump: Jump) -> int | None:
+        """Return where a longer run at a clean ratio ends by the inverse jump."""
+        unit, split = nearest_unit(jump.move), nearest_split(jump.move)
+        error = min(unit.error, split.error if abs(jump.move) > 0.6 else math.inf)
+        if error > max(0.1, 3 * jump.sigma):
+            return None
+        stop = min(jump.end, jump.at + self._settings.level_bars_max)
+        window = self._prices.log_return[jump.at + 1 : stop]
+        with np.errstate(invalid="ignore"):
+            inverse = np.abs(window + jump.move) <= max(0.12, 3 * jump.sigma)
+        hits = np.flatnonzero(inverse)
+        return None if hits.size == 0 else int(jump.at + 1 + hits[0])
+
+
+def _market_moves(arrays: SeriesArrays, candidates: Ints) -> Floats:
+    """Return the median move of all series at each candidate's moment; NaN where few moved."""
+    if arrays.names.height < _MARKET_SERIES_MIN:
+        return np.full(candidates.size, np.nan)
+    times = pl.DataFrame({"time": arrays.time[candidates]})
+    moves = (
+        pl.LazyFrame({"time": arrays.time, "move": arrays.log_return})
+        .join(times.lazy().unique(), on="time", how="semi")
+        .filter(pl.col("move").is_not_nan())
+        .group_by("time")
+        .agg(pl.col("move").median().alias("median"), pl.len().alias("count"))
+        .filter(pl.col("count") >= _MARKET_SERIES_MIN)
+        .collect()
+    )
+    joined = times.join(moves, on="time", how="left", maintain_order="left")
+    return joined.get_column("median").fill_null(float("nan")).to_numpy()
+
+
+def _name_run(jump: Jump, length: int, label: str, actions: list[Action]) -> Verdict | None:
+    """Name records that stand apart from both neighbours; None where it was a true move."""
+    unit = nearest_unit(jump.move)
+    percent = f"{math.expm1(jump.move):+.1%}"
+    if unit.error <= max(0.15, 3 * jump.sigma):
+        reason = f"{label} stood at {unit.name} of its level for {length} bars, then came back"
+        return Verdict("unit_error", 0.96, reason)
+    for action in actions:
+        if action.kind != "split" or not action.ratio > 0:
+            continue
+        if abs(abs(jump.move) - abs(math.log(action.ratio))) <= max(0.06, 3 * jump.sigma):
+            reason = (
+                f"{label} stood {percent} away for {length} bars, by the ratio {action.ratio:g} "
+                "of the announced split: adjusted twice or not at all"
+            )
+            return Verdict("unadjusted_split", 0.95, reason)
+    if math.isfinite(jump.market) and jump.market / jump.move >= 0.25:
+        return None
+    confidence = min(0.55 + 0.03 * (jump.sigmas - 8), 0.95)
+    news = math.isfinite(jump.value_spike) and jump.value_spike > math.log(4.0)
+    if news and abs(jump.move) < math.log(3.0):
+        confidence = min(confidence, 0.4)  # traded heavily at that price: it may well be true
+    reason = f"{label} moved {percent} ({jump.sigmas:.0f} sigmas) and was back after {length} bars"
+    return Verdict("bad_print", confidence, reason)
+
+
+def _undecided_or_runs(runs: list[Found], arrays: SeriesArrays) -> Iterator[Found]:
+    """Yield the runs; where units are mixed so evenly that none can be proven, all records."""
+    wrong = [run for run in runs if run.verdict.kind == "unit_error"]
+    long_runs = [run for run in wrong if run.end - run.begin > 3]
+    if long_runs:
+        series = int(arrays.series[long_runs[0].begin])
+        begin, end = int(arrays.start[series]), int(arrays.start[series + 1])
+        share = sum(run.end - run.begin for run in wrong) / (end - begin)
+        if _UNDECIDED_SHARES[0] < share < _UNDECIDED_SHARES[1]:
+            reason = (
+                f"{arrays.label(series)} has {share:.0%} of its bars in another unit, by a factor "
+                "of 100 or more: which one is right cannot be told from the prices"
+            )
+            yield Found(Verdict("unit_error", 0.8, reason), begin, end)
+            runs = [run for run in runs if run not in wrong]
+    yield from runs
+
+
+def _to_hits(found: Found, arrays: SeriesArrays, settings: ValidationSettings) -> pl.DataFrame:
+    verdict = found.verdict
+    rows = arrays.row[found.begin : found.end]
+    severity = "warn"
+    if verdict.kind == "large_move" or (verdict.kind == "spin_off" and verdict.confidence > 0.9):
+        severity = "info"
+    elif verdict.kind != "spin_off" and verdict.confidence >= settings.confidence_quarantine_min:
+        severity = "quarantine"
+    return make_hits(
+        "price_jumps", verdict.kind, severity, verdict.confidence, rows, verdict.reason
+    )
+
+
+JUMP_RULES = (
+    TableRule(
+        name="price_jumps",
+        kinds=("bad_print", "unit_error", "unadjusted_split", "spin_off", "large_move"),
+        severity="quarantine",
+        tables=("bars",),
+        find=_find,
+        text=(
+            "a move far outside the series' noise is named: gone within 3 bars (bad print), by "
+            "100 or more (unit), at p/q on unchanged traded value (split not applied: all older "
+            "rows are on another scale), down between sessions on usual volume (spin-off), or true"
+        ),
+    ),
+)
