@@ -54,9 +54,9 @@ def content_hash(rows: pl.DataFrame) -> str:
         column = rows.get_column(name)
         kind, parts = _canonical_parts(column)
         digest.update(f"|{name}|{kind}|".encode())
-        digest.update(np.ascontiguousarray(column.is_null().to_numpy()).view(np.uint8))
+        digest.update(np.ascontiguousarray(column.is_null().to_numpy()).view(np.uint8).data)
         for part in parts:
-            digest.update(part)
+            digest.update(part if isinstance(part, bytes) else part.data)
     return digest.hexdigest()
 
 

@@ -201,9 +201,11 @@ class DeltaTableStore:
             fresh = new_rows(rows.clear(), rows, key, table=table)
             return _Change(fresh, fresh.height)
         rows = unified(table, rows, _schema(stored))
-        dated = "event_time" in key and rows.height > 0
-        months = with_month(rows)[MONTH] if dated else None
-        near = _scan(stored, months.min(), months.max()) if months is not None else _scan(stored)
+        # A record moves between months only where its time is not part of its key.
+        months: list[str] = (
+            with_month(rows)[MONTH].unique().to_list() if "event_time" in key else []
+        )
+        near = _scan(stored, min(months), max(months)) if months else _scan(stored)
         old = unified(table, near.collect(), rows.schema)
         fresh = new_rows(old, rows, key, table=table, ingested_at=ingested_at)
         if fresh.is_empty():
@@ -263,12 +265,14 @@ class DeltaTableStore:
     def _write(self, path: Path, stored: DeltaTable | None, change: _Change, digest: str) -> int:
         version = 0 if stored is None else stored.version() + 1
         removed = change.removed_months
+        mode = "error" if stored is None else "overwrite" if removed else "append"
         rows = with_month(unified(path.name, canonical_order(change.rows), pl.Schema()))
         path.mkdir(parents=True, exist_ok=True)
         write_deltalake(
             stored if stored is not None else path,
             rows.sort(MONTH, maintain_order=True),
-            mode="error" if stored is None else "overwrite" if removed else "append",
+            # Its overloads want one literal mode, ours is one of three.
+            mode=mode,  # pyright: ignore[reportArgumentType]
             predicate=_between(*removed) if removed else None,
             partition_by=[MONTH],
             schema_mode="merge" if stored is not None else None,

@@ -1,0 +1,221 @@
+"""The hot tier: small values that the next decision needs at once, durable and atomic.
+
+A space ("colony", "positions", "working_orders", "rows/fills") maps keys to bytes. Both stores
+below pass one contract suite: every write is all or nothing, and it is there once the call
+returned (Redis: as far as its own append-only file is set to).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol, cast
+
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+from redis.typing import EncodableT, FieldT
+
+
+class HotStoreUnavailableError(OSError):
+    """The hot store did not answer in time or refused; nothing may be assumed of the write."""
+
+
+class HotStore(Protocol):
+    """What the rest of the stores needs of a hot tier."""
+
+    def put(self, space: str, values: Mapping[str, bytes]) -> None:
+        """Set these keys, all or none; other keys of the space stay."""
+        ...
+
+    def swap(self, space: str, values: Mapping[str, bytes]) -> None:
+        """Make these keys the whole content of the space, all or none."""
+        ...
+
+    def exchange(self, space: str, key: str, expected: bytes | None, value: bytes) -> bool:
+        """Set the key only if it holds `expected` (None: is absent); return whether it was set."""
+        ...
+
+    def find(self, space: str, key: str) -> bytes | None: ...
+
+    def read(self, space: str) -> dict[str, bytes]:
+        """Return every key of the space, sorted by key; empty where there is none."""
+        ...
+
+    def remove(self, space: str, keys: Iterable[str]) -> int:
+        """Remove these keys and return how many were there."""
+        ...
+
+    def spaces(self) -> tuple[str, ...]:
+        """Return the names of the spaces that hold something, sorted."""
+        ...
+
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cells (
+    space TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (space, key))
+"""
+_UPSERT = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+
+
+class EmbeddedHotStore:
+    """The hot tier in process: SQLite with a write-ahead log and full sync; needs no server.
+
+    Safe among threads and processes. A writer waits up to `busy_timeout_s` for another.
+    """
+
+    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(
+            path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
+        with self._answering():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")  # survives a loss of power
+            self._connection.execute(_SCHEMA)
+
+    def put(self, space: str, values: Mapping[str, bytes]) -> None:
+        with self._transaction() as connection:
+            connection.executemany(_UPSERT, [(space, k, v) for k, v in values.items()])
+
+    def swap(self, space: str, values: Mapping[str, bytes]) -> None:
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM cells WHERE space = ?", (space,))
+            connection.executemany(_UPSERT, [(space, k, v) for k, v in values.items()])
+
+    def exchange(self, space: str, key: str, expected: bytes | None, value: bytes) -> bool:
+        with self._transaction() as connection:
+            if self.find(space, key) != expected:
+                return False
+            connection.execute(_UPSERT, (space, key, value))
+            return True
+
+    def find(self, space: str, key: str) -> bytes | None:
+        query = "SELECT value FROM cells WHERE space = ? AND key = ?"
+        with self._answering() as connection:
+            row = connection.execute(query, (space, key)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def read(self, space: str) -> dict[str, bytes]:
+        query = "SELECT key, value FROM cells WHERE space = ? ORDER BY key"
+        with self._answering() as connection:
+            return {str(k): bytes(v) for k, v in connection.execute(query, (space,))}
+
+    def remove(self, space: str, keys: Iterable[str]) -> int:
+        query = "DELETE FROM cells WHERE space = ? AND key = ?"
+        with self._transaction() as connection:
+            return sum(connection.execute(query, (space, k)).rowcount for k in keys)
+
+    def spaces(self) -> tuple[str, ...]:
+        with self._answering() as connection:
+            rows = connection.execute("SELECT DISTINCT space FROM cells ORDER BY space").fetchall()
+        return tuple(str(r[0]) for r in rows)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise HotStoreUnavailableError(f"the embedded hot store failed: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._answering() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+
+class RedisHotStore:
+    """The hot tier in Redis or Valkey: one hash per space, under a prefix.
+
+    Every call answers or fails within about (attempts) x `timeout_s`: redis-py retries eight
+    times unless told otherwise, which turns a second into a quarter of a minute.
+    """
+
+    def __init__(
+        self, url: str, *, prefix: str = "apiary:hot:", timeout_s: float = 0.5, retries: int = 1
+    ) -> None:
+        if not 0 < timeout_s <= 60 or not 0 <= retries <= 5:
+            raise ValueError(
+                f"timeout_s must be in (0, 60] and retries in 0..5, were {timeout_s} and {retries}"
+            )
+        self._prefix = prefix
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), retries),
+        )
+
+    def put(self, space: str, values: Mapping[str, bytes]) -> None:
+        if values:
+            with self._answering() as client:
+                client.hset(self._prefix + space, mapping=_fields(values))
+
+    def swap(self, space: str, values: Mapping[str, bytes]) -> None:
+        with self._answering() as client, client.pipeline(transaction=True) as pipe:
+            pipe.delete(self._prefix + space)
+            if values:
+                pipe.hset(self._prefix + space, mapping=_fields(values))
+            pipe.execute()
+
+    def exchange(self, space: str, key: str, expected: bytes | None, value: bytes) -> bool:
+        name = self._prefix + space
+        with self._answering() as client, client.pipeline(transaction=True) as pipe:
+            pipe.watch(name)
+            if cast("bytes | None", pipe.hget(name, key)) != expected:
+                return False
+            pipe.multi()
+            pipe.hset(name, mapping=_fields({key: value}))
+            try:
+                pipe.execute()
+            except redis.WatchError:  # another writer came between: the expectation is gone
+                return False
+            return True
+
+    def find(self, space: str, key: str) -> bytes | None:
+        with self._answering() as client:
+            return cast("bytes | None", client.hget(self._prefix + space, key))
+
+    def read(self, space: str) -> dict[str, bytes]:
+        with self._answering() as client:
+            cells = cast("dict[bytes, bytes]", client.hgetall(self._prefix + space))
+        return {k.decode(): cells[k] for k in sorted(cells)}
+
+    def remove(self, space: str, keys: Iterable[str]) -> int:
+        names = list(keys)
+        if not names:
+            return 0
+        with self._answering() as client:
+            return cast("int", client.hdel(self._prefix + space, *names))
+
+    def spaces(self) -> tuple[str, ...]:
+        with self._answering() as client:
+            names = [cast("bytes", n).decode() for n in client.scan_iter(self._prefix + "*")]
+        return tuple(sorted(n.removeprefix(self._prefix) for n in names))
+
+    def close(self) -> None:
+        self._client.close()
+
+    @contextmanager
+    def _answering(self) -> Iterator[redis.Redis]:
+        try:
+            yield self._client
+        except redis.RedisError as error:
+            raise HotStoreUnavailableError(f"Redis failed: {error}") from error
+
+
+def _fields(values: Mapping[str, bytes]) -> dict[FieldT, EncodableT]:
+    return dict(values.items())
