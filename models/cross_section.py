@@ -1,10 +1,7 @@
 """Arithmetic within each decision's cross-section, the same bits whatever the batch."""
 
-from itertools import pairwise
-
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
 from models.panel import Floats, group_bounds
 
@@ -41,23 +38,39 @@ def target_of(label: Floats, groups: Groups, kind: str) -> Floats:
     return np.clip(standardise(label, groups), -3.0, 3.0)
 
 
-def rank_correlations(x: Floats, y: Floats, groups: Groups, names_min: int) -> Floats:
-    """Return Spearman's correlation of x and y for each group (Spearman 1904), average ranks.
+def group_ranks(values: Floats, groups: Groups) -> Floats:
+    """Return each value's rank within its group, from 1; equal values share their mean rank."""
+    if values.size == 0:
+        return values
+    order = np.lexsort((values, groups))
+    ordered, group = values[order], groups[order]
+    new_group = np.diff(group, prepend=group[0] - 1) != 0
+    new_value = new_group | (np.diff(ordered, prepend=ordered[0]) != 0)
+    place = np.arange(values.size)
+    group_start = np.maximum.accumulate(np.where(new_group, place, 0))
+    first = np.flatnonzero(new_value)
+    length = np.diff(np.append(first, values.size))
+    shared = np.repeat(first + (length - 1) / 2.0, length)
+    ranks = np.empty(values.size)
+    ranks[order] = shared - group_start + 1.0
+    return ranks
+
+
+def correlations(x: Floats, y: Floats, groups: Groups, names_min: int) -> Floats:
+    """Return Pearson's correlation of x and y for each group, in the order of the groups.
 
     NaN for a group with fewer than `names_min` rows or with a constant side.
     """
+    if x.size == 0:
+        return x
+    a, b = standardise(x, groups), standardise(y, groups)
     bounds = group_bounds(groups)
-    return np.array(
-        [
-            _spearman(x[a:b], y[a:b]) if b - a >= names_min else np.nan
-            for a, b in pairwise(bounds.tolist())
-        ],
-        dtype=np.float64,
-    )
+    sizes = np.diff(bounds)
+    sums = np.add.reduceat(a * b, bounds[:-1])
+    moving = (np.add.reduceat(a * a, bounds[:-1]) > 0) & (np.add.reduceat(b * b, bounds[:-1]) > 0)
+    return np.where((sizes >= names_min) & moving, sums / sizes, np.nan)
 
 
-def _spearman(x: Floats, y: Floats) -> float:
-    a, b = rankdata(x), rankdata(y)
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / scale if scale > 0 else float("nan")
+def rank_correlations(x: Floats, y: Floats, groups: Groups, names_min: int) -> Floats:
+    """Return Spearman's correlation (Spearman 1904) for each group; NaN as in `correlations`."""
+    return correlations(group_ranks(x, groups), group_ranks(y, groups), groups, names_min)
