@@ -1,0 +1,206 @@
+"""The book: everything that is true now, folded from the event log and from nothing else."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from swarm_core import events as ev
+from swarm_core.instruments import to_minor
+from swarm_core.ledger import Ledger
+from swarm_core.order_states import ENDINGS, IllegalTransitionError, OrderRecord
+from swarm_core.risk.codes import DenialCode
+from swarm_core.trading_state import TradingState
+
+# How far back the book remembers its own messages; no rate limit may look further.
+MESSAGE_MEMORY_NS = 86_400 * 10**9
+
+
+class Book:
+    """Orders, positions, cash, trading state and counters of one account.
+
+    `apply` is the only way in. `sequence` is the last log record that was applied.
+    """
+
+    def __init__(self, base_currency: str, starting_cash_minor: int) -> None:
+        self.ledger = Ledger(base_currency, starting_cash_minor)
+        self.orders: dict[str, OrderRecord] = {}
+        self.decisions: dict[str, list[str]] = {}
+        self.blocked: dict[str, str] = {}
+        self.trading_state = TradingState.ACTIVE
+        self.throttled: set[str] = set()
+        self.session = ""
+        self.session_nav_minor = starting_cash_minor
+        self.peak_nav_minor = starting_cash_minor
+        self.sequence = 0
+        self.message_times: deque[int] = deque()
+        self.sent: deque[tuple[int, str]] = deque()  # (time_ns, client order id) of submissions
+        self.unknown_fills: list[ev.OrderFilled] = []  # of orders that are not ours
+        self.denials: dict[str, DenialCode] = {}  # by client order id
+        self.denied_targets: dict[str, dict[str, DenialCode]] = {}  # by decision, instrument
+        self._working: set[str] = set()
+
+    @property
+    def base_currency(self) -> str:
+        return self.ledger.base_currency
+
+    def apply(self, event: ev.Event | ev.RecordedEvent) -> None:
+        """Take in the next event; raises IllegalTransitionError where the log is wrong."""
+        if isinstance(event, ev.RecordedEvent):
+            if event.sequence <= self.sequence:
+                return
+            self._apply(event.event)
+            self.sequence = event.sequence
+        else:
+            self._apply(event)
+
+    def apply_all(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> None:
+        for event in events:
+            self.apply(event)
+
+    def _apply(self, event: ev.Event) -> None:
+        if isinstance(event, ev.OrderEvent):
+            self._apply_order(event)
+            return
+        # Facts of other parts of the house stand in no table: they move nothing here.
+        apply = _APPLY.get(type(event))
+        if apply is not None:
+            apply(self, event)
+
+    def _intend(self, event: ev.OrderIntended) -> None:
+        order = event.order
+        if order.client_order_id in self.orders:
+            raise IllegalTransitionError(
+                f"an order must be intended once, was again: {order.client_order_id}"
+            )
+        self.orders[order.client_order_id] = OrderRecord(order, intended_ns=event.time_ns)
+        self.decisions.setdefault(order.decision_id, []).append(order.client_order_id)
+
+    def _apply_order(self, event: ev.OrderEvent) -> None:
+        if isinstance(event, ev.OrderFilled):
+            self.ledger.book_fill(event)
+        record = self.orders.get(event.client_order_id)
+        if record is None:
+            if isinstance(event, ev.OrderFilled):
+                self.unknown_fills.append(event)
+            return
+        record.apply(event)
+        if record.state.is_working:
+            self._working.add(event.client_order_id)
+        else:
+            self._working.discard(event.client_order_id)
+        if isinstance(event, ev.OrderSubmitted):
+            self._count_message(event.time_ns)
+            self.sent.append((event.time_ns, event.client_order_id))
+        elif isinstance(event, ev.OrderCancelRequested):
+            self._count_message(event.time_ns)
+        elif isinstance(event, ev.OrderDenied):
+            self.denials[event.client_order_id] = event.code
+            if event.code is DenialCode.THROTTLE:
+                self.throttled.add(record.order.instrument_id)
+
+    def _count_message(self, time_ns: int) -> None:
+        self.message_times.append(time_ns)
+        horizon = time_ns - MESSAGE_MEMORY_NS
+        while self.message_times and self.message_times[0] < horizon:
+            self.message_times.popleft()
+        while self.sent and self.sent[0][0] < horizon:
+            self.sent.popleft()
+
+    def _take_decision(self, event: ev.DecisionTaken) -> None:
+        self.decisions.setdefault(event.lineage.decision_id, [])
+
+    def _block(self, event: ev.ReleaseBlocked) -> None:
+        self.blocked[event.decision_id] = event.reason
+
+    def _deny_target(self, event: ev.TargetDenied) -> None:
+        denied = self.denied_targets.setdefault(event.decision_id, {})
+        denied[event.instrument_id] = event.code
+
+    def _open_session(self, event: ev.SessionOpened) -> None:
+        self.session, self.session_nav_minor = event.session, event.nav_minor
+        self.peak_nav_minor = max(self.peak_nav_minor, event.nav_minor)
+
+    def _close_session(self, event: ev.SessionClosed) -> None:
+        self.peak_nav_minor = max(self.peak_nav_minor, event.nav_minor)
+
+    def _reset_throttle(self, event: ev.ThrottleReset) -> None:
+        self.throttled.discard(event.instrument_id)
+
+    def _change_state(self, event: ev.TradingStateChanged) -> None:
+        if not self.trading_state.may_become(event.state, by_person=event.by_person):
+            raise IllegalTransitionError(
+                f"{self.trading_state.value} must be lifted by a person, was by {event.actor}"
+            )
+        self.trading_state = event.state
+
+    def knows(self, event: ev.Event) -> bool:
+        """Return whether the broker has told this before, perhaps in other words."""
+        if isinstance(event, ev.OrderFilled):
+            return event.execution_id in self.ledger.executions
+        if isinstance(event, ev.CommissionCharged):
+            return event.execution_id in self.ledger.commissions
+        record = (
+            self.orders.get(event.client_order_id) if isinstance(event, ev.OrderEvent) else None
+        )
+        if record is None:
+            return False
+        if isinstance(event, ev.OrderAccepted):
+            return event.broker_order_id == record.broker_order_id
+        return type(event) in ENDINGS and record.state.is_final
+
+    def working_orders(self) -> list[OrderRecord]:
+        """Return the orders that may still be filled, in the order of their ids."""
+        return [self.orders[i] for i in sorted(self._working)]
+
+    def lots(self, instrument_id: str) -> int:
+        return self.ledger.lots(instrument_id)
+
+    def find_nav(self) -> float | None:
+        """Return the net asset value in base currency units for display and sizing."""
+        nav = self.ledger.find_nav_minor()
+        return None if nav is None else nav / 1e8
+
+    def weights(self, instrument_ids: Sequence[str]) -> tuple[float, ...]:
+        """Return each position's value as a fraction of NAV (0 where nothing is held).
+
+        Raises ValueError where NAV is unknown or not positive.
+        """
+        nav = self.ledger.find_nav_minor()
+        if nav is None or nav <= 0:
+            raise ValueError(f"NAV must be known and positive to give weights, was {nav}")
+        weights: list[float] = []
+        for instrument_id in instrument_ids:
+            position = self.ledger.positions.get(instrument_id)
+            value = 0
+            if position is not None and position.lots:
+                value = float(position.value_minor * self.ledger.rates[position.currency])
+            weights.append(value / nav)
+        return tuple(weights)
+
+
+_APPLY: dict[type[ev.Event], Callable[[Book, Any], None]] = {
+    ev.OrderIntended: Book._intend,
+    ev.CommissionCharged: lambda book, event: book.ledger.book_commission(event),
+    ev.PositionMarked: lambda book, event: book.ledger.mark(event),
+    ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
+    ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
+    ev.DecisionTaken: Book._take_decision,
+    ev.ReleaseBlocked: Book._block,
+    ev.TargetDenied: Book._deny_target,
+    ev.SessionOpened: Book._open_session,
+    ev.SessionClosed: Book._close_session,
+    ev.TradingStateChanged: Book._change_state,
+    ev.ThrottleReset: Book._reset_throttle,
+}
+
+
+def book_from_events(
+    events: Iterable[ev.Event | ev.RecordedEvent],
+    base_currency: str,
+    starting_cash: Decimal | int,
+) -> Book:
+    """Return the book that the events lead to; `starting_cash` in units of the base currency."""
+    book = Book(base_currency, to_minor(starting_cash))
+    book.apply_all(events)
+    return book

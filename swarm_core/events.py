@@ -1,0 +1,342 @@
+"""Everything that can have happened, in the past tense, and its exact bytes.
+
+Every event carries its own id, made from what happened, so that telling the same fact twice
+gives the same id; the event that caused it; and the decision or session that it belongs to.
+Money is in minor units, prices in ticks, quantities in lots.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import ClassVar
+
+from swarm_core.event_codec import Codec
+from swarm_core.lineage import Lineage
+from swarm_core.orders import Order, OrderSide
+from swarm_core.risk.codes import DenialCode
+from swarm_core.trading_state import TradingState
+
+
+def make_event_id(kind: str, *parts: str | int) -> str:
+    """Return the id of a fact: 32 hex characters of the hash of its kind and its parts."""
+    text = "\x1f".join((kind, *map(str, parts)))
+    return sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event carries; `time_ns` is nanoseconds since 1970 in UTC."""
+
+    schema_version: ClassVar[int] = 1
+
+    event_id: str
+    time_ns: int
+    causation_id: str = ""
+    correlation_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.event_id:
+            raise ValueError("event_id must not be empty, was ''")
+        if self.time_ns < 0:
+            raise ValueError(f"time_ns must be >= 0, was {self.time_ns}")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """An event at its place in the log; `hash` covers it and everything before it (hex)."""
+
+    sequence: int
+    event: Event
+    hash: str
+    previous_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOpened(Event):
+    session: str
+    base_currency: str
+    nav_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionClosed(Event):
+    session: str
+    nav_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCheckFailed(Event):
+    session: str
+    check_name: str
+    reason: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionTaken(Event):
+    lineage: Lineage
+    instrument_ids: tuple[str, ...]
+    target_weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseBlocked(Event):
+    """A whole decision was held back: nothing of it became an order."""
+
+    decision_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetDenied(Event):
+    """A target weight that could not be turned into an order."""
+
+    decision_id: str
+    instrument_id: str
+    code: DenialCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderIntended(Event):
+    order: Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent(Event):
+    """What happened to one order."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderApproved(OrderEvent):
+    """The gate's approval; `attempt` counts from 1 and grows when an order is checked again."""
+
+    attempt: int
+    reference_ticks: int
+    value_micros: int  # of the order, in micros of the base currency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDenied(OrderEvent):
+    """The gate's denial: what was measured, what the limit was, in the unit `detail` names."""
+
+    code: DenialCode
+    measured: int
+    limit: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSubmitted(OrderEvent):
+    """The order is about to be handed to the broker; on disk before it is."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSubmissionLost(OrderEvent):
+    """The broker was asked and does not know the order: it may be sent again."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStateUnknown(OrderEvent):
+    """Nobody knows whether the broker has the order: it is looked up before anything else."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAccepted(OrderEvent):
+    broker_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRejected(OrderEvent):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFilled(OrderEvent):
+    """A fill, complete enough to be booked without any table.
+
+    `lot_tick_minor` is the value of one lot and one tick; `commission_minor` is None until the
+    broker reports it.
+    """
+
+    execution_id: str
+    instrument_id: str
+    side: OrderSide
+    lots: int
+    price_ticks: int
+    lot_tick_minor: int
+    currency: str
+    commission_minor: int | None
+
+    def __post_init__(self) -> None:
+        Event.__post_init__(self)
+        if self.lots <= 0 or self.lot_tick_minor <= 0:
+            raise ValueError(
+                f"lots and lot_tick_minor of a fill must be positive, "
+                f"were {self.lots} and {self.lot_tick_minor}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommissionCharged(Event):
+    """The commission of one execution; may arrive before or after the fill itself."""
+
+    execution_id: str
+    currency: str
+    commission_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancelRequested(OrderEvent):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderCancelled(OrderEvent):
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderExpired(OrderEvent):
+    unfilled_lots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReplaced(OrderEvent):
+    replaced_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingStateChanged(Event):
+    state: TradingState
+    reason: str
+    actor: str
+    by_person: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleReset(Event):
+    """A person allowed an instrument to be traded again after its throttle had tripped."""
+
+    instrument_id: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskLimitChanged(Event):
+    name: str
+    before: str
+    after: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegimeAssessed(Event):
+    regime_names: tuple[str, ...]
+    regime_posterior: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionMarked(Event):
+    """The price at which an instrument is valued from now on."""
+
+    instrument_id: str
+    price_ticks: int
+    lot_tick_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrencyMarked(Event):
+    """What one unit of `currency` is worth in units of the base currency from now on."""
+
+    currency: str
+    rate: Decimal
+
+    def __post_init__(self) -> None:
+        Event.__post_init__(self)
+        if not (self.rate.is_finite() and self.rate > 0):
+            raise ValueError(f"rate of {self.currency} must be positive, was {self.rate}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashMoved(Event):
+    """Cash that came in (positive) or went out without a trade: deposit, dividend, interest."""
+
+    currency: str
+    amount_minor: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierMoved(Event):
+    table: str
+    partition: str
+    tier_from: str
+    tier_to: str
+    row_count: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPromoted(Event):
+    model_name: str
+    model_version: str
+    previous_version: str
+    reason: str
+
+
+EVENT_CLASSES: tuple[type[Event], ...] = (
+    SessionOpened,
+    SessionClosed,
+    DataCheckFailed,
+    DecisionTaken,
+    ReleaseBlocked,
+    TargetDenied,
+    OrderIntended,
+    OrderApproved,
+    OrderDenied,
+    OrderSubmitted,
+    OrderSubmissionLost,
+    OrderStateUnknown,
+    OrderAccepted,
+    OrderRejected,
+    OrderFilled,
+    CommissionCharged,
+    OrderCancelRequested,
+    OrderCancelled,
+    OrderExpired,
+    OrderReplaced,
+    TradingStateChanged,
+    ThrottleReset,
+    RiskLimitChanged,
+    RegimeAssessed,
+    PositionMarked,
+    CurrencyMarked,
+    CashMoved,
+    TierMoved,
+    ModelPromoted,
+)
+
+# A changed event gets a new schema_version and, here, the step that lifts what is stored.
+_codec = Codec(EVENT_CLASSES, upcasts={})
+
+
+def encode(event: Event) -> bytes:
+    """Return the event's canonical bytes; the same event always gives the same bytes."""
+    return _codec.encode(event)
+
+
+def decode(data: bytes) -> Event:
+    """Return the event of the bytes, lifted to its newest version; ValueError if unreadable."""
+    return _codec.decode(data)

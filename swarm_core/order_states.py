@@ -1,0 +1,137 @@
+"""The life of an order: which states there are, and which event leads where.
+
+Our own acts (approve, deny, submit, cancel) must be legal, or the log is wrong and the fold
+refuses it. What the broker says is a fact, however late or out of order: it is always taken in,
+and a message that comes after the end changes nothing but fills.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from swarm_core import events as ev
+from swarm_core.orders import Order
+
+
+class OrderState(Enum):
+    INTENDED = "intended"
+    APPROVED = "approved"
+    DENIED = "denied"
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    CANCEL_PENDING = "cancel_pending"
+    CANCELLED = "cancelled"
+    REPLACED = "replaced"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the order may still be, or become, filled at the broker."""
+        return self in _WORKING
+
+
+_S = OrderState
+_FINAL = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REPLACED, _S.REJECTED, _S.EXPIRED})
+_WORKING = frozenset(
+    {_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.CANCEL_PENDING, _S.UNKNOWN}
+)
+
+# What we do ourselves: (state, act) -> state. Anything else is refused.
+ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
+    (_S.INTENDED, ev.OrderApproved): _S.APPROVED,
+    (_S.INTENDED, ev.OrderDenied): _S.DENIED,
+    (_S.APPROVED, ev.OrderApproved): _S.APPROVED,  # checked again after a lost submission
+    (_S.APPROVED, ev.OrderDenied): _S.DENIED,
+    (_S.APPROVED, ev.OrderSubmitted): _S.SUBMITTED,
+    (_S.SUBMITTED, ev.OrderSubmissionLost): _S.APPROVED,
+    (_S.UNKNOWN, ev.OrderSubmissionLost): _S.APPROVED,
+    (_S.SUBMITTED, ev.OrderStateUnknown): _S.UNKNOWN,
+    (_S.ACCEPTED, ev.OrderStateUnknown): _S.UNKNOWN,
+    (_S.PARTIALLY_FILLED, ev.OrderStateUnknown): _S.UNKNOWN,
+    (_S.CANCEL_PENDING, ev.OrderStateUnknown): _S.UNKNOWN,
+    (_S.UNKNOWN, ev.OrderStateUnknown): _S.UNKNOWN,
+    (_S.SUBMITTED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+    (_S.ACCEPTED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+    (_S.PARTIALLY_FILLED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+    (_S.CANCEL_PENDING, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+    (_S.UNKNOWN, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+}
+
+# What the broker says ends the order, unless it has ended already.
+ENDINGS: dict[type[ev.OrderEvent], OrderState] = {
+    ev.OrderRejected: _S.REJECTED,
+    ev.OrderCancelled: _S.CANCELLED,
+    ev.OrderExpired: _S.EXPIRED,
+    ev.OrderReplaced: _S.REPLACED,
+}
+
+
+class IllegalTransitionError(ValueError):
+    """The log holds an act of ours that the order's state does not allow."""
+
+
+@dataclass(slots=True)
+class OrderRecord:
+    """One order and what has become of it."""
+
+    order: Order
+    state: OrderState = OrderState.INTENDED
+    filled_lots: int = 0
+    attempt: int = 0
+    intended_ns: int = 0
+    submitted_ns: int | None = None
+    broker_order_id: str = ""
+    executions: set[str] = field(default_factory=set[str])
+
+    @property
+    def open_lots(self) -> int:
+        """Lots that may still be filled: everything not filled, while it is working."""
+        working = self.state.is_working
+        return max(0, self.order.quantity_lots - self.filled_lots) if working else 0
+
+    def apply(self, event: ev.OrderEvent) -> None:
+        """Take in one event; raises IllegalTransitionError where an act of ours is not legal."""
+        if isinstance(event, ev.OrderFilled):
+            self._fill(event)
+        elif isinstance(event, ev.OrderAccepted):
+            self._accept(event)
+        elif type(event) in ENDINGS:
+            if not self.state.is_final:
+                self.state = ENDINGS[type(event)]
+        else:
+            self._act(event)
+
+    def _act(self, event: ev.OrderEvent) -> None:
+        state = ACTS.get((self.state, type(event)))
+        if state is None:
+            raise IllegalTransitionError(
+                f"{type(event).__name__} must follow a state that allows it, "
+                f"was {self.state.value} for {event.client_order_id}"
+            )
+        self.state = state
+        if isinstance(event, ev.OrderApproved | ev.OrderSubmitted):
+            self.attempt = event.attempt
+        if isinstance(event, ev.OrderSubmitted):
+            self.submitted_ns = event.time_ns
+
+    def _accept(self, event: ev.OrderAccepted) -> None:
+        self.broker_order_id = event.broker_order_id
+        if self.state in (_S.SUBMITTED, _S.UNKNOWN, _S.APPROVED):
+            self.state = _S.PARTIALLY_FILLED if self.filled_lots else _S.ACCEPTED
+
+    def _fill(self, event: ev.OrderFilled) -> None:
+        if event.execution_id in self.executions:
+            return
+        self.executions.add(event.execution_id)
+        self.filled_lots += event.lots
+        if self.filled_lots >= self.order.quantity_lots:
+            self.state = _S.FILLED
+        elif not self.state.is_final and self.state is not _S.CANCEL_PENDING:
+            self.state = _S.PARTIALLY_FILLED

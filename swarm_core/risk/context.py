@@ -1,0 +1,243 @@
+"""What the gate looks at, measured once: exact integers, or the code of what was missing."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from swarm_core.book import Book
+from swarm_core.instruments import Instrument
+from swarm_core.market import Quote
+from swarm_core.orders import Order, OrderSide
+from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.limits import NS_PER_S, VALUE_MICROS_MAX, ResolvedLimits, RiskLimits
+from swarm_core.trading_state import TradingState
+
+MINOR_PER_MICRO = 100
+
+
+@dataclass(slots=True, kw_only=True)
+class InstrumentRisk:
+    """One instrument as the gate sees it; lots include what is open at the broker.
+
+    `unmeasured` is the code under which every order is denied while something is missing.
+    `lot_value` is the value of one lot at the reference, in micros of the base currency,
+    rounded up.
+    """
+
+    unmeasured: DenialCode | None
+    reference_ticks: int = 0
+    lot_value: int = 0
+    daily_volume_lots: int | None = None
+    session_open: bool | None = None
+    permitted: bool = True
+    restricted: bool = False
+    needs_locate: bool = False
+    located: bool = False
+    throttled: bool = False
+    sector: str = "unknown"
+    currency: str = ""
+    is_base_currency: bool = True
+    position_lots: int = 0
+    open_buy_lots: int = 0
+    open_sell_lots: int = 0
+    repeats: int = 0
+
+    @property
+    def long_lots(self) -> int:
+        """The most the position can become while every open buy fills and no open sell does."""
+        return self.position_lots + self.open_buy_lots
+
+    @property
+    def short_lots(self) -> int:
+        """The least the position can become."""
+        return self.position_lots - self.open_sell_lots
+
+    @property
+    def exposure_lots(self) -> int:
+        return max(abs(self.long_lots), abs(self.short_lots))
+
+
+LikeKey = tuple[str, str, str, int, int]
+
+
+def like_key(order: Order) -> LikeKey:
+    """Return what makes two orders alike for the duplicate check, whoever decided them."""
+    limit = order.limit_price_ticks if order.limit_price_ticks is not None else -1
+    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit
+
+
+@dataclass(slots=True, kw_only=True)
+class RiskContext:
+    """The account at the moment of a check; `send` moves it on, so that every order counts.
+
+    Money is in micros of the base currency. `nav` is None where it could not be measured.
+    """
+
+    time_ns: int
+    trading_state: TradingState
+    nav: int | None
+    session_nav: int
+    peak_nav: int
+    instruments: dict[str, InstrumentRisk]
+    limits: ResolvedLimits
+    order_ids: set[str] = field(default_factory=set[str])
+    recent_keys: set[LikeKey] = field(default_factory=set[LikeKey])
+    message_count: int = 0
+    gross: int = 0
+    net_long: int = 0
+    net_short: int = 0
+    sector_gross: Counter[str] = field(default_factory=Counter[str])
+    currency_gross: Counter[str] = field(default_factory=Counter[str])
+
+    def __post_init__(self) -> None:
+        for risk in self.instruments.values():
+            self._count(risk, 1)
+            if risk.exposure_lots and not risk.lot_value:
+                # What is held or open and cannot be valued makes every sum unknown.
+                self.nav = None
+        if self.gross > VALUE_MICROS_MAX:
+            self.nav = None
+
+    def _count(self, risk: InstrumentRisk, sign: int) -> None:
+        value = sign * risk.exposure_lots * risk.lot_value
+        self.gross += value
+        self.net_long += sign * risk.long_lots * risk.lot_value
+        self.net_short += sign * risk.short_lots * risk.lot_value
+        self.sector_gross[risk.sector] += value
+        self.currency_gross[risk.currency] += value
+
+    def send(self, order: Order) -> None:
+        """Count an approved order against every limit from now on."""
+        risk = self.instruments[order.instrument_id]
+        self._count(risk, -1)
+        if order.side is OrderSide.BUY:
+            risk.open_buy_lots += order.quantity_lots
+        else:
+            risk.open_sell_lots += order.quantity_lots
+        self._count(risk, 1)
+        risk.repeats += 1
+        self.message_count += 1
+        self.order_ids.add(order.client_order_id)
+        self.recent_keys.add(like_key(order))
+
+
+def measure(
+    *,
+    book: Book,
+    quotes: Mapping[str, Quote],
+    instruments: Mapping[str, Instrument],
+    limits: RiskLimits,
+    time_ns: int,
+    located: Collection[str] = (),
+) -> RiskContext:
+    """Return the context of checks at `time_ns`; what cannot be measured denies later.
+
+    `located` names the instruments with a confirmed borrow for short sales.
+    """
+    nav_minor = book.ledger.find_nav_minor()
+    nav = None if nav_minor is None else nav_minor // MINOR_PER_MICRO
+    if nav is not None and not 0 < nav <= VALUE_MICROS_MAX:
+        nav = None
+    resolved = limits.resolve(nav or 0)
+    seen = {*quotes, *instruments, *(i for i, p in book.ledger.positions.items() if p.lots)}
+    risks = {
+        instrument_id: _measure_instrument(
+            book, instruments.get(instrument_id), quotes.get(instrument_id), resolved, time_ns
+        )
+        for instrument_id in sorted(seen)
+    }
+    for instrument_id, risk in risks.items():
+        instrument = instruments.get(instrument_id)
+        risk.restricted = instrument_id in limits.restricted
+        risk.located = instrument_id in located
+        if instrument is not None:
+            risk.permitted = instrument.asset_class in limits.permitted_asset_classes
+        risk.position_lots = book.lots(instrument_id)
+        risk.throttled = instrument_id in book.throttled
+    context_orders = _count_open_orders(book, risks)
+    since_repeat = time_ns - int(limits.repeats_window_s * NS_PER_S)
+    since_message = time_ns - int(limits.messages_window_s * NS_PER_S)
+    since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
+    recent: set[LikeKey] = set()
+    for sent_ns, order_id in book.sent:
+        order = book.orders[order_id].order
+        if sent_ns > since_repeat and order.instrument_id in risks:
+            risks[order.instrument_id].repeats += 1
+        if sent_ns > since_like:
+            recent.add(like_key(order))
+    return RiskContext(
+        time_ns=time_ns,
+        trading_state=book.trading_state,
+        nav=nav,
+        session_nav=book.session_nav_minor // MINOR_PER_MICRO,
+        peak_nav=book.peak_nav_minor // MINOR_PER_MICRO,
+        instruments=risks,
+        limits=resolved,
+        order_ids=context_orders,
+        recent_keys=recent,
+        message_count=sum(1 for t in book.message_times if t > since_message),
+    )
+
+
+def _count_open_orders(book: Book, risks: Mapping[str, InstrumentRisk]) -> set[str]:
+    """Add what works at the broker to the exposures; return the ids that may not be sent again."""
+    for record in book.working_orders():
+        risk = risks.get(record.order.instrument_id)
+        if risk is None:
+            continue
+        if record.order.side is OrderSide.BUY:
+            risk.open_buy_lots += record.open_lots
+        else:
+            risk.open_sell_lots += record.open_lots
+    return {i for i, r in book.orders.items() if r.state.is_working or r.state.is_final}
+
+
+def _measure_instrument(
+    book: Book,
+    instrument: Instrument | None,
+    quote: Quote | None,
+    limits: ResolvedLimits,
+    time_ns: int,
+) -> InstrumentRisk:
+    """Return what could be measured of one instrument, or the code of what could not."""
+    if instrument is None:
+        return InstrumentRisk(unmeasured=DenialCode.UNKNOWN_INSTRUMENT)
+    risk = InstrumentRisk(
+        unmeasured=None,
+        sector=instrument.sector,
+        currency=instrument.currency,
+        is_base_currency=instrument.currency == book.base_currency,
+        needs_locate=instrument.needs_locate,
+    )
+    rate = book.ledger.rates.get(instrument.currency)
+    if quote is None:
+        risk.unmeasured = DenialCode.NO_QUOTE
+    elif rate is None:
+        risk.unmeasured = DenialCode.NO_CURRENCY_RATE
+    else:
+        risk.reference_ticks = quote.reference_ticks
+        risk.daily_volume_lots = quote.daily_volume_lots
+        risk.session_open = quote.session_open
+        if not 0 <= time_ns - quote.time_ns <= limits.quote_age_ns:
+            risk.unmeasured = DenialCode.STALE_QUOTE
+        elif quote.reference_ticks <= 0:
+            risk.unmeasured = DenialCode.BAD_REFERENCE
+    _value_lot(risk, book, instrument, rate)
+    return risk
+
+
+def _value_lot(
+    risk: InstrumentRisk, book: Book, instrument: Instrument, rate: Decimal | None
+) -> None:
+    """Set the value of one lot: at the reference, or, for what is held without one, at its mark."""
+    position = book.ledger.positions.get(instrument.instrument_id)
+    ticks = risk.reference_ticks
+    if risk.unmeasured is not None:
+        ticks = 0 if position is None else abs(position.mark_ticks)
+    value = 0 if rate is None else Fraction(rate) * ticks * instrument.lot_tick_minor
+    risk.lot_value = -int(-value // MINOR_PER_MICRO)
+    held = 0 if position is None else abs(position.lots)
+    if max(1, held) * risk.lot_value > VALUE_MICROS_MAX:
+        risk.unmeasured, risk.lot_value = DenialCode.OUT_OF_RANGE, 0

@@ -1,0 +1,123 @@
+"""From target weights to whole lots: what to buy and sell so that the book becomes the target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isfinite
+from typing import Protocol
+
+from swarm_core.book import Book
+from swarm_core.instruments import LOTS_MAX
+from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
+from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.context import RiskContext
+
+
+class Targets(Protocol):
+    """The part of a decision that orders are made of; weights are fractions of NAV."""
+
+    @property
+    def decision_id(self) -> str: ...
+    @property
+    def time_ns(self) -> int: ...
+    @property
+    def instrument_ids(self) -> tuple[str, ...]: ...
+    @property
+    def target_weights(self) -> "WeightVector": ...
+
+
+class WeightVector(Protocol):
+    """A sequence of N floats: a tuple or a numpy array."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingSettings:
+    """How orders are made; a change of weight below `dust_fraction` of NAV is not traded."""
+
+    dust_fraction: float = 0.0005
+    kind: OrderKind = OrderKind.MARKET_ON_OPEN
+    time_in_force: TimeInForce = TimeInForce.DAY
+    strategy: str = "colony"
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.dust_fraction) and 0 <= self.dust_fraction <= 1):
+            raise ValueError(f"dust_fraction must be in [0, 1], was {self.dust_fraction}")
+        if self.kind.has_limit:
+            raise ValueError(f"kind must be one without a limit price, was {self.kind.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedTarget:
+    instrument_id: str
+    code: DenialCode
+    detail: str
+
+
+def find_fault(decision: Targets) -> str | None:
+    """Return why a decision may not be traded at all, or None."""
+    ids, weights = decision.instrument_ids, decision.target_weights
+    if len(ids) != len(weights):
+        return f"target_weights must be one per instrument, were {len(weights)} for {len(ids)}"
+    if len(set(ids)) != len(ids):
+        return "instrument_ids must name each instrument once, and do not"
+    for instrument_id, weight in zip(ids, weights, strict=True):  # pyright: ignore[reportArgumentType]  # numpy arrays and tuples both iterate
+        if not isfinite(weight):
+            return f"target weight of {instrument_id} must be finite, was {weight}"
+    return None
+
+
+def size(
+    decision: Targets, book: Book, context: RiskContext, settings: SizingSettings
+) -> tuple[list[Order], list[DeniedTarget]]:
+    """Return the orders that move the book to the target, and the targets that cannot be sized.
+
+    Lots are rounded towards zero, so no target is exceeded. What already works at the broker
+    counts as done. Orders that reduce come first, then those that add, each by instrument id.
+    """
+    orders: list[Order] = []
+    denied: list[DeniedTarget] = []
+    targets: Mapping[str, float] = {
+        instrument_id: float(decision.target_weights[i])
+        for i, instrument_id in enumerate(decision.instrument_ids)
+    }
+    for instrument_id in sorted(targets):
+        weight = targets[instrument_id]
+        risk = context.instruments.get(instrument_id)
+        if risk is None or risk.unmeasured is not None or context.nav is None:
+            if weight or book.lots(instrument_id):
+                denied.append(_deny(instrument_id, weight, context))
+            continue
+        wanted = int(Fraction(weight) * context.nav / risk.lot_value)
+        open_lots = risk.open_buy_lots - risk.open_sell_lots
+        change = wanted - risk.position_lots - open_lots
+        dust = Fraction(settings.dust_fraction) * context.nav
+        closes = wanted == 0 and change != 0
+        if change == 0 or (abs(change) * risk.lot_value < dust and not closes):
+            continue
+        if abs(change) > LOTS_MAX:
+            detail = f"{abs(change)} lots must be within {LOTS_MAX}"
+            denied.append(DeniedTarget(instrument_id, DenialCode.OUT_OF_RANGE, detail))
+            continue
+        orders.append(
+            Order(
+                decision_id=decision.decision_id,
+                instrument_id=instrument_id,
+                side=OrderSide.BUY if change > 0 else OrderSide.SELL,
+                quantity_lots=abs(change),
+                kind=settings.kind,
+                time_in_force=settings.time_in_force,
+                strategy=settings.strategy,
+            )
+        )
+    orders.sort(key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id))
+    return orders, denied
+
+
+def _deny(instrument_id: str, weight: float, context: RiskContext) -> DeniedTarget:
+    risk = context.instruments.get(instrument_id)
+    code = DenialCode.UNKNOWN_INSTRUMENT if risk is None else risk.unmeasured
+    code = code or DenialCode.NO_NET_ASSET_VALUE
+    return DeniedTarget(instrument_id, code, f"{code.explanation} Target weight was {weight:.6f}.")
