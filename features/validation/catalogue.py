@@ -3,7 +3,8 @@
 from features.validation.rule import Rule
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.jumps import JUMP_RULES
+from features.validation.rules.sessions import SESSION_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
 
-RULES: tuple[Rule, ...] = (*TIME_RULES, *VALUE_RULES, *DUPLICATE_RULES, *JUMP_RULES)
+RULES: tuple[Rule, ...] = (*TIME_RULES, *VALUE_RULES, *DUPLICATE_RULES, *JUMP_RULES, *SESSION_RULES)

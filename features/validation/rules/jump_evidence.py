@@ -67,8 +67,45 @@ def find_candidates(arrays: SeriesArrays, minimum: Floats, settings: ValidationS
     return found
 
 
+def local_sigmas(arrays: SeriesArrays, candidates: Ints, settings: ValidationSettings) -> Floats:
+    """Return each candidate's noise: the larger side's median, never below half its series'.
+
+    All at once: the sides are gathered into matrices (candidates x context_bars) of absolute
+    returns, NaN outside the series and where there is none.
+    """
+    whole = arrays.sigma[arrays.series[candidates]]
+    begin = arrays.start[arrays.series[candidates]]
+    end = arrays.start[arrays.series[candidates] + 1]
+    sizes = np.abs(arrays.log_return)
+    steps = np.arange(1, settings.context_bars + 1)
+    medians = [
+        _row_medians(sizes, candidates[:, None] + side * steps - offset, begin, end)
+        for side, offset in ((-1, 0), (1, -1))
+    ]
+    local = 1.4826 * np.fmax(medians[0], medians[1])
+    local = np.where(np.isfinite(local), local, whole)
+    return np.maximum(np.maximum(local, 0.5 * whole), 1e-4)
+
+
+def _row_medians(sizes: Floats, at: Ints, begin: Ints, end: Ints) -> Floats:
+    """Return the median of each row's valid values, NaN where they are fewer than three."""
+    inside = (at >= begin[:, None]) & (at < end[:, None])
+    values = np.where(inside, sizes[np.clip(at, 0, sizes.size - 1)], np.nan)
+    ordered = np.sort(values, axis=1)  # NaN sorts last
+    count = np.isfinite(ordered).sum(axis=1)
+    rows = np.arange(count.size)
+    low, high = np.maximum((count - 1) // 2, 0), np.minimum(count // 2, values.shape[1] - 1)
+    middle = 0.5 * (ordered[rows, low] + ordered[rows, high])
+    return np.where(count >= _VOLUME_BARS_MIN, middle, np.nan)
+
+
 def measure(
-    at: int, arrays: SeriesArrays, prices: Prices, market: float, settings: ValidationSettings
+    at: int,
+    arrays: SeriesArrays,
+    prices: Prices,
+    sigma: float,
+    market: float,
+    settings: ValidationSettings,
 ) -> Jump:
     """Return the evidence around the move into record `at`."""
     series = arrays.series[at]
@@ -78,7 +115,6 @@ def measure(
     move = float(prices.log_return[at])
     before = np.abs(prices.log_return[left + 1 : at])
     after = np.abs(prices.log_return[at + 2 : right])
-    sigma = _local_sigma(before, after, float(arrays.sigma[series]))
     spike, shift = _volume_evidence(at, left, right, prices)
     return Jump(
         at=at,
@@ -96,18 +132,12 @@ def measure(
     )
 
 
-def _local_sigma(before: Floats, after: Floats, whole: float) -> float:
-    """Return the noise around the jump: the larger side's median, never below half the series'."""
-    sides = [np.nanmedian(x) for x in (before, after) if np.isfinite(x).sum() >= _VOLUME_BARS_MIN]
-    local = 1.4826 * max(sides) if sides else whole
-    return float(max(local, 0.5 * whole, 1e-4))
-
-
 def _noise_shift(before: Floats, after: Floats) -> float:
     """Return the log of noise after over noise before; 0 where either cannot be measured."""
-    if min(np.isfinite(before).sum(), np.isfinite(after).sum()) < _VOLUME_BARS_MIN:
+    before, after = before[np.isfinite(before)], after[np.isfinite(after)]
+    if min(before.size, after.size) < _VOLUME_BARS_MIN:
         return 0.0
-    first, second = float(np.nanmean(before)), float(np.nanmean(after))
+    first, second = float(before.mean()), float(after.mean())
     return float(np.log(second / first)) if first > 0 and second > 0 else 0.0
 
 
@@ -118,7 +148,8 @@ def _volume_evidence(at: int, left: int, right: int, prices: Prices) -> tuple[fl
     if before.size < _VOLUME_BARS_MIN or not prices.volume[at] > 0:
         return float("nan"), float("nan")
     values = np.exp(prices.log_close[left:at]) * prices.volume[left:at]
-    usual = np.nanmedian(values[values > 0]) if np.any(values > 0) else np.nan
+    values = values[values > 0]
+    usual = np.median(values) if values.size else np.nan
     spike = float(np.log(np.exp(prices.log_close[at]) * prices.volume[at] / usual))
     if after.size < _VOLUME_BARS_MIN:
         return spike, float("nan")

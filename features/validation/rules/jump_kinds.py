@@ -13,6 +13,8 @@ _MARKET_SHARE = 0.25
 # Traded value this many times the usual one (as a log) speaks for news, not for bookkeeping.
 _NEWS_SPIKE = math.log(3.5)
 _SPIN_OFF_SPIKE = math.log(3.0)
+# Volume wanders by a third by itself: only beyond this does its change prove a split.
+_TELLING_MOVE = 0.38
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,15 @@ def _volume_follows(jump: Jump, split_move: float) -> bool:
     """Whether the usual volume changed the other way as the price, as in a split."""
     if not math.isfinite(jump.volume_shift):
         return False
-    return abs(jump.volume_shift + split_move) < min(0.5 * abs(split_move), 1.2)
+    return abs(jump.volume_shift + split_move) < min(0.4 * abs(split_move), 1.0)
 
 
 def _split_confidence(jump: Jump, weight: float, misfit: float, follows: bool) -> float:
     """Weigh the ratio's own proof with volume, the gap and the noise around the jump."""
-    score = weight + 0.1 * (1 - misfit)
+    score = weight + 0.15 * (1 - 2 * min(misfit, 1.0))
     score += 0.1 if jump.sigmas >= 15 else 0.0
     if math.isfinite(jump.volume_shift):
-        score += 0.25 if follows else -0.05
+        score += 0.25 if follows and abs(jump.move) > _TELLING_MOVE else -0.05
     if math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE:
         score -= 0.35
     if math.isfinite(jump.gap) and abs(jump.move - jump.gap) > max(

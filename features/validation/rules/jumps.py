@@ -15,6 +15,7 @@ from features.validation.rules.jump_evidence import (
     Jump,
     Prices,
     find_candidates,
+    local_sigmas,
     measure,
     read_prices,
 )
@@ -46,7 +47,9 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     candidates = find_candidates(arrays, minimum, settings)
     if candidates.size == 0:
         return
-    finder = _JumpFinder(arrays, candidates, context)
+    sigmas = local_sigmas(arrays, candidates, settings)
+    far = np.abs(arrays.log_return[candidates]) >= settings.jump_sigmas * sigmas
+    finder = _JumpFinder(arrays, candidates[far], sigmas[far], context)
     for found in finder.walk():
         yield _to_hits(found, arrays, settings)
 
@@ -62,9 +65,12 @@ def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats
 class _JumpFinder:
     """Walks over the candidates of one table; holds what every step needs."""
 
-    def __init__(self, arrays: SeriesArrays, candidates: Ints, context: CheckContext) -> None:
+    def __init__(
+        self, arrays: SeriesArrays, candidates: Ints, sigmas: Floats, context: CheckContext
+    ) -> None:
         self._arrays = arrays
         self._candidates = candidates
+        self._sigmas = sigmas
         self._settings = context.settings
         self._prices: Prices = read_prices(arrays)
         self._actions = ActionBook(context.corporate_actions)
@@ -86,8 +92,6 @@ class _JumpFinder:
             if at < last:
                 continue
             jump = self._measure(int(position))
-            if jump.sigmas < self._settings.jump_sigmas:
-                continue
             run = self._run(jump)
             if run is not None:
                 runs.append(run)
@@ -106,8 +110,8 @@ class _JumpFinder:
 
     def _measure(self, position: int) -> Jump:
         at = int(self._candidates[position])
-        market = float(self._market[position])
-        return measure(at, self._arrays, self._prices, market, self._settings)
+        sigma, market = float(self._sigmas[position]), float(self._market[position])
+        return measure(at, self._arrays, self._prices, sigma, market, self._settings)
 
     def _lasting(self, jump: Jump) -> Found | None:
         """Name a jump that stays; everything before a change of scale is on the old scale."""
