@@ -6,8 +6,8 @@ from datetime import datetime
 import polars as pl
 
 KNOWLEDGE_TIME = "knowledge_time"
-# Where a row came from is its address, not what it says: a file that grew a line at the top is
-# the same file.
+# Where a row came from is its address, not what it says: a file that grew by a line says the same
+# in all its other rows, though their numbers and the file's hash have changed.
 ADDRESS_COLUMNS = ("source", "source_row")
 _SERIES = "_series"
 
@@ -25,6 +25,8 @@ def new_rows(
     ingested_at: datetime | None = None,
 ) -> pl.DataFrame:
     """Return the batch's rows that must be added to the stored ones (same columns) under `key`.
+
+    A `source` in the key counts by its data set, without the content hash after its "@".
 
     - A row already stored with the same knowledge time and values is nothing new.
     - A row whose values are those in force for its key just before its knowledge time (the same

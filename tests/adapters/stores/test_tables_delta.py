@@ -114,6 +114,18 @@ def test_a_silent_revision_is_known_only_from_its_ingest_on(store: DeltaTableSto
     assert store.read("bars")["knowledge_time"][2] == seen
 
 
+def test_a_file_that_grew_adds_only_its_new_rows(store: DeltaTableStore) -> None:
+    key = (*KEY, "source")
+    store.append("bars", make_rows(1.0, 2.0), key=key)
+
+    grown = make_rows(1.0, 2.0, 3.0, source="file@2").with_columns(pl.col("source_row") + 1)
+
+    assert store.append("bars", grown, key=key).inserted_row_count == 1
+    assert store.read("bars")["source"].to_list() == ["file@1", "file@1", "file@2"]
+    other = make_rows(7.0, source="another@1")
+    assert store.append("bars", other, key=key).inserted_row_count == 1
+
+
 def test_two_records_of_one_batch_with_one_key_both_stay_for_validation(
     store: DeltaTableStore,
 ) -> None:
