@@ -2,9 +2,23 @@
 
 from features.validation.rule import Rule
 from features.validation.rules.duplicates import DUPLICATE_RULES
+from features.validation.rules.identity import IDENTITY_RULES
 from features.validation.rules.jumps import JUMP_RULES
+from features.validation.rules.prints import PRINT_RULES
+from features.validation.rules.quotes import QUOTE_RULES
+from features.validation.rules.records import RECORD_RULES
 from features.validation.rules.sessions import SESSION_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
 
-RULES: tuple[Rule, ...] = (*TIME_RULES, *VALUE_RULES, *DUPLICATE_RULES, *JUMP_RULES, *SESSION_RULES)
+RULES: tuple[Rule, ...] = (
+    *TIME_RULES,
+    *VALUE_RULES,
+    *QUOTE_RULES,
+    *RECORD_RULES,
+    *DUPLICATE_RULES,
+    *JUMP_RULES,
+    *PRINT_RULES,
+    *SESSION_RULES,
+    *IDENTITY_RULES,
+)

@@ -25,10 +25,11 @@ class Prices:
 class Jump:
     """One large move between two neighbouring records of a series; moves are natural logs.
 
-    `previous` is the value before, `sigmas` its size in local standard deviations, `gap` the part before the open (NaN where
-    there is no open), `volume_shift` the change of the usual volume from before to after,
-    `value_spike` the day's traded value against the usual one before, `market` the median move
-    of all series at that moment (NaN where they are few).
+    `previous` is the value before, `sigmas` the size in local standard deviations, `gap` the part
+    before the open (NaN where there is no open), `volume_shift` the change of the usual volume
+    from before to after, `value_spike` the day's traded value against the usual one before,
+    `noise_shift` the noise after against the noise before, `market` the median move of all
+    series at that moment (NaN where they are few).
     """
 
     at: int

@@ -37,8 +37,8 @@ def explained(jump: Jump, adjustment: str | None, actions: list[Action]) -> bool
         expected = math.nan
         if action.kind == "split" and action.ratio > 0 and adjustment != "split":
             expected = -math.log(action.ratio)
-        elif action.kind == "dividend" and action.amount > 0:
-            expected = jump.move if action.amount >= 0.7 * (price - 1) * action.amount else math.nan
+        elif action.kind == "dividend" and 0 < action.amount < jump.previous:
+            expected = math.log1p(-action.amount / jump.previous)
         if math.isfinite(expected) and abs(expected - jump.move) <= max(0.06, 3 * jump.sigma):
             return True
     return False

@@ -1,0 +1,209 @@
+"""Single bars that stand wrong: wicks, stray opens, repeats, silence, impossible signs."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+
+from features.validation.asset_classes import may_be_negative
+from features.validation.context import CheckContext
+from features.validation.findings import make_hits
+from features.validation.rule import TableRule
+from features.validation.rules.ratios import nearest_unit
+from features.validation.view import Bools, Floats, SeriesArrays, TableView
+
+# A wick this many times the bar's body edge is no trade that anybody kept.
+_SURE_WICK = math.log(3.0)
+# A series without volume on this share of its bars does not publish volume.
+_SILENT_SHARE = 0.2
+
+
+def _find_wicks(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield bars of which the open, the high or the low alone is far from the rest."""
+    arrays = view.series
+    with np.errstate(invalid="ignore", divide="ignore"):
+        opened, high, low = (np.log(arrays.column(c)) for c in ("open", "high", "low"))
+        close = np.log(arrays.close)
+        previous = np.roll(close, 1)
+        previous[arrays.first] = np.nan
+        far = np.maximum(
+            math.log1p(context.settings.wick_fraction_min), 12 * arrays.sigma[arrays.series]
+        )
+        anchor = np.where(np.isfinite(previous), previous, close)
+        stray = np.where(np.abs(close - anchor) < far, opened - close, np.nan)
+        stray = np.where(np.abs(opened - anchor) > far, stray, np.nan)
+        body_top = np.where(np.abs(stray) > far, close, np.fmax(opened, close))
+        body_bottom = np.where(np.abs(stray) > far, close, np.fmin(opened, close))
+        parts = {"open": stray, "high": high - body_top, "low": low - body_bottom}
+        seen = np.zeros(close.size, dtype=np.bool_)
+        for name, away in parts.items():
+            at = np.flatnonzero((np.abs(away) > far) & np.isfinite(away) & ~seen)
+            seen[at] = True
+            yield from _wick_hits(arrays, name, at, away)
+
+
+def _wick_hits(
+    arrays: SeriesArrays, name: str, at: np.ndarray, away: Floats
+) -> Iterable[pl.DataFrame]:
+    for i in at:
+        move = float(away[i])
+        kind = "unit_error" if nearest_unit(move).error < 0.15 else "bad_print"
+        sure = kind == "unit_error" or abs(move) > _SURE_WICK
+        reason = (
+            f"{arrays.label(arrays.series[i])}: {name} stands {math.expm1(move):+.0%} from the "
+            f"other prices of its bar (close {arrays.close[i]:g})"
+        )
+        severity, confidence = ("quarantine", 0.9) if sure else ("warn", 0.5)
+        yield make_hits("stray_prices", kind, severity, confidence, arrays.row[[i]], reason)
+
+
+def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield bars copied from the bar before, and closes that do not move for long."""
+    arrays, settings = view.series, context.settings
+    volume = arrays.column("volume")
+    same_close = _same_as_previous(arrays, arrays.close)
+    traded = volume > 0
+    copied = same_close & traded
+    for column in ("open", "high", "low", "volume"):
+        copied &= _same_as_previous(arrays, arrays.column(column))
+    yield from _run_hits(
+        arrays,
+        _run_lengths(copied),
+        settings.stale_repeats_min - 1,
+        "quarantine",
+        0.9,
+        "repeats the prices and the volume of the bar before, {} times in a row: a copied bar",
+    )
+    idle = same_close & ~copied
+    yield from _run_hits(
+        arrays,
+        _run_lengths(idle),
+        settings.flat_repeats_min - 1,
+        "warn",
+        0.5,
+        "has not moved for {} bars: halted, illiquid or stale",
+        last_only=True,
+    )
+
+
+def _run_hits(
+    arrays: SeriesArrays,
+    lengths: np.ndarray,
+    minimum: int,
+    severity: str,
+    confidence: float,
+    text: str,
+    *,
+    last_only: bool = False,
+) -> Iterable[pl.DataFrame]:
+    """Yield findings over runs of at least `minimum` repeats; only their ends if asked."""
+    total = _run_totals(lengths)
+    at = np.flatnonzero(total >= minimum)
+    if last_only:
+        at = at[lengths[at] == total[at]]
+    if at.size:
+        labels = [arrays.label(s) for s in arrays.series[at]]
+        reasons = [f"{n} {text.format(int(total[i]))}" for n, i in zip(labels, at, strict=True)]
+        yield make_hits("repeats", "stale", severity, confidence, arrays.row[at], reasons)
+
+
+def _same_as_previous(arrays: SeriesArrays, values: Floats) -> Bools:
+    same = np.zeros(values.size, dtype=np.bool_)
+    same[1:] = values[1:] == values[:-1]
+    return same & ~arrays.first
+
+
+def _run_lengths(mask: Bools) -> np.ndarray:
+    """Return, where the mask is true, how many true values in a row end here."""
+    count = np.cumsum(mask)
+    resets = np.maximum.accumulate(np.where(mask, 0, count))
+    return np.where(mask, count - resets, 0)
+
+
+def _run_totals(lengths: np.ndarray) -> np.ndarray:
+    """Return the full length of the run that each position is part of."""
+    ends = np.append(lengths[1:] <= lengths[:-1], True) & (lengths > 0)
+    at = np.flatnonzero(ends)
+    total = np.zeros_like(lengths)
+    if at.size:
+        inside = np.flatnonzero(lengths > 0)
+        total[inside] = lengths[at[np.searchsorted(at, inside)]]
+    return total
+
+
+def _find_zero_volume(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield bars that moved without volume, in series that publish volume."""
+    arrays = view.series
+    silent = arrays.column("volume") == 0
+    counts = np.bincount(arrays.series)
+    share = np.bincount(arrays.series, weights=silent) / np.maximum(counts, 1)
+    moved = arrays.column("high") > arrays.column("low")
+    at = np.flatnonzero(silent & moved & (share[arrays.series] < _SILENT_SHARE))
+    if at.size:
+        reasons = [
+            f"{arrays.label(arrays.series[i])} must have volume where prices moved, had 0 "
+            f"(on {share[arrays.series[i]]:.1%} of its bars)"
+            for i in at
+        ]
+        yield make_hits("zero_volume", "zero_volume", "warn", 0.7, arrays.row[at], reasons)
+
+
+def _find_signs(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield prices of zero or less on instruments that cannot be worth less than nothing."""
+    prices = [c for c in ("open", "high", "low", "close", "price") if c in view.rows.columns]
+    at = view.rows.select(
+        pl.arg_where(pl.any_horizontal(pl.col(c) <= 0 for c in prices))
+    ).to_series()
+    if at.is_empty():
+        return
+    rows = view.rows[at].with_columns(at.alias("row_index"))
+    allowed = may_be_negative(rows.get_column("instrument_id"), context.instruments)
+    bad = rows.filter(~allowed)
+    if bad.is_empty():
+        return
+    reasons = bad.select(
+        pl.format(
+            "{} must have positive prices, had {}",
+            "instrument_id",
+            pl.min_horizontal(prices).cast(pl.String),
+        )
+    ).to_series()
+    index = bad.get_column("row_index")
+    yield make_hits("price_sign", "impossible_value", "quarantine", 0.95, index, reasons)
+
+
+PRINT_RULES = (
+    TableRule(
+        name="stray_prices",
+        kinds=("bad_print", "unit_error"),
+        severity="quarantine",
+        tables=("bars",),
+        find=_find_wicks,
+        text="open, high and low must be near the close and the bar before, unless the bar moved",
+    ),
+    TableRule(
+        name="repeats",
+        kinds=("stale",),
+        severity="quarantine",
+        tables=("bars",),
+        find=_find_repeats,
+        text="no bar copies prices and volume of the bar before; a close that rests is only noted",
+    ),
+    TableRule(
+        name="zero_volume",
+        kinds=("zero_volume",),
+        severity="warn",
+        tables=("bars",),
+        find=_find_zero_volume,
+        text="a bar whose prices moved has volume, where the series publishes volume at all",
+    ),
+    TableRule(
+        name="price_sign",
+        kinds=("impossible_value",),
+        severity="quarantine",
+        tables=("bars", "trades"),
+        find=_find_signs,
+        text="prices are positive, but for futures, commodities, spreads and rates",
+    ),
+)

@@ -1,0 +1,93 @@
+"""News, actions, membership, instruments and computed rows: what one row must hold."""
+
+import polars as pl
+
+from features.validation.rule import RowRule
+from features.validation.rules.words import moment, number
+
+_ACTION_KINDS = ("split", "dividend", "rename", "spin_off", "delisting")
+
+RECORD_RULES = (
+    RowRule(
+        name="headline_text",
+        kind="empty",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("news",),
+        broken=lambda _: pl.col("headline").str.strip_chars().str.len_chars() == 0,
+        reason=lambda _: pl.lit("a headline must have text, was empty"),
+        text="a headline has text",
+    ),
+    RowRule(
+        name="action_kind",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("corporate_actions",),
+        broken=lambda _: ~pl.col("kind").is_in(_ACTION_KINDS),
+        reason=lambda _: pl.format(
+            "kind must be one of {}, was {}", pl.lit(", ".join(_ACTION_KINDS)), "kind"
+        ),
+        text="kinds are split, dividend, rename, spin_off, delisting",
+    ),
+    RowRule(
+        name="action_amount",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("corporate_actions",),
+        broken=lambda _: (
+            ((pl.col("kind") == "split") & ~(pl.col("ratio") > 0))
+            | ((pl.col("kind") == "split") & pl.col("ratio").is_null())
+            | ((pl.col("kind") == "dividend") & (pl.col("amount") < 0))
+        ),
+        reason=lambda _: pl.format(
+            "a split must have a positive ratio and a dividend no negative amount, were {} and {}",
+            number("ratio"),
+            number("amount"),
+        ),
+        text="a split has a ratio above 0, a dividend an amount of at least 0",
+    ),
+    RowRule(
+        name="spell_order",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("membership",),
+        broken=lambda _: pl.col("end_time") < pl.col("event_time"),
+        reason=lambda _: pl.format(
+            "a spell must end after it began, ended {} and began {}",
+            moment("end_time"),
+            moment("event_time"),
+        ),
+        text="a spell ends after it begins",
+    ),
+    RowRule(
+        name="ticker_spell",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("instruments",),
+        broken=lambda _: pl.col("valid_to") <= pl.col("valid_from"),
+        reason=lambda _: pl.format(
+            "a ticker must be valid for at least a day, was from {} to {}",
+            pl.col("valid_from").cast(pl.String),
+            pl.col("valid_to").cast(pl.String),
+        ),
+        text="a ticker's first day lies before its last",
+    ),
+    RowRule(
+        name="forecast_size",
+        kind="out_of_range",
+        severity="quarantine",
+        confidence=0.9,
+        tables=("forecasts",),
+        broken=lambda c: pl.col("forecast").abs() > c.settings.forecast_abs_max,
+        reason=lambda c: pl.format(
+            "a cross-sectional score must lie within {}, was {}",
+            pl.lit(c.settings.forecast_abs_max),
+            number("forecast"),
+        ),
+        text="a forecast is a z-score: within the limit",
+    ),
+)
