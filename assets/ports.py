@@ -8,6 +8,7 @@ from typing import Protocol
 
 import polars as pl
 
+from features.schemas import TABLES
 from swarm_core.events import Event, RecordedEvent
 from swarm_core.orders import Order
 
@@ -52,10 +53,18 @@ class Source(Protocol):
 class TableStore(Protocol):
     """Tables that only grow in versions; every read can be pinned and repeated."""
 
-    def append(self, table: str, rows: pl.DataFrame, *, key: Sequence[str]) -> WriteReceipt:
+    def append(
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        *,
+        key: Sequence[str],
+        ingested_at: datetime | None = None,
+    ) -> WriteReceipt:
         """Add rows whose (key, knowledge_time, values) are not there yet; never change a row.
 
-        Writing the same rows twice adds nothing and makes no new version.
+        Writing the same rows twice adds nothing and makes no new version. Values that changed
+        under a stored knowledge time become a version known from `ingested_at` on.
         """
         ...
 
@@ -169,3 +178,35 @@ class SuiteRunner(Protocol):
 
 class Notifier(Protocol):
     def notify(self, title: str, body: str) -> None: ...
+
+
+class Clock(Protocol):
+    """The time, as an argument: the system's in live use, a fixed one for past data."""
+
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTable:
+    """A table store's table that may not be there yet, read as empty until it is."""
+
+    tables: TableStore
+    name: str
+    schema: Mapping[str, pl.DataType]
+
+    def read(
+        self,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_by: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows, or an empty frame of the schema."""
+        if not self.tables.exists(self.name):
+            return pl.DataFrame(schema=dict(self.schema))
+        return self.tables.read(self.name, start=start, end=end, known_by=known_by)
+
+
+def clean_table(tables: TableStore, name: str) -> StoredTable:
+    """Return the validated rows of a source table."""
+    return StoredTable(tables, f"clean_{name}", TABLES[name].columns)

@@ -248,3 +248,9 @@ QUARANTINE_COLUMNS: dict[str, pl.DataType] = {
     **_ORIGIN,
     "row": pl.String(),  # the whole row as JSON: nothing is lost
 }
+
+
+def dated_instruments(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return instrument rows with the times a stored table needs: known since their ticker was."""
+    since = pl.col("valid_from").fill_null(pl.date(1900, 1, 1)).cast(UTC_TIME)
+    return rows.with_columns(event_time=since, knowledge_time=since)

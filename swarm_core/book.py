@@ -25,11 +25,14 @@ class Book:
     def __init__(self, base_currency: str, starting_cash_minor: int) -> None:
         self.ledger = Ledger(base_currency, starting_cash_minor)
         self.orders: dict[str, OrderRecord] = {}
-        self.decisions: dict[str, list[str]] = {}
+        self.decisions: dict[str, ev.DecisionTaken] = {}
+        self.intended: dict[str, list[str]] = {}  # decision -> its orders, in order
+        self.planned: set[str] = set()  # decisions whose orders are all in the log
         self.blocked: dict[str, str] = {}
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
         self.session = ""
+        self.closed_sessions: set[str] = set()
         self.session_nav_minor = starting_cash_minor
         self.peak_nav_minor = starting_cash_minor
         self.sequence = 0
@@ -67,15 +70,6 @@ class Book:
         if apply is not None:
             apply(self, event)
 
-    def _intend(self, event: ev.OrderIntended) -> None:
-        order = event.order
-        if order.client_order_id in self.orders:
-            raise IllegalTransitionError(
-                f"an order must be intended once, was again: {order.client_order_id}"
-            )
-        self.orders[order.client_order_id] = OrderRecord(order, intended_ns=event.time_ns)
-        self.decisions.setdefault(order.decision_id, []).append(order.client_order_id)
-
     def _apply_order(self, event: ev.OrderEvent) -> None:
         if isinstance(event, ev.OrderFilled):
             self.ledger.book_fill(event)
@@ -106,33 +100,6 @@ class Book:
             self.message_times.popleft()
         while self.sent and self.sent[0][0] < horizon:
             self.sent.popleft()
-
-    def _take_decision(self, event: ev.DecisionTaken) -> None:
-        self.decisions.setdefault(event.lineage.decision_id, [])
-
-    def _block(self, event: ev.ReleaseBlocked) -> None:
-        self.blocked[event.decision_id] = event.reason
-
-    def _deny_target(self, event: ev.TargetDenied) -> None:
-        denied = self.denied_targets.setdefault(event.decision_id, {})
-        denied[event.instrument_id] = event.code
-
-    def _open_session(self, event: ev.SessionOpened) -> None:
-        self.session, self.session_nav_minor = event.session, event.nav_minor
-        self.peak_nav_minor = max(self.peak_nav_minor, event.nav_minor)
-
-    def _close_session(self, event: ev.SessionClosed) -> None:
-        self.peak_nav_minor = max(self.peak_nav_minor, event.nav_minor)
-
-    def _reset_throttle(self, event: ev.ThrottleReset) -> None:
-        self.throttled.discard(event.instrument_id)
-
-    def _change_state(self, event: ev.TradingStateChanged) -> None:
-        if not self.trading_state.may_become(event.state, by_person=event.by_person):
-            raise IllegalTransitionError(
-                f"{self.trading_state.value} must be lifted by a person, was by {event.actor}"
-            )
-        self.trading_state = event.state
 
     def knows(self, event: ev.Event) -> bool:
         """Return whether the broker has told this before, perhaps in other words."""
@@ -179,19 +146,68 @@ class Book:
         return tuple(weights)
 
 
-_APPLY: dict[type[ev.Event], Callable[[Book, Any], None]] = {
-    ev.OrderIntended: Book._intend,
+def _intend(book: Book, event: ev.OrderIntended) -> None:
+    order = event.order
+    if order.client_order_id in book.orders:
+        raise IllegalTransitionError(
+            f"an order must be intended once, was again: {order.client_order_id}"
+        )
+    book.orders[order.client_order_id] = OrderRecord(order, intended_ns=event.time_ns)
+    book.intended.setdefault(order.decision_id, []).append(order.client_order_id)
+
+
+def _take_decision(book: Book, event: ev.DecisionTaken) -> None:
+    book.decisions.setdefault(event.lineage.decision_id, event)
+
+
+def _plan(book: Book, event: ev.ReleasePlanned) -> None:
+    book.planned.add(event.decision_id)
+
+
+def _block(book: Book, event: ev.ReleaseBlocked) -> None:
+    book.blocked[event.decision_id] = event.reason
+
+
+def _deny_target(book: Book, event: ev.TargetDenied) -> None:
+    denied = book.denied_targets.setdefault(event.decision_id, {})
+    denied[event.instrument_id] = event.code
+
+
+def _open_session(book: Book, event: ev.SessionOpened) -> None:
+    book.session, book.session_nav_minor = event.session, event.nav_minor
+    book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
+
+
+def _close_session(book: Book, event: ev.SessionClosed) -> None:
+    book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
+
+
+def _reset_throttle(book: Book, event: ev.ThrottleReset) -> None:
+    book.throttled.discard(event.instrument_id)
+
+
+def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
+    if not book.trading_state.may_become(event.state, by_person=event.by_person):
+        raise IllegalTransitionError(
+            f"{book.trading_state.value} must be lifted by a person, was by {event.actor}"
+        )
+    book.trading_state = event.state
+
+
+_APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
+    ev.OrderIntended: _intend,
     ev.CommissionCharged: lambda book, event: book.ledger.book_commission(event),
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
     ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
-    ev.DecisionTaken: Book._take_decision,
-    ev.ReleaseBlocked: Book._block,
-    ev.TargetDenied: Book._deny_target,
-    ev.SessionOpened: Book._open_session,
-    ev.SessionClosed: Book._close_session,
-    ev.TradingStateChanged: Book._change_state,
-    ev.ThrottleReset: Book._reset_throttle,
+    ev.DecisionTaken: _take_decision,
+    ev.ReleasePlanned: _plan,
+    ev.ReleaseBlocked: _block,
+    ev.TargetDenied: _deny_target,
+    ev.SessionOpened: _open_session,
+    ev.SessionClosed: _close_session,
+    ev.TradingStateChanged: _change_state,
+    ev.ThrottleReset: _reset_throttle,
 }
 
 

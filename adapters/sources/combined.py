@@ -1,0 +1,73 @@
+"""Several sources as one: their rows side by side, each under its own source name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+from features.schemas import INSTRUMENTS, TABLES
+
+
+class RecordSource(Protocol):
+    """What is combined; the assets' `Source`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]: ...
+
+    def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame: ...
+
+    def instruments(self) -> pl.DataFrame: ...
+
+
+class CombinedSource:
+    """The union of sources; a table that none of them has is empty.
+
+    Raises ValueError where there is no source, or two describe one instrument in different
+    asset classes or currencies: they would not be the same instrument.
+    """
+
+    def __init__(self, sources: Sequence[RecordSource]) -> None:
+        if not sources:
+            raise ValueError("a desk must have at least one source, had none")
+        self._sources = tuple(sources)
+
+    @property
+    def name(self) -> str:
+        """The names of the sources, joined."""
+        return "+".join(source.name for source in self._sources)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that at least one source has."""
+        present = {table for source in self._sources for table in source.tables}
+        return tuple(name for name in TABLES if name in present)
+
+    def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the rows of every source that has the table, in the order of the sources."""
+        schema = TABLES[table]
+        frames = [
+            schema.conform(source.fetch(table, start, end))
+            for source in self._sources
+            if table in source.tables
+        ]
+        return pl.concat([schema.empty(), *frames])
+
+    def instruments(self) -> pl.DataFrame:
+        """Return all instruments; the first source that knows a ticker's spell describes it."""
+        frames = [INSTRUMENTS.conform(source.instruments()) for source in self._sources]
+        rows = pl.concat([INSTRUMENTS.empty(), *frames])
+        kinds = rows.group_by("instrument_id").agg(
+            pl.col("asset_class").n_unique().alias("classes"),
+            pl.col("currency").n_unique().alias("currencies"),
+        )
+        torn = kinds.filter((pl.col("classes") > 1) | (pl.col("currencies") > 1))
+        if not torn.is_empty():
+            raise ValueError(
+                "an instrument must have one asset class and one currency in all sources, "
+                f"had several: {torn['instrument_id'].sort().to_list()[:5]}"
+            )
+        return rows.unique(list(INSTRUMENTS.key), keep="first", maintain_order=True)

@@ -1,0 +1,169 @@
+"""Clean tables: raw rows that passed validation; the others are quarantined with their reasons."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from assets.desk import Desk
+from assets.ingest import INGESTED, preview
+from assets.partitions import MONTHS, SINGLE_RUN, months_between, window
+from assets.ports import Clock, StoredTable, TableStore
+from features import point_in_time, validation
+from features.data_status import DATA_STATUS
+from features.schemas import CORPORATE_ACTIONS, INSTRUMENTS, TABLES, TableSchema
+from features.schemas_derived import QUARANTINE
+
+# A jump, a repeat or a level is judged against the rows before it; those are read, not rewritten.
+CONTEXT = timedelta(days=120)
+PASSES_RULES = "passes_blocking_rules"
+NO_LOOK_AHEAD = "no_look_ahead"
+
+
+def _judge(
+    schema: TableSchema, rows: pl.DataFrame, desk: Desk, tables: TableStore, as_of: datetime, end: datetime
+) -> validation.ValidationReport:
+    """Return the findings; only a window that is still open must hold the newest session."""
+    actions = StoredTable(tables, "raw_corporate_actions", CORPORATE_ACTIONS.columns).read()
+    context = validation.CheckContext(
+        as_of=as_of,
+        instruments=StoredTable(tables, "instruments", INSTRUMENTS.columns).read(),
+        settings=replace(
+            desk.validation, require_fresh=desk.validation.require_fresh and end > as_of
+        ),
+        corporate_actions=actions,
+    )
+    return validation.check(schema.name, rows, context=context)
+
+
+def _status_rows(
+    schema: TableSchema,
+    rows: pl.DataFrame,
+    quarantined: pl.DataFrame,
+    report: validation.ValidationReport,
+    span: tuple[datetime, datetime],
+    as_of: datetime,
+    raw_version: int,
+) -> pl.DataFrame:
+    """Return one outcome per month of the span; what blocks the run blocks all of its months."""
+    outcomes = []
+    for key, start, end in months_between(span[0], min(span[1], as_of + timedelta(days=1))):
+        inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
+        outcomes.append(
+            {
+                "table": schema.name,
+                "partition": key,
+                "event_time": max(start, span[0]),
+                "knowledge_time": min(end, as_of),
+                "passed": not report.blocking,
+                "reasons": "; ".join(report.blocking_reasons[:5]),
+                "withheld": ",".join(report.withheld),
+                "row_count": rows.filter(inside).height,
+                "quarantined_count": quarantined.filter(inside).height,
+                "raw_version": raw_version,
+            }
+        )
+    return pl.DataFrame(outcomes, schema=DATA_STATUS.columns)
+
+
+def _summary(findings: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    counts = (
+        findings.group_by("rule", "kind", "severity")
+        .agg(pl.len().alias("rows"), pl.col("confidence").mean().round(2))
+        .sort("rows", descending=True)
+    )
+    return preview(counts, count=30)
+
+
+def _look_ahead(rows: pl.DataFrame, as_of: datetime) -> dg.AssetCheckResult:
+    """Return the check that rows were known neither before they were true nor after `as_of`."""
+    leaks = point_in_time.leaking_rows(rows.with_columns(as_of=pl.lit(as_of)))
+    return dg.AssetCheckResult(
+        check_name=NO_LOOK_AHEAD,
+        passed=leaks.is_empty(),
+        metadata={"leaking_row_count": leaks.height, "examples": preview(leaks)},
+    )
+
+
+def _clean_asset(schema: TableSchema) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"clean_{schema.name}",
+        group_name="validate",
+        partitions_def=MONTHS,
+        backfill_policy=SINGLE_RUN,
+        deps=[f"raw_{schema.name}", "instruments", *(["raw_corporate_actions"] if schema.name == "bars" else [])],
+        description=(
+            f"The rows of raw_{schema.name} that passed validation, every version of them. "
+            "Bad rows go to quarantine with a kind, a confidence and a reason."
+        ),
+        kinds={"deltalake", "polars"},
+        tags={"table": schema.name},
+        check_specs=[
+            dg.AssetCheckSpec(
+                PASSES_RULES,
+                asset=f"clean_{schema.name}",
+                blocking=True,
+                description="No rule found a reason to stop; quarantined rows alone do not stop.",
+            ),
+            dg.AssetCheckSpec(
+                NO_LOOK_AHEAD,
+                asset=f"clean_{schema.name}",
+                blocking=True,
+                description="No clean row was known before it was true, or after it was judged.",
+            ),
+        ],
+    )
+    def clean_table(
+        context: dg.AssetExecutionContext,
+        desk: dg.ResourceParam[Desk],
+        clock: dg.ResourceParam[Clock],
+        tables: dg.ResourceParam[TableStore],
+    ) -> dg.MaterializeResult:
+        start, end = window(context)
+        raw_name = f"raw_{schema.name}"
+        as_of = clock.now()
+        read = tables.read(raw_name, start=start - CONTEXT, end=end)
+        report = _judge(schema, read, desk, tables, as_of, end)
+        good, bad = validation.split(read, report)
+        inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
+        good, bad, judged = good.filter(inside), bad.filter(inside), read.filter(inside)
+        receipt = tables.replace(f"clean_{schema.name}", good, start=start, end=end)
+        tables.replace(f"quarantine_{schema.name}", QUARANTINE.conform(bad), start=start, end=end)
+        status = _status_rows(
+            schema, judged, bad, report, (start, end), as_of, tables.version(raw_name)
+        )
+        tables.replace(f"data_status_{schema.name}", status, start=start, end=end)
+        context.log.info(
+            f"{schema.name}: {good.height} rows clean, {bad.height} in quarantine"
+            + (f"; BLOCKED: {report.blocking_reasons}" if report.blocking else "")
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": good.height,
+                "quarantined_row_count": bad.height,
+                "blocking": report.blocking,
+                "table_version": receipt.version,
+                "content_hash": receipt.content_hash,
+                "findings": _summary(report.findings),
+                "quarantine": preview(bad, count=10),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=PASSES_RULES,
+                    passed=not report.blocking,
+                    metadata={
+                        "reasons": "; ".join(report.blocking_reasons) or "none",
+                        "findings": _summary(report.findings),
+                        "quarantined_row_count": bad.height,
+                    },
+                ),
+                _look_ahead(good, as_of),
+            ],
+        )
+
+    return clean_table
+
+
+CLEAN_TABLES: Sequence[dg.AssetsDefinition] = [_clean_asset(TABLES[name]) for name in INGESTED]

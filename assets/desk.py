@@ -1,0 +1,47 @@
+"""The desk: what one book trades and how, handed to the assets as one frozen value."""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from features.validation import ValidationSettings
+from models.promotion import PromotionRule
+from models.training import TrainingSettings
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.risk.limits import RiskLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What is traded, with which settings, over which dates.
+
+    `decision_lag` is the time from a session's close to its decision: long enough for the day's
+    data to arrive. `training_end` is exclusive; nothing at or after it is learned from.
+    """
+
+    calendar: str
+    base_currency: str
+    asset_classes: tuple[str, ...]
+    source_priority: tuple[str, ...]
+    starting_cash: int  # whole units of the base currency
+    benchmark_id: str | None
+    training_start: date
+    training_end: date
+    colony: ColonySettings
+    limits: RiskLimits
+    training: TrainingSettings
+    promotion: PromotionRule
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    decision_lag: timedelta = timedelta(hours=2)
+    model_name: str = "forward_return"
+    colony_seed: int = 20200102
+
+    def __post_init__(self) -> None:
+        if self.training_start >= self.training_end:
+            raise ValueError(
+                f"training_end must be after training_start ({self.training_start}), "
+                f"was {self.training_end}"
+            )
+        if self.starting_cash <= 0:
+            raise ValueError(f"starting_cash must be positive, was {self.starting_cash}")
+        if not timedelta(0) <= self.decision_lag <= timedelta(hours=18):
+            raise ValueError(f"decision_lag must be 0 to 18 hours, was {self.decision_lag}")

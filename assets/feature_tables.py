@@ -1,0 +1,104 @@
+"""The feature table: one row per instrument and session, from what was known at its decision."""
+
+from datetime import datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from assets.desk import Desk
+from assets.ingest import preview
+from assets.partitions import MONTHS, SINGLE_RUN, window
+from assets.pictures import coverage_picture
+from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
+from features import catalog, point_in_time, series
+from features.schemas import INSTRUMENTS
+
+# Twice the longest lookback in sessions, in calendar days, so that a slow start never shows.
+LOOKBACK = timedelta(days=760)
+NO_LOOK_AHEAD = "no_look_ahead"
+
+
+def read_inputs(
+    desk: Desk, tables: TableStore, window_start: datetime, window_end: datetime
+) -> catalog.FeatureInputs:
+    """Return the clean rows that features of this window are computed from."""
+    start = window_start - LOOKBACK
+    instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
+    bars = clean_table(tables, "bars").read(start=start, end=window_end)
+    actions = clean_table(tables, "corporate_actions").read()
+    chosen = series.select_series(
+        series.tradable(bars, instruments, desk.asset_classes, desk.base_currency),
+        desk.source_priority,
+    )
+    return catalog.FeatureInputs(
+        bars=series.back_adjusted(chosen, actions),
+        macro=clean_table(tables, "macro").read(end=window_end),
+        news=clean_table(tables, "news").read(start=start, end=window_end),
+        instruments=instruments,
+    )
+
+
+@dg.asset(
+    name="features",
+    group_name="features",
+    partitions_def=MONTHS,
+    backfill_policy=SINGLE_RUN,
+    deps=["clean_bars", "clean_corporate_actions", "clean_macro", "clean_news", "instruments"],
+    kinds={"polars", "deltalake", "feast"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            NO_LOOK_AHEAD,
+            asset="features",
+            blocking=True,
+            description="Every value was known when its decision was taken.",
+        )
+    ],
+)
+def feature_table(
+    context: dg.AssetExecutionContext,
+    desk: dg.ResourceParam[Desk],
+    tables: dg.ResourceParam[TableStore],
+    feature_store: dg.ResourceParam[FeatureStore],
+) -> dg.MaterializeResult:
+    """Every catalogued feature, point in time: a revision counts only after it was published."""
+    start, end = window(context)
+    inputs = read_inputs(desk, tables, start, end)
+    rows = catalog.compute(inputs, start=start, end=end, as_of_offset=desk.decision_lag)
+    receipt = tables.replace("features", rows, start=start, end=end)
+    feature_store.write_offline(rows, start=start, end=end)
+    leaks = point_in_time.leaking_rows(rows)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows.height,
+            "instrument_count": rows["instrument_id"].n_unique(),
+            "feature_count": len(catalog.CATALOG),
+            "table_version": receipt.version,
+            "content_hash": receipt.content_hash,
+            "coverage": coverage_picture(rows, [f.name for f in catalog.CATALOG]),
+            "preview": preview(rows),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=NO_LOOK_AHEAD,
+                passed=leaks.is_empty(),
+                metadata={
+                    "leaking_row_count": leaks.height,
+                    "leaking_instruments": leaks["instrument_id"].unique().sort().to_list(),
+                },
+            )
+        ],
+    )
+
+
+@dg.asset(group_name="features", deps=["features"], kinds={"feast"})
+def feature_registry(feature_store: dg.ResourceParam[FeatureStore]) -> dg.MaterializeResult:
+    """Feast's registry: entities, views, services and the push source, built from the catalogue."""
+    names = feature_store.apply()
+    table = pl.DataFrame(
+        [(f.name, f.family, f.formula, f.lookback_sessions, f.reference) for f in catalog.CATALOG],
+        schema=["feature", "family", "formula", "lookback_sessions", "reference"],
+        orient="row",
+    )
+    return dg.MaterializeResult(
+        metadata={"objects": list(names), "catalogue": preview(table, count=len(catalog.CATALOG))}
+    )

@@ -1,0 +1,97 @@
+"""Raw tables: what the sources published, every version of it, never overwritten."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+import polars as pl
+
+from assets.partitions import ALL_TIME, MONTHS, SINGLE_RUN, window
+from assets.ports import Clock, Source, TableStore
+from features.schemas import TABLES, TableSchema, dated_instruments
+
+# Instruments are few and are written whole; every other table grows by months.
+INGESTED = tuple(name for name in TABLES if name != "instruments")
+EXPLAINED = {
+    "bars": "Prices and volumes of a time span, as published.",
+    "quotes": "Bid and ask at the close of a time span, as published.",
+    "trades": "Single trades, as published.",
+    "corporate_actions": "Splits, dividends, renames and delistings.",
+    "news": "Headlines and texts with the moment they could be read.",
+    "macro": "Macro-economic and market-wide series, each vintage with the day it was known.",
+    "options": "Option chains at the close, with implied volatility where it was computed.",
+    "fundamentals": "Figures from financial reports, with the moment they were seen.",
+    "membership": "Which instruments were in which index, and when.",
+}
+
+
+def preview(rows: pl.DataFrame, count: int = 5) -> dg.MarkdownMetadataValue:
+    """Return the first rows as a Markdown table for the UI."""
+    with pl.Config(
+        tbl_formatting="ASCII_MARKDOWN",
+        tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
+        tbl_cols=-1,
+        fmt_str_lengths=60,
+        tbl_width_chars=400,
+    ):
+        return dg.MetadataValue.md(str(rows.head(count)))
+
+
+def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=f"raw_{schema.name}",
+        group_name="ingest",
+        partitions_def=MONTHS,
+        backfill_policy=SINGLE_RUN,
+        description=f"{EXPLAINED[schema.name]} A revised record is a new row, never an overwrite.",
+        kinds={"deltalake", "polars"},
+        tags={"table": schema.name},
+    )
+    def raw_table(
+        context: dg.AssetExecutionContext,
+        source: dg.ResourceParam[Source],
+        tables: dg.ResourceParam[TableStore],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult:
+        start, end = window(context)
+        rows = source.fetch(schema.name, start, end)
+        receipt = tables.append(
+            f"raw_{schema.name}", rows, key=schema.key, ingested_at=clock.now()
+        )
+        context.log.info(
+            f"{schema.name}: {rows.height} rows from {source.name}, "
+            f"{receipt.inserted_row_count} of them new"
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": rows.height,
+                "new_row_count": receipt.inserted_row_count,
+                "table_version": receipt.version,
+                "content_hash": receipt.content_hash,
+                "sources": sorted(rows["source"].unique().to_list()),
+                "preview": preview(rows),
+            }
+        )
+
+    return raw_table
+
+
+RAW_TABLES: Sequence[dg.AssetsDefinition] = [_raw_asset(TABLES[name]) for name in INGESTED]
+
+
+@dg.asset(group_name="ingest", kinds={"deltalake"})
+def instruments(
+    source: dg.ResourceParam[Source], tables: dg.ResourceParam[TableStore]
+) -> dg.MaterializeResult:
+    """Instruments and the tickers they went by: an identity stays, tickers come and go."""
+    rows = source.instruments()
+    receipt = tables.replace("instruments", dated_instruments(rows), start=ALL_TIME[0], end=ALL_TIME[1])
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows.height,
+            "instrument_count": rows["instrument_id"].n_unique(),
+            "table_version": receipt.version,
+            "content_hash": receipt.content_hash,
+            "preview": preview(rows),
+        }
+    )

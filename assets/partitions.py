@@ -1,0 +1,66 @@
+"""The partitions that dated assets share: months for history, exchange sessions for trading.
+
+A range of either is one run: an event costs about 16 ms for each partition and asset, so years of
+history are months, and a decision has the session it belongs to.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+# Rows older than the first month are ingested with it.
+HISTORY_START = date(1990, 1, 1)
+SESSIONS_START = date(1998, 1, 2)
+SESSIONS_END = date(2031, 12, 31)
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
+
+# Written out because building the exchange calendar takes longer than loading this whole code
+# location; a test compares it with the calendar.
+HOLIDAYS_FILE = Path(__file__).with_name("holidays_xnys.txt")
+
+
+def _holidays() -> list[datetime]:
+    return [
+        datetime.combine(date.fromisoformat(line), datetime.min.time(), tzinfo=UTC)
+        for line in HOLIDAYS_FILE.read_text().split()
+    ]
+
+
+MONTHS = dg.MonthlyPartitionsDefinition(start_date=HISTORY_START.isoformat())
+SESSIONS = dg.TimeWindowPartitionsDefinition(
+    start=SESSIONS_START.isoformat(),
+    end=SESSIONS_END.isoformat(),
+    fmt="%Y-%m-%d",
+    cron_schedule="0 0 * * 1-5",
+    exclusions=_holidays(),
+)
+
+
+def window(context: dg.AssetExecutionContext) -> tuple[datetime, datetime]:
+    """Return [start, end) in UTC of the partitions of this run, the first month open to the past."""
+    span = context.partition_time_window
+    start = span.start.astimezone(UTC)
+    if start.date() <= HISTORY_START:
+        start = EPOCH
+    return start, span.end.astimezone(UTC)
+
+
+def months_between(start: datetime, end: datetime) -> list[tuple[str, datetime, datetime]]:
+    """Return (partition key, start, end) of every month that [start, end) touches."""
+    first = max(start.date(), HISTORY_START).replace(day=1)
+    months: list[tuple[str, datetime, datetime]] = []
+    while (low := datetime.combine(first, datetime.min.time(), tzinfo=UTC)) < end:
+        following = (first + timedelta(days=32)).replace(day=1)
+        high = datetime.combine(following, datetime.min.time(), tzinfo=UTC)
+        months.append((first.isoformat(), EPOCH if first == HISTORY_START else low, high))
+        first = following
+    return months
+
+
+def month_key(moment: datetime) -> str:
+    """Return the key of the month partition that holds this moment."""
+    return max(moment.date().replace(day=1), HISTORY_START).isoformat()
+
+ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))

@@ -1,0 +1,120 @@
+"""From all the bars that sources publish to the one series per instrument that is researched.
+
+The same company may stand in several sources, adjusted in different ways. Splicing them would put
+jumps where there are none, so a series is chosen whole, and a raw one is adjusted by the actions
+that are known.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+_KEY = ["instrument_id", "interval", "event_time"]
+
+
+def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFrame:
+    """Return one source's bars per (instrument, interval): the first of `priority` that has it.
+
+    `priority` holds prefixes of source names, best first. Sources it does not name come after, those
+    with opening prices before closes alone, then those with more bars, then by name. Every version
+    (knowledge_time) of the chosen series is kept.
+    """
+    rank = pl.lit(len(priority))
+    for position, prefix in reversed(list(enumerate(priority))):
+        rank = (
+            pl.when(pl.col("source").str.starts_with(prefix))
+            .then(pl.lit(position))
+            .otherwise(rank)
+        )
+    # A source's name ends in the hash of its content (`name@hash`): another hash is another
+    # version of the same series, not another series.
+    name = pl.col("source").str.split("@").list.first()
+    series = (
+        bars.lazy()
+        .with_columns(_name=name, _rank=rank)
+        .group_by("instrument_id", "interval", "_name")
+        .agg(
+            pl.col("_rank").min(),
+            has_open=pl.col("open").is_not_null().mean() > 0.5,
+            bar_count=pl.len(),
+        )
+        .sort(
+            ["_rank", "has_open", "bar_count", "_name"], descending=[False, True, True, False]
+        )
+        .unique(["instrument_id", "interval"], keep="first", maintain_order=True)
+        .select("instrument_id", "interval", "_name")
+    )
+    return (
+        bars.lazy()
+        .with_columns(_name=name)
+        .join(series, on=["instrument_id", "interval", "_name"], how="semi")
+        .drop("_name")
+        .sort([*_KEY, "knowledge_time"])
+        .collect()
+    )
+
+
+def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars with raw series divided by the splits that come after them.
+
+    Prices before a split are divided by its ratio and volumes multiplied: a return, and every
+    feature built from returns, is the same whether or not a later split is known, so this looks
+    ahead at nothing. Series that are adjusted already pass through. Dividends are left in the
+    price.
+    """
+    splits = actions.filter(
+        (pl.col("kind") == "split") & pl.col("ratio").is_not_null() & (pl.col("ratio") > 0)
+    ).unique(["instrument_id", "event_time"], keep="last", maintain_order=True)
+    if splits.is_empty() or bars.is_empty():
+        return bars
+    factors = (
+        splits.sort("instrument_id", "event_time")
+        .with_columns(
+            factor=pl.col("ratio").cum_prod(reverse=True).over("instrument_id"),
+        )
+        .select("instrument_id", pl.col("event_time").alias("ex_time"), "factor")
+        .sort("ex_time")
+    )
+    # A bar closes on its day and the action is dated to the start of its ex-day, so the next
+    # action strictly after the bar is the first that the bar has not seen.
+    joined = bars.sort("event_time").join_asof(
+        factors,
+        left_on="event_time",
+        right_on="ex_time",
+        by="instrument_id",
+        strategy="forward",
+        allow_exact_matches=False,
+        check_sortedness=False,
+    )
+    factor = pl.when(pl.col("adjustment") == "raw").then(pl.col("factor").fill_null(1.0)).otherwise(1.0)
+    return (
+        joined.with_columns(
+            *(pl.col(c) / factor for c in ("open", "high", "low", "close")),
+            volume=pl.col("volume") * factor,
+            adjustment=pl.when(pl.col("adjustment") == "raw")
+            .then(pl.lit("split"))
+            .otherwise(pl.col("adjustment")),
+        )
+        .select(bars.columns)
+        .sort([*_KEY, "knowledge_time"])
+    )
+
+
+def tradable(
+    bars: pl.DataFrame, instruments: pl.DataFrame, asset_classes: Sequence[str], currency: str
+) -> pl.DataFrame:
+    """Return the daily bars of instruments of these classes that are quoted in this currency."""
+    ids = instruments.filter(
+        pl.col("asset_class").is_in(list(asset_classes)) & (pl.col("currency") == currency)
+    )["instrument_id"].unique()
+    return bars.filter((pl.col("interval") == "1d") & pl.col("instrument_id").is_in(ids.implode()))
+
+
+def newest_known(bars: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    """Return one row per bar: its newest version that was known at `as_of`."""
+    return (
+        bars.filter(pl.col("knowledge_time") <= as_of)
+        .sort([*_KEY, "knowledge_time"])
+        .unique(_KEY, keep="last", maintain_order=True)
+    )

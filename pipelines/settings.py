@@ -1,0 +1,230 @@
+"""Settings: one YAML file and a few environment variables, read once, bounded, frozen.
+
+This is the only file that reads the environment; `.env.example` lists what it reads.
+"""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.settings import TrainingSettings
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.risk.limits import RiskLimits
+
+ROOT = Path(__file__).parents[1]
+DEFAULT_CONFIG = ROOT / "config" / "apiary.yaml"
+
+
+class SettingsError(ValueError):
+    """A setting that does not hold; its text is one line that says what must hold."""
+
+
+class Environment(BaseSettings):
+    """Everything read from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="APIARY_", env_file=".env", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    config: Path = DEFAULT_CONFIG
+    redis_url: str | None = None
+    notify_file: Path | None = None
+    fred_api_key: str | None = None
+    daily_bars_token: str | None = None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DefaultSource(_Part):
+    """The real data that comes with the package index."""
+
+    kind: Literal["default"]
+
+
+class FilesSource(_Part):
+    """A folder of CSV, Parquet or zip files and how to read it."""
+
+    kind: Literal["files"]
+    folder: Path
+    mapping: str | None = None
+
+
+class WebSource(_Part):
+    """A web source and what to ask of it, e.g. the ids of series or symbols."""
+
+    kind: Literal["fred", "ecb", "daily_bars", "crypto", "feeds"]
+    series: tuple[str, ...] = ()
+    url: str | None = None
+    exchange: str | None = None
+
+
+class Span(_Part):
+    """Days from start to end, both included unless said otherwise where it is used."""
+
+    start: date
+    end: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Span":
+        if self.end <= self.start:
+            raise ValueError(f"end must be after start ({self.start}), was {self.end}")
+        return self
+
+
+class Windows(_Part):
+    """The dates of the three stages."""
+
+    history: Span
+    training: Span
+    decisions: Span
+
+    @model_validator(mode="after")
+    def _nothing_learned_from_what_is_decided(self) -> "Windows":
+        if self.training.end > self.decisions.start:
+            raise ValueError(
+                f"training.end must not be after decisions.start ({self.decisions.start}), "
+                f"was {self.training.end}"
+            )
+        if not self.history.start <= self.training.start:
+            raise ValueError(
+                f"history.start must not be after training.start ({self.training.start}), "
+                f"was {self.history.start}"
+            )
+        if self.history.end < self.decisions.end:
+            raise ValueError(
+                f"history.end must not be before decisions.end ({self.decisions.end}), "
+                f"was {self.history.end}"
+            )
+        return self
+
+
+class Fees(_Part):
+    """What a fill costs in the simulated market."""
+
+    commission_bps: float = Field(1.0, ge=0, le=100)
+    slippage_bps: float = Field(2.0, ge=0, le=500)
+
+
+class BookSettings(_Part):
+    """The book and how it is worked."""
+
+    starting_cash: int = Field(1_000_000, ge=1_000, le=10**12)
+    decision_lag_minutes: int = Field(120, ge=0, le=18 * 60)
+    fees: Fees = Fees(commission_bps=1.0, slippage_bps=2.0)
+
+
+class Training(_Part):
+    """Label, search and promotion of the forecast model."""
+
+    horizon_sessions: int = Field(5, ge=1, le=63)
+    cost_bps: float = Field(3.0, ge=0, le=500)
+    settings: dict[str, Any] = Field(default_factory=dict)
+    promotion: dict[str, Any] = Field(default_factory=dict)
+
+
+class ApiarySettings(_Part):
+    """The whole configuration of one desk."""
+
+    home: Path = Path("var")
+    sources: tuple[DefaultSource | FilesSource | WebSource, ...] = Field(min_length=1)
+    calendar: str = "XNYS"
+    base_currency: str = Field("USD", pattern="^[A-Z]{3}$")
+    asset_classes: tuple[str, ...] = ("equity", "etf")
+    source_priority: tuple[str, ...] = ()
+    benchmark: str | None = None
+    windows: Windows | None = None
+    book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
+    validation: dict[str, Any] = Field(default_factory=dict)
+    colony: Path = Path("colony.yaml")
+    risk_limits: Path = Path("risk_limits.yaml")
+    training: Path = Path("training.yaml")
+
+    @property
+    def decision_lag(self) -> timedelta:
+        return timedelta(minutes=self.book.decision_lag_minutes)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise SettingsError(f"the configuration must be a file that exists, was {path}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        text = " ".join(str(error).split())
+        raise SettingsError(f"{path} must be valid YAML: {text}") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold a mapping, was {type(content).__name__}")
+    return content
+
+
+def _one_line(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    # The members of a union are named by their class; that is noise to whoever wrote the file.
+    where = ".".join(str(part) for part in first["loc"] if not str(part)[:1].isupper())
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        return f"{path}: {where} must be given, was missing"
+    if first["type"] == "value_error":
+        return f"{path}: {where or 'the file'}: {message}"
+    return f"{path}: {where}: {message[:1].lower()}{message[1:]}, was {first['input']!r}"
+
+
+def read_settings(path: Path | None = None) -> ApiarySettings:
+    """Return the desk's settings; relative paths inside are relative to the repository.
+
+    Raises SettingsError with one line.
+    """
+    chosen = (path or Environment().config).resolve()
+    content = _read_yaml(chosen)
+    try:
+        settings = ApiarySettings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(_one_line(chosen, error)) from error
+    beside = chosen.parent
+    return settings.model_copy(
+        update={
+            "home": (ROOT / settings.home).resolve(),
+            "colony": _beside(beside, settings.colony),
+            "risk_limits": _beside(beside, settings.risk_limits),
+            "training": _beside(beside, settings.training),
+        }
+    )
+
+
+def _beside(folder: Path, path: Path) -> Path:
+    """Return the path relative to the configuration, or the shipped file of that name."""
+    candidate = path if path.is_absolute() else folder / path
+    return candidate if candidate.exists() else DEFAULT_CONFIG.parent / path.name
+
+
+def read_colony(settings: ApiarySettings) -> ColonySettings:
+    """Return the colony's settings of this desk."""
+    try:
+        return ColonySettings.from_mapping(_read_yaml(settings.colony))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{settings.colony}: {error}") from error
+
+
+def read_risk_limits(settings: ApiarySettings) -> RiskLimits:
+    """Return the risk limits of this desk."""
+    try:
+        return RiskLimits.from_mapping(_read_yaml(settings.risk_limits))
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{settings.risk_limits}: {error}") from error
+
+
+def read_training(settings: ApiarySettings) -> tuple[Training, TrainingSettings]:
+    """Return how the forecast model of this desk is labelled, trained and promoted."""
+    try:
+        training = Training.model_validate(_read_yaml(settings.training))
+        return training, TrainingSettings(**training.settings)
+    except ValidationError as error:
+        raise SettingsError(_one_line(settings.training, error)) from error
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{settings.training}: {error}") from error

@@ -1,0 +1,233 @@
+"""One session of a book: fills and marks come in, the colony decides, and orders leave.
+
+The same function trades a session live, in a backfill and in a replay; what differs is the broker
+and the log that it is given.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.colony.decision import Decision
+from swarm_core.colony.engine import step
+from swarm_core.colony.observation import Observation
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.colony.state import ColonyState
+from swarm_core.instruments import Instrument
+from swarm_core.lineage import Lineage
+from swarm_core.market import Bar, Quote
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.sizing import SizingSettings
+from swarm_core.trading import Broker, EventLog, ReleaseReport, release
+
+Observe = Callable[[Sequence[float], float], Observation]  # (weights, nav) -> what is seen
+
+
+class BarBroker(Broker, Protocol):
+    """A broker whose market is the bars that it is given."""
+
+    def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionMarket:
+    """The market of one session: its hours, its bars, and the quotes at decision time."""
+
+    session: str  # ISO date
+    open_ns: int
+    close_ns: int
+    decision_ns: int
+    bars: tuple[Bar, ...]
+    quotes: Mapping[str, Quote]
+
+    def __post_init__(self) -> None:
+        if not self.open_ns < self.close_ns <= self.decision_ns:
+            raise ValueError(
+                f"{self.session} must open, close and then be decided, "
+                f"was {self.open_ns}, {self.close_ns}, {self.decision_ns}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRules:
+    """What a book is traded by."""
+
+    colony: ColonySettings
+    limits: RiskLimits
+    instruments: Mapping[str, Instrument]
+    sizing: SizingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """Whether every blocking check of the session's data has passed, and if not, why."""
+
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutcome:
+    """What became of a session; `decision` is None where nothing was decided, with the reason."""
+
+    session: str
+    state: ColonyState
+    decision: Decision | None
+    report: ReleaseReport | None
+    blocked_reason: str
+
+
+def close_session(
+    market: SessionMarket, *, book: Book, log: EventLog, broker: BarBroker
+) -> None:
+    """Book the session's fills and mark what is held at its close.
+
+    A session that is closed already is left as it is; one that was interrupted is finished.
+    """
+    book.apply_all(log.read(book.sequence))
+    if market.session in book.closed_sessions:
+        return
+    if book.session != market.session:
+        opened = ev.SessionOpened(
+            event_id=ev.make_event_id("SessionOpened", market.session),
+            time_ns=market.open_ns,
+            session=market.session,
+            base_currency=book.base_currency,
+            nav_minor=_nav(book, f"before {market.session}"),
+        )
+        _append(log, book, [opened])
+    _append(log, book, broker.on_bars(market.bars, market.close_ns))
+    _append(log, book, _marks(market, book))
+    closed = ev.SessionClosed(
+        event_id=ev.make_event_id("SessionClosed", market.session),
+        time_ns=market.close_ns,
+        session=market.session,
+        nav_minor=_nav(book, f"of {market.session}"),
+    )
+    _append(log, book, [closed])
+
+
+def _nav(book: Book, when: str) -> int:
+    nav = book.ledger.find_nav_minor()
+    if nav is None:
+        raise ValueError(f"NAV {when} must be known, was not: a mark is missing")
+    return nav
+
+
+def _append(log: EventLog, book: Book, events: Sequence[ev.Event]) -> None:
+    if events:
+        log.append(events)
+        book.apply_all(log.read(book.sequence))
+
+
+def _marks(market: SessionMarket, book: Book) -> list[ev.Event]:
+    """Value what is held at the closes of this session's bars; what has none keeps its mark."""
+    marks: list[ev.Event] = []
+    for bar in market.bars:
+        position = book.ledger.positions.get(bar.instrument_id)
+        if position is None or not position.lots:
+            continue
+        marks.append(
+            ev.PositionMarked(
+                event_id=ev.make_event_id("PositionMarked", bar.instrument_id, bar.time_ns),
+                time_ns=bar.time_ns,
+                instrument_id=bar.instrument_id,
+                price_ticks=bar.close_ticks,
+                lot_tick_minor=position.lot_tick_minor,
+                currency=position.currency,
+            )
+        )
+    return marks
+
+
+def decide(
+    rules: SessionRules,
+    state: ColonyState,
+    book: Book,
+    instrument_ids: Sequence[str],
+    observe: Observe,
+) -> tuple[ColonyState, Decision]:
+    """Return the colony's next state and its decision, seen from the book as it stands."""
+    nav = book.find_nav()
+    if nav is None:
+        raise ValueError("NAV must be known to decide, was not: a mark is missing")
+    return step(rules.colony, state, observe(book.weights(instrument_ids), nav))
+
+
+def trade_session(
+    market: SessionMarket,
+    rules: SessionRules,
+    state: ColonyState,
+    *,
+    book: Book,
+    log: EventLog,
+    broker: BarBroker,
+    instrument_ids: Sequence[str],
+    observe: Observe,
+    checks: Checks,
+    lineage: Lineage,
+) -> SessionOutcome:
+    """Close the session, decide it, and release its orders; nothing is decided on failed checks.
+
+    `lineage` names what the decision stands on; its decision_id and colony_state_digest are
+    filled in here.
+    """
+    close_session(market, book=book, log=log, broker=broker)
+    if not checks.passed:
+        _append(log, book, [_check_failed(market, checks)])
+        return SessionOutcome(market.session, state, None, None, checks.reason)
+    after, decision = decide(rules, state, book, instrument_ids, observe)
+    assessed = ev.RegimeAssessed(
+        event_id=ev.make_event_id("RegimeAssessed", decision.decision_id),
+        time_ns=market.decision_ns,
+        correlation_id=decision.decision_id,
+        regime_names=decision.regime_names,
+        regime_posterior=tuple(float(p) for p in decision.regime_posterior),
+    )
+    _append(log, book, [assessed])
+    report = release(
+        decision,
+        book=book,
+        quotes=market.quotes,
+        instruments=rules.instruments,
+        limits=rules.limits,
+        log=log,
+        broker=broker,
+        checks_passed=checks.passed,
+        check_reason=checks.reason,
+        time_ns=market.decision_ns,
+        lineage=completed(lineage, decision),
+        sizing=rules.sizing,
+    )
+    return SessionOutcome(market.session, after, decision, report, report.blocked_reason)
+
+
+def _check_failed(market: SessionMarket, checks: Checks) -> ev.Event:
+    return ev.DataCheckFailed(
+        event_id=ev.make_event_id("DataCheckFailed", market.session, checks.reason),
+        time_ns=market.decision_ns,
+        session=market.session,
+        check_name="data_status",
+        reason=checks.reason,
+        blocking=True,
+    )
+
+
+def completed(lineage: Lineage, decision: Decision) -> Lineage:
+    """Return the lineage with the decision's own ids."""
+    return Lineage(
+        decision_id=decision.decision_id,
+        session=lineage.session,
+        colony_state_digest=decision.state_digest_after,
+        model_name=lineage.model_name,
+        model_version=lineage.model_version,
+        feature_table_version=lineage.feature_table_version,
+        clean_versions=lineage.clean_versions,
+        raw_versions=lineage.raw_versions,
+        settings_digest=lineage.settings_digest,
+        run_id=lineage.run_id,
+    )
+
+
