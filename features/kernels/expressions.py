@@ -1,7 +1,7 @@
 """The compiled rolling statistics as polars expressions over a panel with a `segment` column."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,7 @@ def segment_starts(codes: pl.Series) -> NDArray[np.int64]:
 
 
 def _expression(kernel: _Kernel, *columns: pl.Expr) -> pl.Expr:
-    def call(series: list[pl.Series]) -> pl.Series:
+    def call(series: Sequence[pl.Series]) -> pl.Series:
         arrays = [np.ascontiguousarray(s.cast(pl.Float64).to_numpy()) for s in series[1:]]
         values = kernel(segment_starts(series[0]), arrays)
         return pl.Series(series[1].name, values, dtype=pl.Float64, nan_to_null=True)
