@@ -32,7 +32,7 @@ class Book:
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
         self.session = ""
-        self.closed_sessions: set[str] = set()
+        self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
         self.session_nav_minor = starting_cash_minor
         self.peak_nav_minor = starting_cash_minor
         self.sequence = 0
@@ -179,6 +179,7 @@ def _open_session(book: Book, event: ev.SessionOpened) -> None:
 
 
 def _close_session(book: Book, event: ev.SessionClosed) -> None:
+    book.closed_sessions[event.session] = event.nav_minor
     book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
 
 

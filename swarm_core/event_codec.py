@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 Convert = Callable[[Any], Any]
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -32,6 +32,8 @@ def _converters(hint: Any) -> tuple[Convert, Convert]:
         if to_json is _same:
             return list, tuple
         return lambda v: [to_json(i) for i in v], lambda v: tuple(from_json(i) for i in v)
+    if get_origin(hint) is frozenset and get_args(hint) == (str,):
+        return sorted, frozenset
     if isinstance(hint, UnionType) and NoneType in get_args(hint) and len(get_args(hint)) == 2:
         inner = next(a for a in get_args(hint) if a is not NoneType)
         to_json, from_json = _converters(inner)
@@ -89,7 +91,7 @@ class Codec:
 
     def encode(self, value: Any) -> bytes:
         """Return the canonical bytes; ValueError on a float that is not finite."""
-        cls = type(value)
+        cls = cast(type[Any], type(value))
         if self._classes.get(cls.__name__) is not cls:
             raise TypeError(f"an event must be of a registered class, was {cls.__name__}")
         body = self._plan(cls).to_mapping(value)

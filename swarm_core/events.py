@@ -11,9 +11,13 @@ from hashlib import sha256
 from typing import ClassVar
 
 from swarm_core.event_codec import Codec
+from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
+from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading_state import TradingState
 
 
@@ -77,6 +81,27 @@ class DecisionTaken(Event):
     lineage: Lineage
     instrument_ids: tuple[str, ...]
     target_weights: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReferencesTaken(Event):
+    """All that the gate looked at beside the log: with it, a replay needs nothing but the log."""
+
+    decision_id: str
+    quotes: tuple[Quote, ...]
+    instruments: tuple[Instrument, ...]
+    limits: RiskLimits
+    sizing: SizingSettings
+    located: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasePlanned(Event):
+    """The orders of a decision stand in the log: from now on only these are sent."""
+
+    decision_id: str
+    order_count: int
+    denied_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +172,13 @@ class OrderStateUnknown(OrderEvent):
     """Nobody knows whether the broker has the order: it is looked up before anything else."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFound(OrderEvent):
+    """The broker was asked and has the order: it is no longer unknown."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +333,8 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     SessionClosed,
     DataCheckFailed,
     DecisionTaken,
+    ReferencesTaken,
+    ReleasePlanned,
     ReleaseBlocked,
     TargetDenied,
     OrderIntended,
@@ -309,6 +343,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     OrderSubmitted,
     OrderSubmissionLost,
     OrderStateUnknown,
+    OrderFound,
     OrderAccepted,
     OrderRejected,
     OrderFilled,

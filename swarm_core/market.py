@@ -86,8 +86,9 @@ class Bar:
         """Return the bar on the instrument's grid; ValueError where a price is not finite."""
 
         def ticks(price: float | None) -> int | None:
-            missing = price is None or price != price  # NaN: not reported
-            return None if missing else instrument.price_to_ticks(price)
+            if price is None or price != price:  # NaN: not reported
+                return None
+            return instrument.price_to_ticks(price)
 
         return cls(
             instrument_id=instrument.instrument_id,

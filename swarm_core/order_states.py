@@ -52,6 +52,8 @@ ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
     (_S.APPROVED, ev.OrderSubmitted): _S.SUBMITTED,
     (_S.SUBMITTED, ev.OrderSubmissionLost): _S.APPROVED,
     (_S.UNKNOWN, ev.OrderSubmissionLost): _S.APPROVED,
+    (_S.SUBMITTED, ev.OrderFound): _S.ACCEPTED,
+    (_S.UNKNOWN, ev.OrderFound): _S.ACCEPTED,
     (_S.SUBMITTED, ev.OrderStateUnknown): _S.UNKNOWN,
     (_S.ACCEPTED, ev.OrderStateUnknown): _S.UNKNOWN,
     (_S.PARTIALLY_FILLED, ev.OrderStateUnknown): _S.UNKNOWN,
@@ -116,6 +118,8 @@ class OrderRecord:
                 f"was {self.state.value} for {event.client_order_id}"
             )
         self.state = state
+        if state is _S.ACCEPTED and self.filled_lots:
+            self.state = _S.PARTIALLY_FILLED
         if isinstance(event, ev.OrderApproved | ev.OrderSubmitted):
             self.attempt = event.attempt
         if isinstance(event, ev.OrderSubmitted):

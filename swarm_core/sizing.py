@@ -8,9 +8,10 @@ from typing import Protocol
 
 from swarm_core.book import Book
 from swarm_core.instruments import LOTS_MAX
-from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
+from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
+from swarm_core.sizing_settings import SizingSettings
 
 
 class Targets(Protocol):
@@ -33,22 +34,6 @@ class WeightVector(Protocol):
     def __getitem__(self, index: int, /) -> float: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SizingSettings:
-    """How orders are made; a change of weight below `dust_fraction` of NAV is not traded."""
-
-    dust_fraction: float = 0.0005
-    kind: OrderKind = OrderKind.MARKET_ON_OPEN
-    time_in_force: TimeInForce = TimeInForce.DAY
-    strategy: str = "colony"
-
-    def __post_init__(self) -> None:
-        if not (isfinite(self.dust_fraction) and 0 <= self.dust_fraction <= 1):
-            raise ValueError(f"dust_fraction must be in [0, 1], was {self.dust_fraction}")
-        if self.kind.has_limit:
-            raise ValueError(f"kind must be one without a limit price, was {self.kind.value}")
-
-
 @dataclass(frozen=True, slots=True)
 class DeniedTarget:
     instrument_id: str
@@ -63,9 +48,9 @@ def find_fault(decision: Targets) -> str | None:
         return f"target_weights must be one per instrument, were {len(weights)} for {len(ids)}"
     if len(set(ids)) != len(ids):
         return "instrument_ids must name each instrument once, and do not"
-    for instrument_id, weight in zip(ids, weights, strict=True):  # pyright: ignore[reportArgumentType]  # numpy arrays and tuples both iterate
-        if not isfinite(weight):
-            return f"target weight of {instrument_id} must be finite, was {weight}"
+    for i, instrument_id in enumerate(ids):
+        if not isfinite(weights[i]):
+            return f"target weight of {instrument_id} must be finite, was {weights[i]}"
     return None
 
 

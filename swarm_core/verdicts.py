@@ -1,0 +1,90 @@
+"""The events of planning and judging: pure functions that a replay calls again."""
+
+from collections.abc import Sequence
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.order_states import OrderRecord
+from swarm_core.references import References
+from swarm_core.risk.context import RiskContext
+from swarm_core.risk.gate import Approved, check_order
+from swarm_core.sizing import Targets, size
+
+
+def plan(decision: Targets, book: Book, references: References) -> list[ev.Event]:
+    """Return the intended orders of a decision, its denied targets, and the end of the plan."""
+    orders, denied = size(decision, book, references.measure(book), references.sizing)
+    decision_id, time_ns = decision.decision_id, references.time_ns
+    cause = ev.make_event_id("DecisionTaken", decision_id)
+    events: list[ev.Event] = [
+        ev.TargetDenied(
+            event_id=ev.make_event_id("TargetDenied", decision_id, target.instrument_id),
+            time_ns=time_ns,
+            causation_id=cause,
+            correlation_id=decision_id,
+            decision_id=decision_id,
+            instrument_id=target.instrument_id,
+            code=target.code,
+            detail=target.detail,
+        )
+        for target in denied
+    ]
+    events.extend(
+        ev.OrderIntended(
+            event_id=ev.make_event_id("OrderIntended", order.client_order_id),
+            time_ns=time_ns,
+            causation_id=cause,
+            correlation_id=decision_id,
+            order=order,
+        )
+        for order in orders
+    )
+    events.append(
+        ev.ReleasePlanned(
+            event_id=ev.make_event_id("ReleasePlanned", decision_id),
+            time_ns=time_ns,
+            causation_id=cause,
+            correlation_id=decision_id,
+            decision_id=decision_id,
+            order_count=len(orders),
+            denied_count=len(denied),
+        )
+    )
+    return events
+
+
+def judge(records: Sequence[OrderRecord], context: RiskContext) -> list[ev.OrderEvent]:
+    """Return the gate's verdict on each order; every approval counts against the next one."""
+    return [judge_one(record, context) for record in records]
+
+
+def judge_one(record: OrderRecord, context: RiskContext) -> ev.OrderEvent:
+    """Return the verdict on one order, and count it in the context where it is approved."""
+    order, attempt = record.order, record.attempt + 1
+    order_id = order.client_order_id
+    event_id = ev.make_event_id("Verdict", order_id, attempt)
+    cause = ev.make_event_id("OrderIntended", order_id)
+    verdict = check_order(order, context)
+    if isinstance(verdict, Approved):
+        context.send(order)
+        return ev.OrderApproved(
+            event_id=event_id,
+            time_ns=context.time_ns,
+            causation_id=cause,
+            correlation_id=order.decision_id,
+            client_order_id=order_id,
+            attempt=attempt,
+            reference_ticks=verdict.reference_ticks,
+            value_micros=verdict.value_micros,
+        )
+    return ev.OrderDenied(
+        event_id=event_id,
+        time_ns=context.time_ns,
+        causation_id=cause,
+        correlation_id=order.decision_id,
+        client_order_id=order_id,
+        code=verdict.code,
+        measured=verdict.measured,
+        limit=verdict.limit,
+        detail=verdict.detail,
+    )
