@@ -91,6 +91,23 @@ class DeltaTableStore:
 
         return self._commit(table, rows, plan)
 
+    def add(self, table: str, rows: pl.DataFrame) -> WriteReceipt:
+        """Add exactly the rows that are not there yet, every column compared: for moving rows.
+
+        Unlike `append` it judges nothing: what another tier held is what this one holds.
+        """
+        rows = storable(table, rows).unique(maintain_order=True)
+
+        def plan(stored: DeltaTable | None) -> _Change | None:
+            if stored is None:
+                return _Change(rows, rows.height)
+            batch = unified(table, rows, _schema(stored))
+            old = unified(table, _scan(stored, *_months(batch)).collect(), batch.schema)
+            fresh = batch.join(old, on=batch.columns, how="anti", nulls_equal=True)
+            return None if fresh.is_empty() else _Change(fresh, fresh.height)
+
+        return self._commit(table, rows, plan)
+
     def replace(
         self, table: str, rows: pl.DataFrame, *, start: datetime, end: datetime
     ) -> WriteReceipt:
@@ -165,6 +182,17 @@ class DeltaTableStore:
         if actions.is_empty():
             return 0, 0
         return int(actions["num_records"].sum()), int(actions["size_bytes"].sum())
+
+    def span(self, table: str) -> tuple[datetime | None, datetime | None]:
+        """Return the first and the last event_time; None where no row has one."""
+        stored = self._open(table)
+        if "event_time" not in _schema(stored):
+            return None, None
+        bounds = _scan(stored).select(
+            low=pl.col("event_time").min(), high=pl.col("event_time").max()
+        )
+        low, high = bounds.collect().row(0)
+        return low, high
 
     def compact(self, table: str) -> int:
         """Merge each month's small files into one and return the version; older ones stay."""
@@ -287,6 +315,11 @@ def _commit_properties(version: int, metadata: dict[str, str]) -> CommitProperti
     return CommitProperties(
         custom_metadata=metadata, app_transactions=[Transaction(_WRITER, version)]
     )
+
+
+def _months(rows: pl.DataFrame) -> tuple[str | None, str | None]:
+    months: list[str] = with_month(rows)[MONTH].unique().to_list()
+    return (min(months), max(months)) if months else (None, None)
 
 
 def _between(first: str, last: str) -> str:

@@ -1,0 +1,128 @@
+"""Segments: immutable batches of a table's rows, named by the hash of what they hold."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+
+from adapters.stores.content_hash import canonical_order, content_hash
+from adapters.stores.table_months import MONTH, with_month
+from adapters.stores.table_types import storable
+
+
+class TierCorruptionError(RuntimeError):
+    """Rows read back are not the rows that were written; nothing was dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A batch of one table's rows in one tier; `content_hash` is its name.
+
+    `first` and `last` bound its event times (its knowledge times where it has no event times),
+    and are None where it has neither.
+    """
+
+    table: str
+    content_hash: str
+    row_count: int
+    byte_count: int
+    first: datetime | None
+    last: datetime | None
+
+    def overlaps(self, start: datetime | None, end: datetime | None) -> bool:
+        """Return whether a row with start <= event_time < end can be in it."""
+        if self.first is None or self.last is None:
+            return start is None and end is None
+        return (end is None or self.first < end) and (start is None or self.last >= start)
+
+
+class SegmentTier(Protocol):
+    """A tier that holds rows in segments.
+
+    To write what is there already, or to remove what is not there, does nothing.
+    """
+
+    @property
+    def tier(self) -> str: ...
+
+    def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]: ...
+
+    def segments(self, table: str) -> tuple[Segment, ...]: ...
+
+    def read_segment(self, segment: Segment) -> pl.DataFrame:
+        """Return the rows; raise TierCorruptionError where they are not what was written."""
+        ...
+
+    def remove(self, table: str, segments: Iterable[Segment]) -> None: ...
+
+    def tables(self) -> tuple[str, ...]: ...
+
+
+class ColdTables(Protocol):
+    """What tiering needs of the cold tier; rows in it never leave it."""
+
+    def add(self, table: str, rows: pl.DataFrame) -> object: ...
+
+    def read(
+        self, table: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame: ...
+
+    def exists(self, table: str) -> bool: ...
+
+    def tables(self) -> tuple[str, ...]: ...
+
+    def size(self, table: str) -> tuple[int, int]: ...
+
+    def span(self, table: str) -> tuple[datetime | None, datetime | None]: ...
+
+
+def cut(table: str, rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Return the rows as (content hash, rows) by month, without repetitions, in canonical order.
+
+    Months keep a segment's age meaningful: a backfill of years does not stay hot for its last day.
+    """
+    rows = storable(table, rows).unique(maintain_order=True)
+    if rows.is_empty():
+        return []
+    months = with_month(canonical_order(rows)).partition_by(
+        MONTH, include_key=False, maintain_order=True
+    )
+    return [(content_hash(part), part) for part in months]
+
+
+def checked(segment: Segment, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows if they hash to the segment's name; raise TierCorruptionError if not."""
+    found = content_hash(canonical_order(rows))
+    if found != segment.content_hash:
+        raise TierCorruptionError(
+            f"a segment of {segment.table} must hash to {segment.content_hash[:12]}, "
+            f"was {found[:12]}"
+        )
+    return rows
+
+
+def span(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
+    """Return the first and the last event time, or knowledge time where there is no event time."""
+    for column in ("event_time", "knowledge_time"):
+        if column in rows.columns and rows[column].null_count() < rows.height:
+            low, high = rows.select(low=pl.col(column).min(), high=pl.col(column).max()).row(0)
+            return low, high
+    return None, None
+
+
+def to_bytes(rows: pl.DataFrame) -> bytes:
+    """Return the rows as an Arrow IPC file, compressed."""
+    buffer = io.BytesIO()
+    rows.write_ipc(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def from_bytes(table: str, content: bytes) -> pl.DataFrame:
+    """Return the rows of an Arrow IPC file; raise TierCorruptionError where it is none."""
+    try:
+        return pl.read_ipc(io.BytesIO(content))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise TierCorruptionError(f"a segment of {table} must be an Arrow file: {error}") from error
