@@ -110,7 +110,7 @@ class PolarsRetrievalJob(RetrievalJob):
         Raises feast's SavedDatasetLocationAlreadyExists where there is one and it may not go.
         """
         if not isinstance(storage, SavedDatasetFileStorage):
-            raise ValueError(f"storage must be a file storage, was {type(storage).__name__}")
+            raise TypeError(f"storage must be a file storage, was {type(storage).__name__}")
         path = self._root / storage.file_options.uri
         if path.exists() and not allow_overwrite:
             raise SavedDatasetLocationAlreadyExists(location=str(path))

@@ -52,7 +52,7 @@ class PolarsOfflineStore(OfflineStore):
         """Return the job that looks up, for each entity row, the features known at its time.
 
         Keeps every entity row, its order and its other columns; null where nothing was known.
-        Raises ValueError where the entities are not a frame or name no time and no keys.
+        Raises TypeError where the entities are not a frame, ValueError where they name no time.
         """
         requests, time_column = request_frame(entity_df)
         known_only = filter_by_created_timestamp or config.offline_store.known_only
@@ -140,7 +140,7 @@ class PolarsOfflineStore(OfflineStore):
         return [(f.name, str(f.type).removeprefix("large_")) for f in schema]
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
-        """Accept a source that has no rows yet; refuse one whose columns are not the declared ones."""
+        """Accept a source that has no rows yet; refuse one without the declared columns."""
         if not source_path(config, data_source).exists():
             return
         names = scan_source(config, data_source).collect_schema().names()

@@ -1,4 +1,4 @@
-"""Feast's online store on packed blocks: what Feast writes, the fast path reads, and the reverse."""
+"""Feast's online store on packed blocks: Feast's path and the fast one read the same."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta

@@ -1,5 +1,6 @@
 """Opening Feast on a folder, and registering the house's definitions in it."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,10 @@ def apply_definitions(store: Any) -> Sequence[str]:
     objects = feast_objects()
     names = {(type(o).__name__, getattr(o, "name", "")) for o in objects}
     gone = [o for o in _registered(store) if (type(o).__name__, o.name) not in names]
-    store.apply(objects, objects_to_delete=gone, partial=False)
+    with warnings.catch_warnings():
+        # Said at every apply; what "does not scale" is Feast's own job, which ours replaces.
+        warnings.filterwarnings("ignore", message="On demand feature view is an experimental")
+        store.apply(objects, objects_to_delete=gone, partial=False)
     return tuple(dict.fromkeys(str(getattr(o, "name", "")) for o in objects))
 
 

@@ -38,7 +38,7 @@ def request_frame(entities: object) -> tuple[pl.DataFrame, str]:
     elif isinstance(entities, pa.Table):
         frame = pl.DataFrame(pl.from_arrow(entities))
     else:
-        raise ValueError(
+        raise TypeError(
             f"entities must be a polars, pandas or Arrow table, was {type(entities).__name__}"
         )
     instants = [c for c, t in frame.schema.items() if isinstance(t, pl.Datetime)]
@@ -113,5 +113,4 @@ def _answers(requests: pl.DataFrame, join: Join, rows: pl.LazyFrame) -> pl.DataF
     table = rows.select(list(columns)).collect()
     found = pl.Series(matching_rows(requests, table, rule))
     index = found.cast(pl.UInt32) if found.min() != -1 else found.replace(-1, None)
-    gathered = table.select(pl.col(f).gather(index).alias(name) for f, name in join.outputs)
-    return gathered
+    return table.select(pl.col(f).gather(index).alias(name) for f, name in join.outputs)

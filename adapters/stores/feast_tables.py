@@ -1,6 +1,6 @@
 """The files behind Feast's offline sources: Delta tables, Parquet files and folders of them."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -20,10 +20,10 @@ def offline_root(config: Any) -> Path:
 
 
 def source_path(config: Any, source: Any) -> Path:
-    """Return where a Feast FileSource lies. Raises ValueError for any other kind of source."""
+    """Return where a Feast FileSource lies. Raises TypeError for any other kind of source."""
     path = getattr(source, "path", None)
     if not isinstance(path, str):
-        raise ValueError(f"source must be a FileSource, was {type(source).__name__} {source.name}")
+        raise TypeError(f"source must be a FileSource, was {type(source).__name__} {source.name}")
     return offline_root(config) / path
 
 
@@ -38,13 +38,17 @@ def scan_source(config: Any, source: Any) -> pl.LazyFrame:
 
 def scan(path: Path) -> pl.LazyFrame:
     """Return the rows at the path, a Delta table, a Parquet file or a folder of Parquet files."""
-    if DeltaTable.is_deltatable(str(path)):
+    if _is_delta(path):
         return pl.scan_delta(str(path))
     if path.is_dir():
         return pl.scan_parquet(path / "**" / "*.parquet", missing_columns="insert")
     if not path.exists():
         raise FileNotFoundError(f"offline rows must lie at {path}, which does not exist")
     return pl.scan_parquet(path)
+
+
+def _is_delta(path: Path) -> bool:
+    return (path / "_delta_log").is_dir()
 
 
 def replace_span(
@@ -57,7 +61,7 @@ def replace_span(
     """
     _require_span(rows, time_column, start, end)
     dated = rows.with_columns(pl.col(time_column).dt.year().cast(pl.Int32).alias(_YEAR))
-    if not DeltaTable.is_deltatable(str(path)):
+    if not _is_delta(path):
         write_deltalake(str(path), dated.to_arrow(), partition_by=[_YEAR])
     else:
         write_deltalake(
@@ -83,7 +87,7 @@ def _require_span(rows: pl.DataFrame, time_column: str, start: datetime, end: da
 
 def _span_sql(column: str, start: datetime, end: datetime) -> str:
     """Return the span as a predicate; the years first, so that other partitions stay untouched."""
-    low, high = (t.astimezone(timezone.utc) for t in (start, end))
+    low, high = (t.astimezone(UTC) for t in (start, end))
     stamp = "%Y-%m-%dT%H:%M:%S.%fZ"
     return (
         f"{_YEAR} >= {low.year} AND {_YEAR} <= {high.year} AND {column} >= "
@@ -98,7 +102,7 @@ def append(path: Path, source: Any, rows: pl.DataFrame) -> None:
         if sorted(expected) != sorted(c for c in rows.columns if c != _YEAR):
             raise ValueError(f"rows for {source.name} must have {expected}, had {rows.columns}")
         rows = rows.select(expected).cast(dict(scan(path).select(expected).collect_schema()))
-    if DeltaTable.is_deltatable(str(path)):
+    if _is_delta(path):
         dated = rows.with_columns(
             pl.col(source.timestamp_field).dt.year().cast(pl.Int32).alias(_YEAR)
         )

@@ -1,4 +1,4 @@
-"""The feature store that the assets see: Feast where it serves, its own storage where it is slow."""
+"""The feature store that the assets see: Feast, and beside it the fast ways to its storage."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -55,9 +55,9 @@ class FeastFeatureStore:
         )
 
     def apply(self) -> Sequence[str]:
-        """Register entities, views and services, forget what is no longer defined; return the names.
+        """Register entities, views and services and return their names.
 
-        Applying twice changes nothing.
+        What is defined no longer is forgotten. Applying twice changes nothing.
         """
         from adapters.stores.feast_registry import apply_definitions
 

@@ -265,7 +265,7 @@ class RedisOnlineFeatures(OnlineFeatures):
         return _key_count(blocks)
 
     def _transaction(self, body: Callable[[Any], None], keys: Sequence[str]) -> None:
-        """Run read-merge-write again while another writer comes between, a bounded number of times."""
+        """Run read-merge-write again, a bounded number of times, when another came between."""
         from redis import WatchError
 
         for _ in range(_WRITE_ATTEMPTS):

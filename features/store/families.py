@@ -2,25 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-try:
-    from features.catalog import CATALOG
-except ImportError:  # TEMPORARY until the catalogue lands
-    from types import SimpleNamespace as _N
+from features.catalog import CATALOG
 
-    _PLAN = {
-        "returns": "ret_1d ret_5d ret_21d",
-        "momentum": "mom_21d mom_63d mom_126d mom_252d_21d",
-        "reversal": "rev_1d rev_5d",
-        "volatility": "vol_21d vol_63d vol_ratio_21d_126d ewma_vol",
-        "macro": "vix vix_change_5d term_slope oil_ret_21d dollar_ret_21d macro_surprise",
-        "sentiment": "news_sentiment_1d news_sentiment_5d news_volume_5d",
-    }
-    CATALOG = tuple(_N(name=n, family=f) for f, t in _PLAN.items() for n in t.split())
-
-from features.store.on_demand import ON_DEMAND, OnDemand
+if TYPE_CHECKING:
+    from features.store.on_demand import OnDemand
 
 INSTRUMENT_KEY = "instrument_id"
 MARKET_KEY = "market_id"
@@ -61,11 +50,14 @@ def market_features() -> tuple[str, ...]:
     return tuple(n for family in _MARKET_FAMILIES for n in families().get(family, ()))
 
 
-def service_views(service: str) -> tuple[Mapping[str, tuple[str, ...]], tuple[OnDemand, ...]]:
+def service_views(service: str) -> tuple[Mapping[str, tuple[str, ...]], tuple["OnDemand", ...]]:
     """Return a service's stored features by view, and its on-demand features.
 
     Raises KeyError for a service that is not defined.
     """
+    # Imported here: it needs pandas, which whoever only writes rows does without.
+    from features.store.on_demand import ON_DEMAND
+
     if service in (TRAINING_SERVICE, DECISION_SERVICE):
         return families(), ON_DEMAND
     if service == MARKET_SERVICE and market_features():
