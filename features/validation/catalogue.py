@@ -1,9 +1,11 @@
 """Every rule there is, in one tuple: what runs, and what the documentation lists."""
 
 from features.validation.rule import Rule
+from features.validation.rules.dividends import DIVIDEND_RULES
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.identity import IDENTITY_RULES
 from features.validation.rules.jumps import JUMP_RULES
+from features.validation.rules.ohlc import OHLC_RULES
 from features.validation.rules.prints import PRINT_RULES
 from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
@@ -16,7 +18,9 @@ RULES: tuple[Rule, ...] = (
     *VALUE_RULES,
     *QUOTE_RULES,
     *RECORD_RULES,
+    *OHLC_RULES,
     *DUPLICATE_RULES,
+    *DIVIDEND_RULES,
     *JUMP_RULES,
     *PRINT_RULES,
     *SESSION_RULES,

@@ -51,7 +51,7 @@ def _widened(schema: TableSchema, rows: pl.DataFrame) -> TableSchema:
 
 
 def _no_rows(table: str) -> pl.DataFrame:
-    severity = "block" if table in ("bars", "features", "forecasts") else "warn"
+    severity = "block" if table in ("bars", "features", "forecasts") else "info"
     return table_hit("rows", "no_rows", severity, 1.0, f"{table} must have rows, had none")
 
 

@@ -55,7 +55,7 @@ class ValidationSettings:
     same_series_bars_min: int = 60  # common bars before two series are called one
     same_series_correlation_min: float = 0.99995
     same_series_instruments_max: int = 1_500  # above it, values only are compared
-    dividend_yield_max: float = 0.25  # of one payment, as a fraction of the price
+    dividend_yield_max: float = 0.15  # of one payment, as a fraction of the price
     outside_session_fraction_max: float = 0.2  # of a series' intraday bars
     forecast_abs_max: float = 10.0  # cross-sectional z-scores
     quarantine_fraction_max: float = 0.05  # of all rows; above it everything stops

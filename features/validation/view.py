@@ -21,6 +21,8 @@ SERIES_COLUMNS: dict[str, tuple[str, ...]] = {
     "macro": ("series_id", "source"),
     "fundamentals": ("instrument_id", "metric", "period", "source"),
 }
+# Where fewer records moved, the moves themselves may all be faults.
+_MOVES_MIN = 5
 VALUE_COLUMN = {"bars": "close", "trades": "price", "macro": "value", "fundamentals": "value"}
 
 
@@ -68,17 +70,23 @@ class SeriesArrays:
     def sigma(self) -> Floats:
         """Robust standard deviation of log returns by series (s): 1.4826 x median absolute.
 
-        Rousseeuw and Croux (1993). A series that mostly stands still falls back on the mean.
+        Rousseeuw and Croux (1993). Only moves count: an illiquid price that rests for days is
+        no quiet one.
         """
-        frame = pl.DataFrame({"s": self.series, "r": np.abs(self.log_return)}).filter(
-            pl.col("r").is_not_nan()
+        frame = pl.DataFrame({"s": self.series, "r": np.abs(self.log_return)})
+        by = (
+            frame.filter(pl.col("r").is_not_nan())
+            .group_by("s")
+            .agg(
+                (pl.col("r").filter(pl.col("r") > 0).median() * 1.4826).alias("moving"),
+                (pl.col("r").clip(0, 0.2).mean() * 0.5).alias("resting"),
+                (pl.col("r") > 0).sum().alias("moves"),
+            )
         )
-        by = frame.group_by("s").agg(
-            pl.col("r").median().alias("median"), pl.col("r").clip(0, 0.2).mean().alias("mean")
-        )
+        few = pl.col("moves") < _MOVES_MIN
+        wide = by.select(pl.when(few).then("resting").otherwise("moving").fill_null(0.0))
         out = np.full(self.start.size - 1, np.nan)
-        wide = np.maximum(1.4826 * by["median"].to_numpy(), 0.5 * by["mean"].to_numpy())
-        out[by["s"].to_numpy()] = wide
+        out[by["s"].to_numpy()] = wide.to_series().to_numpy()
         return np.maximum(np.nan_to_num(out, nan=0.0), 1e-4)
 
     def label(self, series: int) -> str:

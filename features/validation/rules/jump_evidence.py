@@ -28,7 +28,8 @@ class Jump:
     `previous` is the value before, `sigmas` the size in local standard deviations, `gap` the part
     before the open (NaN where there is no open), `volume_shift` the change of the usual volume
     from before to after, `value_spike` the day's traded value against the usual one before,
-    `noise_shift` the noise after against the noise before, `market` the median move of all
+    `noise_shift` the noise after against the noise before, `ticks`
+    the jump in the smallest steps of the price, `market` the median move of all
     series at that moment (NaN where they are few).
     """
 
@@ -43,6 +44,7 @@ class Jump:
     volume_shift: float
     value_spike: float
     noise_shift: float
+    ticks: float
     market: float
 
 
@@ -92,6 +94,7 @@ def _row_medians(sizes: Floats, at: Ints, begin: Ints, end: Ints) -> Floats:
     """Return the median of each row's valid values, NaN where they are fewer than three."""
     inside = (at >= begin[:, None]) & (at < end[:, None])
     values = np.where(inside, sizes[np.clip(at, 0, sizes.size - 1)], np.nan)
+    values[values == 0] = np.nan  # a price that rests says nothing of how far it moves
     ordered = np.sort(values, axis=1)  # NaN sorts last
     count = np.isfinite(ordered).sum(axis=1)
     rows = np.arange(count.size)
@@ -129,8 +132,19 @@ def measure(
         volume_shift=shift,
         value_spike=spike,
         noise_shift=_noise_shift(before, after),
+        ticks=_ticks(at, left, right, arrays.close),
         market=market,
     )
+
+
+def _ticks(at: int, left: int, right: int, close: Floats) -> float:
+    """Return the jump in steps of the smallest other move around it; infinite where unknown."""
+    steps = np.abs(np.diff(close[left:right]))
+    steps = np.delete(steps, at - left - 1)
+    steps = steps[steps > 0]
+    if steps.size < _VOLUME_BARS_MIN:
+        return float("inf")
+    return float(abs(close[at] - close[at - 1]) / steps.min())
 
 
 def _noise_shift(before: Floats, after: Floats) -> float:

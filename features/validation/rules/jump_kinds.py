@@ -15,6 +15,8 @@ _NEWS_SPIKE = math.log(3.5)
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
+# A price of three ticks that loses one has moved by a third, and nothing has happened.
+_TICKS_MIN = 3.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ def name_jump(
     told = _announced(jump, label, actions)
     if told is not None:
         return told
+    if jump.ticks <= _TICKS_MIN:
+        return _spin_off_or_move(jump, label)
     unit = nearest_unit(jump.move)
     split = nearest_split(jump.move if not math.isfinite(jump.gap) else jump.gap)
     whole = nearest_split(jump.move)

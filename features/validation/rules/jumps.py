@@ -137,7 +137,8 @@ class _JumpFinder:
             return None
         label = self._arrays.label(int(self._arrays.series[jump.at]))
         actions = self._near(jump, label)
-        verdict = _name_run(jump, back - jump.at, label, actions)
+        limit = self._settings.reversal_bars_max
+        verdict = _name_run(jump, back - jump.at, label, actions, limit)
         return None if verdict is None else Found(verdict, jump.at, back)
 
     def _return_position(self, jump: Jump) -> int | None:
@@ -185,7 +186,9 @@ def _market_moves(arrays: SeriesArrays, candidates: Ints) -> Floats:
     return joined.get_column("median").fill_null(float("nan")).to_numpy()
 
 
-def _name_run(jump: Jump, length: int, label: str, actions: list[Action]) -> Verdict | None:
+def _name_run(
+    jump: Jump, length: int, label: str, actions: list[Action], reversal_bars_max: int
+) -> Verdict | None:
     """Name records that stand apart from both neighbours; None where it was a true move."""
     unit = nearest_unit(jump.move)
     percent = f"{math.expm1(jump.move):+.1%}"
@@ -203,6 +206,11 @@ def _name_run(jump: Jump, length: int, label: str, actions: list[Action]) -> Ver
             return Verdict("unadjusted_split", 0.95, reason)
     if math.isfinite(jump.market) and jump.market / jump.move >= 0.25:
         return None
+    if length > reversal_bars_max:
+        split = nearest_split(jump.move)
+        reason = f"{label} stood {percent} away for {length} bars, by a split {split.name}"
+        confidence = 0.85 if abs(split.move) > math.log(2.6) else 0.5
+        return Verdict("unadjusted_split", confidence, reason)
     confidence = min(0.55 + 0.03 * (jump.sigmas - 8), 0.95)
     news = math.isfinite(jump.value_spike) and jump.value_spike > math.log(4.0)
     if news and abs(jump.move) < math.log(3.0):

@@ -17,6 +17,7 @@ from features.validation.view import Bools, Floats, SeriesArrays, TableView
 _SURE_WICK = math.log(3.0)
 # A series without volume on this share of its bars does not publish volume.
 _SILENT_SHARE = 0.2
+_FLAT_COPIES_MIN = 5
 
 
 def _find_wicks(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
@@ -67,9 +68,13 @@ def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
     copied = same_close & traded
     for column in ("open", "high", "low", "volume"):
         copied &= _same_as_previous(arrays, arrays.column(column))
+    lengths = _run_lengths(copied)
+    ranged = arrays.column("high") > arrays.column("low")
+    # A flat bar of a thin name may recur by chance; a bar with a range does not.
+    lengths = np.where(ranged | (_run_totals(lengths) >= _FLAT_COPIES_MIN), lengths, 0)
     yield from _run_hits(
         arrays,
-        _run_lengths(copied),
+        lengths,
         settings.stale_repeats_min - 1,
         "quarantine",
         0.9,
