@@ -1,0 +1,146 @@
+"""Cells of a file as values: text, numbers and days, with a word on those that are none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from adapters.sources.mapping import Csv, Field, MappingError, TableMapping
+
+_NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
+_DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m-%d %H:%M:%S")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value, whether the cell holds something that is not such a value, and then the reason.
+
+    `problem` is costly text: it is for the rows that are bad.
+    """
+
+    value: pl.Expr
+    is_bad: pl.Expr
+    problem: pl.Expr
+
+
+def pick_column(schema: pl.Schema, names: Sequence[str], what: str) -> str:
+    """Return the first of the names that the file has; raises MappingError where it has none."""
+    for name in names:
+        if name in schema:
+            return name
+    raise MappingError(
+        f"{what} must be read from one of the columns {list(schema)}, was {list(names)}"
+    )
+
+
+def text_of(schema: pl.Schema, name: str, nulls: Sequence[str]) -> pl.Expr:
+    """Return the column as stripped text; null where it is one of the null markers."""
+    column = pl.col(name)
+    if schema[name] != pl.String():
+        column = column.cast(pl.String)
+    stripped = column.str.strip_chars()
+    return pl.when(~stripped.is_in(list(nulls))).then(stripped)
+
+
+def template_of(schema: pl.Schema, template: str) -> pl.Expr:
+    """Return the template with each {column} replaced by the row's text; null where one is null."""
+    parts: list[pl.Expr] = []
+    rest = template
+    while "{" in rest:
+        before, _, rest = rest.partition("{")
+        name, closing, rest = rest.partition("}")
+        if not closing or name not in schema:
+            raise MappingError(
+                f"template {template!r} must name columns of {list(schema)}, was {name!r}"
+            )
+        parts += [pl.lit(before), pl.col(name).cast(pl.String).str.strip_chars()]
+    return pl.concat_str([*parts, pl.lit(rest)])
+
+
+def cell_of(
+    field: Field, target: str, dtype: pl.DataType, schema: pl.Schema, spec: TableMapping
+) -> Cell:
+    """Return how a field is read as the target's type."""
+    if field.constant is not None:
+        return Cell(pl.lit(field.constant, dtype=dtype), *_NO_PROBLEM)
+    if field.template is not None:
+        return Cell(template_of(schema, field.template).cast(dtype), *_NO_PROBLEM)
+    if field.hash_of:
+        return Cell(_hash_of(schema, field.hash_of), *_NO_PROBLEM)
+    name = pick_column(schema, field.column, target)
+    nulls = (*spec.nulls, *field.null_if)
+    text = text_of(schema, name, nulls)
+    if field.upper:
+        text = text.str.to_uppercase()
+    if field.values is not None:
+        looked_up = text.replace_strict(
+            dict(field.values), default=field.default, return_dtype=pl.String
+        )
+        return _typed(looked_up.cast(dtype, strict=False), text, target)
+    if dtype.is_numeric():
+        return _number(field, target, schema, name, text, spec.csv)
+    if dtype == pl.Date():
+        return _typed(day_of(schema, name, text), text, target)
+    return Cell(text.cast(dtype), *_NO_PROBLEM)
+
+
+def number_of(text: pl.Expr, layout: Csv) -> pl.Expr:
+    """Return the text as a finite number or null."""
+    # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
+    grouping = layout.thousands or ("." if layout.decimal == "," else "")
+    digits = text.str.replace_all(grouping, "", literal=True) if grouping else text
+    if layout.decimal == ",":
+        digits = digits.str.replace(",", ".", literal=True)
+    number = digits.cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)
+
+
+def day_of(schema: pl.Schema, name: str, text: pl.Expr) -> pl.Expr:
+    """Return the column as a day or null: a date, a moment, or text in an unambiguous form."""
+    if schema[name].is_temporal():
+        return pl.col(name).cast(pl.Date)
+    return pl.coalesce(text.str.to_date(form, strict=False) for form in _DAY_FORMATS)
+
+
+def _number(
+    field: Field, target: str, schema: pl.Schema, name: str, text: pl.Expr, layout: Csv
+) -> Cell:
+    if schema[name].is_numeric():
+        exact = pl.col(name).cast(pl.Float64)
+        if schema[name] == pl.Float32():  # 42.389999 was written, not 42.38999938964844
+            exact = pl.col(name).cast(pl.String).cast(pl.Float64)
+        unknown = [float(marker) for marker in field.null_if]
+        value = pl.when(exact.is_finite() & ~exact.is_in(unknown)).then(exact)
+        return Cell(_scaled(value, field), exact.is_infinite(), _problem(target, text))
+    return _typed(_scaled(number_of(text, layout), field), text, target)
+
+
+def _scaled(value: pl.Expr, field: Field) -> pl.Expr:
+    return value if field.scale == 1 else value * field.scale
+
+
+def _typed(value: pl.Expr, text: pl.Expr, target: str) -> Cell:
+    return Cell(value, text.is_not_null() & value.is_null(), _problem(target, text))
+
+
+def _problem(target: str, text: pl.Expr) -> pl.Expr:
+    shown = text.str.head(80).fill_null("")
+    return pl.format("{} must be readable as its type, was '{}'", pl.lit(target), shown)
+
+
+def _hash_of(schema: pl.Schema, names: Sequence[str]) -> pl.Expr:
+    columns = [pl.col(pick_column(schema, [name], "hash_of")).cast(pl.String) for name in names]
+    text = pl.concat_str([column.fill_null("") for column in columns], separator="\n")
+    return hashed(text)
+
+
+def hashed(text: pl.Expr) -> pl.Expr:
+    """Return the head of the SHA-256 of the text, 32 hexadecimal digits."""
+    return text.map_batches(_digests, return_dtype=pl.String)
+
+
+def _digests(texts: pl.Series) -> pl.Series:
+    import hashlib
+
+    digests = [hashlib.sha256((text or "").encode()).hexdigest()[:32] for text in texts]
+    return pl.Series(texts.name, digests, dtype=pl.String)

@@ -1,0 +1,268 @@
+"""The file source: a folder of CSV, JSON, Parquet or zip files, read as its mapping says."""
+
+import fnmatch
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from adapters.sources.mapping import Mapping, MappingError, TableMapping
+from adapters.sources.reading import RawRows, contents, read_rows
+from adapters.sources.rows import TableRows, to_table
+from adapters.sources.special_formats import lean_factor_file, lean_map_file, stamped_json
+from adapters.sources.wheels import sha256_of
+from features.calendars import utc
+from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
+
+_SPECIAL = {
+    "lean_map_file": lean_map_file,
+    "lean_factor_file": lean_factor_file,
+    "stamped_json": stamped_json,
+}
+_ROW_BITS = 32  # rows of one file; the bits above name the file where a data set has many
+
+
+@dataclass(frozen=True, slots=True)
+class _FileState:
+    """What tells that a file was changed since it was read."""
+
+    modified_ns: int
+    size: int
+
+
+class FileSource:
+    """A `Source` over a folder, read as its mapping says.
+
+    Rows that cannot be read are never dropped: `rejected` returns them with the reason. Files are
+    read when a table is first asked for and again when they change. The source of a row is
+    "files/<mapping>/<data set>", its source_row the row in the file (`locate` finds it).
+    Raises MappingError where the mapping does not fit a file, UnreadableFileError where a file
+    cannot be read at all.
+    """
+
+    def __init__(self, folder: Path, mapping: Mapping) -> None:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"folder must be a directory, was {folder}")
+        self._folder = folder
+        self._mapping = mapping
+        self._parts: dict[tuple[int, Path], tuple[_FileState, TableRows]] = {}
+
+    @property
+    def name(self) -> str:
+        """The mapping's name, which begins every row's source."""
+        return f"files/{self._mapping.name}"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables the mapping has records for; instruments have their own method."""
+        names = dict.fromkeys(spec.table for spec in self._mapping.tables)
+        return tuple(name for name in names if name != INSTRUMENTS.name)
+
+    def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the table's rows with start <= event_time < end, sorted by key."""
+        if table not in self.tables:
+            raise ValueError(f"table must be one of {self.tables}, was {table!r}")
+        rows = self._all_rows(table)
+        return rows.filter(pl.col("event_time") >= utc(start), pl.col("event_time") < utc(end))
+
+    def rejected(self, table: str | None = None) -> pl.DataFrame:
+        """Return the rows that could not be read, of one table or of all, with reasons."""
+        parts = [
+            part.rejected
+            for number, spec in enumerate(self._mapping.tables)
+            if table in {None, spec.table}
+            for part in self._read_spec(number, spec)
+        ]
+        rows = pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *parts])
+        return rows.sort("table", "source", "source_row", maintain_order=True)
+
+    def instruments(self) -> pl.DataFrame:
+        """Return the INSTRUMENTS rows of the mapping's own table and of every symbol seen."""
+        named = self._instrument_table
+        found = [
+            self._instruments_of(spec, part.symbols)
+            for number, spec in enumerate(self._mapping.tables)
+            if spec.table != INSTRUMENTS.name
+            for part in self._read_spec(number, spec)
+        ]
+        seen = pl.concat([INSTRUMENTS.empty(), *found]).unique(
+            ["instrument_id", "ticker"], keep="first", maintain_order=True
+        )
+        # An identity that the mapping's table describes is not described a second time.
+        unnamed = seen.join(named, on="instrument_id", how="anti")
+        return pl.concat([named, unnamed]).sort(*INSTRUMENTS.key)
+
+    def files(self) -> pl.DataFrame:
+        """Return path, table, bytes and sha256 of every file that the mapping reads."""
+        rows = [
+            (str(path.relative_to(self._folder)), spec.table, path.stat().st_size, sha256_of(path))
+            for spec in self._mapping.tables
+            for path in self._paths(spec)
+        ]
+        schema = {
+            "path": pl.String(),
+            "table": pl.String(),
+            "bytes": pl.Int64(),
+            "sha256": pl.String(),
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def unmapped_files(self) -> tuple[str, ...]:
+        """Return the files that neither a table nor `ignore` names: nothing vanishes silently."""
+        mapped = {path for spec in self._mapping.tables for path in self._paths(spec)}
+        names = [
+            path.relative_to(self._folder).as_posix()
+            for path in sorted(self._folder.rglob("*"))
+            if path.is_file() and path not in mapped
+        ]
+        ignored = tuple(self._mapping.ignore)
+        return tuple(n for n in names if not any(fnmatch.fnmatch(n, p) for p in ignored))
+
+    def locate(self, source: str, source_row: int) -> tuple[Path, int]:
+        """Return the file and the row in it that a record came from (row 0 follows the header).
+
+        Raises KeyError where no file of this folder holds it.
+        """
+        tag, row = source_row >> _ROW_BITS, source_row & ((1 << _ROW_BITS) - 1)
+        for spec in self._mapping.tables:
+            for path in self._paths(spec):
+                same_source = self._source_of(spec, path) == source
+                if same_source and tag == self._tag(spec, path):
+                    return path, row
+        raise KeyError(
+            f"source must be one of {self.name!r} with its row, was {source}, {source_row}"
+        )
+
+    def _all_rows(self, table: str) -> pl.DataFrame:
+        schema = TABLES[table]
+        parts = [
+            part.rows
+            for number, spec in enumerate(self._mapping.tables)
+            if spec.table == table
+            for part in self._read_spec(number, spec)
+        ]
+        rows = pl.concat([schema.empty(), *parts])
+        order = [c for c in (*schema.key, "knowledge_time", "source_row") if c in schema.columns]
+        return rows.sort(order, maintain_order=True)
+
+    def _read_spec(self, number: int, spec: TableMapping) -> Iterator[TableRows]:
+        instruments = None
+        if spec.instrument is not None and spec.instrument.resolve:
+            instruments = self._instrument_table
+        for path in self._paths(spec):
+            stat = path.stat()
+            state = _FileState(stat.st_mtime_ns, stat.st_size)
+            kept = self._parts.get((number, path))
+            if kept is None or kept[0] != state:
+                kept = (state, self._read_file(spec, path, instruments))
+                self._parts[number, path] = kept
+            yield kept[1]
+
+    def _read_file(
+        self, spec: TableMapping, path: Path, instruments: pl.DataFrame | None
+    ) -> TableRows:
+        relative = path.relative_to(self._folder).as_posix()
+        offset = self._tag(spec, path) << _ROW_BITS
+        parts: list[TableRows] = []
+        row_count = 0
+        for name, content in contents(path):
+            raw = self._raw(spec, name, content)
+            shifted = RawRows(
+                _shift(raw.rows, offset + row_count), _shift(raw.ragged, offset + row_count)
+            )
+            row_count += raw.rows.height + raw.ragged.height
+            groups = self._groups(spec, relative if name in relative else name)
+            try:
+                parts.append(
+                    to_table(
+                        spec,
+                        shifted,
+                        source=self._source_of(spec, path),
+                        file_groups=groups,
+                        instruments=instruments,
+                    )
+                )
+            except MappingError as error:
+                raise MappingError(f"{relative}: {error}") from None
+            except pl.exceptions.PolarsError as error:
+                reason = str(error).splitlines()[0]
+                raise MappingError(f"{relative} must fit its mapping, did not: {reason}") from error
+        return TableRows(
+            pl.concat([TABLES[spec.table].empty(), *(part.rows for part in parts)]),
+            pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *(p.rejected for p in parts)]),
+            pl.concat([part.symbols for part in parts]).unique() if parts else pl.DataFrame(),
+        )
+
+    def _raw(self, spec: TableMapping, name: str, content: bytes) -> RawRows:
+        special = _SPECIAL.get(spec.format)
+        if special is not None:
+            return special(name, content)
+        return read_rows(name, content, spec.csv, spec.format)
+
+    def _groups(self, spec: TableMapping, name: str) -> dict[str, str]:
+        if spec.file_name is None:
+            return {}
+        match = re.search(spec.file_name, name)
+        if match is None:
+            raise MappingError(f"{name} must match file_name {spec.file_name!r}, did not")
+        return {key: value or "" for key, value in match.groupdict().items()}
+
+    def _paths(self, spec: TableMapping) -> list[Path]:
+        found = [path for path in sorted(self._folder.glob(spec.files)) if path.is_file()]
+        if spec.exclude is None:
+            return found
+        return [path for path in found if not fnmatch.fnmatch(path.name, spec.exclude)]
+
+    def _source_of(self, spec: TableMapping, path: Path) -> str:
+        dataset = spec.dataset or spec.table
+        if spec.source_per_file:
+            return f"{self.name}/{dataset}:{path.relative_to(self._folder).as_posix()}"
+        return f"{self.name}/{dataset}"
+
+    def _tag(self, spec: TableMapping, path: Path) -> int:
+        """Return a number that names the file within its data set, whatever files come to it."""
+        dataset = spec.dataset or spec.table
+        sharing = [s for s in self._mapping.tables if (s.dataset or s.table) == dataset]
+        alone = spec.source_per_file or all(s.files == spec.files for s in sharing)
+        if alone and (spec.source_per_file or not any(c in spec.files for c in "*?[")):
+            return 0
+        relative = path.relative_to(self._folder).as_posix()
+        return zlib.crc32(relative.encode()) & 0x3FFFFFFF
+
+    @cached_property
+    def _instrument_table(self) -> pl.DataFrame:
+        parts = [
+            part.rows
+            for number, spec in enumerate(self._mapping.tables)
+            if spec.table == INSTRUMENTS.name
+            for part in self._read_spec(number, spec)
+        ]
+        return pl.concat([INSTRUMENTS.empty(), *parts]).unique(
+            INSTRUMENTS.key, keep="first", maintain_order=True
+        )
+
+    def _instruments_of(self, spec: TableMapping, symbols: pl.DataFrame) -> pl.DataFrame:
+        if spec.instrument is None or symbols.is_empty():
+            return INSTRUMENTS.empty()
+        what = spec.instrument
+        return INSTRUMENTS.conform(
+            symbols.rename({"symbol": "ticker"}).with_columns(
+                asset_class=pl.lit(what.asset_class),
+                venue=pl.lit(what.venue, dtype=pl.String),
+                price_increment=pl.lit(what.price_increment, dtype=pl.String),
+                size_increment=pl.lit(what.size_increment, dtype=pl.String),
+                multiplier=pl.lit(what.multiplier, dtype=pl.String),
+                source=pl.lit(f"{self.name}/{spec.dataset or spec.table}"),
+            )
+        )
+
+
+def _shift(rows: pl.DataFrame, by: int) -> pl.DataFrame:
+    if "source_row" not in rows.columns:
+        return rows
+    return rows.with_columns(pl.col("source_row") + by)

@@ -1,0 +1,387 @@
+"""What a user says about a folder of files: which are which table, and how their cells are read."""
+
+import re
+from collections.abc import Callable
+from collections.abc import Mapping as MappingLike
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+
+from features.schemas import TABLES
+
+StandsFor = Literal["instant", "session", "bar_start", "day"]
+Format = Literal[
+    "auto", "csv", "parquet", "jsonl", "lean_map_file", "lean_factor_file", "stamped_json"
+]
+Ambiguous = Literal["reject", "earliest", "latest"]
+
+DEFAULT_NULLS = (
+    "", ".", "-", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "none", "<NA>",
+)  # fmt: skip
+# What the derivation of corporate actions reads, in place of the columns of its table.
+IMPLIED_COLUMNS = ("close", "adj_close")
+_DURATION = re.compile(r"(-?(\d+(ns|us|ms|mo|s|m|h|d|w|q|y))+)?")
+_MAX_MAPPING_BYTES = 1 << 20  # a mapping is written by hand; anything larger is a mistake
+_Spec = TypeVar("_Spec")
+
+
+class MappingError(ValueError):
+    """A mapping says something that cannot be; the message is one line and names the place."""
+
+
+def check_duration(what: str, text: str) -> None:
+    """Raise MappingError unless the text is a duration such as 15m, 1d12h or -1270ms, or empty."""
+    if not _DURATION.fullmatch(text):
+        raise MappingError(f"{what} must be a duration such as 15m or 1d12h, was {text!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """Where the values of one target column come from.
+
+    Exactly one of: `column` (a name, or several of which the first present is read), `constant`,
+    `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record). Then,
+    in this order: `null_if` (text values that mean unknown), `values` (lookup; a value that is not
+    in it is rejected unless `default` is given), `scale` (pence to pounds: 0.01).
+    """
+
+    column: tuple[str, ...] = ()
+    constant: str | float | None = None
+    template: str | None = None
+    hash_of: tuple[str, ...] = ()
+    null_if: tuple[str, ...] = ()
+    values: MappingLike[str, str] | None = None
+    default: str | None = None
+    scale: float = 1.0
+    upper: bool = False
+
+    def __post_init__(self) -> None:
+        origins = [self.column, self.constant is not None, self.template, self.hash_of]
+        if sum(bool(origin) for origin in origins) != 1:
+            raise MappingError(
+                "a field must have exactly one of column, constant, template, hash_of, "
+                f"was {_shown(self)}"
+            )
+        if not 1e-12 <= abs(self.scale) <= 1e12:
+            raise MappingError(f"scale must lie within 1e-12 to 1e12, was {self.scale}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeField:
+    """How a moment is read: from which column(s), in which format and zone, and what it stands for.
+
+    `column` names alternatives, `join` columns whose texts are put together with a space. `format`
+    is "iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns" or strptime formats; `take` keeps the
+    first characters only. `stands_for`: an instant; a session (the close of the calendar's day);
+    the start of a bar; a day (known at its end, unless `at` names a local time). `plus` is added
+    last ("1d12h", "-1270ms").
+    """
+
+    column: tuple[str, ...] = ()
+    join: tuple[str, ...] = ()
+    format: tuple[str, ...] = ("iso",)
+    take: int | None = None
+    zone: str | None = None
+    ambiguous: Ambiguous = "reject"
+    stands_for: StandsFor = "instant"
+    at: str | None = None
+    plus: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.column) == bool(self.join):
+            raise MappingError(f"a time must have either column or join, was {_shown(self)}")
+        _check_choice("stands_for", self.stands_for, StandsFor)
+        _check_choice("ambiguous", self.ambiguous, Ambiguous)
+        if self.zone is not None:
+            _check_zone(self.zone)
+        check_duration("plus", self.plus)
+        if self.at is not None and not re.fullmatch(r"[0-2]\d:[0-5]\d(:[0-5]\d)?", self.at):
+            raise MappingError(f'at must be a quoted local time such as "16:00", was {self.at!r}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """When a record could be known: at its own stamp, or some time after what it tells of."""
+
+    time: TimeField | None = None
+    lag: str = "0s"
+
+    def __post_init__(self) -> None:
+        check_duration("lag", self.lag)
+        if self.lag.startswith("-"):
+            raise MappingError(f"lag must not be negative: nothing is known early, was {self.lag}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Which rows of a file belong to the table; the others belong to another one, or to none."""
+
+    column: str
+    is_in: tuple[str, ...] = ()
+    not_in: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instrument:
+    """What is true of all instruments of a table: how their id is made, where they trade."""
+
+    id: str = "{symbol}"
+    asset_class: str = "equity"
+    currency: str = "USD"
+    venue: str | None = None
+    calendar: str = "XNYS"
+    price_increment: str | None = None
+    size_increment: str | None = None
+    multiplier: str | None = None
+    # Names rows by the ticker's bearer on the row's day, as the instruments table has it.
+    resolve: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Csv:
+    """How a text file is laid out; what is None is recognised from the file's beginning."""
+
+    separator: str | None = None
+    decimal: str = "."
+    thousands: str = ""
+    encoding: str | None = None
+    skip_lines: int = 0
+    header: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.decimal not in {".", ","}:
+            raise MappingError(f'decimal must be "." or ",", was {self.decimal!r}')
+        if self.separator is not None and len(self.separator) != 1:
+            raise MappingError(f"separator must be one character, was {self.separator!r}")
+        if not 0 <= self.skip_lines <= 10_000:
+            raise MappingError(f"skip_lines must lie within 0 to 10000, was {self.skip_lines}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpivot:
+    """A wide file as a long one: a column a symbol or series becomes a row each."""
+
+    index: tuple[str, ...]
+    columns: tuple[str, ...] = ()  # those that become rows; none named means all but the index
+    name: str = "symbol"
+    value: str = "value"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableMapping:
+    """How some files of a folder become rows of one table.
+
+    `file_name` is a regular expression whose named groups become columns; `dataset` names the
+    source of the rows (tables that share it hold versions of the same records).
+    """
+
+    table: str
+    files: str
+    columns: MappingLike[str, Field] = field(default_factory=dict[str, Field])
+    time: TimeField | None = None
+    knowledge: Knowledge = Knowledge()
+    end_time: TimeField | None = None
+    dataset: str = ""
+    source_per_file: bool = False
+    format: Format = "auto"
+    csv: Csv = Csv()
+    nulls: tuple[str, ...] = DEFAULT_NULLS
+    where: tuple[Condition, ...] = ()
+    unpivot: Unpivot | None = None
+    file_name: str | None = None
+    exclude: str | None = None
+    symbol: Field | None = None
+    instrument: Instrument | None = None
+    calendar: Field | None = None
+    changes_only: bool = False
+    implied_actions: Literal["", "on_close", "on_previous_close"] = ""
+
+    def __post_init__(self) -> None:
+        if self.table not in TABLES:
+            raise MappingError(f"table must be one of {sorted(TABLES)}, was {self.table!r}")
+        _check_choice("format", self.format, Format)
+        known = IMPLIED_COLUMNS if self.implied_actions else tuple(TABLES[self.table].columns)
+        unknown = sorted(set(self.columns) - set(known))
+        if unknown:
+            raise MappingError(f"columns of {self.table} must be of its schema, were {unknown}")
+        if self.time is None and "event_time" in TABLES[self.table].required:
+            raise MappingError(f"{self.table} of {self.files!r} must have a time, had none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """A folder's mapping: its name, its tables, and the files left out with the reason why."""
+
+    name: str
+    tables: tuple[TableMapping, ...]
+    ignore: MappingLike[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        if not self.name or "@" in self.name:
+            raise MappingError(f"name must be a word without @, was {self.name!r}")
+        if not self.tables:
+            raise MappingError(f"mapping {self.name!r} must name at least one table, named none")
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Return the mapping written in a YAML file.
+
+    Raises MappingError in one line that names the file and the entry.
+    """
+    size = path.stat().st_size
+    if size > _MAX_MAPPING_BYTES:
+        raise MappingError(f"{path} must have at most {_MAX_MAPPING_BYTES} bytes, was {size}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise MappingError(f"{path} must be YAML, was not: {reason}") from error
+    try:
+        return mapping_from(content, name=path.stem)
+    except MappingError as error:
+        raise MappingError(f"{path}: {error}") from None
+
+
+def shipped_mapping(name: str) -> Mapping:
+    """Return one of the mappings that come with the product; raises MappingError for others."""
+    path = SHIPPED_MAPPINGS / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in SHIPPED_MAPPINGS.glob("*.yaml"))
+        raise MappingError(f"a shipped mapping must be one of {known}, was {name!r}")
+    return load_mapping(path)
+
+
+def mapping_from(content: object, *, name: str) -> Mapping:
+    """Return the mapping that plain dictionaries and lists describe."""
+    entry = _entry(content, "a mapping")
+    _check_keys(entry, Mapping, "a mapping")
+    tables = entry.get("tables")
+    if not isinstance(tables, list):
+        raise MappingError(f"tables must be a list, was {type(tables).__name__}")
+    made: list[TableMapping] = []
+    for number, table in enumerate(tables, start=1):
+        try:
+            made.append(_table_mapping(_entry(table, "a table")))
+        except MappingError as error:
+            raise MappingError(f"table {number}: {error}") from None
+    ignore = {str(k): str(v) for k, v in _entry(entry.get("ignore") or {}, "ignore").items()}
+    return Mapping(name=str(entry.get("name", name)), tables=tuple(made), ignore=ignore)
+
+
+SHIPPED_MAPPINGS = Path(__file__).parent / "mappings"
+
+
+def _table_mapping(entry: dict[str, Any]) -> TableMapping:
+    made = dict(entry)
+    columns = _entry(entry.get("columns") or {}, "columns")
+    made["columns"] = {name: _field(value) for name, value in columns.items()}
+    readers: dict[str, Callable[[Any], object]] = {
+        "symbol": _field,
+        "calendar": _constant_or_field,
+        "time": _time,
+        "end_time": _time,
+        "knowledge": _knowledge,
+        "where": _conditions,
+        "csv": lambda value: _build(Csv, _entry(value, "csv")),
+        "unpivot": lambda value: _build(Unpivot, _entry(value, "unpivot")),
+        "instrument": lambda value: _build(Instrument, _entry(value, "instrument")),
+        "nulls": lambda value: (*DEFAULT_NULLS, *_texts(value)),
+    }
+    for key, read in readers.items():
+        if key in entry:
+            made[key] = read(entry[key])
+    return _build(TableMapping, made)
+
+
+def _knowledge(value: object) -> Knowledge:
+    entry = dict(_entry(value, "knowledge"))
+    if "time" in entry:
+        entry["time"] = _time(entry["time"])
+    return _build(Knowledge, entry)
+
+
+def _conditions(value: object) -> tuple[Condition, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(_build(Condition, _entry(item, "where")) for item in items)
+
+
+def _field(value: object) -> Field:
+    if isinstance(value, dict):
+        entry = dict(_entry(value, "a field"))
+        if isinstance(entry.get("values"), dict):
+            entry["values"] = {str(k): str(v) for k, v in entry["values"].items()}
+        return _build(Field, entry)
+    return Field(column=_texts(value))
+
+
+def _constant_or_field(value: object) -> Field:
+    return Field(constant=value) if isinstance(value, str) else _field(value)
+
+
+def _time(value: object) -> TimeField:
+    return _build(
+        TimeField, _entry(value, "time") if isinstance(value, dict) else {"column": value}
+    )
+
+
+_TUPLES = ("column", "join", "format", "hash_of", "null_if", "is_in", "not_in", "header", "index",
+           "columns", "nulls", "where")  # fmt: skip
+
+
+def _build(kind: type[_Spec], entry: dict[str, Any]) -> _Spec:
+    """Make the dataclass of a plain entry; single texts stand for tuples of one."""
+    _check_keys(entry, kind, kind.__name__.lower())
+    made = {
+        key: _texts(value)
+        if key in _TUPLES and not isinstance(value, (dict, tuple)) and (kind, key) not in _WORDS
+        else value
+        for key, value in entry.items()
+    }
+    try:
+        return kind(**made)
+    except TypeError as error:
+        raise MappingError(f"{kind.__name__.lower()} must be complete: {error}") from None
+
+
+# Entries that are one word here although others of their name are lists.
+_WORDS = ((TableMapping, "format"), (Condition, "column"))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(str(item) for item in items)
+
+
+def _entry(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MappingError(f"{what} must have named entries, was {type(value).__name__}")
+    return {str(key): item for key, item in value.items()}
+
+
+def _check_keys(entry: dict[str, Any], kind: type, what: str) -> None:
+    known = [f.name for f in fields(kind)]
+    unknown = sorted(set(entry) - set(known))
+    if unknown:
+        raise MappingError(f"{what} must have only the entries {known}, had {unknown}")
+
+
+def _check_choice(what: str, value: object, choices: object) -> None:
+    if value not in get_args(choices):
+        raise MappingError(f"{what} must be one of {get_args(choices)}, was {value!r}")
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise MappingError(
+            f"zone must be a name of the IANA data base such as Europe/Berlin, was {zone!r}"
+        ) from None
+
+
+def _shown(spec: object) -> str:
+    parts = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if getattr(spec, f.name)]  # type: ignore[arg-type]  # every spec here is a dataclass
+    return ", ".join(parts) or "empty"

@@ -1,0 +1,221 @@
+"""Files as frames: CSV, JSON lines and Parquet, plain or in .gz and .zip, every row numbered."""
+
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from adapters.sources.mapping import Csv
+
+MAX_FILE_BYTES = 2 << 30  # beyond this a folder belongs into Parquet parts; also the zip-bomb limit
+_SNIFFED_CHARACTERS = 1 << 16
+_SEPARATORS = (",", ";", "\t", "|")
+RAGGED = "__line_as_written"
+
+
+class UnreadableFileError(ValueError):
+    """A file as a whole cannot be read; the message names it and what must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """The rows of one file as written, and those lines that do not fit its header.
+
+    `rows` has the file's columns and source_row (from 0; the header is not counted). `ragged` has
+    source_row and the line as written.
+    """
+
+    rows: pl.DataFrame
+    ragged: pl.DataFrame
+
+
+def contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the (name, content) of a file, or of each member of a .zip; .gz is decompressed.
+
+    Raises UnreadableFileError where it is larger than allowed or not the archive it is named.
+    """
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise UnreadableFileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, was {size}")
+    try:
+        if path.suffix == ".zip":
+            yield from _zip_members(path)
+        elif path.suffix == ".gz":
+            with gzip.open(path) as stream:
+                yield path.name.removesuffix(".gz"), _bounded(stream.read(MAX_FILE_BYTES + 1), path)
+        else:
+            yield path.name, path.read_bytes()
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+        raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
+
+
+def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> RawRows:
+    """Return the rows of a CSV, JSON lines or Parquet content; `form` "auto" goes by the name.
+
+    Text files come with every column as text. Raises UnreadableFileError.
+    """
+    suffix = Path(name).suffix.lower()
+    try:
+        if form == "parquet" or (form == "auto" and suffix in {".parquet", ".pq"}):
+            return _numbered(pl.read_parquet(io.BytesIO(content)))
+        if form == "jsonl" or (form == "auto" and suffix in {".jsonl", ".ndjson"}):
+            return _json_lines(name, content)
+        return _csv(name, content, layout)
+    except (pl.exceptions.PolarsError, csv.Error) as error:
+        first = str(error).splitlines()[0]
+        raise UnreadableFileError(f"{name} must be readable as {form}, was not: {first}") from error
+
+
+def decode(name: str, content: bytes, encoding: str | None = None) -> str:
+    """Return the text of a file without its byte order mark.
+
+    Without a named encoding: UTF-8 or, by its mark, UTF-16. Raises UnreadableFileError where the
+    bytes are neither, because a guessed letter may be a changed name.
+    """
+    guessed = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    try:
+        return content.decode(encoding or guessed)
+    except (UnicodeDecodeError, LookupError) as error:
+        raise UnreadableFileError(
+            f"{name} must be {encoding or guessed} text (name another encoding in the mapping), "
+            f"was not: {error}"
+        ) from error
+
+
+def sniff_separator(text: str) -> str:
+    """Return the separator that splits the first lines most evenly; a comma where none does."""
+    lines = [line for line in text[:_SNIFFED_CHARACTERS].splitlines() if line.strip()][:20]
+    counts = {s: [line.count(s) for line in lines] for s in _SEPARATORS}
+    # The header decides first: in "1,5;2,5" both separators are frequent below it.
+    return max(_SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        for info in sorted(archive.infolist(), key=lambda member: member.filename):
+            if info.is_dir():
+                continue
+            if info.file_size > MAX_FILE_BYTES:
+                raise UnreadableFileError(
+                    f"{info.filename} in {path} must unpack to at most {MAX_FILE_BYTES} bytes, "
+                    f"was {info.file_size}"
+                )
+            yield info.filename, archive.read(info)
+
+
+def _bounded(content: bytes, path: Path) -> bytes:
+    if len(content) > MAX_FILE_BYTES:
+        raise UnreadableFileError(f"{path} must unpack to at most {MAX_FILE_BYTES} bytes, was more")
+    return content
+
+
+def _numbered(rows: pl.DataFrame) -> RawRows:
+    plain = rows.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    if "source_row" in plain.columns:
+        plain = plain.rename({"source_row": "source_row_as_written"})
+    numbered = plain.with_row_index("source_row").with_columns(pl.col("source_row").cast(pl.Int64))
+    return RawRows(numbered, _no_ragged())
+
+
+def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
+    text = decode(name, content, layout.encoding)
+    if layout.skip_lines:
+        text = "".join(text.splitlines(keepends=True)[layout.skip_lines :])
+    if not text.strip():
+        return _numbered(pl.DataFrame())
+    separator = layout.separator or sniff_separator(text)
+    first_line = next(csv.reader(io.StringIO(text), delimiter=separator))
+    header = list(layout.header) or [cell.strip() for cell in first_line]
+    _check_header(name, header)
+    columns = _column_names(header)
+    try:
+        rows = pl.read_csv(
+            io.BytesIO(text.encode()), separator=separator, has_header=not layout.header,
+            infer_schema=False, new_columns=columns, truncate_ragged_lines=False,
+        )  # fmt: skip
+    except pl.exceptions.PolarsError:
+        return _csv_line_by_line(text, separator, columns, has_header=not layout.header)
+    return _numbered(rows.rename(dict(zip(rows.columns, columns, strict=False))))
+
+
+def _csv_line_by_line(
+    text: str, separator: str, columns: list[str], *, has_header: bool
+) -> RawRows:
+    """The slow way, for files with lines longer than their header: those lines are set aside."""
+    csv.field_size_limit(MAX_FILE_BYTES >> 1)
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    kept: list[list[str | None]] = []
+    numbers: list[int] = []
+    ragged: list[tuple[int, str]] = []
+    if has_header:
+        next(reader, None)
+    for number, cells in enumerate(line for line in reader if line):
+        extra = cells[len(columns) :]
+        if any(cell.strip() for cell in extra):
+            ragged.append((number, json.dumps(cells)))
+            continue
+        padded: list[str | None] = [cell or None for cell in cells[: len(columns)]]
+        kept.append(padded + [None] * (len(columns) - len(padded)))
+        numbers.append(number)
+    rows = pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String()), orient="row")
+    numbered = rows.with_columns(pl.Series("source_row", numbers, dtype=pl.Int64))
+    return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
+
+
+def _check_header(name: str, header: list[str]) -> None:
+    named = [column for column in header if column]
+    doubled = sorted({column for column in named if named.count(column) > 1})
+    if doubled:
+        raise UnreadableFileError(
+            f"{name} must name each column once (give a header in the mapping), "
+            f"was twice: {', '.join(doubled)[:200]}"
+        )
+
+
+def _column_names(header: list[str]) -> list[str]:
+    """Empty names (a trailing separator, an index column) become unnamed_0, unnamed_1, ..."""
+    return [column or f"unnamed_{number}" for number, column in enumerate(header)]
+
+
+def _json_lines(name: str, content: bytes) -> RawRows:
+    rows: list[dict[str, str | None]] = []
+    numbers: list[int] = []
+    ragged: list[tuple[int, str]] = []
+    for number, line in enumerate(decode(name, content).splitlines()):
+        record = parse_object(line)
+        if record is not None:
+            rows.append({key: as_text(value) for key, value in record.items()})
+            numbers.append(number)
+        elif line.strip():
+            ragged.append((number, line))
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()))
+    numbered = frame.with_columns(pl.Series("source_row", numbers, dtype=pl.Int64))
+    return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
+
+
+def parse_object(line: str) -> dict[str, object] | None:
+    """Return the JSON object on the line, or None where there is none."""
+    try:
+        # Numbers stay as written: a price of 0.1 and a 19-digit id survive.
+        record = json.loads(line, parse_float=str, parse_int=str)
+    except json.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def as_text(value: object) -> str | None:
+    """Return a JSON value as text: objects and lists as JSON, true and false in lower case."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def _no_ragged() -> pl.DataFrame:
+    return pl.DataFrame(schema={"source_row": pl.Int64(), RAGGED: pl.String()})

@@ -1,0 +1,303 @@
+"""A file's raw rows as rows of a table, and those that cannot be read, with the reason why."""
+
+import json
+from collections.abc import Mapping as MappingLike
+from dataclasses import dataclass
+
+import polars as pl
+
+from adapters.sources.adjustments import implied_actions
+from adapters.sources.cells import cell_of, hashed, template_of
+from adapters.sources.mapping import (
+    IMPLIED_COLUMNS,
+    Condition,
+    Field,
+    Instrument,
+    MappingError,
+    TableMapping,
+    TimeField,
+    Unpivot,
+)
+from adapters.sources.moments import Moment, moment_of
+from adapters.sources.reading import RAGGED, RawRows
+from features.calendars import with_session_close
+from features.schemas import QUARANTINE_COLUMNS, TABLES
+from features.symbology import resolve_rows
+
+REASON, SYMBOL, DAY, CALENDAR = "__reason", "__symbol", "__day", "__calendar"
+_KNOWN_FROM, _WRITTEN, _BAD = "__known_from", "__written", "__bad"
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """Rows that conform to the table, what became of the others, and the symbols seen."""
+
+    rows: pl.DataFrame
+    rejected: pl.DataFrame
+    symbols: pl.DataFrame
+
+
+def to_table(
+    spec: TableMapping,
+    raw: RawRows,
+    *,
+    source: str,
+    file_groups: MappingLike[str, str],
+    instruments: pl.DataFrame | None,
+) -> TableRows:
+    """Return the rows of one file; every row of the file is in `rows`, in `rejected` or excluded.
+
+    Excluded are those that `where` leaves to other tables and, in a wide file, empty cells.
+    Raises MappingError where the mapping does not fit the file's columns.
+    """
+    frame = raw.rows.with_columns(pl.lit(v).alias(k) for k, v in file_groups.items())
+    if frame.width <= 1 or frame.is_empty():
+        return TableRows(TABLES[spec.table].empty(), _ragged(spec, raw, source), _no_symbols())
+    frame = _with_written(frame)
+    for condition in spec.where:
+        frame = frame.filter(_meets(condition, frame))
+    if spec.unpivot is not None:
+        frame = _unpivoted(frame, spec.unpivot, spec.nulls)
+    typed = _typed(spec, frame).with_columns(source=pl.lit(source))
+    named = _named(spec, typed, instruments)
+    readable = named.filter(pl.col(REASON).is_null())
+    unreadable = named.filter(pl.col(REASON).is_not_null())
+    rejected = pl.concat([_rejected(spec, unreadable), _ragged(spec, raw, source)])
+    rows = _from_adjustments(spec, readable) if spec.implied_actions else readable
+    return TableRows(TABLES[spec.table].conform(rows), rejected, _symbols(spec, readable))
+
+
+def _with_written(frame: pl.DataFrame) -> pl.DataFrame:
+    """Keep the row as written: whatever becomes of it, it can be shown."""
+    written = pl.struct(pl.exclude("source_row"))
+    return frame.with_columns(written.alias(_WRITTEN))
+
+
+def _meets(condition: Condition, frame: pl.DataFrame) -> pl.Expr:
+    if condition.column not in frame.columns:
+        raise MappingError(
+            f"where must name one of the columns {frame.columns[:-1]}, was {condition.column!r}"
+        )
+    text = pl.col(condition.column).cast(pl.String).str.strip_chars().fill_null("")
+    kept = text.is_in(list(condition.is_in)) if condition.is_in else pl.lit(value=True)
+    return kept & ~text.is_in(list(condition.not_in))
+
+
+def _unpivoted(frame: pl.DataFrame, wide: Unpivot, nulls: tuple[str, ...]) -> pl.DataFrame:
+    missing = [c for c in (*wide.index, *wide.columns) if c not in frame.columns]
+    if missing:
+        raise MappingError(f"unpivot must name columns of the file, was {missing}")
+    kept = [*wide.index, "source_row", _WRITTEN]
+    names = [c for c in wide.columns or frame.columns if c not in kept]
+    long = frame.unpivot(names, index=kept, variable_name=wide.name, value_name=wide.value)
+    text = pl.col(wide.value).cast(pl.String).str.strip_chars()
+    return long.filter(text.is_not_null() & ~text.is_in(list(nulls)))
+
+
+def _typed(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the target columns, the local day, the base of knowledge and the first problem."""
+    schema = frame.schema
+    targets: dict[str, pl.DataType] = (
+        {name: pl.Float64() for name in IMPLIED_COLUMNS}
+        if spec.implied_actions
+        else TABLES[spec.table].columns
+    )
+    cells = {n: cell_of(f, n, targets[n], schema, spec) for n, f in spec.columns.items()}
+    flaws = [(cell.is_bad, cell.problem) for cell in cells.values()]
+    exprs = [cell.value.alias(f"__new_{name}") for name, cell in cells.items()]
+    if spec.symbol is not None:
+        symbol = cell_of(spec.symbol, "symbol", pl.String(), schema, spec)
+        exprs.append(symbol.value.alias(SYMBOL))
+        flaws.append((symbol.is_bad, symbol.problem))
+    if spec.time is not None:
+        moment = moment_of(spec.time, "time", schema, spec)
+        exprs += [moment.utc.alias("__new_event_time"), moment.day.alias(DAY)]
+        exprs.append(_known_from(spec.time, moment).alias(_KNOWN_FROM))
+        flaws.insert(0, (moment.is_bad, moment.problem))
+    if spec.end_time is not None:
+        end = moment_of(spec.end_time, "end_time", schema, spec)
+        exprs.append(end.utc.alias("__new_end_time"))
+        # An open end is no flaw; a written one that cannot be read is.
+        flaws.append((end.is_bad & ~end.is_empty, end.problem))
+    if spec.knowledge.time is not None:
+        known = moment_of(spec.knowledge.time, "knowledge time", schema, spec)
+        exprs.append(_known_from(spec.knowledge.time, known).alias("__new_knowledge_time"))
+        flaws.append((known.is_bad, known.problem))
+    exprs.append(_calendar(spec, schema).alias(CALENDAR))
+    return _timed(spec, _renamed(_with_reasons(frame, exprs, flaws)))
+
+
+def _known_from(field: TimeField, moment: Moment) -> pl.Expr:
+    """A day without a time is known when it is over, a moment at once."""
+    return moment.day_over if field.stands_for == "day" and field.at is None else moment.utc
+
+
+def _with_reasons(
+    frame: pl.DataFrame, exprs: list[pl.Expr], flaws: list[tuple[pl.Expr, pl.Expr]]
+) -> pl.DataFrame:
+    """Add the columns and the first reason why a row is bad, written for the bad rows alone."""
+    is_bad = pl.any_horizontal(is_bad.fill_null(value=False) for is_bad, _ in flaws)
+    marked = frame.with_columns(*exprs, is_bad.alias(_BAD))
+    none = pl.lit(None, dtype=pl.String)
+    bad = marked.filter(_BAD).with_columns(
+        pl.coalesce([*(pl.when(flag).then(reason) for flag, reason in flaws), none]).alias(REASON)
+    )
+    good = marked.filter(~pl.col(_BAD)).with_columns(none.alias(REASON))
+    return pl.concat([good, bad]).drop(_BAD)
+
+
+def _renamed(frame: pl.DataFrame) -> pl.DataFrame:
+    new = [c for c in frame.columns if c.startswith("__new_")]
+    names = {c: c.removeprefix("__new_") for c in new}
+    return frame.drop([n for n in names.values() if n in frame.columns]).rename(names)
+
+
+def _calendar(spec: TableMapping, schema: pl.Schema) -> pl.Expr:
+    default = spec.instrument.calendar if spec.instrument else "XNYS"
+    field = spec.calendar or Field(constant=default)
+    return cell_of(field, "calendar", pl.String(), schema, spec).value.fill_null(default)
+
+
+def _timed(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
+    """Put event_time where the stamp stands for it, and knowledge_time never before it."""
+    if spec.time is None:
+        return frame
+    if spec.time.stands_for == "session":
+        plus = spec.time.plus
+        parts = [
+            with_session_close(part, DAY, str(part[CALENDAR][0])).with_columns(
+                pl.col("event_time").dt.offset_by(plus) if plus else pl.col("event_time")
+            )
+            for part in frame.drop("event_time").partition_by(CALENDAR, maintain_order=True)
+        ]
+        frame = pl.concat(parts) if parts else frame
+        frame = frame.with_columns(pl.col("event_time").alias(_KNOWN_FROM))
+    if spec.time.stands_for == "bar_start":
+        if "interval" not in frame.columns:
+            raise MappingError("a time that stands for bar_start must come with an interval")
+        end = pl.col("event_time").dt.offset_by(pl.col("interval"))
+        frame = frame.with_columns(end.alias("event_time"), end.alias(_KNOWN_FROM))
+    known = pl.col("knowledge_time") if spec.knowledge.time is not None else pl.col(_KNOWN_FROM)
+    later = known.dt.offset_by(spec.knowledge.lag)
+    # A clock that is off, or a day's stamp, cannot make a record known before it was true.
+    return frame.with_columns(knowledge_time=pl.max_horizontal(later, "event_time"))
+
+
+def _named(
+    spec: TableMapping, frame: pl.DataFrame, instruments: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Add instrument_id (by identity where the mapping asks for it) and check what is required."""
+    if SYMBOL in frame.columns and spec.instrument is not None:
+        frame = frame.drop("symbol", strict=False).rename({SYMBOL: "symbol"})
+        made = template_of(frame.schema, spec.instrument.id)
+        frame = frame.with_columns(instrument_id=made)
+        if spec.instrument.resolve and instruments is not None:
+            frame = _by_identity(frame, instruments)
+    if spec.table == "news" and "news_id" not in frame.columns:
+        parts = [pl.col("source"), pl.col("event_time").cast(pl.String), pl.col("headline")]
+        parts.append(pl.col("instrument_id") if "instrument_id" in frame.columns else pl.lit(""))
+        text = pl.concat_str([part.fill_null("") for part in parts], separator="\n")
+        frame = frame.with_columns(news_id=hashed(text))
+    required = (
+        ("instrument_id", "event_time", *IMPLIED_COLUMNS)
+        if spec.implied_actions
+        else TABLES[spec.table].required
+    )
+    missing = [c for c in required if c not in frame.columns]
+    if missing:
+        raise MappingError(f"{spec.table} of {spec.files!r} must be given {missing}, was not")
+    if frame.select(pl.any_horizontal(pl.col(c).is_null().any() for c in required)).item():
+        problems = [_must_be_given(pl.col(c), c) for c in required]
+        frame = frame.with_columns(pl.coalesce([pl.col(REASON), *problems]).alias(REASON))
+    return frame
+
+
+def _by_identity(frame: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
+    """Name rows by the ticker's bearer on their day; tickers unknown to the table keep their id."""
+    known = frame["symbol"].is_in(instruments["ticker"].unique().implode())
+    found = resolve_rows(
+        frame.filter(known).drop("instrument_id"), instruments, ticker="symbol", day=DAY
+    )
+    failed = found.unresolved.with_columns(
+        pl.coalesce(REASON, "reason").alias(REASON), instrument_id=pl.lit(None, dtype=pl.String)
+    ).drop("reason")
+    parts = [
+        frame.filter(~known),
+        found.resolved.select(frame.columns),
+        failed.select(frame.columns),
+    ]
+    return pl.concat(parts)
+
+
+def _from_adjustments(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
+    """Corporate actions out of close and adjusted close, true and known with the day's close."""
+    bars = rows.select(
+        "instrument_id", pl.col(DAY).alias("date"), "close", "adj_close", "source_row",
+        "event_time", "knowledge_time", "source",
+    ).unique(["instrument_id", "date"], keep="first", maintain_order=True)  # fmt: skip
+    if spec.implied_actions == "":
+        return bars
+    actions = implied_actions(bars, dividend_base=spec.implied_actions)
+    times = bars.select("instrument_id", "date", "event_time", "knowledge_time", "source")
+    currency = spec.instrument.currency if spec.instrument else None
+    return actions.join(times, on=["instrument_id", "date"], how="left").with_columns(
+        currency=pl.lit(currency, dtype=pl.String)
+    )
+
+
+def _must_be_given(value: pl.Expr, name: str) -> pl.Expr:
+    return pl.when(value.is_null()).then(pl.lit(f"{name} must be given, was empty"))
+
+
+def _rejected(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
+    if rows.is_empty():
+        return pl.DataFrame(schema=QUARANTINE_COLUMNS)
+    dated = "event_time" in rows.columns
+    no_time = pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+    return rows.select(
+        table=pl.lit(spec.table),
+        rule=pl.lit("readable"),
+        kind=pl.lit("unreadable"),
+        confidence=pl.lit(1.0),
+        severity=pl.lit("quarantine"),
+        reason=pl.col(REASON),
+        event_time=pl.col("event_time") if dated else no_time,
+        knowledge_time=pl.col("knowledge_time") if dated else no_time,
+        source=pl.col("source"),
+        source_row=pl.col("source_row"),
+        row=pl.col(_WRITTEN).struct.json_encode(),
+    ).cast(QUARANTINE_COLUMNS)  # type: ignore[arg-type]  # a plain dict is a schema
+
+
+def _ragged(spec: TableMapping, raw: RawRows, source: str) -> pl.DataFrame:
+    """Lines that do not fit the header, as rejected rows."""
+    return pl.DataFrame(
+        [
+            {
+                "table": spec.table, "rule": "readable", "kind": "unreadable", "confidence": 1.0,
+                "severity": "quarantine",
+                "reason": "a line must fit the file's header and format, did not",
+                "source": source, "source_row": number, "row": json.dumps({"line": line}),
+            }
+            for number, line in raw.ragged.select("source_row", RAGGED).iter_rows()
+        ],
+        schema=QUARANTINE_COLUMNS,
+    )  # fmt: skip
+
+
+def _symbols(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
+    """The symbols and ids seen, for the instruments table."""
+    if spec.instrument is None or "symbol" not in rows.columns or spec.table == "instruments":
+        return _no_symbols()
+    seen = rows.select("instrument_id", "symbol", pl.col(CALENDAR).alias("calendar"))
+    instrument: Instrument = spec.instrument
+    currency = (
+        rows["currency"] if "currency" in rows.columns and rows["currency"].dtype == pl.String else
+        pl.Series([instrument.currency] * rows.height, dtype=pl.String)
+    )  # fmt: skip
+    return seen.with_columns(currency.alias("currency").fill_null(instrument.currency)).unique()
+
+
+def _no_symbols() -> pl.DataFrame:
+    names = ("instrument_id", "symbol", "calendar", "currency")
+    return pl.DataFrame(schema=dict.fromkeys(names, pl.String()))

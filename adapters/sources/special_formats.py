@@ -1,0 +1,131 @@
+"""Files whose lines only make sense together: LEAN map and factor files, stamped JSON messages."""
+
+import csv
+import io
+import json
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+import polars as pl
+
+from adapters.sources.reading import (
+    RAGGED,
+    RawRows,
+    UnreadableFileError,
+    as_text,
+    decode,
+    parse_object,
+)
+
+_NO_END = date(2050, 12, 31)  # how LEAN writes "still in use"
+_VENUES = {"N": "XNYS", "Q": "XNAS", "P": "ARCX", "Z": "BATS", "A": "XASE"}
+_RAGGED_SCHEMA = {"source_row": pl.Int64(), RAGGED: pl.String()}
+
+
+def lean_map_file(name: str, content: bytes) -> RawRows:
+    """Return the spells of one security: ticker, valid_from, valid_to (exclusive), venue.
+
+    A line gives the last day of a ticker (the first line: the first day of all); 20501231 means
+    that it is in use. A first day and a last line with another ticker make two spells.
+    """
+    lines, ragged = _lines(name, content, width=2)
+    if not lines:
+        raise UnreadableFileError(f"{name} must hold the first day of its security, was empty")
+    first, spells = lines[0][1][0], []
+    begin = _day(name, first)
+    for number, cells in lines[1:]:
+        last = _day(name, cells[0])
+        if last < begin:
+            continue  # the first line repeated: no day lies in between
+        end = None if last >= _NO_END else last + timedelta(days=1)
+        venue = _VENUES.get(cells[2].strip()) if len(cells) > 2 else None
+        spells.append((number, cells[1].upper(), begin, end, venue))
+        begin = last + timedelta(days=1)
+    schema: dict[str, pl.DataType] = {
+        "source_row": pl.Int64(),
+        "ticker": pl.String(),
+        "valid_from": pl.Date(),
+        "valid_to": pl.Date(),
+        "venue": pl.String(),
+    }
+    return RawRows(pl.DataFrame(spells, schema=schema, orient="row"), ragged)
+
+
+def lean_factor_file(name: str, content: bytes) -> RawRows:
+    """Return the actions behind a factor file: day, kind, ratio, amount.
+
+    A line (day, price factor, split factor, close of the day) holds up to and including its day;
+    the step to the next line is an action on the day after. Splits: ratio = next split factor /
+    this one. Dividends: amount = close * (1 - price factor / next price factor), before the split.
+    """
+    lines, ragged = _lines(name, content, width=3)
+    actions: list[tuple[int, date, str, float | None, float | None]] = []
+    for (number, now), (_, later) in pairwise(lines):
+        try:
+            price, split = float(now[1]), float(now[2])
+            next_price, next_split = float(later[1]), float(later[2])
+            close = float(now[3]) if len(now) > 3 else 0.0
+        except ValueError as error:
+            raise UnreadableFileError(f"{name} must hold numbers as factors, {error}") from error
+        ex_day = _day(name, now[0]) + timedelta(days=1)
+        if split != next_split:
+            actions.append((number, ex_day, "split", next_split / split, None))
+        if price != next_price and close > 1:  # a close of 0 or 1 fills the first and last line
+            actions.append((number, ex_day, "dividend", None, close * (1 - price / next_price)))
+    schema: dict[str, pl.DataType] = {
+        "source_row": pl.Int64(),
+        "day": pl.Date(),
+        "kind": pl.String(),
+        "ratio": pl.Float64(),
+        "amount": pl.Float64(),
+    }
+    return RawRows(pl.DataFrame(actions, schema=schema, orient="row"), ragged)
+
+
+def stamped_json(name: str, content: bytes) -> RawRows:
+    """Return the messages of a captured feed, one a line: receive time in ns, then a JSON object.
+
+    The keys of the object's `data` (or of the object itself) become text columns, beside
+    received_ns and stream. Keys differ between messages: what a message lacks is null.
+    """
+    rows: list[dict[str, str | int | None]] = []
+    ragged: list[tuple[int, str]] = []
+    for number, line in enumerate(decode(name, content).splitlines()):
+        stamp, _, text = line.partition(" ")
+        message = parse_object(text)
+        if message is None or not stamp.isdigit():
+            ragged.append((number, line))
+            continue
+        data = message.get("data", message)
+        if not isinstance(data, dict):
+            ragged.append((number, line))
+            continue
+        rows.append(
+            {f"data_{key}": as_text(value) for key, value in data.items()}
+            | {"source_row": number, "received_ns": stamp, "stream": as_text(message.get("stream"))}
+        )
+    keys = dict.fromkeys(key for row in rows for key in row)
+    schema = {key: pl.Int64() if key == "source_row" else pl.String() for key in keys}
+    frame = pl.DataFrame(rows, schema=schema)
+    return RawRows(frame, pl.DataFrame(ragged, schema=_RAGGED_SCHEMA, orient="row"))
+
+
+def _lines(
+    name: str, content: bytes, width: int
+) -> tuple[list[tuple[int, list[str]]], pl.DataFrame]:
+    """Return the numbered lines with enough cells, and the others."""
+    good: list[tuple[int, list[str]]] = []
+    ragged: list[tuple[int, str]] = []
+    for number, cells in enumerate(csv.reader(io.StringIO(decode(name, content)))):
+        if len(cells) >= width:
+            good.append((number, cells))
+        elif cells:
+            ragged.append((number, json.dumps(cells)))
+    return good, pl.DataFrame(ragged, schema=_RAGGED_SCHEMA, orient="row")
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return datetime.strptime(text.strip(), "%Y%m%d").date()  # noqa: DTZ007 - a day, no moment
+    except ValueError:
+        raise UnreadableFileError(f"{name} must hold days as YYYYMMDD, was {text!r}") from None
