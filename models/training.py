@@ -10,15 +10,19 @@ import numpy.typing as npt
 import polars as pl
 
 from models.artifact import Artifact, Calibration, encode, model_version
+from models.baselines import baselines
 from models.boosting import TreeParameters, fit, importance, make_dataset
 from models.calibration import calibrate
 from models.cross_section import standardise, target_of
+from models.drift import drift, weighted_psi
 from models.panel import Floats, Panel, make_panel
 from models.search import Fold, Progress, best, fold_scores, make_folds, search, trial_rows
 from models.settings import TrainingSettings
 from models.splits import Split, walk_forward
 
-__all__ = ["TrainedModel", "TrainingSettings", "train"]
+__all__ = ["RECENT_SESSIONS", "TrainedModel", "TrainingSettings", "train"]
+
+RECENT_SESSIONS = 63  # a quarter: enough rows to tell drift from noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,9 @@ class TrainedModel:
 
     `oof` holds one row per tested label: keys, labels, fold, `in_search` (its fold helped to
     choose the parameters; judge a model on the others), score, forecast, expected_return.
-    `importance`: feature, gain_share. `trials`: one row per trial, in order.
+    `importance`: feature, gain_share. `trials`: one row per trial, in order. `baselines`: what
+    the last block gave the best single feature and the equal-weight rank. `drift`: the newest
+    `RECENT_SESSIONS` against all before, as in `drift.drift`.
     """
 
     artifact: bytes
@@ -37,6 +43,8 @@ class TrainedModel:
     trials: pl.DataFrame
     oof: pl.DataFrame
     importance: pl.DataFrame
+    baselines: pl.DataFrame
+    drift: pl.DataFrame
     data_hash: str
     train_start: str
     train_end: str
@@ -45,6 +53,11 @@ class TrainedModel:
     def version(self) -> str:
         """The version that the artifact's content gives it."""
         return model_version(self.artifact)
+
+    @property
+    def psi(self) -> float:
+        """The drift of the newest rows, weighted by what the model makes of each feature."""
+        return weighted_psi(self.drift, self.importance)
 
     @property
     def holdout(self) -> pl.DataFrame:
@@ -82,6 +95,8 @@ def train(
         trials=pl.DataFrame(trial_rows(trials)),
         oof=oof,
         importance=_importance_frame(importance(booster)),
+        baselines=baselines(panel, folds[-1].split.train, folds[-1].split.test, settings.names_min),
+        drift=_recent_drift(panel),
         data_hash=panel.data_hash,
         train_start=times[0].isoformat(),
         train_end=times[-1].isoformat(),
@@ -169,6 +184,13 @@ def _artifact(
             model_text=model_text,
         )
     )
+
+
+def _recent_drift(panel: Panel) -> pl.DataFrame:
+    first_recent = int(panel.groups[-1]) + 1 - RECENT_SESSIONS
+    frame = pl.DataFrame(panel.features, schema=list(panel.feature_names))
+    recent = pl.Series(panel.groups >= first_recent)
+    return drift(frame.filter(~recent), frame.filter(recent), panel.feature_names)
 
 
 def _importance_frame(shares: Mapping[str, float]) -> pl.DataFrame:

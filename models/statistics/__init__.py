@@ -25,6 +25,7 @@ from models.statistics.performance import (
     turnover,
 )
 from models.statistics.reality_check import RealityCheck, reality_check
+from models.statistics.series import Floats, Series
 from models.statistics.sharpe_inference import (
     deflated_sharpe,
     expected_max_sharpe,
@@ -36,10 +37,12 @@ from models.statistics.tail_risk import expected_shortfall, value_at_risk
 
 __all__ = [
     "YEAR",
+    "Floats",
     "Interval",
     "Overfitting",
     "RealityCheck",
     "Regression",
+    "Series",
     "alpha_beta",
     "annual_return",
     "annual_volatility",
