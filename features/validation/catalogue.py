@@ -1,6 +1,7 @@
 """Every rule there is, in one tuple: what runs, and what the documentation lists."""
 
 from features.validation.rule import Rule
+from features.validation.rules.computed import COMPUTED_RULES
 from features.validation.rules.dividends import DIVIDEND_RULES
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.identity import IDENTITY_RULES
@@ -9,9 +10,11 @@ from features.validation.rules.ohlc import OHLC_RULES
 from features.validation.rules.prints import PRINT_RULES
 from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
+from features.validation.rules.revisions import REVISION_RULES
 from features.validation.rules.sessions import SESSION_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
+from features.validation.rules.zones import ZONE_RULES
 
 RULES: tuple[Rule, ...] = (
     *TIME_RULES,
@@ -24,5 +27,8 @@ RULES: tuple[Rule, ...] = (
     *JUMP_RULES,
     *PRINT_RULES,
     *SESSION_RULES,
+    *ZONE_RULES,
+    *REVISION_RULES,
     *IDENTITY_RULES,
+    *COMPUTED_RULES,
 )

@@ -44,7 +44,9 @@ class SeriesArrays:
     _rows: pl.DataFrame
 
     def column(self, name: str) -> Floats:
-        """Return a numeric column in the order of the series; NaN where null."""
+        """Return a numeric column in the order of the series; NaN where null or absent."""
+        if name not in self._rows.columns:
+            return np.full(self.row.size, np.nan)
         values = self._rows.get_column(name).cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return values[self.row]
 

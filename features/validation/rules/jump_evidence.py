@@ -9,6 +9,7 @@ from features.validation.view import Floats, Ints, SeriesArrays
 
 # A volume change needs this many bars on each side before it says anything.
 _VOLUME_BARS_MIN = 3
+_DAY_US = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Jump:
     before the open (NaN where there is no open), `volume_shift` the change of the usual volume
     from before to after, `value_spike` the day's traded value against the usual one before,
     `noise_shift` the noise after against the noise before, `ticks`
-    the jump in the smallest steps of the price, `market` the median move of all
+    the jump in the smallest steps of the price, `pause_days` the time since the record before,
+    `market` the median move of all
     series at that moment (NaN where they are few).
     """
 
@@ -45,6 +47,7 @@ class Jump:
     value_spike: float
     noise_shift: float
     ticks: float
+    pause_days: float
     market: float
 
 
@@ -133,6 +136,7 @@ def measure(
         value_spike=spike,
         noise_shift=_noise_shift(before, after),
         ticks=_ticks(at, left, right, arrays.close),
+        pause_days=float(arrays.time[at] - arrays.time[at - 1]) / _DAY_US,
         market=market,
     )
 

@@ -17,6 +17,8 @@ _SPIN_OFF_SPIKE = math.log(3.0)
 _TELLING_MOVE = 0.38
 # A price of three ticks that loses one has moved by a third, and nothing has happened.
 _TICKS_MIN = 3.5
+# Tickers are given away again after a while; a halt seldom lasts as long.
+_PAUSE_DAYS = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,14 @@ def name_jump(
     told = _announced(jump, label, actions)
     if told is not None:
         return told
+    if jump.pause_days > _PAUSE_DAYS:
+        return Verdict(
+            "identity_break",
+            0.75,
+            f"{label} moved {_percent(jump.move)} after {jump.pause_days:.0f} days without a bar: "
+            "another security under the same name, mostly",
+            scaled=True,
+        )
     if jump.ticks <= _TICKS_MIN:
         return _spin_off_or_move(jump, label)
     unit = nearest_unit(jump.move)

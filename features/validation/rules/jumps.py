@@ -24,6 +24,8 @@ from features.validation.rules.ratios import nearest_split, nearest_unit
 from features.validation.settings import ValidationSettings
 from features.validation.view import Floats, Ints, SeriesArrays, TableView
 
+# A published figure has no splits, and its spikes are mostly news: only its unit can be judged.
+_FIGURE_KINDS = ("unit_error",)
 _ACTION_KINDS = ("split", "dividend", "spin_off")
 # Below this many series a median over them is no market.
 _MARKET_SERIES_MIN = 5
@@ -51,7 +53,8 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     far = np.abs(arrays.log_return[candidates]) >= settings.jump_sigmas * sigmas
     finder = _JumpFinder(arrays, candidates[far], sigmas[far], context)
     for found in finder.walk():
-        yield _to_hits(found, arrays, settings)
+        if view.table == "bars" or found.verdict.kind in _FIGURE_KINDS:
+            yield _to_hits(found, arrays, settings)
 
 
 def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats:
@@ -253,9 +256,16 @@ def _to_hits(found: Found, arrays: SeriesArrays, settings: ValidationSettings) -
 JUMP_RULES = (
     TableRule(
         name="price_jumps",
-        kinds=("bad_print", "unit_error", "unadjusted_split", "spin_off", "large_move"),
+        kinds=(
+            "bad_print",
+            "unit_error",
+            "unadjusted_split",
+            "spin_off",
+            "identity_break",
+            "large_move",
+        ),
         severity="quarantine",
-        tables=("bars",),
+        tables=("bars", "macro"),
         find=_find,
         text=(
             "a move far outside the series' noise is named: gone within 3 bars (bad print), by "

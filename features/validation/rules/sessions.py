@@ -26,7 +26,7 @@ def _find_gaps(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]
     if not daily.any():
         return
     days = arrays.time // _DAY_US
-    for calendar, members in _by_calendar(arrays, context, daily).items():
+    for calendar, members in series_by_calendar(arrays, context, daily).items():
         chosen = np.flatnonzero(np.isin(arrays.series, members))
         sessions = load_sessions(calendar, int(days[chosen].min()), int(days[chosen].max()))
         if sessions is None or chosen.size == 0:
@@ -109,7 +109,7 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
     last = arrays.time[last_at]
     daily = _daily(arrays)
     newest = int(last[last <= as_of].max(initial=last.min()))
-    members = _by_calendar(arrays, context, np.ones_like(daily))
+    members = series_by_calendar(arrays, context, np.ones_like(daily))
     lags = np.full(last.size, -1, dtype=np.int64)
     limits = np.full(last.size, settings.stale_days_max, dtype=np.int64)
     for calendar, series in members.items():
@@ -145,7 +145,9 @@ def _daily(arrays: SeriesArrays) -> Bools:
     return (arrays.names.get_column("interval") == "1d").fill_null(False).to_numpy()
 
 
-def _by_calendar(arrays: SeriesArrays, context: CheckContext, wanted: Bools) -> dict[str, Ints]:
+def series_by_calendar(
+    arrays: SeriesArrays, context: CheckContext, wanted: Bools
+) -> dict[str, Ints]:
     """Return the wanted series by the calendar of their instrument; unknown ones under ''."""
     names = arrays.names.select("instrument_id")
     if context.instruments is None or context.instruments.is_empty():
