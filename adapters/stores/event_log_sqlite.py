@@ -1,5 +1,6 @@
 """The event log in one SQLite file: append-only, hash-chained, on disk before it returns."""
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from swarm_core.event_chain import GENESIS, ChainReport, chain_hash, check_chain
 from swarm_core.events import Event, RecordedEvent, decode, encode
-from swarm_core.trading import ConcurrentAppendError
+from swarm_core.ports import ConcurrentAppendError
 
 _READ_BATCH = 1_000
 
@@ -172,10 +173,21 @@ class SqliteEventLog:
                     return ChainReport(0, 1, f"the file must be sound, and is not: {sound}", "")
                 rows = self._db.execute("select sequence, body, hash from events order by sequence")
                 report = check_chain((s, bytes(b), bytes(h)) for s, b, h in rows)
-                head = self._head()
-            except (sqlite3.Error, TypeError) as error:
+                head, misnamed = self._head(), self._find_misnamed()
+            except (sqlite3.Error, TypeError, ValueError) as error:
                 return ChainReport(0, 1, f"the file must be readable, and is not: {error}", "")
+        if report.sound and misnamed is not None:
+            detail = f"record {misnamed} must be found under its own event id, and is not"
+            return ChainReport(misnamed - 1, misnamed, detail, report.head)
         if report.sound and (report.checked_count, report.head) != (head[0], head[1].hex()):
             detail = f"the last record must be {head[0]}, was {report.checked_count}"
             return ChainReport(report.checked_count, report.checked_count + 1, detail, report.head)
         return report
+
+    def _find_misnamed(self) -> int | None:
+        """Return the first record whose id beside it is not the id in its bytes."""
+        rows = self._db.execute("select sequence, event_id, body from events order by sequence")
+        for sequence, event_id, body in rows:
+            if json.loads(body).get("event_id") != event_id:
+                return sequence
+        return None

@@ -162,10 +162,12 @@ def measure(
     since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
     recent: set[LikeKey] = set()
     for sent_ns, order_id in book.sent:
-        order = book.orders[order_id].order
+        record = book.orders[order_id]
+        order = record.order
         if sent_ns > since_repeat and order.instrument_id in risks:
             risks[order.instrument_id].repeats += 1
-        if sent_ns > since_like:
+        # An order that the broker turned out never to have got is not its own duplicate.
+        if sent_ns > since_like and (record.state.is_working or record.state.is_final):
             recent.add(like_key(order))
     return RiskContext(
         time_ns=time_ns,

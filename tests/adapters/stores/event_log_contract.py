@@ -1,0 +1,122 @@
+"""What every event log must do; each adapter's test runs this suite on itself."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import pytest
+
+from adapters.stores.event_log_sqlite import EventConflictError
+from swarm_core import events as ev
+from swarm_core.event_chain import ChainReport
+from swarm_core.ports import ConcurrentAppendError
+
+
+class CheckedLog(Protocol):
+    def append(
+        self, events: Sequence[ev.Event], *, expected_sequence: int | None = None
+    ) -> Sequence[ev.RecordedEvent]: ...
+    def read(self, after_sequence: int = 0) -> Iterable[ev.RecordedEvent]: ...
+    def last_sequence(self) -> int: ...
+    def verify(self) -> ChainReport: ...
+
+
+def make_event(number: int, reason: str = "because") -> ev.Event:
+    return ev.DataCheckFailed(
+        event_id=f"event-{number}",
+        time_ns=number,
+        session="2024-01-02",
+        check_name="gaps",
+        reason=reason,
+    )
+
+
+class EventLogContract:
+    """Subclasses give a fixture `open_log`, which opens the same log again at each call."""
+
+    @pytest.fixture
+    def open_log(self) -> Callable[[], CheckedLog]:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def log(self, open_log: Callable[[], CheckedLog]) -> CheckedLog:
+        return open_log()
+
+    def test_what_was_appended_is_read_in_order(self, log: CheckedLog) -> None:
+        events = [make_event(i) for i in range(5)]
+        log.append(events[:2])
+        log.append(events[2:])
+
+        assert [r.event for r in log.read()] == events
+        assert [r.sequence for r in log.read()] == [1, 2, 3, 4, 5]
+        assert [r.sequence for r in log.read(after_sequence=3)] == [4, 5]
+
+    def test_append_returns_the_records_that_read_returns(self, log: CheckedLog) -> None:
+        returned = log.append([make_event(i) for i in range(3)])
+
+        assert list(returned) == list(log.read())
+
+    def test_each_record_carries_the_hash_of_the_one_before(self, log: CheckedLog) -> None:
+        records = log.append([make_event(i) for i in range(3)])
+
+        assert [r.previous_hash for r in records[1:]] == [r.hash for r in records[:-1]]
+        assert len({r.hash for r in records}) == 3
+
+    def test_the_same_event_twice_is_written_once(self, log: CheckedLog) -> None:
+        first = log.append([make_event(1)])
+        again = log.append([make_event(2), make_event(1)])
+
+        assert again[1] == first[0]
+        assert [r.event for r in log.read()] == [make_event(1), make_event(2)]
+
+    def test_the_same_event_twice_in_one_batch_is_written_once(self, log: CheckedLog) -> None:
+        records = log.append([make_event(1), make_event(1)])
+
+        assert records[0] == records[1]
+        assert log.last_sequence() == 1
+
+    def test_a_known_id_with_other_contents_is_refused_with_its_batch(
+        self, log: CheckedLog
+    ) -> None:
+        log.append([make_event(1)])
+
+        with pytest.raises(EventConflictError):
+            log.append([make_event(2), make_event(1, reason="another")])
+        assert log.last_sequence() == 1
+
+    def test_an_append_behind_the_end_is_refused(self, log: CheckedLog) -> None:
+        log.append([make_event(1)], expected_sequence=0)
+
+        with pytest.raises(ConcurrentAppendError):
+            log.append([make_event(2)], expected_sequence=0)
+        assert log.last_sequence() == 1
+        log.append([make_event(2)], expected_sequence=1)
+
+    def test_an_event_that_cannot_be_written_leaves_nothing_of_its_batch(
+        self, log: CheckedLog
+    ) -> None:
+        bad = ev.RegimeAssessed(
+            event_id="bad", time_ns=1, regime_names=("calm",), regime_posterior=(float("nan"),)
+        )
+
+        with pytest.raises(ValueError, match="not JSON compliant|out of range"):
+            log.append([make_event(1), bad])
+        assert log.last_sequence() == 0
+
+    def test_a_log_opened_again_goes_on_where_it_stood(
+        self, open_log: Callable[[], CheckedLog]
+    ) -> None:
+        open_log().append([make_event(1)])
+        log = open_log()
+        log.append([make_event(2)], expected_sequence=1)
+
+        assert [r.event for r in log.read()] == [make_event(1), make_event(2)]
+        assert log.verify().sound
+
+    def test_a_sound_log_verifies(self, log: CheckedLog) -> None:
+        assert log.verify().sound
+        records = log.append([make_event(i) for i in range(10)])
+
+        report = log.verify()
+
+        assert report.sound
+        assert (report.checked_count, report.head) == (10, records[-1].hash)
