@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from adapters.stores.feast_tables import replace_span
@@ -116,10 +115,7 @@ class FeastFeatureStore:
         key = MARKET_KEY if service == MARKET_SERVICE else INSTRUMENT_KEY
         frame = rows.frame(key)
         columns = {n: rows.values[:, i] for i, n in enumerate(rows.feature_names)}
-        return frame.with_columns(
-            pl.Series(f.name, _computed(f.transform, columns, f.name)).fill_nan(None)
-            for f in on_demand
-        )
+        return frame.hstack([_computed(feature, columns) for feature in on_demand])
 
     def feast(self) -> Any:
         """Return the feast.FeatureStore on this root, imported and opened once."""
@@ -148,6 +144,7 @@ def _block(rows: pl.DataFrame, names: Sequence[str], key: str) -> FeatureBlock:
     return block_from_frame(rows, names, key=key, event="event_time", known="knowledge_time")
 
 
-def _computed(transform: Any, columns: Mapping[str, Any], name: str) -> Any:
-    result = transform(columns)[name]
-    return np.asarray(result, dtype=np.float64)
+def _computed(feature: Any, columns: Mapping[str, Any]) -> pl.Series:
+    """Run an on-demand feature on plain arrays: the formula that Feast runs on a pandas frame."""
+    values = feature.transform(columns)[feature.name].to_numpy()
+    return pl.Series(feature.name, values, dtype=pl.Float64, nan_to_null=True)

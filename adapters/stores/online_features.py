@@ -37,13 +37,23 @@ class OnlineRows:
 
     def frame(self, key: str = "instrument_id") -> pl.DataFrame:
         """Return key, event_time, knowledge_time and the features; null where not known."""
-        columns = np.asfortranarray(self.values)
-        times = {"event_time": self.event_us, "knowledge_time": self.known_us}
-        features = {n: columns[:, i] for i, n in enumerate(self.feature_names)}
-        return pl.DataFrame({key: self.keys, **times, **features}).with_columns(
-            pl.col(*times).replace(_NO_TIME, None).cast(_UTC_US),
-            pl.col(*self.feature_names).fill_nan(None),
+        count = len(self.keys)
+        # All values become one series, cut into columns without a copy: a tenth of the time that
+        # an expression for each column takes.
+        flat = pl.Series("values", self.values.ravel(order="F"), nan_to_null=True)
+        return pl.DataFrame(
+            [
+                pl.Series(key, self.keys, dtype=pl.String),
+                _times("event_time", self.event_us),
+                _times("knowledge_time", self.known_us),
+                *(flat.slice(i * count, count).alias(n) for i, n in enumerate(self.feature_names)),
+            ]
         )
+
+
+def _times(name: str, microseconds: NDArray[np.int64]) -> pl.Series:
+    """Return the instants as a series; the least int64, which numpy calls NaT, becomes null."""
+    return pl.Series(name, microseconds.view("M8[us]")).cast(_UTC_US)
 
 
 @dataclass(frozen=True, slots=True)
