@@ -1,0 +1,1 @@
+"""Maintained solvers behind the Protocols of swarm_core."""

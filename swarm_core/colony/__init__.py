@@ -1,0 +1,1 @@
+"""The colony: scouts, queen, workers and drones that turn observations into target weights."""

@@ -1,0 +1,74 @@
+"""Elementary functions from IEEE operations alone, so that their bits are the same everywhere.
+
+The platform's libm may round exp and log differently from one build to the next; addition,
+multiplication, division and square root are exactly defined, so everything here is made of them.
+"""
+
+import math
+
+import numpy as np
+
+from swarm_core.colony.compiled import kernel
+
+_LN2_HIGH = 6.93147180369123816490e-01  # ln 2 split in two (Cody & Waite 1980), so that
+_LN2_LOW = 1.90821492927058770002e-10  # x - k ln 2 loses no digit
+_INVERSE_LN2 = 1.44269504088896338700
+_EXP_ARGUMENT_MAX = 700.0  # exp(700) is still finite; everything here is clamped inside
+
+
+@kernel
+def exp(x: float) -> float:
+    """Return e^x to about one unit in the last place; the argument is clamped to +-700."""
+    if x != x:
+        return x
+    x = min(max(x, -_EXP_ARGUMENT_MAX), _EXP_ARGUMENT_MAX)
+    k = math.floor(x * _INVERSE_LN2 + 0.5)
+    r = (x - k * _LN2_HIGH) - k * _LN2_LOW
+    term = 1.0
+    total = 1.0
+    for n in range(1, 16):  # |r| <= ln2 / 2: r^16 / 16! is below 2^-60
+        term = term * r / n
+        total += term
+    return math.ldexp(total, int(k))
+
+
+@kernel
+def log(x: float) -> float:
+    """Return ln x for x > 0 to a few units in the last place, -inf at 0, NaN below."""
+    if not x > 0.0:
+        return -math.inf if x == 0.0 else math.nan
+    if x == math.inf:
+        return x
+    mantissa, exponent = math.frexp(x)
+    if mantissa < math.sqrt(0.5):
+        mantissa *= 2.0
+        exponent -= 1
+    # ln m = 2 atanh((m - 1) / (m + 1)), |t| <= 0.1716, so t^2 <= 0.0295
+    t = (mantissa - 1.0) / (mantissa + 1.0)
+    square = t * t
+    total = 0.0
+    for n in range(21, 0, -2):
+        total = total * square + 1.0 / n
+    return exponent * _LN2_HIGH + (2.0 * t * total + exponent * _LN2_LOW)
+
+
+@kernel
+def squash(x: float) -> float:
+    """Return x / sqrt(1 + x^2), a sigmoid into [-1, 1] made of exactly rounded operations."""
+    return x / math.sqrt(1.0 + x * x)
+
+
+@kernel
+def dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the sum of a[i] b[i] over four running sums, in one fixed order."""
+    n = a.shape[0]
+    s0 = s1 = s2 = s3 = 0.0
+    whole = n - n % 4
+    for i in range(0, whole, 4):
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+    for i in range(whole, n):
+        s0 += a[i] * b[i]
+    return (s0 + s1) + (s2 + s3)

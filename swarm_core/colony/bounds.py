@@ -1,0 +1,35 @@
+"""Checks that settings call at construction; each raises one line that says what must hold."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+
+def check_between(name: str, value: float, low: float, high: float) -> None:
+    """Raise ValueError unless low <= value <= high and value is a finite number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a number, was {value!r}")
+    if not (isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be between {low:g} and {high:g}, was {value!r}")
+
+
+def check_count(name: str, value: int, low: int, high: int) -> None:
+    """Raise ValueError unless value is a whole number with low <= value <= high."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number, was {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low} and {high}, was {value}")
+
+
+def check_each(name: str, values: Sequence[float], low: float, high: float) -> None:
+    """Raise ValueError unless there is a value and every one is between low and high."""
+    if len(values) == 0:
+        raise ValueError(f"{name} must have at least one value, was empty")
+    for position, value in enumerate(values):
+        check_between(f"{name}[{position}]", value, low, high)
+
+
+def check_unique(name: str, values: Sequence[str]) -> None:
+    """Raise ValueError where a name stands twice."""
+    doubled = sorted({value for value in values if list(values).count(value) > 1})
+    if doubled:
+        raise ValueError(f"{name} must be unique, was doubled: {doubled[:5]}")

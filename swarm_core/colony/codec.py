@@ -1,0 +1,85 @@
+"""The exact binary form of a state: versioned, checked by sha256, equal bits for equal states."""
+
+import dataclasses
+import hashlib
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from swarm_core.colony.state import GROUPS, ColonyState
+
+_MAGIC = b"APIARY-COLONY\n"
+VERSION = 1
+_ALIGNMENT = 8
+_DTYPES = ("<f8", "<f4", "<i8")
+_PLAIN = tuple(f.name for f in dataclasses.fields(ColonyState) if f.name not in GROUPS)
+
+
+def encode(state: ColonyState) -> bytes:
+    """Return the state as bytes: magic, length and JSON header, little-endian arrays, sha256."""
+    return b"".join(_parts(state))
+
+
+def decode(data: bytes) -> ColonyState:
+    """Return the state that was encoded.
+
+    Raises ValueError where the bytes are no state, of another version, torn or changed.
+    """
+    if not data.startswith(_MAGIC):
+        raise ValueError(f"a colony state must start with {_MAGIC!r}, was {data[:14]!r}")
+    if len(data) < len(_MAGIC) + 40 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+        raise ValueError(f"a colony state must end with its own sha256, {len(data)} bytes did not")
+    start = len(_MAGIC) + 8
+    size = int.from_bytes(data[len(_MAGIC) : start], "little")
+    header = json.loads(data[start : start + size])
+    if header["version"] != VERSION:
+        raise ValueError(f"version of a colony state must be {VERSION}, was {header['version']}")
+    return _rebuild(header, memoryview(data)[start + size : -32])
+
+
+def digest(state: ColonyState) -> str:
+    """Return the sha256 of the encoded state, as 64 hexadecimal digits."""
+    parts = _parts(state)
+    return parts[-1].hex()
+
+
+def _parts(state: ColonyState) -> list[bytes]:
+    arrays: list[list[object]] = []
+    body: list[bytes] = []
+    for group in GROUPS:
+        values = getattr(state, group)
+        for name in values._fields:
+            array = np.ascontiguousarray(getattr(values, name))
+            kind = array.dtype.newbyteorder("<").str
+            arrays.append([group, name, kind, list(array.shape)])
+            body.append(array.astype(kind, copy=False).tobytes())
+    plain = {name: getattr(state, name) for name in _PLAIN}
+    header = json.dumps({"version": VERSION, "plain": plain, "arrays": arrays}, sort_keys=True)
+    text = header.encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    parts = [_MAGIC, len(text).to_bytes(8, "little"), text, *body]
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return [*parts, hasher.digest()]
+
+
+def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
+    groups: dict[str, dict[str, np.ndarray]] = {group: {} for group in GROUPS}
+    offset = 0
+    for group, name, kind, shape in header["arrays"]:
+        if kind not in _DTYPES:
+            raise ValueError(f"array type must be one of {_DTYPES}, was {kind!r}")
+        count = math.prod(shape)
+        size = count * np.dtype(kind).itemsize
+        flat = np.frombuffer(body[offset : offset + size], dtype=kind)
+        groups[group][name] = flat.astype(flat.dtype.newbyteorder("=")).reshape(shape)
+        offset += size
+    plain = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in header["plain"].items()
+    }
+    parts = {name: group_type(**groups[name]) for name, group_type in GROUPS.items()}
+    return ColonyState(**plain, **parts)

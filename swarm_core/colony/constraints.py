@@ -1,0 +1,244 @@
+"""The limits of the book as one quadratic programme, and a compiled solver for it.
+
+    minimise  sum_i q_i (x_i - d_i)^2 / 2
+    subject to  0 <= x_i / d_i <= 1,  |x_i| <= name_max,  sum |x_i| <= gross_max,
+                |sum x_i| <= net_max,  sum over a sector of |x_i| <= sector_max,
+                |sum over a currency of x_i| <= currency_max
+
+The solve may shrink what the workers want, never turn or enlarge it: a limit is no reason to take
+a position. With y_i = |x_i| every limit is linear, and the dual separates: each limit has a price,
+an instrument's y follows from the sum of its prices, and one price at a time is set so that its
+limit just holds (dual coordinate ascent, Hildreth 1957).
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.colony.compiled import kernel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+_SWEEPS_MAX = 400
+_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitProblem:
+    """What to solve: desired weights [N] and the limits, as fractions of NAV."""
+
+    desired: Floats
+    importance: Floats  # [N] q, positive
+    sector: Integers  # [N] 0 .. sectors - 1
+    currency: Integers  # [N]
+    gross_max: float
+    net_max: float
+    name_max: float
+    sector_max: float
+    currency_max: float
+
+
+class LimitSolver(Protocol):
+    """Whatever solves the programme; the compiled one below, or a maintained QP library."""
+
+    def solve(self, problem: LimitProblem) -> Floats:
+        """Return the weights [N] that keep every limit and lie nearest to the desired ones."""
+        ...
+
+
+class CompiledLimitSolver:
+    """The solver without dependencies: deterministic, and the one that backtests use."""
+
+    def solve(self, problem: LimitProblem) -> Floats:
+        """Return the solution [N]; limits hold to the last bit of a final scaling."""
+        out = np.array(problem.desired, dtype=np.float64)
+        solve_limits(
+            out,
+            problem.importance,
+            problem.sector,
+            problem.currency,
+            np.array(
+                [
+                    problem.gross_max,
+                    problem.net_max,
+                    problem.name_max,
+                    problem.sector_max,
+                    problem.currency_max,
+                ]
+            ),
+        )
+        return out
+
+
+@kernel
+def _exposure(
+    y: np.ndarray, sign: np.ndarray, members: np.ndarray, first: int, last: int, signed: float
+) -> float:
+    total = 0.0
+    for at in range(first, last):
+        i = members[at]
+        total += y[i] if signed == 0.0 else signed * sign[i] * y[i]
+    return total
+
+
+@kernel
+def _reprice(
+    y: np.ndarray,
+    price: np.ndarray,
+    size: np.ndarray,
+    cap: np.ndarray,
+    sign: np.ndarray,
+    importance: np.ndarray,
+    members: np.ndarray,
+    first: int,
+    last: int,
+    signed: float,
+    old: float,
+    limit: float,
+) -> float:
+    """Set one limit's price so that it just holds (0 where it is slack); update y and price."""
+    low, high = 0.0, 0.0
+    for at in range(first, last):
+        i = members[at]
+        a = 1.0 if signed == 0.0 else signed * sign[i]
+        price[i] -= a * old
+        if a > 0.0:
+            high = max(high, importance[i] * size[i] - price[i])
+    value = 0.0
+    for _ in range(64):
+        total, slope = 0.0, 0.0
+        for at in range(first, last):
+            i = members[at]
+            a = 1.0 if signed == 0.0 else signed * sign[i]
+            free = size[i] - (price[i] + a * value) / importance[i]
+            y[i] = min(max(free, 0.0), cap[i])
+            total += a * y[i]
+            if 0.0 < free < cap[i]:
+                slope += 1.0 / importance[i]
+        excess = total - limit
+        if abs(excess) <= 1e-13 or (value == 0.0 and excess <= 0.0):
+            break
+        if excess > 0.0:
+            low = value
+        else:
+            high = value
+        step = value + excess / slope if slope > 0.0 else -1.0
+        value = step if low < step < high else 0.5 * (low + high)
+        if high - low <= 1e-15 * (1.0 + high):
+            break
+    for at in range(first, last):
+        i = members[at]
+        price[i] += (1.0 if signed == 0.0 else signed * sign[i]) * value
+    return value
+
+
+@kernel
+def _groups(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the instruments sorted by group and where each group starts [count + 1]."""
+    start = np.zeros(count + 1, np.int64)
+    for i in range(labels.shape[0]):
+        start[labels[i] + 1] += 1
+    for g in range(count):
+        start[g + 1] += start[g]
+    at = start.copy()
+    members = np.empty(labels.shape[0], np.int64)
+    for i in range(labels.shape[0]):
+        members[at[labels[i]]] = i
+        at[labels[i]] += 1
+    return members, start
+
+
+@kernel
+def solve_limits(
+    weights: np.ndarray,
+    importance: np.ndarray,
+    sector: np.ndarray,
+    currency: np.ndarray,
+    limits: np.ndarray,
+) -> int:
+    """Solve the programme in place; weights[N] come in as desired. Returns the sweeps it took.
+
+    limits = (gross, net, name, sector, currency). What convergence leaves over is scaled away at
+    the end: every limit holds zero inside, so a shrunk book keeps what it kept before.
+    """
+    n = weights.shape[0]
+    sign, size, cap = np.empty(n), np.empty(n), np.empty(n)
+    y, price = np.empty(n), np.zeros(n)
+    for i in range(n):
+        sign[i] = 1.0 if weights[i] > 0.0 else -1.0
+        size[i] = abs(weights[i])
+        cap[i] = min(size[i], limits[2])
+        y[i] = cap[i]
+    everyone = np.arange(n)
+    sectors = sector.max() + 1 if n > 0 else 0
+    currencies = currency.max() + 1 if n > 0 else 0
+    by_sector, sector_start = _groups(sector, sectors)
+    by_currency, currency_start = _groups(currency, currencies)
+    dual = np.zeros(3 + sectors + 2 * currencies)
+    sweeps = 0
+    while sweeps < _SWEEPS_MAX:
+        sweeps += 1
+        moved = 0.0
+        for c in range(dual.shape[0]):
+            members, first, last, signed, limit = everyone, 0, n, 0.0, limits[0]
+            if c in (1, 2):
+                signed, limit = 1.0 if c == 1 else -1.0, limits[1]
+            elif 3 <= c < 3 + sectors:
+                g = c - 3
+                members, first, last = by_sector, sector_start[g], sector_start[g + 1]
+                limit = limits[3]
+            elif c >= 3 + sectors:
+                g = (c - 3 - sectors) // 2
+                members, first, last = by_currency, currency_start[g], currency_start[g + 1]
+                signed, limit = 1.0 if (c - 3 - sectors) % 2 == 0 else -1.0, limits[4]
+            if dual[c] == 0.0 and _exposure(y, sign, members, first, last, signed) <= limit:
+                continue
+            new = _reprice(
+                y, price, size, cap, sign, importance, members, first, last, signed, dual[c], limit
+            )
+            moved = max(moved, abs(new - dual[c]))
+            dual[c] = new
+        if moved <= _TOLERANCE:
+            break
+    for i in range(n):
+        weights[i] = sign[i] * y[i]
+    _scale_inside(weights, sector, currency, sectors, currencies, limits)
+    return sweeps
+
+
+@kernel
+def _scale_inside(
+    weights: np.ndarray,
+    sector: np.ndarray,
+    currency: np.ndarray,
+    sectors: int,
+    currencies: int,
+    limits: np.ndarray,
+) -> None:
+    for g in range(sectors):
+        total = 0.0
+        for i in range(weights.shape[0]):
+            total += abs(weights[i]) if sector[i] == g else 0.0
+        if total > limits[3]:
+            for i in range(weights.shape[0]):
+                weights[i] *= limits[3] / total if sector[i] == g else 1.0
+    worst = 1.0
+    gross = net = 0.0
+    for i in range(weights.shape[0]):
+        gross += abs(weights[i])
+        net += weights[i]
+    for g in range(currencies):
+        total = 0.0
+        for i in range(weights.shape[0]):
+            total += weights[i] if currency[i] == g else 0.0
+        if abs(total) > limits[4]:
+            worst = min(worst, limits[4] / abs(total))
+    if gross > limits[0]:
+        worst = min(worst, limits[0] / gross)
+    if abs(net) > limits[1]:
+        worst = min(worst, limits[1] / abs(net))
+    if worst < 1.0:
+        for i in range(weights.shape[0]):
+            weights[i] *= worst

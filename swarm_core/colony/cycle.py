@@ -1,0 +1,265 @@
+"""One cycle of the colony in two kernels, before and after the limits are solved.
+
+Live and backtest call exactly these two; nothing else changes a state.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.colony import drones, lifecycle, memory, queen, recruitment, scouts, trails, workers
+from swarm_core.colony import trust as belief
+from swarm_core.colony.compiled import kernel
+from swarm_core.colony.parameters import Parameters
+from swarm_core.colony.state import DORMANT, Book, Field, Memory, Queen, Scouts, Trust
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Hive(NamedTuple):
+    """The groups of a ColonyState, as kernels take them."""
+
+    memory: Memory
+    scouts: Scouts
+    trust: Trust
+    queen: Queen
+    field: Field
+    book: Book
+
+
+class Bar(NamedTuple):
+    """One observation in the state's order."""
+
+    step: int
+    seed: int
+    elapsed_s: float
+    nav: float
+    log_price: Floats  # [N] NaN where there is no usable price
+    sigma: Floats  # [N]
+    columns: Floats  # [C, N]
+    market: Floats  # [M]
+    weights: Floats  # [N]
+    age_s: Floats  # [N]
+    anomaly: Floats  # [N] score in [0, 1]
+    sector: Integers  # [N]
+    currency: Integers  # [N]
+
+
+class Plan(NamedTuple):
+    """What the blueprint fixes, as kernels take it."""
+
+    origin: Integers  # [C]
+    gain_range: Floats  # [S, 2]
+    forecast_sense: int
+
+
+class Output(NamedTuple):
+    """What one cycle found, for the decision and for the record of a backtest."""
+
+    conviction: Floats  # [N]
+    desired: Floats  # [N] after the no-trade band, before the limits
+    target: Floats  # [N] after limits and vetoes
+    threshold: Floats  # [N]
+    probability: Floats  # [N]
+    side: Floats  # [N] -1, 0 or 1
+    senses: Floats  # [N] effective number of senses behind the decided side
+    band: Floats  # [N]
+    tradable: NDArray[np.bool_]  # [N]
+    held: Integers  # [N] code of the veto that holds the instrument, -1 for none
+    danger: Floats  # [N]
+    measured: Floats  # [CODES]
+    bound: Floats  # [CODES]
+    share: Floats  # [1] of the risk budget that the evidence allows
+
+
+@kernel
+def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
+    """Close the last bar: outcomes, payoffs, trust, the queen's credit and the engagement."""
+    before = hive.memory.sigma.copy()
+    memory.remember(
+        hive.memory, bar.step, bar.log_price, bar.sigma, p.trust.outcome_clip,
+        p.worker.sigma_min, p.worker.sigma_max, p.queen.market_keep,
+    )  # fmt: skip
+    outcome = hive.memory.outcome
+    payoff = hive.trust.payoff
+    out.measured[drones.DRIFT] = 0.0
+    known = scouts.reward(hive.scouts, outcome, p.trust.horizon_weight, payoff)
+    if known:
+        cost = 0.0
+        for k in range(hive.scouts.status.shape[0]):
+            cost += hive.trust.weight[k] * hive.scouts.cost[k]
+        workers.weigh_engagement(
+            hive.book, hive.book.conviction, outcome, before, cost, p.worker, p.trust.variance_keep
+        )
+        belief.learn(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
+        queen.learn_allocation(
+            hive.queen, outcome, hive.book.target, before, bar.sector, p.queen.bandit_keep
+        )
+
+
+@kernel
+def _watch_forecast(hive: Hive, place: int, out: Output) -> None:
+    earned, count = 0.0, 0
+    outcome = hive.memory.outcome
+    if place >= 0:
+        for i in range(outcome.shape[0]):
+            if outcome[i] == outcome[i]:
+                earned += hive.queen.sense_conviction[place, i] * outcome[i]
+                count += 1
+    earned = earned / count if count > 0 else 0.0
+    out.measured[drones.DRIFT] = drones.watch_forecast(hive.book, earned, count > 0)
+
+
+@kernel
+def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None:
+    """Let the scouts look, and weigh what they say."""
+    n = bar.log_price.shape[0]
+    columns = np.empty(bar.columns.shape, np.float32)
+    row = np.empty(n)
+    for c in range(columns.shape[0]):
+        source = plan.origin[c]
+        if source == 0:
+            row[:] = bar.columns[c]
+        elif source == -1:
+            row[:] = hive.book.conviction
+        elif source == -2:
+            row[:] = hive.field.camps[0] - hive.field.camps[1]
+        else:
+            memory.memory_returns(hive.memory, bar.step, source, row)
+        for i in range(n):
+            columns[c, i] = row[i]
+    inverse = np.empty(n)
+    for i in range(n):
+        out.tradable[i] = bar.log_price[i] == bar.log_price[i]
+        inverse[i] = 1.0 / hive.memory.sigma[i] if out.tradable[i] else 0.0
+    scouts.look(
+        hive.scouts, columns, hive.memory.market, inverse, p.trust.cost,
+        p.trust.horizon_keep, p.trust.horizon_weight,
+    )  # fmt: skip
+    weight = hive.trust.weight
+    for k in range(hive.scouts.status.shape[0]):
+        asleep = hive.scouts.status[k] == DORMANT
+        drifted = (
+            p.drone.enabled
+            and hive.scouts.sense[k] == plan.forecast_sense
+            and out.measured[drones.DRIFT] > p.drone.drift_max
+        )
+        if asleep or drifted:
+            weight[weight.shape[0] - 1] += weight[k]
+            weight[k] = 0.0
+    scouts.combine(hive.scouts, weight, hive.queen.sense_conviction, out.conviction)
+
+
+@kernel
+def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
+    """Mark the trails, let the camps recruit, and read off each instrument's side."""
+    n = out.conviction.shape[0]
+    trails.evaporate(hive.field.trails, bar.elapsed_s, p.field.half_life_s)
+    trails.deposit(
+        hive.field.trails, out.conviction, hive.book.conviction, hive.memory.outcome, out.danger,
+        p.field.deposit, p.field.tau_min, p.field.tau_max,
+    )  # fmt: skip
+    if not p.field.recruitment_enabled:
+        for i in range(n):
+            out.side[i] = (out.conviction[i] > 0.0) - (out.conviction[i] < 0.0)
+            out.senses[i] = 1.0
+        return
+    quality = np.empty((2, n))
+    for i in range(n):
+        calm = 1.0 - 0.5 * min(hive.field.trails[trails.DANGER, i], 1.0)
+        for a in range(2):
+            quality[a, i] = (
+                p.field.quality_floor + p.field.quality_gain * calm * hive.field.trails[a, i]
+            )
+    recruitment.recruit(
+        hive.field.camps,
+        quality[0],
+        quality[1],
+        p.field.inhibition,
+        p.field.time_step,
+        p.field.steps,
+    )
+    count = np.empty((2, n))
+    recruitment.count_senses(hive.queen.sense_conviction, 1.0, count[0])
+    recruitment.count_senses(hive.queen.sense_conviction, -1.0, count[1])
+    for i in range(n):
+        a, b = hive.field.camps[0, i], hive.field.camps[1, i]
+        side = 0 if a > b else 1
+        share = max(a, b)
+        out.senses[i] = count[side, i]
+        decided = share >= p.field.quorum and count[side, i] >= p.field.senses_min
+        out.side[i] = (1.0 if side == 0 else -1.0) if decided else 0.0
+
+
+@kernel
+def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None:
+    """Run the cycle up to the desired weights, which go to the limit solver."""
+    _learn(hive, bar, p, out)
+    _watch_forecast(hive, plan.forecast_sense, out)
+    values = np.empty(hive.memory.market.shape[0])
+    memory.measure_market(hive.memory, bar.market, values)
+    memory.standardise(hive.memory, values, p.queen.standard_keep)
+    queen.filter_regime(hive.queen, hive.memory.market, p.queen)
+    if bar.step % p.queen.allocation_bars == 0:
+        queen.allocate(hive.queen, bar.seed, bar.step, p.queen)
+    if p.lifecycle.enabled:
+        lifecycle.count_floor(hive.scouts, hive.trust)
+        if bar.step > 0 and bar.step % p.lifecycle.review_bars == 0:
+            lifecycle.review(
+                hive.scouts, hive.trust, plan.gain_range, bar.seed, bar.step, p.lifecycle
+            )
+    belief.blend(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
+    _sense(hive, bar, plan, p, out)
+    correlation = values[5] if values[5] == values[5] else 0.3
+    drones.watch_book(hive.book, bar.weights, bar.nav, correlation, out.measured)
+    limit = drones.limits_of(p.drone)
+    out.danger[:] = 0.0
+    if p.drone.enabled:
+        out.measured[drones.VALUE_AT_RISK] = hive.book.tail[0]
+        out.measured[drones.SHORTFALL] = hive.book.tail[1]
+        drones.inhibit(out.measured, limit, bar.anomaly, bar.age_s, p.drone.inhibit_at, out.danger)
+    _recruit(hive, bar, p, out)
+    workers.engage(
+        out.conviction, out.side, hive.field.trails, p.worker, out.threshold, out.probability
+    )
+    budget = np.empty(out.conviction.shape[0])
+    for i in range(budget.shape[0]):
+        usable = out.tradable[i]
+        budget[i] = hive.queen.class_budget[bar.sector[i]] if usable else 0.0
+    idle = hive.trust.weight[hive.trust.weight.shape[0] - 1]
+    out.share[0] = workers.engagement_share(hive.book, p.worker) * (1.0 - idle)
+    workers.size(
+        out.conviction, out.probability, out.side, hive.memory.sigma, budget, correlation,
+        out.share[0], p.worker, out.desired,
+    )  # fmt: skip
+    workers.hold_inside_band(
+        hive.book, bar.weights, hive.memory.sigma, out.tradable, p.worker, p.queen.market_keep,
+        out.desired, out.band,
+    )  # fmt: skip
+    out.target[:] = out.desired
+
+
+@kernel
+def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
+    """Let the drones bind the solved weights in out.target, and remember what was decided."""
+    n = out.target.shape[0]
+    square = 0.0
+    for i in range(n):
+        if not math.isfinite(out.target[i]):
+            out.target[i] = bar.weights[i]
+        risk = out.target[i] * hive.memory.sigma[i]
+        square += risk * risk
+    measured, limit = out.measured, drones.limits_of(p.drone)
+    tail = drones.tail_risk(
+        hive.memory, bar.step, out.target, p.drone.tail_level, math.sqrt(square)
+    )
+    measured[drones.VALUE_AT_RISK], measured[drones.SHORTFALL] = tail
+    hive.book.tail[0], hive.book.tail[1] = tail
+    drones.veto(
+        hive.book, bar.weights, out.tradable, bar.anomaly, bar.age_s, measured, limit, p.drone,
+        out.target, out.held, out.bound,
+    )  # fmt: skip
+    hive.book.conviction[:] = out.conviction

@@ -1,0 +1,177 @@
+"""The drones: they watch, deposit danger below a limit, and veto at it, outside the dynamics."""
+
+import math
+
+import numpy as np
+
+from swarm_core.colony.compiled import kernel
+from swarm_core.colony.parameters import DroneParameters
+from swarm_core.colony.state import Book, Memory
+
+# Places in `measured` and `limit`, in the order of decision.VetoCode.
+DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CONCENTRATION, CORRELATION = 0, 1, 2, 3, 4, 5
+STALE, NO_PRICE, ANOMALY, DRIFT = 6, 7, 8, 9
+CODES = 10
+_TAIL_BARS_MIN = 20
+_DRIFT_FAST, _DRIFT_SLOW = 0.95, 0.995
+
+
+@kernel
+def limits_of(parameters: DroneParameters) -> np.ndarray:
+    """Return the limit [CODES] that stands beside each measurement."""
+    limit = np.zeros(CODES)
+    limit[DRAWDOWN] = parameters.drawdown_max
+    limit[VALUE_AT_RISK] = parameters.var_max
+    limit[SHORTFALL] = parameters.shortfall_max
+    limit[EXPOSURE] = parameters.gross_max
+    limit[CONCENTRATION] = parameters.concentration_max
+    limit[CORRELATION] = parameters.correlation_max
+    limit[STALE] = parameters.data_age_max_s
+    limit[NO_PRICE] = 1.0
+    limit[ANOMALY] = parameters.anomaly_max
+    limit[DRIFT] = parameters.drift_max
+    return limit
+
+
+@kernel
+def watch_book(
+    book: Book, weights: np.ndarray, nav: float, correlation: float, measured: np.ndarray
+) -> None:
+    """Measure drawdown, exposure, concentration and correlation of the book as it stands."""
+    book.nav[1] = max(book.nav[1], nav)
+    book.nav[0] = nav
+    measured[DRAWDOWN] = 1.0 - nav / book.nav[1]
+    gross = largest = 0.0
+    for i in range(weights.shape[0]):
+        gross += abs(weights[i])
+        largest = max(largest, abs(weights[i]))
+    measured[EXPOSURE] = gross
+    measured[CONCENTRATION] = largest
+    measured[CORRELATION] = correlation if correlation == correlation else 0.0
+
+
+@kernel
+def tail_risk(
+    memory: Memory, step: int, weights: np.ndarray, level: float, fallback_sigma: float
+) -> tuple[float, float]:
+    """Return the one-bar VaR and expected shortfall of weights[N] by historical simulation.
+
+    The remembered bars are replayed with today's weights; a missing return counts as none. With
+    fewer than 20 bars the normal approximation with `fallback_sigma` is used (level 0.975).
+    """
+    bars, n = memory.log_price.shape
+    seen = min(step, bars - 1)
+    if seen < _TAIL_BARS_MIN:
+        return 1.96 * fallback_sigma, 2.34 * fallback_sigma
+    losses = np.zeros(seen)
+    for back in range(seen):
+        now, before = (
+            memory.log_price[(step - back) % bars],
+            memory.log_price[(step - back - 1) % bars],
+        )
+        total = 0.0
+        for i in range(n):
+            change = now[i] - before[i]
+            total += weights[i] * change if change == change else 0.0
+        losses[back] = -total
+    losses.sort()
+    first = min(int(level * seen), seen - 1)
+    tail = 0.0
+    for j in range(first, seen):
+        tail += losses[j]
+    return max(losses[first], 0.0), max(tail / (seen - first), 0.0)
+
+
+@kernel
+def watch_forecast(book: Book, earned: float, known: bool) -> float:
+    """Return by how many standard errors the forecast's sense earns less than it used to."""
+    d = book.drift
+    if known:
+        d[0] = _DRIFT_FAST * d[0] + (1.0 - _DRIFT_FAST) * earned
+        d[1] = _DRIFT_SLOW * d[1] + (1.0 - _DRIFT_SLOW) * earned
+        d[2] = _DRIFT_SLOW * d[2] + (1.0 - _DRIFT_SLOW) * earned * earned
+        d[3] = _DRIFT_SLOW * d[3] + (1.0 - _DRIFT_SLOW)
+    if d[3] < 0.1 or d[2] <= 0.0:
+        return 0.0
+    # A running mean of keep k has the variance (1 - k) / (1 + k) of one value's.
+    spread = math.sqrt(d[2] / d[3] * (1.0 - _DRIFT_FAST) / (1.0 + _DRIFT_FAST))
+    return max((d[1] / d[3] - d[0]) / spread, 0.0)
+
+
+@kernel
+def inhibit(
+    measured: np.ndarray,
+    limit: np.ndarray,
+    anomaly: np.ndarray,
+    age_s: np.ndarray,
+    start: float,
+    danger: np.ndarray,
+) -> None:
+    """Fill danger[N] in [0, 1]: how far, from `start` of a limit on, the nearest one is reached."""
+    book = 0.0
+    for c in (DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
+        book = max(book, _nearness(measured[c], limit[c], start))
+    for i in range(danger.shape[0]):
+        own = max(
+            _nearness(anomaly[i], limit[ANOMALY], start), _nearness(age_s[i], limit[STALE], start)
+        )
+        danger[i] = max(book, own)
+
+
+@kernel
+def _nearness(value: float, limit: float, start: float) -> float:
+    if not limit > 0.0 or start >= 1.0 or value != value:
+        return 0.0
+    return min(max((value / limit - start) / (1.0 - start), 0.0), 1.0)
+
+
+@kernel
+def veto(
+    book: Book,
+    weights: np.ndarray,
+    tradable: np.ndarray,
+    anomaly: np.ndarray,
+    age_s: np.ndarray,
+    measured: np.ndarray,
+    limit: np.ndarray,
+    parameters: DroneParameters,
+    target: np.ndarray,
+    held: np.ndarray,
+    bound: np.ndarray,
+) -> None:
+    """Bind target[N]: a book veto lets only reductions through, an instrument's veto lets nothing.
+
+    Fills bound[CODES] (1 where a veto binds) and held[N] (the code that holds the instrument, or
+    -1). What cannot be priced is held even with the drones switched off: it cannot be traded.
+    """
+    bound[:] = 0.0
+    reduce_only = False
+    if parameters.enabled:
+        if measured[DRAWDOWN] >= limit[DRAWDOWN]:
+            book.nav[2] = 1.0
+        elif measured[DRAWDOWN] < parameters.release_at * limit[DRAWDOWN]:
+            book.nav[2] = 0.0
+        bound[DRAWDOWN] = book.nav[2]
+        for c in (VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
+            bound[c] = 1.0 if measured[c] > limit[c] else 0.0
+        for c in (DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
+            reduce_only = reduce_only or bound[c] > 0.0
+    for i in range(target.shape[0]):
+        held[i] = -1
+        now = weights[i]
+        if not tradable[i]:
+            held[i] = NO_PRICE
+        elif parameters.enabled and age_s[i] > limit[STALE]:
+            held[i] = STALE
+        elif parameters.enabled and anomaly[i] > limit[ANOMALY]:
+            held[i] = ANOMALY
+        if held[i] >= 0:
+            target[i] = now
+            bound[held[i]] = 1.0
+            continue
+        concentrated = parameters.enabled and abs(now) > limit[CONCENTRATION]
+        if concentrated:
+            bound[CONCENTRATION] = 1.0
+        if reduce_only or concentrated:
+            low, high = min(now, 0.0), max(now, 0.0)
+            target[i] = min(max(target[i], low), high)

@@ -1,0 +1,228 @@
+"""Settings as the kernels see them: flat named tuples of numbers, rates already per bar."""
+
+import dataclasses
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.colony.arithmetic import exp, log
+from swarm_core.colony.settings import ColonySettings
+
+Floats = NDArray[np.float64]
+_LN2 = 0.6931471805599453
+
+
+def decay(half_life: float) -> float:
+    """Return 2^(-1 / half_life), the share kept after one unit."""
+    return exp(-_LN2 / half_life)
+
+
+class TrustParameters(NamedTuple):
+    enabled: bool
+    memory_enabled: bool
+    regime_enabled: bool
+    edge: Floats  # [J]
+    share: Floats  # [J]
+    horizon_keep: Floats  # [H] 1 - 1 / horizon: what a carried position keeps each bar
+    horizon_weight: Floats  # [H] sums to one
+    switch_rate: float
+    idle_prior: float
+    cost: float  # per unit of turnover, as a fraction
+    outcome_clip: float
+    variance_keep: float
+
+
+class QueenParameters(NamedTuple):
+    regime_enabled: bool
+    stay: float
+    evidence: float
+    hysteresis: float
+    market_keep: float
+    standard_keep: float
+    allocation_enabled: bool
+    allocation_bars: int
+    bandit_keep: float
+    budget_min: float
+    budget_max: float
+
+
+class FieldParameters(NamedTuple):
+    half_life_s: Floats  # [5]
+    tau_min: float
+    tau_max: float
+    deposit: float
+    recruitment_enabled: bool
+    inhibition: float
+    quality_floor: float
+    quality_gain: float
+    quorum: float
+    senses_min: float
+    time_step: float
+    steps: int
+
+
+class WorkerParameters(NamedTuple):
+    threshold: float
+    threshold_gain: float
+    engagement_enabled: bool
+    engagement_prior_log_odds: float
+    engagement_edge: float
+    sigma_target: float  # of the book, one bar
+    band_enabled: bool
+    band_gain: float
+    cost: float
+    gross_max: float
+    net_max: float
+    name_max: float
+    sector_max: float
+    currency_max: float
+    long_only: bool
+    sigma_min: float
+    sigma_max: float
+
+
+class DroneParameters(NamedTuple):
+    enabled: bool
+    inhibit_at: float
+    drawdown_max: float
+    release_at: float
+    var_max: float
+    shortfall_max: float
+    tail_level: float
+    gross_max: float
+    concentration_max: float
+    correlation_max: float
+    data_age_max_s: float
+    anomaly_max: float
+    drift_max: float
+
+
+class LifecycleParameters(NamedTuple):
+    enabled: bool
+    review_bars: int
+    dormant_after_bars: int
+    dead_after_bars: int
+    births_per_review: int
+    mutation: float
+
+
+class Parameters(NamedTuple):
+    trust: TrustParameters
+    queen: QueenParameters
+    field: FieldParameters
+    worker: WorkerParameters
+    drone: DroneParameters
+    lifecycle: LifecycleParameters
+
+
+@lru_cache(maxsize=64)
+def parameters(settings: ColonySettings) -> Parameters:
+    """Return the numbers the kernels need; computed once for each settings object."""
+    return Parameters(
+        trust=_trust(settings),
+        queen=_queen(settings),
+        field=_field(settings),
+        worker=_worker(settings),
+        drone=_drone(settings),
+        lifecycle=LifecycleParameters(**dataclasses.asdict(settings.lifecycle)),
+    )
+
+
+def _trust(settings: ColonySettings) -> TrustParameters:
+    t = settings.trust
+    pairs = [(edge, share) for edge in t.edges for share in t.shares]
+    total = sum(t.horizon_weights) or 1.0
+    return TrustParameters(
+        enabled=t.enabled,
+        memory_enabled=t.memory_enabled,
+        regime_enabled=t.regime_enabled,
+        edge=np.array([edge for edge, _ in pairs]),
+        share=np.array([share for _, share in pairs]),
+        horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),
+        horizon_weight=np.array([w / total for w in t.horizon_weights]),
+        switch_rate=t.switch_rate,
+        idle_prior=t.idle_prior,
+        cost=t.cost_bps * 1e-4,
+        outcome_clip=t.outcome_clip,
+        variance_keep=decay(t.variance_half_life_bars),
+    )
+
+
+def _queen(settings: ColonySettings) -> QueenParameters:
+    q = settings.queen
+    return QueenParameters(
+        regime_enabled=q.regime_enabled,
+        stay=q.stay_probability,
+        evidence=q.evidence,
+        hysteresis=q.hysteresis,
+        market_keep=decay(q.market_half_life_bars),
+        standard_keep=decay(q.standard_half_life_bars),
+        allocation_enabled=q.allocation_enabled,
+        allocation_bars=q.allocation_bars,
+        bandit_keep=decay(q.bandit_half_life_bars),
+        budget_min=q.budget_min,
+        budget_max=q.budget_max,
+    )
+
+
+def _field(settings: ColonySettings) -> FieldParameters:
+    t, r = settings.trails, settings.recruitment
+    return FieldParameters(
+        half_life_s=np.array(t.half_life_s, dtype=np.float64),
+        tau_min=t.tau_min,
+        tau_max=t.tau_max,
+        deposit=t.deposit,
+        recruitment_enabled=r.enabled,
+        inhibition=r.inhibition,
+        quality_floor=r.quality_floor,
+        quality_gain=r.quality_gain,
+        quorum=r.quorum,
+        senses_min=r.senses_min,
+        time_step=r.horizon / r.steps,
+        steps=r.steps,
+    )
+
+
+def _worker(settings: ColonySettings) -> WorkerParameters:
+    w = settings.worker
+    odds = w.engagement_prior / (1.0 - w.engagement_prior)
+    return WorkerParameters(
+        threshold=w.threshold,
+        threshold_gain=w.threshold_gain,
+        engagement_enabled=w.engagement_enabled,
+        engagement_prior_log_odds=log(odds),
+        engagement_edge=w.engagement_edge,
+        sigma_target=w.volatility_target / float(np.sqrt(w.bars_per_year)),
+        band_enabled=w.band_enabled,
+        band_gain=w.band_gain,
+        cost=w.cost_bps * 1e-4,
+        gross_max=w.gross_max,
+        net_max=w.net_max,
+        name_max=w.name_max,
+        sector_max=w.sector_max,
+        currency_max=w.currency_max,
+        long_only=w.long_only,
+        sigma_min=w.sigma_min,
+        sigma_max=w.sigma_max,
+    )
+
+
+def _drone(settings: ColonySettings) -> DroneParameters:
+    d = settings.drone
+    return DroneParameters(
+        enabled=d.enabled,
+        inhibit_at=d.inhibit_at,
+        drawdown_max=d.drawdown_max,
+        release_at=d.release_at,
+        var_max=d.var_max,
+        shortfall_max=d.shortfall_max,
+        tail_level=d.tail_level,
+        gross_max=d.gross_max,
+        concentration_max=d.concentration_max,
+        correlation_max=d.correlation_max,
+        data_age_max_s=d.data_age_max_s,
+        anomaly_max=d.anomaly_max,
+        drift_max=d.drift_max,
+    )

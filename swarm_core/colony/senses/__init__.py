@@ -1,0 +1,1 @@
+"""The senses: one file each, holding one SENSE with the source of its idea."""

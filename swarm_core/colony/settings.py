@@ -1,0 +1,100 @@
+"""The one settings object of a colony: frozen, bounded, from a mapping and back."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from swarm_core.colony.bounds import check_count, check_unique
+from swarm_core.colony.settings_castes import (
+    DroneSettings,
+    LifecycleSettings,
+    QueenSettings,
+    RecruitmentSettings,
+    TrailSettings,
+    TrustSettings,
+    WorkerSettings,
+)
+
+DEFAULT_SENSES = (
+    "time_series_momentum",
+    "cross_sectional_momentum",
+    "short_term_reversal",
+    "breakout",
+    "managed_volatility",
+    "carry",
+    "mean_reversion",
+    "options_flow",
+    "news_sentiment",
+    "macro_regime",
+    "model_forecast",
+    "swarm",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColonySettings:
+    """Everything that can be chosen about a colony; every mechanism has an `enabled` switch.
+
+    Raises ValueError in one line where a value is out of its bounds or a name is not known.
+    """
+
+    senses: tuple[str, ...] = DEFAULT_SENSES
+    scouts_max: int = 128  # room for births; memory is bounded by it
+    instruments_max: int = 4_096
+    memory_bars: int = 64  # prices remembered for each instrument
+    trails: TrailSettings = field(default_factory=TrailSettings)
+    trust: TrustSettings = field(default_factory=TrustSettings)
+    queen: QueenSettings = field(default_factory=QueenSettings)
+    lifecycle: LifecycleSettings = field(default_factory=LifecycleSettings)
+    recruitment: RecruitmentSettings = field(default_factory=RecruitmentSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    drone: DroneSettings = field(default_factory=DroneSettings)
+
+    def __post_init__(self) -> None:
+        if not self.senses:
+            raise ValueError("senses must name at least one sense, was empty")
+        check_unique("senses", self.senses)
+        check_count("scouts_max", self.scouts_max, 1, 4_096)
+        check_count("instruments_max", self.instruments_max, 1, 65_536)
+        check_count("memory_bars", self.memory_bars, 8, 1_024)
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object]) -> "ColonySettings":
+        """Build from nested mappings (as YAML gives them); what is not named keeps its default."""
+        return cast(ColonySettings, _build(cls, mapping, "colony"))
+
+    def to_mapping(self) -> dict[str, object]:
+        """Return nested plain dictionaries and lists; from_mapping turns them back."""
+        plain: dict[str, object] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    def digest(self) -> str:
+        """Return the sha256 of the canonical form, as 64 hexadecimal digits."""
+        text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _build(cls: type, mapping: object, path: str) -> object:
+    if not isinstance(mapping, Mapping):
+        raise ValueError(f"{path} must be a mapping, was {mapping!r}")
+    values = cast(Mapping[str, object], mapping)
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(str(key) for key in values if key not in known)
+    if unknown:
+        raise ValueError(f"{path} must have only the settings {sorted(known)}, had {unknown}")
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        factory = known[name].default_factory
+        if isinstance(factory, type) and dataclasses.is_dataclass(factory):
+            built[name] = _build(factory, value, f"{path}.{name}")
+        elif isinstance(value, list):
+            built[name] = tuple(cast(list[object], value))
+        else:
+            built[name] = value
+    try:
+        return cls(**built)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -1,0 +1,239 @@
+"""From the arrays of one cycle to a Decision: names, contributions, reasons, vetoes and events."""
+
+import hashlib
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.colony.blueprint import Blueprint, scout_name
+from swarm_core.colony.cycle import Output
+from swarm_core.colony.decision import ColonyEvent, Decision, Veto, VetoCode
+from swarm_core.colony.drones import STALE, limits_of
+from swarm_core.colony.observation import Observation
+from swarm_core.colony.parameters import parameters
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.colony.settings_castes import CHANNELS
+from swarm_core.colony.state import EMPTY, REGIMES, ColonyState
+
+_CODES = tuple(VetoCode)
+REASONS = (
+    "no trade: no scout has a conviction",
+    "no trade: neither camp reached the quorum",
+    "no trade: too few independent senses behind the camp",
+    "no trade: the change would not pay for its cost",
+    "traded: the camp for long decided",
+    "traded: the camp for short decided",
+    "reduced: no camp decided any more",
+    "reduced: a limit of the book binds",
+    "no trade: a veto binds the book",
+    "no trade: a limit of the book binds",
+)
+_BOOK_REASONS = {
+    VetoCode.DRAWDOWN: "the drawdown must stay below its limit: only reductions",
+    VetoCode.VALUE_AT_RISK: "the value at risk must stay below its limit: only reductions",
+    VetoCode.EXPECTED_SHORTFALL: "the expected shortfall must stay below its limit: only reductions",
+    VetoCode.EXPOSURE: "the gross exposure must stay below its limit: only reductions",
+    VetoCode.CONCENTRATION: "one name holds more than its limit: it may only be reduced",
+    VetoCode.CORRELATION: "the instruments move as one: only reductions",
+    VetoCode.MODEL_DRIFT: "the forecast no longer pays as it did: its sense is silenced",
+}
+_HOLD_REASONS = {
+    VetoCode.STALE_DATA: "held: the data are older than their limit",
+    VetoCode.NO_PRICE: "held: no usable price",
+    VetoCode.ANOMALY: "held: the bar looks like nothing seen before",
+}
+
+
+def decision_of(
+    settings: ColonySettings,
+    before: ColonyState,
+    after: ColonyState,
+    plan: Blueprint,
+    observation: Observation,
+    order: NDArray[np.int64],
+    out: Output,
+    digests: tuple[str, str],
+) -> Decision:
+    """Return the decision in the observation's instrument order."""
+    living = np.flatnonzero(after.scouts.status != EMPTY)
+    weight = after.trust.weight
+    scouts = weight[living, None] * after.scouts.conviction[living][:, order]
+    vetoes = _vetoes(settings, after, out, order, observation.instrument_ids)
+    decision_id = _decision_id(digests[0], observation.time_ns, out.target)
+    target = out.target[order]
+    return Decision(
+        decision_id=decision_id,
+        time_ns=observation.time_ns,
+        instrument_ids=observation.instrument_ids,
+        conviction=out.conviction[order],
+        target_weights=target,
+        sense_names=after.sense_names,
+        sense_contributions=after.queen.sense_conviction[:, order],
+        scout_names=scout_names(after, living),
+        scout_contributions=scouts,
+        trust=weight[living],
+        channel_names=CHANNELS,
+        trails=after.field.trails[:, order],
+        regime_names=REGIMES,
+        regime_posterior=after.queen.posterior.copy(),
+        reasons=_reasons(settings, out, order, observation.weights),
+        vetoes=vetoes,
+        state_digest_before=digests[0],
+        state_digest_after=digests[1],
+        events=_events(before, after, vetoes),
+        diagnostics=_diagnostics(after, out, order),
+    )
+
+
+def _decision_id(digest_before: str, time_ns: int, target: NDArray[np.float64]) -> str:
+    hasher = hashlib.sha256(digest_before.encode())
+    hasher.update(time_ns.to_bytes(8, "little"))
+    hasher.update(target.tobytes())
+    return hasher.hexdigest()[:32]
+
+
+def _diagnostics(
+    after: ColonyState, out: Output, order: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    per_instrument = {
+        name: np.asarray(getattr(out, name)[order], np.float64)
+        for name in (
+            "threshold",
+            "probability",
+            "side",
+            "senses",
+            "band",
+            "desired",
+            "danger",
+            "held",
+        )
+    }
+    return {
+        **per_instrument,
+        "camp_long": after.field.camps[0, order],
+        "camp_short": after.field.camps[1, order],
+        "sigma": after.memory.sigma[order],
+        "share": out.share.copy(),
+        "idle_trust": after.trust.weight[-1:].copy(),
+        "measured": out.measured.copy(),
+        "bound": out.bound.copy(),
+        "market": after.memory.market.copy(),
+        "class_budget": after.queen.class_budget.copy(),
+    }
+
+
+def scout_names(state: ColonyState, living: NDArray[np.int64]) -> tuple[str, ...]:
+    """Return the names of the scouts at these places."""
+    s = state.scouts
+    genomes = tuple(
+        zip(
+            s.identity[living].tolist(), s.sense[living].tolist(), s.column[living].tolist(),
+            s.shape[living].tolist(), s.gain[living].tolist(), s.center[living].tolist(),
+            s.scale[living].tolist(), s.gate[living].tolist(), strict=True,
+        )
+    )  # fmt: skip
+    return _names(genomes, state.sense_names, state.columns, state.market_keys)
+
+
+@lru_cache(maxsize=16)
+def _names(
+    genomes: tuple[tuple[int, int, int, int, float, float, int, int], ...],
+    senses: tuple[str, ...],
+    columns: tuple[str, ...],
+    gates: tuple[str, ...],
+) -> tuple[str, ...]:
+    return tuple(
+        scout_name(
+            senses[sense],
+            (
+                columns[column],
+                shape,
+                gain,
+                center,
+                columns[scale] if scale >= 0 else "",
+                gates[gate] if gate >= 0 else "",
+            ),
+            identity,
+        )
+        for identity, sense, column, shape, gain, center, scale, gate in genomes
+    )
+
+
+def _reasons(
+    settings: ColonySettings,
+    out: Output,
+    order: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> tuple[str, ...]:
+    """Return why each instrument is traded or not; explain() gives the numbers."""
+    target, side, held = out.target[order], out.side[order], out.held[order]
+    desired, senses = out.desired[order], out.senses[order]
+    moved = np.abs(target - weights) > 1e-12
+    limited = np.abs(target - desired) > 1e-9
+    code = np.where(side > 0, 4, 5)
+    code = np.where(side == 0, 6, code)
+    code = np.where(limited & (np.abs(target) < np.abs(weights)), 7, code)
+    few = senses < settings.recruitment.senses_min
+    idle = np.where(few, 2, 1)
+    idle = np.where(out.conviction[order] == 0.0, 0, idle)
+    idle = np.where(side != 0, 3, idle)
+    idle = np.where(limited, 9, idle)
+    book_bound = out.bound[:STALE].any()
+    idle = np.where(limited & book_bound, 8, idle)
+    code = np.where(moved, code, idle)
+    texts = [REASONS[c] for c in code.tolist()]
+    for at in np.flatnonzero(held >= 0).tolist():
+        texts[at] = _HOLD_REASONS[_CODES[int(held[at])]]
+    return tuple(texts)
+
+
+def _vetoes(
+    settings: ColonySettings,
+    after: ColonyState,
+    out: Output,
+    order: NDArray[np.int64],
+    ids: tuple[str, ...],
+) -> tuple[Veto, ...]:
+    drone = parameters(settings).drone
+    limit, vetoes = limits_of(drone), list[Veto]()
+    drifted = drone.enabled and out.measured[-1] > drone.drift_max
+    for c, code in enumerate(_CODES):
+        binds = drifted if code is VetoCode.MODEL_DRIFT else out.bound[c] > 0.0
+        if binds and code in _BOOK_REASONS:
+            value = float(out.measured[c])
+            vetoes.append(Veto(code, None, value, float(limit[c]), _BOOK_REASONS[code]))
+    held = out.held[order]
+    for at in np.flatnonzero(held >= 0).tolist():
+        code = _CODES[int(held[at])]
+        vetoes.append(Veto(code, ids[at], 1.0, float(limit[int(held[at])]), _HOLD_REASONS[code]))
+    return tuple(vetoes)
+
+
+def _events(
+    before: ColonyState, after: ColonyState, vetoes: tuple[Veto, ...]
+) -> tuple[ColonyEvent, ...]:
+    events = list[ColonyEvent]()
+    held_before, held = int(before.queen.held[0]), int(after.queen.held[0])
+    if held != held_before:
+        lead = float(after.queen.posterior[held])
+        events.append(ColonyEvent("RegimeChanged", REGIMES[held], lead, REGIMES[held_before]))
+    first, last = int(before.scouts.births[0]), int(after.scouts.births[0])
+    for identity in range(first, last):
+        events.append(ColonyEvent("ScoutBorn", str(identity), 1.0))
+    was, now = before.scouts.status, after.scouts.status
+    for k in np.flatnonzero(was != now).tolist():
+        kind = ("ScoutDied", "ScoutWoke", "ScoutFellAsleep")[int(now[k])]
+        if not (was[k] == EMPTY):
+            events.append(ColonyEvent(kind, str(int(before.scouts.identity[k])), 1.0))
+    deposits = np.abs(after.queen.sense_conviction).sum(axis=1)
+    for name, total in zip(after.sense_names, deposits.tolist(), strict=True):
+        events.append(ColonyEvent("TrailsMarked", name, total))
+    budgets = after.queen.class_budget.tolist()
+    if budgets != before.queen.class_budget.tolist():
+        for name, share in zip(after.class_names, budgets, strict=True):
+            events.append(ColonyEvent("RiskBudgetAllocated", name, share))
+    for veto in vetoes:
+        subject = veto.instrument_id or "book"
+        events.append(ColonyEvent("Vetoed", subject, veto.value, veto.code.value))
+    return tuple(events)
