@@ -1,0 +1,63 @@
+"""How far a decision's features reach back: which rows of which table can be in which feature."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from features.catalog import CATALOG, Feature
+
+# A macro feature reads the last observations of its series, not sessions: a surprise is weighed
+# against the 24 changes before it (features.catalog.macro_states), so 25 levels and the newest.
+MACRO_OBSERVATIONS = 26
+
+
+def reads(table: str, *, other_instrument: bool = False) -> tuple[Feature, ...]:
+    """Return the features that read a source table; of another instrument, the cross-section's.
+
+    A row of one instrument enters the features of another only through ranks, means and
+    regressions over all instruments of the same close.
+    """
+    found = (f for f in CATALOG if table in f.source_tables)
+    if table == "bars":
+        # Macro and news features take only the session's time from the bars.
+        found = (f for f in found if f.source_tables == ("bars",) and f.family != "calendar")
+    if other_instrument:
+        found = (f for f in found if f.family == "cross_section")
+    return tuple(found)
+
+
+def lookback_sessions(features: Sequence[Feature]) -> int:
+    """Return the longest reach of these features in sessions, their lag included."""
+    return max((f.lookback_sessions + f.lag_sessions for f in features), default=0)
+
+
+def reaching(features: Sequence[Feature], sessions_back: int) -> tuple[str, ...]:
+    """Return the names of the features that reach a row this many sessions before their own."""
+    return tuple(
+        f.name
+        for f in features
+        if f.lag_sessions <= sessions_back <= f.lookback_sessions + f.lag_sessions
+    )
+
+
+def newest_versions(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    """Return the newest version of each record, in order of event time."""
+    ordered = rows.sort("event_time", "knowledge_time", maintain_order=True)
+    return ordered.unique(list(key), keep="last", maintain_order=True)
+
+
+def last_sessions(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Return the rows of the last `count` distinct event times."""
+    times = rows["event_time"].unique().sort().tail(count)
+    return rows.filter(pl.col("event_time").is_in(times.implode()))
+
+
+def calendar_days(sessions: int) -> timedelta:
+    """Return a span of days that surely holds this many sessions of any exchange."""
+    return timedelta(days=2 * sessions + 15)
+
+
+def sessions_between(dates: Sequence[date], earlier: datetime, session: date) -> int:
+    """Return how many of the sorted session dates lie after `earlier` and up to `session`."""
+    return sum(1 for d in dates if earlier.date() < d <= session)

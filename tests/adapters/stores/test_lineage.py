@@ -1,0 +1,315 @@
+"""Lineage: an order leads to its raw rows, and a raw row to every order that it touched."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from rich.console import Console
+
+from adapters.stores.event_log_sqlite import SqliteEventLog
+from adapters.stores.lineage import LineageQueries, render
+from adapters.stores.tables_delta import DeltaTableStore
+from features.schemas import BARS, MACRO, NEWS
+from features.schemas_derived import DECISION_CONTRIBUTIONS, DECISIONS, FORECASTS
+from swarm_core.events import (
+    DecisionTaken,
+    OrderApproved,
+    OrderDenied,
+    OrderFilled,
+    OrderIntended,
+)
+from swarm_core.lineage import Lineage
+from swarm_core.orders import Order, OrderSide
+from swarm_core.risk.codes import DenialCode
+
+FIRST = datetime(2023, 1, 2, 21, tzinfo=UTC)
+SESSIONS = 300
+LAST = FIRST + timedelta(days=SESSIONS - 1)  # the calendar of this market has no holidays
+SESSION = LAST.date()
+DECIDED = LAST + timedelta(minutes=30)
+DAY = timedelta(days=1)
+TICKERS = ("US.A", "US.B")
+
+
+def make_bars(instrument_id: str) -> pl.DataFrame:
+    times = [FIRST + DAY * i for i in range(SESSIONS)]
+    return BARS.conform(
+        pl.DataFrame(
+            {
+                "instrument_id": instrument_id,
+                "interval": "1d",
+                "event_time": times,
+                "knowledge_time": [t + timedelta(minutes=15) for t in times],
+                "close": [100.0 + i for i in range(SESSIONS)],
+                "source": "vendor@abc",
+                "source_row": list(range(SESSIONS)),
+            }
+        )
+    )
+
+
+def make_macro() -> pl.DataFrame:
+    times = [FIRST + DAY * 10 * i for i in range(SESSIONS // 10)]
+    rows = {"series_id": "VIXCLS", "event_time": times, "source": "fred@1"}
+    values = {"knowledge_time": [t + DAY for t in times], "value": [float(i) for i in range(30)]}
+    return MACRO.conform(pl.DataFrame({**rows, **values}))
+
+
+def make_news() -> pl.DataFrame:
+    times = [LAST - DAY * i for i in (1, 7)]
+    rows = {"news_id": ["new", "old"], "headline": ["up", "down"], "source": "wire@1"}
+    return NEWS.conform(pl.DataFrame({**rows, "event_time": times, "knowledge_time": times}))
+
+
+def make_order(instrument_id: str = "US.A", lots: int = 7) -> Order:
+    side = OrderSide.BUY
+    return Order(decision_id="D1", instrument_id=instrument_id, side=side, quantity_lots=lots)
+
+
+ORDER_A, ORDER_B = make_order("US.A"), make_order("US.B")
+
+
+def at(seconds: float) -> int:
+    return int((DECIDED.timestamp() + seconds) * 1e9)
+
+
+def write_tables(store: DeltaTableStore) -> Lineage:
+    bars = pl.concat([make_bars(t) for t in TICKERS])
+    store.append("raw_bars", bars, key=BARS.key)
+    span = {"start": FIRST - DAY, "end": LAST + DAY}
+    store.replace("clean_bars", bars, **span)
+    store.replace("clean_macro", make_macro(), **span)
+    store.replace("clean_news", make_news(), **span)
+    row = {"instrument_id": list(TICKERS), "event_time": LAST, "knowledge_time": DECIDED}
+    features = {"as_of": DECIDED, "ret_1d": [0.01, 0.02], "mom_252d_21d": [0.5, None], "vix": 29.0}
+    store.replace("features", pl.DataFrame({**row, **features}), **span)
+    model = {"model_name": "lgbm", "model_version": "v1", "forecast": 1.5, "as_of": DECIDED}
+    store.replace("forecasts", FORECASTS.conform(pl.DataFrame({**row, **model})), **span)
+    return Lineage(
+        decision_id="D1",
+        session=SESSION.isoformat(),
+        colony_state_digest="feed" * 16,
+        model_name="lgbm",
+        model_version="v1",
+        feature_table_version="features@0",
+        clean_versions=("clean_bars@0", "clean_macro@0", "clean_news@0"),
+    )
+
+
+def write_decision(store: DeltaTableStore) -> None:
+    row = {"decision_id": "D1", "session": SESSION, "event_time": LAST, "knowledge_time": DECIDED}
+    target = {"instrument_id": "US.A", "conviction": 0.4, "target_weight": 0.1, "reason": "quorum"}
+    span = {"start": LAST, "end": LAST + DAY}
+    store.replace("decisions", DECISIONS.conform(pl.DataFrame({**row, **target})), **span)
+    senses = {"instrument_id": "US.A", "sense": ["momentum", "macro"], "contribution": [0.5, -0.1]}
+    rows = DECISION_CONTRIBUTIONS.conform(pl.DataFrame({**row, **senses}))
+    store.replace("decision_contributions", rows, **span)
+
+
+class Cards:
+    """A model registry with one card."""
+
+    def card(self, name: str, version: str) -> dict[str, object]:
+        return {"training_start": "2023-01-01", "training_end": "2023-02-01", "data_hash": "d1"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[SqliteEventLog, DeltaTableStore]:
+    root = tmp_path_factory.mktemp("lineage")
+    store = DeltaTableStore(root / "cold")
+    lineage = write_tables(store)
+    write_decision(store)
+    taken = DecisionTaken(
+        event_id="e1",
+        time_ns=at(0),
+        lineage=lineage,
+        instrument_ids=TICKERS,
+        target_weights=(0.1, -0.1),
+    )
+    id_a, id_b = ORDER_A.client_order_id, ORDER_B.client_order_id
+    log = SqliteEventLog(root / "events.db")
+    log.append(
+        [
+            taken,
+            OrderIntended(event_id="e2", time_ns=at(1), order=ORDER_A),
+            OrderIntended(event_id="e3", time_ns=at(1), order=ORDER_B),
+            OrderApproved(
+                event_id="e4",
+                time_ns=at(2),
+                client_order_id=id_a,
+                attempt=1,
+                reference_ticks=39900,
+                value_micros=2_793_000_000,
+            ),
+            OrderDenied(
+                event_id="e5",
+                time_ns=at(2),
+                client_order_id=id_b,
+                code=next(iter(DenialCode)),
+                measured=9,
+                limit=5,
+                detail="in lots",
+            ),
+            OrderFilled(
+                event_id="e6",
+                time_ns=at(60),
+                client_order_id=id_a,
+                execution_id="X1",
+                instrument_id="US.A",
+                side=OrderSide.BUY,
+                lots=7,
+                price_ticks=40000,
+                lot_tick_minor=1_000_000,
+                currency="USD",
+                commission_minor=100,
+            ),
+        ]
+    )
+    return log, store
+
+
+@pytest.fixture
+def queries(world: tuple[SqliteEventLog, DeltaTableStore]) -> LineageQueries:
+    return LineageQueries(*world, Cards())
+
+
+def test_an_order_leads_to_verdict_decision_model_features_and_raw_rows(
+    queries: LineageQueries,
+) -> None:
+    tree = queries.explain_order(ORDER_A.client_order_id)
+
+    kinds = {n.kind for n in tree.walk()}
+    assert {"order", "verdict", "fill", "decision", "contributions", "state"} <= kinds
+    assert {"model", "features", "raw_rows"} <= kinds
+    assert "missing" not in kinds
+    contributions = tree.find("contributions")
+    assert contributions is not None
+    assert dict(contributions.facts) == {"momentum": 0.5, "macro": -0.1}
+    decision, model = tree.find("decision"), tree.find("model")
+    assert decision is not None
+    assert model is not None
+    assert decision.facts["reason"] == "quorum"
+    assert model.facts["forecast"] == 1.5
+    assert model.facts["training_end"] == "2023-02-01"
+
+
+def test_the_raw_rows_are_exactly_those_in_reach_with_their_addresses(
+    queries: LineageQueries,
+) -> None:
+    tree = queries.explain_order(ORDER_A.client_order_id)
+    bars, macro, news = (n.rows for n in tree.walk() if n.kind == "raw_rows")
+
+    assert [r["source_row"] for r in bars] == list(range(SESSIONS - 253, SESSIONS))
+    assert {r["source"] for r in bars} == {"vendor@abc"}
+    assert len(macro) == 26
+    assert [r["headline"] for r in news] == ["up"]
+
+
+def test_a_denied_order_shows_its_numbers(queries: LineageQueries) -> None:
+    denial = queries.explain_order(ORDER_B.client_order_id).find("denial")
+
+    assert denial is not None
+    assert (denial.facts["measured"], denial.facts["limit"]) == (9, 5)
+
+
+def test_the_tree_is_json_and_a_picture_for_the_terminal(queries: LineageQueries) -> None:
+    tree = queries.explain_order(ORDER_A.client_order_id)
+
+    assert json.loads(tree.to_json())["kind"] == "order"
+    console = Console(record=True, width=160, file=None, quiet=False, no_color=True)
+    with console.capture() as captured:
+        console.print(render(tree))
+    text = captured.get()
+    assert "momentum" in text
+    assert "... 247 more" in text
+    assert "vendor@abc" in text
+
+
+def test_an_order_id_may_be_cut_short_but_not_guessed(queries: LineageQueries) -> None:
+    whole = ORDER_A.client_order_id
+
+    assert queries.explain_order(whole[:12]).title == f"order {whole}"
+    with pytest.raises(KeyError, match="named in full"):
+        queries.explain_order("A")
+    with pytest.raises(KeyError, match="holds no order"):
+        queries.explain_order("nothing")
+
+
+def touched(queries: LineageQueries, table: str, **row: object) -> set[tuple[str, str]]:
+    found = queries.orders_touched_by(table, **row)  # type: ignore[arg-type]  # shortened for tests
+    return set(found.select("instrument_id", "touch").iter_rows())
+
+
+@pytest.mark.parametrize(
+    ("sessions_back", "expected"),
+    [
+        (0, {("US.A", "features"), ("US.A", "cross_section"), ("US.B", "cross_section")}),
+        (252, {("US.A", "features"), ("US.A", "cross_section"), ("US.B", "cross_section")}),
+        (253, set()),
+        (299, {("US.A", "training"), ("US.B", "training")}),
+    ],
+)
+def test_a_bar_touches_orders_as_far_as_features_reach(
+    queries: LineageQueries, sessions_back: int, expected: set[tuple[str, str]]
+) -> None:
+    time = LAST - DAY * sessions_back
+
+    assert touched(queries, "bars", instrument_id="US.A", event_time=time) == expected
+
+
+def test_both_directions_agree_on_every_bar(queries: LineageQueries) -> None:
+    tree = queries.explain_order(ORDER_A.client_order_id)
+    rows = next(n.rows for n in tree.walk() if n.kind == "raw_rows")
+
+    for row in (*rows[:3], *rows[-3:]):
+        found = queries.orders_touched_by(
+            "bars", instrument_id="US.A", event_time=row["event_time"], source="vendor"
+        )
+        assert ORDER_A.client_order_id in found["order_id"].to_list()
+
+
+def test_macro_and_news_touch_every_order_they_can_be_read_in(queries: LineageQueries) -> None:
+    both = {("US.A", "features"), ("US.B", "features")}
+    training = {("US.A", "training"), ("US.B", "training")}
+    oldest, newest = FIRST, FIRST + DAY * 280
+
+    assert touched(queries, "macro", series_id="VIXCLS", event_time=newest) == both
+    assert touched(queries, "macro", series_id="VIXCLS", event_time=oldest) == training
+    assert touched(queries, "news", event_time=LAST - DAY) == both
+    assert touched(queries, "news", event_time=LAST - DAY * 7) == set()
+
+
+def test_a_row_known_only_after_the_decision_touched_nothing(
+    world: tuple[SqliteEventLog, DeltaTableStore], tmp_path: Path
+) -> None:
+    log, _ = world
+    store = DeltaTableStore(tmp_path)
+    write_tables(store)
+    late = make_bars("US.C").tail(1).with_columns(knowledge_time=pl.lit(DECIDED + DAY))
+    store.append("raw_bars", late, key=BARS.key)
+
+    queries = LineageQueries(log, store)
+
+    assert touched(queries, "bars", instrument_id="US.C", event_time=LAST) == set()
+
+
+def test_a_row_that_nobody_has_is_a_key_error(queries: LineageQueries) -> None:
+    with pytest.raises(KeyError, match=r"no stored row is US\.Z"):
+        queries.orders_touched_by("bars", instrument_id="US.Z", event_time=LAST)
+    with pytest.raises(ValueError, match="table must be"):
+        queries.orders_touched_by("options", event_time=LAST)
+
+
+def test_links_that_are_missing_are_named(
+    world: tuple[SqliteEventLog, DeltaTableStore], tmp_path: Path
+) -> None:
+    queries = LineageQueries(world[0], DeltaTableStore(tmp_path))
+
+    tree = queries.explain_order(ORDER_A.client_order_id)
+
+    assert [n.title for n in tree.walk() if n.kind == "missing"] == [
+        "no contributions of senses are stored",
+        f"no feature row of US.A on {date.isoformat(SESSION)}",
+    ]
