@@ -142,6 +142,9 @@ class SimulatedBroker:
         if ticket is None or event in ticket.events:
             return
         if isinstance(event, ev.OrderFilled):
+            told = {e.execution_id for e in ticket.events if isinstance(e, ev.OrderFilled)}
+            if event.execution_id in told:
+                return
             self._count(ticket, event)
         elif isinstance(event, ev.OrderCancelled | ev.OrderExpired):
             ticket.working = False
