@@ -1,9 +1,10 @@
-"""The bytes of a fitted model: a JSON header and LightGBM's own text, never a pickle."""
+"""The bytes of a fitted model: a hash, a JSON header and LightGBM's own text, never a pickle."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 MAGIC = b"APIARY-MODEL 1\n"
 VERSION_LENGTH = 16  # hex digits: 64 bits, far beyond any number of models ever trained
@@ -47,34 +48,36 @@ def encode(artifact: Artifact) -> bytes:
         "calibration": asdict(artifact.calibration),
         "data_hash": artifact.data_hash,
         "library": artifact.library,
-        "model_sha256": hashlib.sha256(text).hexdigest(),
     }
     line = json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return MAGIC + line.encode() + b"\n" + text
+    body = line.encode() + b"\n" + text
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def decode(data: bytes) -> Artifact:
     """Return the model in the bytes. Raises ValueError where they are not one, or were changed."""
     if not data.startswith(MAGIC):
         raise ValueError(f"a model artifact must begin with {MAGIC!r}, began with {data[:16]!r}")
-    line, _, text = data[len(MAGIC) :].partition(b"\n")
+    expected, _, body = data[len(MAGIC) :].partition(b"\n")
+    found = hashlib.sha256(body).hexdigest().encode()
+    if found != expected:
+        raise ValueError(f"a model artifact must have sha256 {expected!r}, had {found!r}")
+    line, _, text = body.partition(b"\n")
     try:
-        header = json.loads(line)
-        calibration = Calibration(**header["calibration"])
-        expected = header["model_sha256"]
+        return _from_header(json.loads(line), text.decode())
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the header of a model artifact must be readable: {error!r}") from error
-    found = hashlib.sha256(text).hexdigest()
-    if found != expected:
-        raise ValueError(f"the model text must have sha256 {expected}, had {found}")
+
+
+def _from_header(header: dict[str, Any], model_text: str) -> Artifact:
     return Artifact(
         name=header["name"],
         feature_names=tuple(header["feature_names"]),
         settings=header["settings"],
-        calibration=calibration,
+        calibration=Calibration(**header["calibration"]),
         data_hash=header["data_hash"],
         library=header["library"],
-        model_text=text.decode(),
+        model_text=model_text,
     )
 
 

@@ -60,8 +60,9 @@ class Evaluation:
     r2_out_of_sample, spread_drawdown, spread_shortfall, rows, decisions. A strategy on labels
     that overlap cuts its capital into overlap + 1 cohorts; drawdown, shortfall and turnover are
     that strategy's. `by_decision`: decision_time, names, rank_ic, spread, spread_net, turnover
-    (of the cohort, against the one that it replaces). `quantiles`: quantile, mean_return, error,
-    count. `calibration`: expected, realised, error, count of each bin.
+    (of the cohort, against the one that it replaces), strategy_return (that of the whole capital).
+    `quantiles`: quantile, mean_return, error, count. `calibration`: expected, realised, error,
+    count of each bin.
     """
 
     metrics: Mapping[str, float]
@@ -96,7 +97,7 @@ def evaluate(
         metrics["hit_rate"] = float(((forecast > 0) == (excess > 0))[bets].mean())
     calibration = pl.DataFrame()
     if "expected_return" in rows.columns:
-        calibration, fit = reliability(_column(rows, "expected_return"), excess)
+        calibration, fit = reliability(_column(rows, "expected_return"), excess, overlap=overlap)
         metrics |= fit
     metrics |= {"rows": float(rows.height), "decisions": float(by_decision.height)}
     finite = {k: v for k, v in metrics.items() if np.isfinite(v)}
@@ -104,8 +105,7 @@ def evaluate(
 
 
 def _rows(predictions: pl.DataFrame, realised: str) -> pl.DataFrame:
-    if "decision_time" not in predictions.columns:
-        predictions = with_decision_time(predictions)
+    predictions = with_decision_time(predictions)
     missing = [c for c in ("instrument_id", "forecast", realised) if c not in predictions.columns]
     if missing:
         raise ValueError(f"predictions must have {missing}, had {predictions.columns}")
@@ -165,7 +165,10 @@ def _by_decision(
         pl.Series("rank_ic", ics).fill_nan(None),
         pl.Series("turnover", _turnover(frame, settings.quantiles, overlap + 1)).fill_nan(None),
     ).with_columns((pl.col("spread") - pl.col("turnover") * cost).alias("spread_net"))
-    means = _quantile_means(frame.filter(pl.col("quantile") > 0))
+    decisions = decisions.with_columns(
+        (pl.col("spread_net") / (overlap + 1.0)).alias("strategy_return")
+    )
+    means = _quantile_means(frame.filter(pl.col("quantile") > 0), overlap)
     return decisions, means
 
 
@@ -193,7 +196,7 @@ def _turnover(frame: pl.DataFrame, quantiles: int, cohorts: int) -> Floats:
     return out
 
 
-def _quantile_means(frame: pl.DataFrame) -> pl.DataFrame:
+def _quantile_means(frame: pl.DataFrame, overlap: int) -> pl.DataFrame:
     """Return each quantile's mean excess return, with the error of its means over decisions."""
     daily = frame.group_by("decision_time", "quantile").agg(
         pl.col("excess").mean(), pl.len().alias("names")
@@ -202,7 +205,8 @@ def _quantile_means(frame: pl.DataFrame) -> pl.DataFrame:
         daily.group_by("quantile")
         .agg(
             pl.col("excess").mean().alias("mean_return"),
-            (pl.col("excess").std() / pl.len().sqrt()).alias("error"),
+            # Overlapping labels repeat each other: only one in overlap + 1 counts as new.
+            (pl.col("excess").std() * ((overlap + 1.0) / pl.len()).sqrt()).alias("error"),
             pl.col("names").sum().cast(pl.Int64).alias("count"),
         )
         .sort("quantile")
@@ -242,7 +246,7 @@ def _spread_metrics(
         return {}
     spread, net = measured["spread"].to_numpy(), measured["spread_net"].to_numpy()
     # Capital is cut into overlap + 1 cohorts, one opened at each decision.
-    cohort = net / (overlap + 1.0)
+    cohort = measured["strategy_return"].to_numpy()
     means = quantiles["mean_return"].to_numpy()
     one = np.zeros(means.size, dtype=np.int64)
     order = rank_correlations(np.arange(means.size, dtype=np.float64), means, one, 2)

@@ -25,7 +25,7 @@ class Panel:
     """Rows sorted by (decision time, instrument); arrays of one length.
 
     `groups` numbers the decision times from 0 upwards and never falls; `frame` holds keys and
-    labels in the same order, with `decision_time` (as_of, or event_time without one).
+    labels in the same order, with `decision_time`: its own, or as_of, or else event_time.
     """
 
     frame: pl.DataFrame
@@ -79,17 +79,20 @@ def make_panel(
 
 def check_known(frame: pl.DataFrame) -> None:
     """Raise ValueError where a row was knowable only after the decision it serves."""
-    if "as_of" not in frame.columns or "knowledge_time" not in frame.columns:
+    moment = next((c for c in ("decision_time", "as_of") if c in frame.columns), None)
+    if moment is None or "knowledge_time" not in frame.columns:
         return
-    late = frame.filter(pl.col("knowledge_time") > pl.col("as_of")).height
+    late = frame.filter(pl.col("knowledge_time") > pl.col(moment)).height
     if late:
-        raise ValueError(f"knowledge_time must be at most as_of, was later in {late} rows")
+        raise ValueError(f"knowledge_time must be at most {moment}, was later in {late} rows")
 
 
 def with_decision_time(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `decision_time`: as_of where the frame has one, event_time otherwise."""
-    column = "as_of" if "as_of" in frame.columns else "event_time"
-    return frame.with_columns(pl.col(column).cast(UTC_TIME).alias("decision_time"))
+    """Add `decision_time` where it is not there: as_of, or event_time of a frame without one."""
+    present = [c for c in ("decision_time", "as_of", "event_time") if c in frame.columns]
+    if not present:
+        raise ValueError(f"rows must have decision_time, as_of or event_time, had {frame.columns}")
+    return frame.with_columns(pl.col(present[0]).cast(UTC_TIME).alias("decision_time"))
 
 
 def feature_matrix(frame: pl.DataFrame, names: Sequence[str]) -> Floats:

@@ -47,8 +47,7 @@ def predict(artifact: bytes, frame: pl.DataFrame) -> pl.DataFrame:
     repeated row, or bytes that are no artifact.
     """
     model, booster = _loaded(artifact)
-    _check(frame, model)
-    rows = with_decision_time(frame).sort("decision_time", "instrument_id")
+    rows = _checked(frame, model).sort("decision_time", "instrument_id")
     features = feature_matrix(rows, model.feature_names)
     known = np.atleast_1d(~np.isnan(features).all(axis=1))
     scores = score(booster, features[known])
@@ -94,15 +93,16 @@ def _spread(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     return out
 
 
-def _check(frame: pl.DataFrame, model: Artifact) -> None:
+def _checked(frame: pl.DataFrame, model: Artifact) -> pl.DataFrame:
     needed = ("instrument_id", "event_time", *model.feature_names)
     missing = [c for c in needed if c not in frame.columns]
     if missing:
         raise ValueError(f"rows to predict must have {missing}, had {frame.columns}")
     check_known(frame)
-    key = ["instrument_id", "as_of" if "as_of" in frame.columns else "event_time"]
-    if frame.select(key).is_duplicated().any():
+    rows = with_decision_time(frame)
+    if rows.select("instrument_id", "decision_time").is_duplicated().any():
         raise ValueError("one instrument must have one row per decision, but some have more")
+    return rows
 
 
 @lru_cache(maxsize=8)

@@ -7,15 +7,15 @@ from models.panel import Floats
 
 
 def reliability(
-    expected: Floats, realised: Floats, bins: int = 10
+    expected: Floats, realised: Floats, bins: int = 10, overlap: int = 0
 ) -> tuple[pl.DataFrame, dict[str, float]]:
     """Return the reliability table and its figures.
 
     Both: [rows], fractions over the horizon. Rows are cut into `bins` of equal count by expected
     return (equal expectations stay together): expected, realised (means), error (of the realised
-    mean), count. Figures: calibration_slope of realised on expected (1 is honest, 0 is noise),
-    calibration_error (mean absolute gap of the bins, weighted by count), r2_out_of_sample
-    against expecting nothing (Campbell & Thompson 2008).
+    mean, one row in `overlap` + 1 taken as new), count. Figures: calibration_slope of realised on
+    expected (1 is honest, 0 is noise), calibration_error (mean absolute gap of the bins, weighted
+    by count), r2_out_of_sample against expecting nothing (Campbell & Thompson 2008).
     """
     known = np.isfinite(expected) & np.isfinite(realised)
     x, y = expected[known], realised[known]
@@ -28,7 +28,7 @@ def reliability(
         .agg(
             pl.col("x").mean().alias("expected"),
             pl.col("y").mean().alias("realised"),
-            (pl.col("y").std() / pl.len().sqrt()).alias("error"),
+            (pl.col("y").std() * ((overlap + 1.0) / pl.len()).sqrt()).alias("error"),
             pl.len().cast(pl.Int64).alias("count"),
         )
         .sort("bin")
