@@ -39,7 +39,7 @@ def sessions(calendar: str, start: date | datetime, end: date | datetime) -> pl.
         raise ValueError(
             f"sessions must lie in {FIRST_DAY} to {LAST_DAY}, start first, was {first} to {last}"
         )
-    table = _all_sessions(calendar)
+    table = _sessions_around(calendar, first, last)
     lower, upper = table["session"].search_sorted(pl.Series([first, last]))
     return table.slice(lower, upper - lower)
 
@@ -63,7 +63,7 @@ def next_session(calendar: str, day: date, count: int = 1) -> date:
     """Return the count-th session after the day (the day itself is never returned)."""
     if count < 1:
         raise ValueError(f"count must be at least 1, was {count}")
-    days = _all_sessions(calendar)["session"]
+    days = _sessions_around(calendar, day, day + _longest(count))["session"]
     return _get_at(days, int(days.search_sorted(day, side="right")) + count - 1, calendar, day)
 
 
@@ -71,7 +71,7 @@ def previous_session(calendar: str, day: date, count: int = 1) -> date:
     """Return the count-th session before the day (the day itself is never returned)."""
     if count < 1:
         raise ValueError(f"count must be at least 1, was {count}")
-    days = _all_sessions(calendar)["session"]
+    days = _sessions_around(calendar, day - _longest(count), day)["session"]
     return _get_at(days, int(days.search_sorted(day, side="left")) - count, calendar, day)
 
 
@@ -83,7 +83,8 @@ def with_session_close(
     A day that is no session gets the usual closing time of the exchange on that day, so that a
     record of a closed day stays visible and validation can judge it.
     """
-    table = _all_sessions(calendar)
+    days = rows[day_column].drop_nulls()
+    table = _sessions_around(calendar, days.min(), days.max()) if len(days) else _NO_SESSIONS  # type: ignore[arg-type]  # a column of dates has dates as bounds
     zone, usual = _usual_close(calendar)
     closes = table.select(pl.col("session").alias(day_column), pl.col("close").alias(into))
     fallback = (
@@ -113,10 +114,29 @@ def _get_at(days: pl.Series, index: int, calendar: str, day: date) -> date:
     return days[index]
 
 
-@lru_cache(maxsize=64)
-def _all_sessions(calendar: str) -> pl.DataFrame:
+def _longest(count: int) -> timedelta:
+    """A stretch of days that surely holds so many sessions: exchanges open on most weekdays."""
+    return timedelta(days=3 * count + 30)
+
+
+def _sessions_around(calendar: str, first: date, last: date) -> pl.DataFrame:
+    """Return at least the sessions from first to last, as far as the house's range goes."""
+    first, last = max(first, FIRST_DAY), min(last, LAST_DAY)
+    decades = range(first.year // 10, last.year // 10 + 1)
+    parts = [_decade(calendar, decade) for decade in decades]
+    return pl.concat([_NO_SESSIONS, *parts])
+
+
+@lru_cache(maxsize=512)
+def _decade(calendar: str, decade: int) -> pl.DataFrame:
+    """Return the sessions of ten years; a calendar is costly to build, so no more than asked."""
+    first = max(date(decade * 10, 1, 1), FIRST_DAY)
+    last = min(date(decade * 10 + 9, 12, 31), LAST_DAY)
     build = _BUILT_IN.get(calendar)
-    return build() if build else _from_exchange_calendars(calendar)
+    if build is None:
+        return _from_exchange_calendars(calendar, first, last)
+    days = pl.DataFrame({"session": pl.date_range(first, last, "1d", eager=True)})
+    return build(days)
 
 
 @lru_cache(maxsize=64)
@@ -126,18 +146,21 @@ def _usual_close(calendar: str) -> tuple[str, time]:
         return _FIXING_ZONE, _FIXING_TIME
     if calendar in _BUILT_IN:
         return "UTC", time(0, 0)
-    exchange = _exchange(calendar)
+    exchange = _exchange(calendar, date(2020, 1, 1), date(2029, 12, 31))
+    if exchange is None:
+        raise ValueError(f"{calendar} must have sessions in the 2020s, had none")
     return str(exchange.tz), exchange.close_times[-1][1]
 
 
-@lru_cache(maxsize=64)
-def _exchange(calendar: str) -> "ExchangeCalendar":
+@lru_cache(maxsize=512)
+def _exchange(calendar: str, first: date, last: date) -> "ExchangeCalendar | None":
+    """Return the calendar for these years, or for those of them that it is known for, if any."""
     # Imported here: it brings pandas, a second of start-up that most callers never need.
     import exchange_calendars
     import exchange_calendars.errors as calendar_errors
 
     try:
-        return exchange_calendars.get_calendar(calendar, start=str(FIRST_DAY), end=str(LAST_DAY))
+        return exchange_calendars.get_calendar(calendar, start=str(first), end=str(last))
     except calendar_errors.InvalidCalendarName:
         raise ValueError(
             f'calendar must be a name of exchange_calendars, "24/7", "24/5" or "TARGET", '
@@ -146,13 +169,17 @@ def _exchange(calendar: str) -> "ExchangeCalendar":
     except ValueError:  # a calendar that is known for a shorter time only
         default = exchange_calendars.get_calendar(calendar)
     lower, upper = default.bound_min(), default.bound_max()
-    first = max(FIRST_DAY, lower.date()) if lower is not None else FIRST_DAY
-    last = min(LAST_DAY, upper.date()) if upper is not None else LAST_DAY
-    return exchange_calendars.get_calendar(calendar, start=str(first), end=str(last))
+    begin = max(first, lower.date()) if lower is not None else first
+    end = min(last, upper.date()) if upper is not None else last
+    if begin >= end:
+        return None
+    return exchange_calendars.get_calendar(calendar, start=str(begin), end=str(end))
 
 
-def _from_exchange_calendars(calendar: str) -> pl.DataFrame:
-    exchange = _exchange(calendar)
+def _from_exchange_calendars(calendar: str, first: date, last: date) -> pl.DataFrame:
+    exchange = _exchange(calendar, first, last)
+    if exchange is None:
+        return _NO_SESSIONS
     schedule = exchange.schedule
     frame = pl.DataFrame(
         {
@@ -178,35 +205,28 @@ def _conformed(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _days() -> pl.DataFrame:
-    return pl.DataFrame({"session": pl.date_range(FIRST_DAY, LAST_DAY, "1d", eager=True)})
-
-
 def _around_the_clock(days: pl.DataFrame) -> pl.DataFrame:
     opening = pl.col("session").cast(pl.Datetime("us"))
     return _conformed(days.with_columns(opening.alias("open"), (opening + _ONE_DAY).alias("close")))
 
 
-def _every_day() -> pl.DataFrame:
-    return _around_the_clock(_days())
+def _weekdays(days: pl.DataFrame) -> pl.DataFrame:
+    return _around_the_clock(days.filter(pl.col("session").dt.weekday() <= 5))
 
 
-def _weekdays() -> pl.DataFrame:
-    return _around_the_clock(_days().filter(pl.col("session").dt.weekday() <= 5))
-
-
-def _target() -> pl.DataFrame:
+def _target(days: pl.DataFrame) -> pl.DataFrame:
     """The days of the TARGET system (ECB, long-term calendar since 2002, and 1999 to 2001)."""
-    years = range(FIRST_DAY.year, LAST_DAY.year + 1)
-    closed = [day for year in years for day in _target_holidays(year)]
-    days = _days().filter(
-        pl.col("session").dt.weekday() <= 5, ~pl.col("session").is_in(pl.Series(closed).implode())
+    years = days["session"].dt.year().unique()
+    closed = pl.Series([day for year in years for day in _target_holidays(year)])
+    open_days = days.filter(
+        pl.col("session").dt.weekday() <= 5, ~pl.col("session").is_in(closed.implode())
     )
     fixing = pl.col("session").dt.combine(_FIXING_TIME).dt.replace_time_zone(_FIXING_ZONE)
-    naive = fixing.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    opening = pl.col("session").cast(pl.Datetime("us"))
-    return _conformed(days.with_columns(opening.alias("open"), naive.alias("close"))).with_columns(
-        is_half_day=pl.lit(False)
+    return open_days.select(
+        "session",
+        pl.col("session").cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("open"),
+        fixing.dt.convert_time_zone("UTC").alias("close"),
+        pl.lit(value=False).alias("is_half_day"),
     )
 
 
@@ -234,8 +254,9 @@ def easter_sunday(year: int) -> date:
 
 
 _ONE_DAY = timedelta(days=1)
-_BUILT_IN: dict[str, Callable[[], pl.DataFrame]] = {
-    "24/7": _every_day,
+_NO_SESSIONS = pl.DataFrame(schema=SESSION_COLUMNS)
+_BUILT_IN: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
+    "24/7": _around_the_clock,
     "24/5": _weekdays,
     "TARGET": _target,
 }

@@ -64,7 +64,8 @@ def cell_of(
     if field.constant is not None:
         return Cell(pl.lit(field.constant, dtype=dtype), *_NO_PROBLEM)
     if field.template is not None:
-        return Cell(template_of(schema, field.template).cast(dtype), *_NO_PROBLEM)
+        made = template_of(schema, field.template)
+        return Cell((made.str.to_uppercase() if field.upper else made).cast(dtype), *_NO_PROBLEM)
     if field.hash_of:
         return Cell(_hash_of(schema, field.hash_of), *_NO_PROBLEM)
     name = pick_column(schema, field.column, target)

@@ -17,6 +17,7 @@ from adapters.sources import (
     default_instruments,
     default_macro,
     default_tables,
+    versions,
     wheels,
 )
 from adapters.sources.wheels import ContentChangedError, Progress
@@ -100,7 +101,7 @@ class DefaultDataSource:
     @cached_property
     def _tables_version(self) -> str:
         """Names manifest and reading code: a kept table is stale as soon as either changes."""
-        modules = (adjustments, default_files, default_macro, default_tables)
+        modules = (adjustments, default_files, default_macro, default_tables, versions)
         code = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
         return hashlib.sha256(self._manifest.digest.encode() + code).hexdigest()[:16]
 

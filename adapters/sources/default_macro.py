@@ -6,6 +6,7 @@ from datetime import date, time, timedelta
 import polars as pl
 
 from adapters.sources.default_files import NEW_YORK, ReadFile, read_csv, to_utc
+from adapters.sources.versions import changes_only
 
 # Publication lags: how long after event_time a value could first be known, and why.
 VIX_LAG = timedelta(minutes=15)  # Cboe's closing value of 16:15
@@ -125,16 +126,6 @@ def _vintages(read: ReadFile, sources: Mapping[str, str]) -> pl.DataFrame:
         "source_row",
     )
     return changes_only(versions, ["series_id", "event_time"], ["value"])
-
-
-def changes_only(versions: pl.DataFrame, key: list[str], values: list[str]) -> pl.DataFrame:
-    """Return the versions that differ from the one known before under the same key."""
-    same = pl.all_horizontal(
-        pl.col(c).eq_missing(pl.col(c).shift(1).over(key, order_by="knowledge_time"))
-        for c in values
-    )
-    is_first = pl.col("knowledge_time") == pl.col("knowledge_time").min().over(key)
-    return versions.filter(is_first | ~same)
 
 
 def _us_or_iso_day(column: pl.Expr) -> pl.Expr:

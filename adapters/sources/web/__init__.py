@@ -1,0 +1,1 @@
+"""Sources that are asked over the network, each by its documented interface."""

@@ -1,0 +1,187 @@
+"""Bars of crypto exchanges through ccxt, page by page, finished bars only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import ccxt
+import polars as pl
+import tenacity
+
+from adapters.sources.web.http import SourceRefusedError, SourceUnavailableError
+from features.calendars import utc
+from features.schemas import BARS, INSTRUMENTS
+
+_ATTEMPTS = 4
+_WAIT_FIRST_S, _WAIT_LONGEST_S = 0.5, 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CryptoSettings:
+    """Which symbols ("BTC/USDT", ccxt's unified names) in which timeframe ("1d", "1h", "1m")."""
+
+    symbols: tuple[str, ...]
+    timeframe: str = "1d"
+    page_size: int = 500
+    pages_max: int = 100_000  # a loop that no answer can make endless
+
+    def __post_init__(self) -> None:
+        if not self.symbols or not all("/" in symbol for symbol in self.symbols):
+            raise ValueError(f'symbols must be names like "BTC/USDT", was {self.symbols}')
+        if not 1 <= self.page_size <= 5_000:
+            raise ValueError(f"page_size must lie within 1 to 5000, was {self.page_size}")
+
+
+class CryptoSource:
+    """A `Source` of one exchange's bars; ccxt keeps the exchange's rate limit.
+
+    `clock` returns the present: a bar that is not over by then is left out. The ids are
+    "CRYPTO.<EXCHANGE>.<BASE><QUOTE>".
+    """
+
+    tables = (BARS.name,)
+
+    def __init__(
+        self,
+        exchange: ccxt.Exchange,
+        settings: CryptoSettings,
+        clock: Callable[[], datetime],
+        *,
+        wait_first_s: float = _WAIT_FIRST_S,
+    ) -> None:
+        exchange.enableRateLimit = True
+        self._exchange = exchange
+        self._settings = settings
+        self._clock = clock
+        self._wait_first_s = wait_first_s
+        self._step_ms = int(ccxt.Exchange.parse_timeframe(settings.timeframe)) * 1000
+
+    @property
+    def name(self) -> str:
+        """The exchange, as ccxt calls it."""
+        return f"crypto/{self._exchange.id}"
+
+    def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the bars with start <= event_time (their end) < end.
+
+        Raises SourceUnavailableError after the last attempt, SourceRefusedError where the exchange
+        refuses, ValueError for another table.
+        """
+        if table != BARS.name:
+            raise ValueError(f"table must be {BARS.name!r}, was {table!r}")
+        parts = [self._bars(symbol, utc(start), utc(end)) for symbol in self._settings.symbols]
+        return pl.concat([BARS.empty(), *parts]).sort(*BARS.key)
+
+    def instruments(self) -> pl.DataFrame:
+        """Return the symbols with the increments that the exchange states."""
+        self._call(self._exchange.load_markets)
+        rows = [self._instrument(symbol) for symbol in self._settings.symbols]
+        return INSTRUMENTS.conform(pl.DataFrame(rows, infer_schema_length=None))
+
+    def _bars(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
+        first_ms = _ms(start) - self._step_ms
+        last_ms = min(_ms(end) - 1, _ms(utc(self._clock())))
+        rows: dict[int, list[Any]] = {}
+        since_ms = first_ms
+        for _ in range(self._settings.pages_max):
+            if since_ms + self._step_ms > last_ms:
+                break
+            page = self._page(symbol, since_ms)
+            fresh = {int(row[0]): row for row in page if int(row[0]) >= since_ms}
+            if not fresh:
+                break
+            rows |= fresh
+            since_ms = max(fresh) + 1
+        return self._frame(symbol, rows, first_ms, last_ms)
+
+    def _page(self, symbol: str, since_ms: int) -> list[list[Any]]:
+        return self._call(
+            self._exchange.fetch_ohlcv, symbol, self._settings.timeframe, since_ms,
+            self._settings.page_size,
+        )  # fmt: skip
+
+    def _frame(
+        self, symbol: str, rows: dict[int, list[Any]], first_ms: int, last_ms: int
+    ) -> pl.DataFrame:
+        names = ("open", "high", "low", "close", "volume")
+        finished = {t: r for t, r in rows.items() if first_ms <= t <= last_ms - self._step_ms}
+        frame = pl.DataFrame(
+            [
+                (t, *(None if v is None else float(v) for v in row[1:6]))
+                for t, row in finished.items()
+            ],
+            schema={"start_ms": pl.Int64(), **dict.fromkeys(names, pl.Float64())},
+            orient="row",
+        )
+        end_us = (pl.col("start_ms") + self._step_ms) * 1000
+        quote = symbol.partition("/")[2].partition(":")[0]
+        timed = frame.with_columns(
+            event_time=end_us.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        )
+        return BARS.conform(
+            timed.with_columns(
+                instrument_id=pl.lit(self._id(symbol)),
+                interval=pl.lit(self._settings.timeframe),
+                knowledge_time=pl.col("event_time"),
+                adjustment=pl.lit("raw"),
+                currency=pl.lit(quote),
+                source=pl.lit(f"{self.name}/{symbol}"),
+                # No file holds the row: the bar's own start is its address at the exchange.
+                source_row=pl.col("start_ms"),
+            )
+        )
+
+    def _id(self, symbol: str) -> str:
+        return f"CRYPTO.{self._exchange.id.upper()}.{symbol.replace('/', '').partition(':')[0]}"
+
+    def _instrument(self, symbol: str) -> dict[str, object]:
+        try:
+            market = self._exchange.market(symbol)
+        except ccxt.BadSymbol as error:
+            raise SourceRefusedError(
+                f"{symbol} must be a market of {self.name}, was not"
+            ) from error
+        precision = market.get("precision") or {}
+        return {
+            "instrument_id": self._id(symbol),
+            "ticker": symbol,
+            "asset_class": "crypto",
+            "currency": market["quote"],
+            "venue": self._exchange.id.upper(),
+            "calendar": "24/7",
+            "price_increment": _decimal(precision.get("price")),
+            "size_increment": _decimal(precision.get("amount")),
+            "source": self.name,
+        }
+
+    def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Call ccxt; network trouble and rate limits are tried again, refusals are not."""
+        retrying = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(_ATTEMPTS),
+            wait=tenacity.wait_exponential(multiplier=self._wait_first_s, max=_WAIT_LONGEST_S),
+            retry=tenacity.retry_if_exception_type(ccxt.NetworkError),
+            reraise=True,
+        )
+        try:
+            return retrying(function, *arguments)
+        except ccxt.NetworkError as error:
+            raise SourceUnavailableError(
+                f"{self.name} must answer within {_ATTEMPTS} attempts, did not: {_line(error)}"
+            ) from error
+        except ccxt.BaseError as error:
+            raise SourceRefusedError(
+                f"{self.name} must accept the request, did not: {_line(error)}"
+            ) from error
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _decimal(value: object) -> str | None:
+    return None if value is None else format(float(str(value)), ".12f").rstrip("0").rstrip(".")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
