@@ -47,7 +47,7 @@ def _find_wicks(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
 def _wick_hits(
     arrays: SeriesArrays, name: str, at: np.ndarray, away: Floats
 ) -> Iterable[pl.DataFrame]:
-    for i in at:
+    for i in at.tolist():
         move = float(away[i])
         kind = "unit_error" if nearest_unit(move).error < 0.15 else "bad_print"
         sure = kind == "unit_error" or abs(move) > _SURE_WICK

@@ -51,7 +51,7 @@ def _gap_hits(
         reasons = [
             f"{arrays.label(series[g])} must have a bar for every session of "
             f"{sessions.calendar}, missed {missing[g]} before {_day(days[chosen[g]])}"
-            for g in gaps
+            for g in gaps.tolist()
         ]
         rows = arrays.row[chosen[gaps]]
         yield make_hits("session_gaps", "gap", "warn", 0.9, rows, reasons)
@@ -83,7 +83,7 @@ def _off_session_hits(
         reasons = [
             f"{arrays.label(arrays.series[i])} has a bar on {_day(days[i])}, when "
             f"{sessions.calendar} was closed"
-            for i in at
+            for i in at.tolist()
         ]
         yield make_hits("off_session", "off_session", "warn", 0.7, arrays.row[at], reasons)
     for member in np.unique(series[shifted]):
@@ -135,7 +135,7 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
         reasons = [
             f"{arrays.label(arrays.series[i])} ends at {_moment(int(arrays.time[i]))}, "
             f"{lags[arrays.series[i]]} sessions before as_of: halted, delisted or not delivered"
-            for i in at
+            for i in at.tolist()
         ]
         yield make_hits("staleness", "stale", "warn", 0.8, arrays.row[at], reasons)
 

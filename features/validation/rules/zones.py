@@ -36,10 +36,9 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
         sessions = load_sessions(calendar, int(days.min()), int(days.max()))
         if sessions is None or np.median(sessions.closes - sessions.opens) > _SESSION_MAX_US:
             continue
-        for member in members:
-            begin, end = arrays.start[member], arrays.start[member + 1]
-            at = np.arange(begin, end)
-            yield from _offset_hits(arrays, int(member), at, weight[at], sessions, context)
+        for member in members.tolist():
+            at = np.arange(int(arrays.start[member]), int(arrays.start[member + 1]))
+            yield from _offset_hits(arrays, member, at, weight[at], sessions, context)
 
 
 def _offset_hits(
