@@ -85,10 +85,10 @@ def _numbered(frame: pl.DataFrame, keys: pl.DataFrame, names: Sequence[str]) -> 
 
 def _microseconds(frame: pl.DataFrame, column: str) -> NDArray[np.int64]:
     """Return the column's instants as microseconds since 1970; a naive time is taken as UTC."""
-    series = frame[column]
-    if not isinstance(series.dtype, pl.Datetime):
-        series = series.cast(pl.Datetime("us"))
-    zoned = series if series.dtype.time_zone else series.dt.replace_time_zone("UTC")
+    series, kind = frame[column], frame.schema[column]
+    if not isinstance(kind, pl.Datetime):
+        raise TypeError(f"{column} must be a column of instants, was {kind}")
+    zoned = series if kind.time_zone else series.dt.replace_time_zone("UTC")
     return zoned.cast(_UTC_US).to_physical().fill_null(0).to_numpy()
 
 

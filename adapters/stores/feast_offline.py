@@ -55,7 +55,7 @@ class PolarsOfflineStore(OfflineStore):
         Raises TypeError where the entities are not a frame, ValueError where they name no time.
         """
         requests, time_column = request_frame(entity_df)
-        known_only = filter_by_created_timestamp or config.offline_store.known_only
+        known_only = filter_by_created_timestamp or _settings(config).known_only
         joins = plan_joins(
             feature_views, feature_refs, time_column, full_feature_names, known_only=known_only
         )
@@ -148,6 +148,13 @@ class PolarsOfflineStore(OfflineStore):
         missing = [c for c in declared if c and c not in names]
         if missing:
             raise ValueError(f"source {data_source.name} must have the columns {missing}")
+
+
+def _settings(config: RepoConfig) -> PolarsOfflineStoreConfig:
+    found = config.offline_store
+    if not isinstance(found, PolarsOfflineStoreConfig):
+        raise TypeError(f"offline_store must be ours, was {type(found).__name__}")
+    return found
 
 
 def _between(

@@ -105,6 +105,8 @@ class PackedOnlineStore(OnlineStore):
 
     def _store(self, config: RepoConfig) -> OnlineFeatures:
         settings = config.online_store
+        if not isinstance(settings, PackedOnlineStoreConfig):
+            raise TypeError(f"online_store must be ours, was {type(settings).__name__}")
         path = (Path(config.repo_path or ".") / settings.path).resolve()
         return _open(path, settings.url, config.project, settings.timeout_s)
 

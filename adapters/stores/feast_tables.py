@@ -101,7 +101,7 @@ def append(path: Path, source: Any, rows: pl.DataFrame) -> None:
         expected = [c for c in scan(path).collect_schema().names() if c != _YEAR]
         if sorted(expected) != sorted(c for c in rows.columns if c != _YEAR):
             raise ValueError(f"rows for {source.name} must have {expected}, had {rows.columns}")
-        rows = rows.select(expected).cast(dict(scan(path).select(expected).collect_schema()))
+        rows = rows.select(expected).cast(scan(path).select(expected).collect_schema())
     if _is_delta(path):
         dated = rows.with_columns(
             pl.col(source.timestamp_field).dt.year().cast(pl.Int32).alias(_YEAR)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 _MAGIC = b"APIARYB1"
 _HEADER = Struct("<8s16sI")  # magic, checksum of all that follows it, length of the names
-_UNKNOWN_US = np.iinfo(np.int64).min
 
 
 class CorruptBlockError(ValueError):
@@ -123,19 +122,10 @@ def block_from_frame(
     empty = [c for c in (key, event, known) if rows[c].null_count()]
     if empty:
         raise ValueError(f"online rows must have a value in every {empty}")
-    times = (
+    happened, learned = (
         rows[c].cast(pl.Datetime("us", "UTC")).to_physical().to_numpy() for c in (event, known)
     )
     values = rows.select(pl.col(n).cast(pl.Float64).fill_null(np.nan) for n in names).to_numpy()
     # Rows of one key may repeat here; `newest` leaves the one that counts.
-    return newest([_unchecked(tuple(names), rows[key].to_list(), *times, values)])
-
-
-def _unchecked(
-    names: tuple[str, ...],
-    keys: Sequence[str],
-    event: NDArray[np.int64],
-    known: NDArray[np.int64],
-    values: NDArray[np.float64],
-) -> FeatureBlock:
-    return FeatureBlock(names, tuple(keys), event, known, values)
+    keys = tuple(rows[key].to_list())
+    return newest([FeatureBlock(tuple(names), keys, happened, learned, values)])

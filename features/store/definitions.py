@@ -6,6 +6,8 @@ relatively and nothing runs but the building of objects.
 
 import inspect
 from datetime import timedelta
+from types import FunctionType
+from typing import Any, cast
 
 from feast import (
     Entity,
@@ -107,12 +109,15 @@ def _on_demand_view(feature: OnDemand) -> OnDemandFeatureView:
         view.name: [f.name for f in view.features if f.name in feature.inputs]
         for view in family_views
     }
+    udf = cast(FunctionType, feature.transform)
+    # Feast leaves the type of a view's selection open; it is a projection of the view.
+    sources: list[Any] = [view[inputs[view.name]] for view in family_views if inputs[view.name]]
     return OnDemandFeatureView(
-        name=feature.transform.__name__,
-        sources=[view[inputs[view.name]] for view in family_views if inputs[view.name]],
+        name=udf.__name__,
+        sources=sources,
         schema=[Field(name=feature.name, dtype=Float64)],
-        udf=feature.transform,
-        udf_string=inspect.getsource(feature.transform),
+        udf=udf,
+        udf_string=inspect.getsource(udf),
         mode="pandas",
         description=feature.description,
     )

@@ -4,9 +4,8 @@ Feast keeps a function's source text in its registry and runs it there without t
 transformation stands alone: it names nothing outside itself but `pd` and `np`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FunctionType
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ class OnDemand:
 
     name: str
     inputs: tuple[str, ...]
-    transform: FunctionType
+    transform: Callable[[pd.DataFrame], pd.DataFrame]
     description: str
 
 
@@ -38,18 +37,14 @@ def sentiment_in_turbulence(inputs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"news_sentiment_5d_x_vol_ratio": product})
 
 
-def _feature(name: str, inputs: tuple[str, ...], transform: object, text: str) -> OnDemand:
-    return OnDemand(name, inputs, cast(FunctionType, transform), text)
-
-
 ON_DEMAND: tuple[OnDemand, ...] = (
-    _feature(
+    OnDemand(
         "mom_126d_per_vol_63d",
         ("mom_126d", "vol_63d"),
         risk_adjusted_momentum,
         "Momentum over 126 sessions divided by volatility over 63 (Barroso and Santa-Clara, 2015)",
     ),
-    _feature(
+    OnDemand(
         "news_sentiment_5d_x_vol_ratio",
         ("news_sentiment_5d", "vol_ratio_21d_126d"),
         sentiment_in_turbulence,
