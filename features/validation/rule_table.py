@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from features.validation.catalogue import RULES
-from features.validation.rule import Rule, RowRule
+from features.validation.rule import RowRule, Rule
 
 _BEGIN, _END = "<!-- rules: begin -->", "<!-- rules: end -->"
 

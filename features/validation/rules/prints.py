@@ -52,7 +52,7 @@ def _wick_hits(
         kind = "unit_error" if nearest_unit(move).error < 0.15 else "bad_print"
         sure = kind == "unit_error" or abs(move) > _SURE_WICK
         reason = (
-            f"{arrays.label(arrays.series[i])}: {name} stands {math.expm1(move):+.0%} from the "
+            f"{arrays.label(int(arrays.series[i]))}: {name} stands {math.expm1(move):+.0%} from the "
             f"other prices of its bar (close {arrays.close[i]:g})"
         )
         severity, confidence = ("quarantine", 0.9) if sure else ("warn", 0.5)
@@ -147,7 +147,7 @@ def _find_zero_volume(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame
     at = np.flatnonzero(silent & moved & (share[arrays.series] < _SILENT_SHARE))
     if at.size:
         reasons = [
-            f"{arrays.label(arrays.series[i])} must have volume where prices moved, had 0 "
+            f"{arrays.label(int(arrays.series[i]))} must have volume where prices moved, had 0 "
             f"(on {share[arrays.series[i]]:.1%} of its bars)"
             for i in at
         ]

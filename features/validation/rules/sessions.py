@@ -49,8 +49,8 @@ def _gap_hits(
     gaps = np.flatnonzero((missing >= context.settings.gap_sessions_warn) & ~sparse[series])
     if gaps.size:
         reasons = [
-            f"{arrays.label(series[g])} must have a bar for every session of "
-            f"{sessions.calendar}, missed {missing[g]} before {_day(days[chosen[g]])}"
+            f"{arrays.label(int(series[g]))} must have a bar for every session of "
+            f"{sessions.calendar}, missed {missing[g]} before {_day(int(days[chosen[g]]))}"
             for g in gaps.tolist()
         ]
         rows = arrays.row[chosen[gaps]]
@@ -81,7 +81,7 @@ def _off_session_hits(
     if single.any():
         at = chosen[single]
         reasons = [
-            f"{arrays.label(arrays.series[i])} has a bar on {_day(days[i])}, when "
+            f"{arrays.label(int(arrays.series[i]))} has a bar on {_day(int(days[i]))}, when "
             f"{sessions.calendar} was closed"
             for i in at.tolist()
         ]
@@ -133,7 +133,7 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
     at = last_at[stale]
     if at.size:
         reasons = [
-            f"{arrays.label(arrays.series[i])} ends at {_moment(int(arrays.time[i]))}, "
+            f"{arrays.label(int(arrays.series[i]))} ends at {_moment(int(arrays.time[i]))}, "
             f"{lags[arrays.series[i]]} sessions before as_of: halted, delisted or not delivered"
             for i in at.tolist()
         ]
