@@ -92,9 +92,10 @@ def evaluate(
     metrics = _ic_metrics(by_decision, overlap, settings)
     metrics |= _spread_metrics(by_decision, quantiles, overlap)
     excess = demean(outcome, groups)
-    bets = (forecast != 0.0) & (excess != 0.0)
+    lean = demean(forecast, groups)
+    bets = (lean != 0.0) & (excess != 0.0)
     if bets.any():
-        metrics["hit_rate"] = float(((forecast > 0) == (excess > 0))[bets].mean())
+        metrics["hit_rate"] = float(((lean > 0) == (excess > 0))[bets].mean())
     calibration = pl.DataFrame()
     if "expected_return" in rows.columns:
         calibration, fit = reliability(_column(rows, "expected_return"), excess, overlap=overlap)
