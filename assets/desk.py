@@ -32,6 +32,10 @@ class Desk:
     promotion: PromotionRule
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     decision_lag: timedelta = timedelta(hours=2)
+    horizon_sessions: int = 5
+    label_cost_bps: float = 3.0
+    slippage_bps: float = 2.0
+    commission_bps: float = 1.0
     model_name: str = "forward_return"
     colony_seed: int = 20200102
 

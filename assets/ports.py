@@ -9,8 +9,10 @@ from typing import Protocol
 import polars as pl
 
 from features.schemas import TABLES
-from swarm_core.events import Event, RecordedEvent
-from swarm_core.orders import Order
+from swarm_core.events import RecordedEvent
+from swarm_core.instruments import Instrument
+from swarm_core.session import BarBroker
+from swarm_core.trading import EventLog
 
 
 class WriteReceipt(Protocol):
@@ -95,18 +97,58 @@ class TableStore(Protocol):
     def version(self, table: str) -> int: ...
 
 
-class EventLog(Protocol):
-    """The append-only, hash-chained record of everything that happened."""
+class BrokerFactory(Protocol):
+    """Opens the broker that the desk trades with, as the log says that it was left."""
 
-    def append(self, events: Sequence[Event]) -> Sequence[RecordedEvent]: ...
+    def __call__(
+        self,
+        instruments: Mapping[str, Instrument],
+        events: Iterable[RecordedEvent],
+        *,
+        slippage_bps: float,
+        commission_bps: float,
+    ) -> BarBroker: ...
 
-    def read(self, after_sequence: int = 0) -> Iterable[RecordedEvent]: ...
+
+class HotStore(Protocol):
+    """Small values that the next decision needs, durable once written."""
+
+    def put(self, space: str, values: Mapping[str, bytes]) -> None: ...
+
+    def find(self, space: str, key: str) -> bytes | None: ...
+
+    def read(self, space: str) -> Mapping[str, bytes]: ...
 
 
-class Broker(Protocol):
-    """Takes orders; what became of them comes back as events."""
+class TierMove(Protocol):
+    """Rows that left one tier after the next one was read back and hashed the same."""
 
-    def submit(self, order: Order, time_ns: int) -> Sequence[Event]: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def row_count(self) -> int: ...
+
+
+class RowTiers(Protocol):
+    """Rows of what happened, in the hot, warm and cold tiers at once."""
+
+    def write(self, table: str, rows: pl.DataFrame) -> str:
+        """Add the rows, return their content hash; the same rows again add nothing."""
+        ...
+
+    def demote(self, as_of: datetime) -> Sequence[TierMove]: ...
+
+    def query(
+        self, table: str, *, start: datetime | None = None, end: datetime | None = None
+    ) -> pl.DataFrame:
+        """Return rows of every tier, each once; KeyError where no tier has the table."""
+        ...
+
+    def places(self) -> pl.DataFrame: ...
 
 
 class FeatureStore(Protocol):

@@ -1,6 +1,6 @@
 """From the tables of one session to the arrays that the colony observes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
@@ -102,17 +102,3 @@ def observe(
         currencies=_labels(known, "currency"),
         data_age_s=_column(bars.with_columns(age=age.cast(pl.Float64)), "age"),
     )
-
-
-def contributions_frame(
-    names: Sequence[str], instrument_ids: Sequence[str], values: Floats, head: Mapping[str, object]
-) -> pl.DataFrame:
-    """Return a [names x instruments] array as rows: the head's columns, instrument, name, value."""
-    count = len(instrument_ids)
-    return pl.DataFrame(
-        {
-            "instrument_id": list(instrument_ids) * len(names),
-            "name": [name for name in names for _ in range(count)],
-            "value": values.reshape(-1),
-        }
-    ).with_columns(**{key: pl.lit(value) for key, value in head.items()})

@@ -3,6 +3,7 @@
 Everything is built when it is first used, so that loading the code location stays fast.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -95,3 +96,66 @@ class Workshop:
         from pipelines.desk import build_desk
 
         return build_desk(self.settings)
+
+    def hot(self) -> object:
+        from adapters.stores.hot import EmbeddedHotStore, RedisHotStore
+
+        url = Environment().redis_url
+        return RedisHotStore(url) if url else EmbeddedHotStore(self.home / "hot" / "hot.db")
+
+    def rows(self) -> object:
+        from adapters.stores.tiered_tables import TieredTables
+        from adapters.stores.tiers import TierPolicy
+        from adapters.stores.warm import WarmStore
+
+        ages = self.settings.tiers
+        policy = TierPolicy(
+            hot_age=timedelta(days=ages.hot_days), warm_age=timedelta(days=ages.warm_days)
+        )
+        warm = WarmStore(self.home / "warm" / "tables")
+        return TieredTables(self.get("hot"), warm, self.get("tables"), policy)  # type: ignore[arg-type]  # built above by name
+
+    def open_broker(self) -> object:
+        from adapters.brokers.opening import open_simulated_broker
+
+        return open_simulated_broker
+
+    def get(self, name: str) -> object:
+        """Return the adapter for the port of this name, built on first use."""
+        if name not in self._built:
+            self._built[name] = getattr(self, name)()
+        return self._built[name]
+
+
+PORTS = (
+    "source",
+    "tables",
+    "feature_store",
+    "registry",
+    "log",
+    "suites",
+    "clock",
+    "notifier",
+    "desk",
+    "hot",
+    "rows",
+    "open_broker",
+)
+
+_workshops: dict[Path | None, Workshop] = {}
+
+
+def workshop(config: Path | None = None) -> Workshop:
+    """Return the workshop of a configuration, one per process and configuration."""
+    if config not in _workshops:
+        _workshops[config] = Workshop(read_settings(config))
+    return _workshops[config]
+
+
+def resource_definitions() -> dict[str, dg.ResourceDefinition]:
+    """Return every port as a Dagster resource that is built when a run first needs it."""
+
+    def definition(name: str) -> dg.ResourceDefinition:
+        return dg.ResourceDefinition(resource_fn=lambda _: workshop().get(name))
+
+    return {name: definition(name) for name in PORTS}

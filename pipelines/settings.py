@@ -128,6 +128,13 @@ class Training(_Part):
     promotion: dict[str, Any] = Field(default_factory=dict)
 
 
+class TierAges(_Part):
+    """After how many days a row leaves the hot and the warm tier."""
+
+    hot_days: int = Field(7, ge=0, le=3650)
+    warm_days: int = Field(60, ge=0, le=36500)
+
+
 class ApiarySettings(_Part):
     """The whole configuration of one desk."""
 
@@ -140,6 +147,7 @@ class ApiarySettings(_Part):
     benchmark: str | None = None
     windows: Windows | None = None
     book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
+    tiers: TierAges = TierAges(hot_days=7, warm_days=60)
     validation: dict[str, Any] = Field(default_factory=dict)
     colony: Path = Path("colony.yaml")
     risk_limits: Path = Path("risk_limits.yaml")

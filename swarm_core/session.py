@@ -79,9 +79,7 @@ class SessionOutcome:
     blocked_reason: str
 
 
-def close_session(
-    market: SessionMarket, *, book: Book, log: EventLog, broker: BarBroker
-) -> None:
+def close_session(market: SessionMarket, *, book: Book, log: EventLog, broker: BarBroker) -> None:
     """Book the session's fills and mark what is held at its close.
 
     A session that is closed already is left as it is; one that was interrupted is finished.
@@ -168,13 +166,18 @@ def trade_session(
     observe: Observe,
     checks: Checks,
     lineage: Lineage,
+    at_close: Callable[[], None],
+    keep_state: Callable[[ColonyState], None],
 ) -> SessionOutcome:
     """Close the session, decide it, and release its orders; nothing is decided on failed checks.
 
     `lineage` names what the decision stands on; its decision_id and colony_state_digest are
-    filled in here.
+    filled in here. `at_close` is called when the session is booked and not yet decided,
+    `keep_state` with the next state before the decision is on record: a state that is kept and
+    not used costs nothing, a decision without its state could not be gone on from.
     """
     close_session(market, book=book, log=log, broker=broker)
+    at_close()
     if not checks.passed:
         _append(log, book, [_check_failed(market, checks)])
         return SessionOutcome(market.session, state, None, None, checks.reason)
@@ -186,6 +189,7 @@ def trade_session(
         regime_names=decision.regime_names,
         regime_posterior=tuple(float(p) for p in decision.regime_posterior),
     )
+    keep_state(after)
     _append(log, book, [assessed])
     report = release(
         decision,
@@ -229,5 +233,3 @@ def completed(lineage: Lineage, decision: Decision) -> Lineage:
         settings_digest=lineage.settings_digest,
         run_id=lineage.run_id,
     )
-
-

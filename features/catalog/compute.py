@@ -7,7 +7,7 @@ import polars as pl
 
 from features.catalog.feature import Feature, FeatureInputs
 from features.catalog.macro_states import ROLES, macro_columns
-from features.catalog.news_windows import news_columns
+from features.catalog.news_windows import NewsItems, news_columns, read_news
 from features.catalog.panel import build_panel, with_all_columns
 from features.catalog.registry import CATALOG, LOOKBACK_SESSIONS_MAX, select
 from features.kernels.ranges import range_maximum
@@ -48,6 +48,11 @@ def _has(bars: pl.LazyFrame) -> bool:
     return "interval" in bars.collect_schema().names()
 
 
+def _decisions(versions: pl.DataFrame, start: datetime) -> pl.Series:
+    """Return the as_of of every row to come: those whose bar was there in time."""
+    return versions.filter(pl.col("prompt"), pl.col("event_time") >= start)["as_of"].unique().sort()
+
+
 def _epochs(
     versions: pl.DataFrame, start: datetime
 ) -> Iterator[tuple[pl.DataFrame, datetime, datetime]]:
@@ -56,7 +61,7 @@ def _epochs(
     A late or revised bar opens a new stretch at its knowledge time; in between, every view grows
     only by bars that were there at their own as_of, so one pass serves all rows of the stretch.
     """
-    moments = versions.filter(pl.col("event_time") >= start)["as_of"].unique().sort()
+    moments = _decisions(versions, start)
     if moments.is_empty():
         return
     late = versions.filter(~pl.col("prompt"))["knowledge_time"].unique().sort()
@@ -128,13 +133,10 @@ def _bars_known(panel: pl.DataFrame) -> pl.DataFrame:
 
 
 def _evaluate(
-    inputs: FeatureInputs, view: pl.DataFrame, features: Sequence[Feature]
+    view: pl.DataFrame, macro: pl.DataFrame, news: NewsItems | None, features: Sequence[Feature]
 ) -> pl.LazyFrame:
     panel = _bars_known(build_panel(view).collect())
-    moments = panel["as_of"].unique().sort()
-    macro = macro_columns(None if inputs.macro is None else inputs.macro.lazy(), moments)
-    news = news_columns(None if inputs.news is None else inputs.news.lazy(), panel)
-    wide = pl.concat([panel, news], how="horizontal").join(
+    wide = pl.concat([panel, news_columns(news, panel)], how="horizontal").join(
         macro, on="as_of", how="left", maintain_order="left"
     )
     first = [f for f in features if not f.needs]
@@ -145,6 +147,10 @@ def _evaluate(
         .with_columns(*(_finite(f) for f in second))
         .with_columns(knowledge_time=_newest_known(tuple(ROLES)))
     )
+
+
+def _lazy(table: pl.LazyFrame | pl.DataFrame | None) -> pl.LazyFrame | None:
+    return None if table is None else table.lazy()
 
 
 def compute(
@@ -161,7 +167,7 @@ def compute(
     columns instrument_id, event_time, knowledge_time, as_of and the features (all of CATALOG, or
     `names`), null where not known. A row reads only versions with knowledge_time <= as_of; its
     knowledge_time is that of the newest datum within its windows. Rows before `start` are read as
-    far as the longest lookback, and a span computed in pieces equals the span computed at once.
+    far as the longest lookback: a span computed in pieces equals the span at once to 1e-12.
     Raises ValueError on unknown names, on bars of mixed intervals and on a negative offset.
     """
     if as_of_offset < timedelta(0):
@@ -169,8 +175,10 @@ def compute(
     low, high = _moment(start, "start"), _moment(end, "end")
     chosen, evaluated = select(names)
     versions = _versions(inputs.bars.lazy(), high, as_of_offset)
+    macro = macro_columns(_lazy(inputs.macro), _decisions(versions, low))
+    news = read_news(_lazy(inputs.news), until=high + as_of_offset)
     parts = [
-        _evaluate(inputs, _needed(view, first, LOOKBACK_SESSIONS_MAX + 1), evaluated)
+        _evaluate(_needed(view, first, LOOKBACK_SESSIONS_MAX + 1), macro, news, evaluated)
         .filter(pl.col("as_of").is_between(first, last), pl.col("event_time") >= low)
         .select(*_TIMES, *(f.name for f in chosen))
         .collect()

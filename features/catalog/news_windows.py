@@ -1,6 +1,7 @@
 """News by the time it was known: sums of sentiment over the sessions before each decision."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -17,12 +18,22 @@ _SCALE = 10_000  # scores are rounded to four decimals: their sums are exact in 
 _MARKET = ""  # the pool of headlines that name no instrument
 
 
-def first_versions(news: pl.LazyFrame, until: pl.Series) -> pl.DataFrame:
-    """Return each item as first published by then, scored; a rewritten item is not news twice."""
+@dataclass(frozen=True, slots=True)
+class NewsItems:
+    """Every item as first published, scored, and the same by pool: an instrument, or none named."""
+
+    items: pl.DataFrame
+    pools: dict[str, pl.DataFrame]
+
+
+def read_news(news: pl.LazyFrame | None, *, until: datetime) -> NewsItems | None:
+    """Return the items known by then in their first version; a rewritten one is not news twice."""
+    if news is None:
+        return None
     names = news.collect_schema().names()
     instrument = pl.col("instrument_id") if "instrument_id" in names else pl.lit(None, pl.String)
     items = (
-        news.filter(pl.col("knowledge_time") <= until.max())
+        news.filter(pl.col("knowledge_time") <= until)
         .select(
             "news_id", "knowledge_time", "headline", instrument.fill_null(_MARKET).alias("pool")
         )
@@ -30,8 +41,10 @@ def first_versions(news: pl.LazyFrame, until: pl.Series) -> pl.DataFrame:
         .unique(["news_id", "pool"], keep="first", maintain_order=True)
         .collect()
     )
-    scores = headline_scores(items["headline"])
-    return items.with_columns((scores * _SCALE).round().cast(pl.Int64).alias("score"))
+    score = (headline_scores(items["headline"]) * _SCALE).round().fill_null(0).cast(pl.Int64)
+    scored = items.with_columns(score.alias("score"))
+    pools = {str(k): v for (k,), v in scored.partition_by("pool", as_dict=True).items()}
+    return NewsItems(scored, pools)
 
 
 def _pool_windows(
@@ -45,7 +58,7 @@ def _pool_windows(
 
 
 def _bounds(panel: pl.DataFrame, sessions: int, days_max: timedelta) -> NDArray[np.int64]:
-    """Return where each row's window opens: the as_of so many sessions ago, or the longest reach."""
+    """Return where each row's window opens: the as_of so many sessions ago, at most days_max."""
     same = pl.col(SEGMENT) == pl.col(SEGMENT).shift(sessions)
     before = pl.when(same).then(pl.col("as_of").shift(sessions))
     opened = panel.select(pl.max_horizontal(before, pl.col("as_of") - days_max))
@@ -95,7 +108,7 @@ def _nothing(panel: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame({c: pl.Series([None] * panel.height, dtype=t) for c, t in schema.items()})
 
 
-def news_columns(news: pl.LazyFrame | None, panel: pl.DataFrame) -> pl.DataFrame:
+def news_columns(news: NewsItems | None, panel: pl.DataFrame) -> pl.DataFrame:
     """Return, row by row of the panel, sum and count of scores per window and the newest item.
 
     The panel has instrument_id, as_of, segment and position. Without a news table, and where the
@@ -103,17 +116,15 @@ def news_columns(news: pl.LazyFrame | None, panel: pl.DataFrame) -> pl.DataFrame
     """
     if news is None or panel.is_empty():
         return _nothing(panel)
-    items = first_versions(news, panel["as_of"])
-    pools = {str(k): v for (k,), v in items.partition_by("pool", as_dict=True).items()}
     parts: dict[str, pl.Series] = {}
     window: dict[str, NDArray[np.int64]] = {}
     for sessions, days_max in WINDOWS.items():
-        window = _window(panel, pools, sessions, days_max)
+        window = _window(panel, news.pools, sessions, days_max)
         parts[f"news_sum_{sessions}"] = pl.Series(window["sum"])
         parts[f"news_count_{sessions}"] = pl.Series(window["count"])
     parts["news_heard_5"] = pl.Series(window["heard"])
     parts["news_known"] = pl.Series(window["newest"])
-    heard = pl.lit(pl.Series("heard", ~_silent(panel, items)))
+    heard = pl.lit(pl.Series("heard", ~_silent(panel, news.items)))
     columns = pl.DataFrame(parts).select(pl.when(heard).then(pl.all()))
     # A window without a headline has no newest one: its mark is the least integer.
     known = pl.when(pl.col("news_known") > np.iinfo(np.int64).min).then(pl.col("news_known"))

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from features.kernels.expressions import SEGMENT
+from features.kernels.expressions import SEGMENT, mean_of_moment
 
 CLOSE, OPEN, HIGH, LOW, VOLUME = (pl.col(c) for c in ("close", "open", "high", "low", "volume"))
 LOG_RETURN = pl.col("log_return")  # ln(C[t] / C[t-1])
@@ -62,5 +62,5 @@ def build_panel(view: pl.DataFrame) -> pl.LazyFrame:
             session.alias("session"),
         )
         .with_columns(log_return=(CLOSE / shifted(CLOSE, 1)).log())
-        .with_columns(market_return=pl.col("log_return").mean().over("event_time"))
+        .with_columns(market_return=mean_of_moment(LOG_RETURN))
     )

@@ -47,9 +47,20 @@ def segment_starts(codes: pl.Series) -> NDArray[np.int64]:
     return np.concatenate([first, changes, [len(values)]]).astype(np.int64)
 
 
+def _doubles(column: pl.Series) -> NDArray[np.float64]:
+    """Return the column as one read-only array, nulls as NaN.
+
+    Read-only always: the compiler makes another version for writable arrays, whose sums may
+    differ in the last bit, and whether polars must copy depends on how the rows were read.
+    """
+    values = np.ascontiguousarray(column.cast(pl.Float64).to_numpy()).view()
+    values.setflags(write=False)
+    return values
+
+
 def _expression(kernel: _Kernel, *columns: pl.Expr) -> pl.Expr:
     def call(series: Sequence[pl.Series]) -> pl.Series:
-        arrays = [np.ascontiguousarray(s.cast(pl.Float64).to_numpy()) for s in series[1:]]
+        arrays = [_doubles(s) for s in series[1:]]
         values = kernel(segment_starts(series[0]), arrays)
         return pl.Series(series[1].name, values, dtype=pl.Float64, nan_to_null=True)
 
@@ -108,3 +119,21 @@ def regression(y: pl.Expr, x: pl.Expr, kind: Regression, window: int) -> pl.Expr
         y,
         x,
     )
+
+
+def mean_of_moment(column: pl.Expr) -> pl.Expr:
+    """Return the mean of the column over the rows of one event_time, null where none is known.
+
+    Added up in the order of the rows, so that the same rows always give the same bits.
+    """
+
+    def call(series: Sequence[pl.Series]) -> pl.Series:
+        code, values = series[0].to_numpy(), series[1].to_numpy()
+        known = np.isfinite(values)
+        total = np.bincount(code, np.where(known, values, 0.0))
+        count = np.bincount(code, known)
+        mean = total / np.where(count > 0.0, count, np.nan)
+        return pl.Series(series[1].name, mean[code], nan_to_null=True)
+
+    code = pl.col("event_time").rank("dense").cast(pl.Int64)
+    return pl.map_batches([code, column], call, return_dtype=pl.Float64, returns_scalar=False)

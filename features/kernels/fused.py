@@ -130,11 +130,18 @@ def _gaps(columns: Sequence[pl.Series], starts: NDArray[np.int64]) -> NDArray[np
     return np.add.reduceat(missing, starts[:-1]) > 0
 
 
+def _read_only(column: pl.Series) -> NDArray[np.float32]:
+    """Return the column as one read-only array: the pass is compiled for no other kind."""
+    values = np.ascontiguousarray(column.to_numpy()).view()
+    values.setflags(write=False)
+    return values
+
+
 def _run_clean(
     starts: NDArray[np.int64], gaps: NDArray[np.bool_], columns: Sequence[pl.Series],
     settings: FusedSettings, out: NDArray[np.float32], threads: int,
 ) -> None:  # fmt: skip
-    arrays = [np.ascontiguousarray(s.to_numpy()) for s in columns]
+    arrays = [_read_only(s) for s in columns]
     s = settings
 
     def work(piece: NDArray[np.int64]) -> None:

@@ -1,0 +1,89 @@
+"""What happened, kept in tiers: written hot, moved down as it ages, read without knowing where."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from adapters.stores.content_hash import canonical_order, content_hash
+from adapters.stores.hot import HotStore
+from adapters.stores.tables_delta import DeltaTableStore
+from adapters.stores.tiers import Move, TierPolicy, Tiers
+from adapters.stores.warm import WarmStore
+
+
+class TieredTables:
+    """Rows that are only ever added: decisions, orders, fills, NAV.
+
+    It also answers reads of tables that never leave the cold store, so that a reader needs one
+    place only.
+    """
+
+    def __init__(
+        self, hot: HotStore, warm: WarmStore, cold: DeltaTableStore, policy: TierPolicy
+    ) -> None:
+        self._tiers = Tiers(hot, warm, cold)
+        self._cold = cold
+        self._policy = policy
+
+    def write(self, table: str, rows: pl.DataFrame) -> str:
+        """Add the rows to the hot tier and return their content hash; the same rows add nothing.
+
+        Rows that have moved to a colder tier already are not written again.
+        """
+        known = self._find(table)
+        new = rows if known is None else rows.join(known, on=rows.columns, how="anti", nulls_equal=True)
+        if not new.is_empty():
+            self._tiers.hot.write(table, new)
+        return content_hash(canonical_order(rows))
+
+    def _find(self, table: str) -> pl.DataFrame | None:
+        try:
+            return self._tiers.catalogue().query(table, versions=True)
+        except KeyError:
+            return None
+
+    def demote(self, as_of: datetime) -> tuple[Move, ...]:
+        """Move what is older than the policy allows; each move was read back and compared."""
+        return self._tiers.demote(as_of, self._policy)
+
+    def query(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        sql: str | None = None,
+    ) -> pl.DataFrame:
+        """Return the rows with start <= event_time < end from every tier, each once.
+
+        Raises KeyError where no tier has the table.
+        """
+        return self._tiers.catalogue().query(table, start=start, end=end, sql=sql)
+
+    def places(self) -> pl.DataFrame:
+        """Return (table, tier, rows, bytes, first, last), a row for each table in each tier."""
+        return self._tiers.catalogue().tables()
+
+    def exists(self, table: str) -> bool:
+        """Return whether any tier has the table."""
+        return self._cold.exists(table) or self._find(table) is not None
+
+    def read(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_by: datetime | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pl.DataFrame:
+        """Return rows of a table: pinned ones from the cold store, others from every tier."""
+        if version is not None:
+            return self._cold.read(
+                table, start=start, end=end, known_by=known_by, columns=columns, version=version
+            )
+        return self._tiers.catalogue().query(
+            table, start=start, end=end, known_by=known_by, columns=columns
+        )

@@ -1,0 +1,187 @@
+"""Trading: the colony's decisions, the gate's verdicts, fills, and the ledger, session by session."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from assets.desk import Desk
+from assets.feature_tables import read_inputs
+from assets.ingest import preview
+from assets.partitions import SESSIONS, SINGLE_RUN
+from assets.ports import BrokerFactory, EventLog, HotStore, RowTiers, TableStore
+from assets.trading_floor import TradingFloor, Walk, instruments_of, read_tables
+from features.decision_tables import decision_tables
+from features.projections import OrderProjection, nav_frame, position_frame
+from swarm_core.book import book_from_events
+
+RELEASED_ON_PASSED_CHECKS = "released_on_passed_checks"
+BOOKS_BALANCE = "books_balance"
+
+_SPECS = [
+    dg.AssetSpec(
+        "decisions",
+        deps=["features", "forecasts", "online_features"],
+        group_name="colony",
+        description="What the colony wants to hold, with each sense's contribution, the trails and "
+        "the regime. A decided session is never decided again.",
+        kinds={"numba"},
+        partitions_def=SESSIONS,
+    ),
+    dg.AssetSpec(
+        "orders",
+        deps=["decisions", "clean_bars"],
+        group_name="trading",
+        description="Orders and the gate's verdicts: on disk before anything is sent.",
+        partitions_def=SESSIONS,
+    ),
+    dg.AssetSpec(
+        "fills",
+        deps=["orders"],
+        group_name="trading",
+        description="What the broker filled, each execution once.",
+        partitions_def=SESSIONS,
+    ),
+    dg.AssetSpec(
+        "ledger",
+        deps=["fills"],
+        group_name="trading",
+        description="Cash, positions and NAV in exact integers, at every close.",
+        partitions_def=SESSIONS,
+    ),
+]
+
+
+def _span(keys: list[str]) -> tuple[datetime, datetime]:
+    low = datetime.combine(date.fromisoformat(min(keys)), datetime.min.time(), tzinfo=UTC)
+    high = datetime.combine(date.fromisoformat(max(keys)), datetime.min.time(), tzinfo=UTC)
+    return low, high + timedelta(days=1)
+
+
+@dg.multi_asset(
+    specs=_SPECS,
+    name="trading_sessions",
+    backfill_policy=SINGLE_RUN,
+    check_specs=[
+        dg.AssetCheckSpec(
+            RELEASED_ON_PASSED_CHECKS,
+            asset="orders",
+            blocking=True,
+            description="No session's orders were held back by a failed blocking check.",
+        ),
+        dg.AssetCheckSpec(
+            BOOKS_BALANCE,
+            asset="ledger",
+            blocking=True,
+            description="Cash, positions, fees and profit add up exactly, in every currency.",
+        ),
+    ],
+)
+def trading_sessions(
+    context: dg.AssetExecutionContext,
+    desk: dg.ResourceParam[Desk],
+    tables: dg.ResourceParam[TableStore],
+    log: dg.ResourceParam[EventLog],
+    hot: dg.ResourceParam[HotStore],
+    rows: dg.ResourceParam[RowTiers],
+    open_broker: dg.ResourceParam[BrokerFactory],
+) -> Iterator[dg.MaterializeResult]:
+    """Trade sessions in order: fills come in, the colony decides, the gate judges, orders leave."""
+    sessions = list(context.partition_keys)
+    start, end = _span(sessions)
+    bars = read_inputs(desk, tables, start, end).bars
+    read = read_tables(desk, tables, bars, start, end)
+    broker = open_broker(
+        instruments_of(read.instruments),
+        log.read(),
+        slippage_bps=desk.slippage_bps,
+        commission_bps=desk.commission_bps,
+    )
+    floor = TradingFloor(desk, read, tables, log, hot, broker, context.run_id)
+    walk = floor.walk(sessions, lambda done: context.log.info(done))
+    yield _write_decisions(rows, walk)
+    yield from _write_ledger(desk, rows, log, floor, walk, (start, end))
+
+
+def _write_decisions(rows: RowTiers, walk: Walk) -> dg.MaterializeResult:
+    """Write the decided sessions' rows; a session decided before stands as it is recorded."""
+    decided = decision_tables(walk.decided)
+    hashes = {name: rows.write(name, frame) for name, frame in decided.named().items()}
+    return dg.MaterializeResult(
+        asset_key="decisions",
+        metadata={
+            "dagster/row_count": decided.decisions.height,
+            "sessions_decided": len(walk.decided) - len(walk.repeated),
+            "sessions_repeated": len(walk.repeated),
+            "sessions_whose_inputs_changed": ", ".join(walk.differing) or "none",
+            "content_hashes": hashes,
+            "preview": preview(decided.decisions.tail(30), count=30),
+        },
+    )
+
+
+def _write_ledger(
+    desk: Desk,
+    rows: RowTiers,
+    log: EventLog,
+    floor: TradingFloor,
+    walk: Walk,
+    span: tuple[datetime, datetime],
+) -> Iterator[dg.MaterializeResult]:
+    projection = OrderProjection(floor.rules.instruments).apply_all(log.read())
+    inside = (pl.col("event_time") >= span[0]) & (pl.col("event_time") < span[1])
+    orders, fills = projection.orders(), projection.fills().filter(inside)
+    hashes = {
+        # Orders of the session before may have been filled in this one: all that moved are told.
+        "orders": rows.write("orders", orders.filter(pl.col("knowledge_time") >= span[0])),
+        "fills": rows.write("fills", fills),
+        "nav": rows.write("nav", nav_frame(walk.nav)),
+        "positions": rows.write("positions", position_frame(walk.positions)),
+    }
+    orders = orders.filter(inside)
+    yield dg.MaterializeResult(
+        asset_key="orders",
+        metadata={
+            "dagster/row_count": orders.height,
+            "denied": orders.filter(pl.col("verdict") == "denied").height,
+            "content_hash": hashes["orders"],
+            "denials": preview(orders.group_by("denial_code").len().drop_nulls(), count=20),
+            "preview": preview(orders.tail(20), count=20),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                asset_key="orders",
+                check_name=RELEASED_ON_PASSED_CHECKS,
+                passed=not walk.blocked,
+                metadata={"held_back": walk.blocked or "none"},
+            )
+        ],
+    )
+    yield dg.MaterializeResult(
+        asset_key="fills",
+        metadata={
+            "dagster/row_count": fills.height,
+            "content_hash": hashes["fills"],
+            "preview": preview(fills.tail(20), count=20),
+        },
+    )
+    book = book_from_events(log.read(), desk.base_currency, desk.starting_cash)
+    imbalance = book.ledger.find_imbalance()
+    yield dg.MaterializeResult(
+        asset_key="ledger",
+        metadata={
+            "dagster/row_count": len(walk.nav),
+            "nav": book.find_nav() or 0.0,
+            "content_hashes": {"nav": hashes["nav"], "positions": hashes["positions"]},
+            "preview": preview(nav_frame(walk.nav).tail(10), count=10),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                asset_key="ledger",
+                check_name=BOOKS_BALANCE,
+                passed=imbalance is None,
+                metadata={"imbalance": imbalance or "none"},
+            )
+        ],
+    )

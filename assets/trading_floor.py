@@ -1,0 +1,317 @@
+"""What a range of sessions is traded with, and the walk through them in order."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from assets.desk import Desk
+from assets.ports import EventLog, HotStore, StoredTable, TableStore
+from assets.readiness import REQUIRED_TABLES, release_of
+from features import series
+from features.calendars import session_close, session_open
+from features.observing import SessionTables, observe, time_ns
+from features.projections import bars_of, nav_row, position_rows
+from features.schemas import INSTRUMENTS
+from features.schemas_derived import FORECASTS
+from swarm_core import events as ev
+from swarm_core.book import Book, book_from_events
+from swarm_core.colony import codec
+from swarm_core.colony.decision import Decision
+from swarm_core.colony.engine import new_state
+from swarm_core.colony.observation import Observation
+from swarm_core.colony.state import ColonyState
+from swarm_core.instruments import Instrument
+from swarm_core.lineage import Lineage
+from swarm_core.market import Quote
+from swarm_core.session import BarBroker, Checks, SessionMarket, SessionRules, decide, trade_session
+from swarm_core.sizing import SizingSettings
+
+STATES = "colony_states"  # space of the hot store: session -> the state after it, compressed
+BARS_AGE_MAX = timedelta(days=10)  # an older price is none
+PROGRESS_EVERY = 20
+
+
+class SessionOrderError(ValueError):
+    """A session was asked for that lies before one that is decided already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rows that a range of sessions reads, at the versions that the lineage names."""
+
+    instruments: pl.DataFrame
+    bars: pl.DataFrame
+    features: pl.DataFrame
+    forecasts: pl.DataFrame
+    benchmark: dict[str, float]
+    versions: dict[str, int]
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk through sessions leaves: decisions and the rows of the ledger."""
+
+    decided: list[tuple[str, datetime, datetime, Decision]] = field(default_factory=list)
+    nav: list[dict[str, object]] = field(default_factory=list)
+    positions: list[dict[str, object]] = field(default_factory=list)
+    blocked: dict[str, str] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)  # decided before; the same came out again
+    differing: list[str] = field(default_factory=list)  # decided before, on other inputs
+
+
+def read_tables(
+    desk: Desk, tables: TableStore, bars: pl.DataFrame, start: datetime, end: datetime
+) -> Tables:
+    """Return what the sessions in [start, end) are decided on; `bars` are the chosen series."""
+    instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
+    names = ["features", *(f"clean_{n}" for n in REQUIRED_TABLES), *(f"raw_{n}" for n in REQUIRED_TABLES)]
+    return Tables(
+        instruments=instruments,
+        bars=bars.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
+        features=tables.read("features", start=start, end=end),
+        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
+        benchmark=_benchmark(desk, tables, start, end),
+        versions={name: tables.version(name) for name in names if tables.exists(name)},
+    )
+
+
+def _benchmark(
+    desk: Desk, tables: TableStore, start: datetime, end: datetime
+) -> dict[str, float]:
+    if desk.benchmark_id is None or not tables.exists("clean_bars"):
+        return {}
+    rows = tables.read("clean_bars", start=start, end=end).filter(
+        (pl.col("instrument_id") == desk.benchmark_id) & (pl.col("interval") == "1d")
+    )
+    chosen = series.select_series(rows, desk.source_priority)
+    return {
+        row["event_time"].date().isoformat(): row["close"] for row in chosen.iter_rows(named=True)
+    }
+
+
+class TradingFloor:
+    """Walks through sessions in order: repeats what is decided, decides what is not."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        tables: Tables,
+        store: TableStore,
+        log: EventLog,
+        hot: HotStore,
+        broker: BarBroker,
+        run_id: str,
+    ) -> None:
+        self.desk, self.tables, self.store = desk, tables, store
+        self.log, self.hot, self.broker, self.run_id = log, hot, broker, run_id
+        self.rules = SessionRules(
+            colony=desk.colony,
+            limits=desk.limits,
+            instruments=instruments_of(tables.instruments),
+            sizing=SizingSettings(),
+        )
+        self.events: list[ev.RecordedEvent] = []
+        self.closed: dict[str, int] = {}  # session -> log sequence of its close
+        self.taken: dict[str, ev.DecisionTaken] = {}
+        self._take_up()
+        self.book = book_from_events([], desk.base_currency, desk.starting_cash)
+
+    def walk(self, sessions: Sequence[str], progress: Callable[[str], None]) -> Walk:
+        """Trade or repeat each session; raises SessionOrderError on one that comes too late.
+
+        Sessions without features are passed over: their day brought no data.
+        """
+        walk = Walk()
+        present = [s for s in sorted(sessions) if not self._features(s).is_empty()]
+        for number, session in enumerate(present, 1):
+            if number % PROGRESS_EVERY == 0 or number == len(present):
+                progress(f"session {session}, {number} of {len(present)}")
+            if session in self.taken:
+                self._repeat(session, walk)
+            elif self.taken and session < max(self.taken):
+                raise SessionOrderError(
+                    f"sessions must be decided in order, {session} is before {max(self.taken)}, "
+                    "which is decided"
+                )
+            else:
+                self._trade(session, walk)
+        return walk
+
+    def _repeat(self, session: str, walk: Walk) -> None:
+        """Decide again from the same state and book; the recorded decision stands in any case."""
+        self.book.apply_all(r for r in self.events if r.sequence <= self.closed[session])
+        market, ids = self._market(session, frozenset())
+        self._note(market, walk)
+        before = self._state_before(session)
+        _, decision = decide(self.rules, before, self.book, ids, self._observer(session, ids))
+        recorded = self.taken[session].lineage
+        same = (decision.decision_id, decision.state_digest_after) == (
+            recorded.decision_id,
+            recorded.colony_state_digest,
+        )
+        (walk.repeated if same else walk.differing).append(session)
+        if same:
+            walk.decided.append((session, self._close(session), self._as_of(session), decision))
+
+    def _trade(self, session: str, walk: Walk) -> None:
+        release = release_of(self.store, self._close(session))
+        market, ids = self._market(session, release.withheld)
+        outcome = trade_session(
+            market,
+            self.rules,
+            self._state_before(session),
+            book=self.book,
+            log=self.log,
+            broker=self.broker,
+            instrument_ids=ids,
+            observe=self._observer(session, ids),
+            checks=Checks(release.passed, release.reason),
+            lineage=self._lineage(session),
+            at_close=lambda: self._note(market, walk),
+            keep_state=lambda state: self._keep_state(session, state),
+        )
+        if outcome.decision is None or outcome.blocked_reason:
+            walk.blocked[session] = outcome.blocked_reason
+            return
+        self._take_up()
+        walk.decided.append(
+            (session, self._close(session), self._as_of(session), outcome.decision)
+        )
+
+    def _take_up(self) -> None:
+        """Learn what the last session has put on record."""
+        last = self.events[-1].sequence if self.events else 0
+        for recorded in self.log.read(last):
+            self.events.append(recorded)
+            if isinstance(recorded.event, ev.SessionClosed):
+                self.closed[recorded.event.session] = recorded.sequence
+            elif isinstance(recorded.event, ev.DecisionTaken):
+                self.taken[recorded.event.lineage.session] = recorded.event
+
+    def _note(self, market: SessionMarket, walk: Walk) -> None:
+        benchmark = self.tables.benchmark.get(market.session)
+        walk.nav.append(nav_row(self.book, market.session, market.close_ns, benchmark))
+        walk.positions.extend(
+            position_rows(self.book, market.session, market.close_ns, self.rules.instruments)
+        )
+
+    def _close(self, session: str) -> datetime:
+        return session_close(self.desk.calendar, date.fromisoformat(session))
+
+    def _as_of(self, session: str) -> datetime:
+        return self._close(session) + self.desk.decision_lag
+
+    def _market(
+        self, session: str, withheld: frozenset[str]
+    ) -> tuple[SessionMarket, tuple[str, ...]]:
+        close, as_of = self._close(session), self._as_of(session)
+        today = self._newest_bars(as_of).filter(pl.col("event_time") == close)
+        bars = bars_of(today, self.rules.instruments)
+        quotes = {
+            bar.instrument_id: Quote(
+                instrument_id=bar.instrument_id,
+                reference_ticks=bar.close_ticks,
+                time_ns=bar.time_ns,
+                daily_volume_lots=bar.volume_lots,
+                session_open=False,
+            )
+            for bar in bars
+            if bar.instrument_id not in withheld
+        }
+        market = SessionMarket(
+            session=session,
+            open_ns=time_ns(session_open(self.desk.calendar, date.fromisoformat(session))),
+            close_ns=time_ns(close),
+            decision_ns=time_ns(as_of),
+            bars=bars,
+            quotes=quotes,
+        )
+        return market, tuple(sorted(self._features(session)["instrument_id"].unique()))
+
+    def _newest_bars(self, as_of: datetime) -> pl.DataFrame:
+        recent = self.tables.bars.filter(
+            (pl.col("event_time") <= as_of) & (pl.col("event_time") > as_of - BARS_AGE_MAX)
+        )
+        return (
+            series.newest_known(recent, as_of)
+            .sort("event_time")
+            .unique("instrument_id", keep="last", maintain_order=True)
+        )
+
+    def _features(self, session: str) -> pl.DataFrame:
+        return self.tables.features.filter(
+            (pl.col("event_time") == self._close(session))
+            & (pl.col("knowledge_time") <= self._as_of(session))
+        )
+
+    def _observer(self, session: str, ids: tuple[str, ...]) -> "SessionObserver":
+        as_of = self._as_of(session)
+        forecasts = self.tables.forecasts.filter(pl.col("event_time") == self._close(session))
+        seen = SessionTables(
+            as_of=as_of,
+            features=self._features(session),
+            forecasts=forecasts,
+            bars=self._newest_bars(as_of),
+            instruments=self.tables.instruments,
+        )
+        return SessionObserver(seen, ids)
+
+    def _state_before(self, session: str) -> ColonyState:
+        earlier = [s for s in self.taken if s < session]
+        if not earlier:
+            ids = tuple(sorted(self._features(session)["instrument_id"].unique()))
+            return new_state(self.desk.colony, ids, self.desk.colony_seed)
+        newest = max(earlier)
+        stored = self.hot.find(STATES, newest)
+        if stored is None:
+            raise ValueError(f"the colony's state after {newest} must be stored, was not")
+        state = codec.decode(zlib.decompress(stored))
+        recorded = self.taken[newest].lineage.colony_state_digest
+        if codec.digest(state) != recorded:
+            raise ValueError(
+                f"the colony's state after {newest} must have the digest {recorded}, "
+                f"had {codec.digest(state)}"
+            )
+        return state
+
+    def _keep_state(self, session: str, state: ColonyState) -> None:
+        self.hot.put(STATES, {session: zlib.compress(codec.encode(state), 1)})
+
+    def _lineage(self, session: str) -> Lineage:
+        rows = self.tables.forecasts.filter(pl.col("event_time") == self._close(session))
+        model = rows.select("model_name", "model_version").unique()
+        name, version = model.row(0) if model.height == 1 else ("", "")
+        versions = self.tables.versions
+        return Lineage(
+            decision_id="pending",
+            session=session,
+            model_name=name,
+            model_version=version,
+            feature_table_version=str(versions["features"]),
+            clean_versions=tuple(f"{n}@{v}" for n, v in versions.items() if n.startswith("clean_")),
+            raw_versions=tuple(f"{n}@{v}" for n, v in versions.items() if n.startswith("raw_")),
+            settings_digest=self.desk.colony.digest(),
+            run_id=self.run_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionObserver:
+    """Shows the colony one session, once the book's weights and NAV are known."""
+
+    tables: SessionTables
+    instrument_ids: tuple[str, ...]
+
+    def __call__(self, weights: Sequence[float], nav: float) -> Observation:
+        return observe(self.tables, self.instrument_ids, weights=weights, nav=nav)
+
+
+def instruments_of(rows: pl.DataFrame) -> dict[str, Instrument]:
+    """Return every instrument, described by its newest row."""
+    newest = rows.sort("valid_from", nulls_last=False).unique(
+        "instrument_id", keep="last", maintain_order=True
+    )
+    return {r["instrument_id"]: Instrument.from_mapping(r) for r in newest.iter_rows(named=True)}

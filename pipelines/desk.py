@@ -1,0 +1,92 @@
+"""From settings to the desk that the assets see, and the dates it works on."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+from assets.desk import Desk
+from features.validation import ValidationSettings
+from models.promotion import PromotionRule
+from pipelines.settings import (
+    ApiarySettings,
+    SettingsError,
+    Span,
+    Windows,
+    read_colony,
+    read_risk_limits,
+    read_training,
+)
+
+WINDOWS_FILE = "windows.json"
+# Read off the data where the configuration gives no dates: the last eighth of the sessions
+# decides, and a model needs at least a year and a half before it.
+DECISION_SHARE = 8
+SESSIONS_MIN = 420
+
+
+def windows_of(settings: ApiarySettings) -> Windows:
+    """Return the dates of the desk: those configured, or those read off the data by a first run.
+
+    Raises SettingsError where neither is there.
+    """
+    if settings.windows is not None:
+        return settings.windows
+    path = settings.home / WINDOWS_FILE
+    if not path.is_file():
+        raise SettingsError(
+            f"windows must be configured or read off the data by `apiary run` first, {path} is not there"
+        )
+    return Windows.model_validate(json.loads(path.read_text()))
+
+
+def windows_from_sessions(sessions: list[date], horizon_sessions: int) -> Windows:
+    """Return the dates for these sessions (ascending): what teaches, what decides.
+
+    Raises SettingsError where there are too few to train on.
+    """
+    if len(sessions) < SESSIONS_MIN:
+        raise SettingsError(
+            f"the data must have at least {SESSIONS_MIN} sessions to train and decide on, "
+            f"had {len(sessions)}"
+        )
+    first = len(sessions) - max(20, len(sessions) // DECISION_SHARE)
+    return Windows(
+        history=Span(start=sessions[0], end=sessions[-1] + timedelta(days=1)),
+        training=Span(start=sessions[0], end=sessions[first - 2 * horizon_sessions]),
+        decisions=Span(start=sessions[first], end=sessions[-1]),
+    )
+
+
+def keep_windows(home: Path, windows: Windows) -> None:
+    """Write the dates down, so that every later process of this home uses the same."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / WINDOWS_FILE).write_text(windows.model_dump_json(indent=1))
+
+
+def build_desk(settings: ApiarySettings) -> Desk:
+    """Return the desk of these settings; raises SettingsError with one line."""
+    windows = windows_of(settings)
+    training, training_settings = read_training(settings)
+    try:
+        return Desk(
+            calendar=settings.calendar,
+            base_currency=settings.base_currency,
+            asset_classes=settings.asset_classes,
+            source_priority=settings.source_priority,
+            starting_cash=settings.book.starting_cash,
+            benchmark_id=settings.benchmark,
+            training_start=windows.training.start,
+            training_end=windows.training.end,
+            colony=read_colony(settings),
+            limits=read_risk_limits(settings),
+            training=training_settings,
+            promotion=PromotionRule(**training.promotion),
+            validation=ValidationSettings(**settings.validation),
+            decision_lag=settings.decision_lag,
+            horizon_sessions=training.horizon_sessions,
+            label_cost_bps=training.cost_bps,
+            slippage_bps=settings.book.fees.slippage_bps,
+            commission_bps=settings.book.fees.commission_bps,
+        )
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"the desk's settings do not hold: {error}") from error
