@@ -66,16 +66,8 @@ def weights(data: ReportData) -> go.Figure:
     rows = measures.weights(data.positions)
     figure = _figure(height=340)
     for index, name in enumerate(rows.columns[1:]):
-        figure.add_trace(
-            go.Bar(
-                x=rows["session"].to_list(),
-                y=_rounded(rows, name),
-                name=name,
-                marker={"color": series_colour(index), "line": {"width": 0}},
-                hovertemplate="%{y:.1%}",
-            )
-        )
-    figure.update_layout(barmode="relative", bargap=0)
+        for sign in (1, -1):
+            figure.add_trace(_side(rows, name, series_colour(index), sign))
     return _titled(figure, percent=True)
 
 
@@ -135,6 +127,7 @@ def costs(data: ReportData) -> go.Figure:
     )
     figure.add_trace(_line(rows, "cumulative", f"Costs, {data.base_currency}", HONEY, width=2.2))
     right = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False}
+    right |= {"tickmode": "auto", "tickformat": ".0f"}
     figure.update_layout(yaxis2=right)
     return _titled(figure)
 
@@ -193,6 +186,21 @@ def _line(
         mode="lines" if rows.height > 1 else "markers",
         line={"color": colour, "width": width},
     )
+
+
+def _side(rows: pl.DataFrame, name: str, colour: str, sign: int) -> go.Scatter:
+    """Return the area of one position's longs (sign 1) or shorts (-1).
+
+    Longs and shorts are stacked apart, or a position that changes sides would tear the stack.
+    """
+    part = rows.select(
+        "session", pl.col(name).clip(0, None) if sign > 0 else pl.col(name).clip(None, 0)
+    )
+    area = _line(part, name, name, colour, width=0.3)
+    area.update(stackgroup=f"side {sign}", legendgroup=name, showlegend=sign > 0)
+    if sign > 0:
+        return area.update(customdata=_rounded(rows, name), hovertemplate="%{customdata:.1%}")
+    return area.update(hoverinfo="skip")
 
 
 def _stack(rows: pl.DataFrame, title: str, height: int = 320) -> go.Figure:

@@ -101,8 +101,11 @@ def weights(positions: pl.DataFrame) -> pl.DataFrame:
     return wide.select("session", *order)
 
 
-def sense_shares(contributions: pl.DataFrame) -> pl.DataFrame:
-    """Return (session, <sense>...): each sense's mean absolute contribution to a conviction."""
+def sense_shares(contributions: pl.DataFrame, window: int = 5) -> pl.DataFrame:
+    """Return (session, <sense>...): each sense's mean absolute contribution to a conviction.
+
+    Averaged over the last `window` sessions, the strongest sense first.
+    """
     if contributions.is_empty():
         return pl.DataFrame(schema={"session": pl.Date()})
     wide = (
@@ -113,7 +116,8 @@ def sense_shares(contributions: pl.DataFrame) -> pl.DataFrame:
         .fill_null(0.0)
     )
     strength = {c: float(wide[c].sum()) for c in wide.columns if c != "session"}
-    return wide.select("session", *sorted(strength, key=lambda c: (-strength[c], c)))
+    order = sorted(strength, key=lambda c: (-strength[c], c))
+    return wide.select("session", pl.col(order).rolling_mean(window, min_samples=1))
 
 
 def trail_map(trails: pl.DataFrame, channel: str) -> pl.DataFrame:

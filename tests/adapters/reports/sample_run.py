@@ -170,7 +170,7 @@ def _quarantine(names: list[str], days: list[date]) -> pl.DataFrame:
                     f"was {i + 3} sigma and came back the next session"
                     for i in range(count)
                 ],
-                "event_time": [close_of(days[i]) for i in range(count)],
+                "event_time": [close_of(days[i % len(days)]) for i in range(count)],
                 "source": "default/us_equities_20@ee21cac28bef",
                 "source_row": range(count),
             }
