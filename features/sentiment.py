@@ -29,7 +29,7 @@ def read_lexicon(path: Path = LEXICON_PATH) -> dict[str, float]:
 
 
 class FinanceSentiment:
-    """Scores texts in [-1, 1] with VADER's grammar of negation and emphasis (Hutto, Gilbert 2014)."""
+    """Scores texts in [-1, 1] by VADER: negation, emphasis, contrast (Hutto and Gilbert, 2014)."""
 
     def __init__(self, finance: dict[str, float]) -> None:
         """Lay the finance terms over VADER's own lexicon; phrases become single words."""

@@ -141,12 +141,12 @@ def _run_clean(
     starts: NDArray[np.int64], gaps: NDArray[np.bool_], columns: Sequence[pl.Series],
     settings: FusedSettings, out: NDArray[np.float32], threads: int,
 ) -> None:  # fmt: skip
-    arrays = [_read_only(s) for s in columns]
+    close, high, low, volume = (_read_only(s) for s in columns)
     s = settings
 
     def work(piece: NDArray[np.int64]) -> None:
         fused_clean(
-            starts[piece[0] : piece[-1] + 2], gaps[piece], *arrays,
+            starts[piece[0] : piece[-1] + 2], gaps[piece], close, high, low, volume,
             s.window, s.quantile, s.fast, s.slow, out,
         )  # fmt: skip
 

@@ -16,7 +16,9 @@ def make_sessions(count: int) -> list[datetime]:
     return [d for d in days if d.weekday() < 5][:count]
 
 
-def make_bars(sessions: int = 320, instruments: int = 4, seed: int = 0) -> pl.DataFrame:
+def make_bars(
+    sessions: int = 320, instruments: int = 4, seed: int = 0, missing: float = 0.01
+) -> pl.DataFrame:
     """Return random walks, each instrument with some sessions of its own missing."""
     rng = np.random.default_rng(seed)
     closes = make_sessions(sessions)
@@ -38,7 +40,7 @@ def make_bars(sessions: int = 320, instruments: int = 4, seed: int = 0) -> pl.Da
             low=pl.min_horizontal("open", "close") * 0.99,
             knowledge_time=pl.col("event_time") + DELAY,
         )
-        parts.append(part.filter(pl.Series(rng.random(sessions) > 0.01 * k)))
+        parts.append(part.filter(pl.Series(rng.random(sessions) > missing * k)))
     return pl.concat(parts)
 
 
@@ -47,7 +49,13 @@ def make_macro(days: int = 460, seed: int = 1) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
     start = FIRST_DAY - timedelta(days=30)
     rows: list[tuple[str, datetime, datetime, float]] = []
-    for series, level in (("VIXCLS", 18.0), ("DGS10", 2.5), ("DGS3MO", 1.5), ("DCOILWTICO", 60.0)):
+    for series, level in (
+        ("VIXCLS", 18.0),
+        ("DGS10", 2.5),
+        ("DGS3MO", 1.5),
+        ("DCOILWTICO", 60.0),
+        ("DEXUSEU", 1.1),
+    ):
         values = level + np.cumsum(0.05 * rng.standard_normal(days))
         for k in range(days):
             event = start + timedelta(days=k)
