@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from models.evaluation import Evaluation
 from models.promotion import Evidence, evidence
+from models.statistics import YEAR, deflated_sharpe
 from models.training import TrainedModel
 
 INTENDED_USE = (
@@ -26,8 +28,10 @@ LIMITS = (
 class ModelCard:
     """Plain values only: `to_dict` is JSON, and `from_dict` gives the card back.
 
-    `metrics` are of the held-out rows; `evidence` is their record by decision, which a later
-    challenger is compared with. `trials_count` counts every parameter set ever tried for it.
+    `metrics` are of the held-out rows, with `deflated_sharpe` (the probability that the net
+    spread is skill after all trials) and `search_overfitting`; `evidence` is their record by
+    decision, which a later challenger is compared with. `trials_count` counts every parameter
+    set ever tried for it.
     """
 
     name: str
@@ -100,6 +104,10 @@ def make_card(
     `earlier_trials`: parameter sets tried for earlier models of this name on the same question.
     """
     shares = trained.importance.head(20)
+    trials_count = earlier_trials + trained.trials.height
+    metrics = {**evaluation.metrics, **_paid_for(evaluation, trials_count)}
+    if trained.search_overfitting is not None:
+        metrics["search_overfitting"] = trained.search_overfitting
     return ModelCard(
         name=trained.settings.name,
         version=trained.version,
@@ -110,12 +118,21 @@ def make_card(
         code_hash=code_hash,
         table_versions=dict(table_versions),
         settings=trained.settings.to_mapping(),
-        metrics=dict(evaluation.metrics),
-        trials_count=earlier_trials + trained.trials.height,
+        metrics=metrics,
+        trials_count=trials_count,
         evidence=evidence(trained.version, evaluation, trained.psi).to_dict(),
         baselines=tuple(trained.baselines.to_dicts()),
         importance=dict(zip(shares["feature"], shares["gain_share"], strict=True)),
     )
+
+
+def _paid_for(evaluation: Evaluation, trials_count: int) -> dict[str, float]:
+    """Return the probability that the net spread is skill, all trials ever made counted."""
+    apart = evaluation.apart()
+    if apart.size < 10:
+        return {}
+    sure = deflated_sharpe(apart, trials_count, periods_per_year=YEAR / (evaluation.overlap + 1))
+    return {"deflated_sharpe": sure} if np.isfinite(sure) else {}
 
 
 def _head(card: ModelCard) -> list[str]:

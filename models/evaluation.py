@@ -12,10 +12,12 @@ from models.cross_section import demean, group_ranks, rank_correlations
 from models.panel import Floats, group_numbers, with_decision_time
 from models.reliability import reliability
 from models.statistics import (
+    YEAR,
     confidence_interval,
     expected_shortfall,
     max_drawdown,
     mean_t,
+    sharpe,
     turnover,
 )
 
@@ -55,8 +57,9 @@ class Evaluation:
 
     `metrics` (finite floats; one that cannot be measured is left out): rank_ic, rank_ic_std,
     icir, rank_ic_t (Newey-West), rank_ic_low/high (block bootstrap), hit_rate, spread,
-    spread_net (top less bottom quantile, fractions over the horizon), spread_t, monotonicity,
-    turnover (one-way, of NAV a decision), calibration_slope, calibration_error,
+    spread_net (top less bottom quantile, fractions over the horizon), spread_sharpe (annualised,
+    net), spread_t, monotonicity, turnover (one-way, of NAV a decision), calibration_slope,
+    calibration_error,
     r2_out_of_sample, spread_drawdown, spread_shortfall, rows, decisions. A strategy on labels
     that overlap cuts its capital into overlap + 1 cohorts; drawdown, shortfall and turnover are
     that strategy's. `by_decision`: decision_time, names, rank_ic, spread, spread_net, turnover
@@ -69,6 +72,12 @@ class Evaluation:
     by_decision: pl.DataFrame
     quantiles: pl.DataFrame
     calibration: pl.DataFrame
+    overlap: int
+
+    def apart(self) -> Floats:
+        """Return the net spreads of decisions whose labels do not overlap: [n], fractions."""
+        net = self.by_decision["spread_net"].drop_nulls().to_numpy()
+        return net[:: self.overlap + 1].astype(np.float64)
 
 
 def evaluate(
@@ -102,7 +111,7 @@ def evaluate(
         metrics |= fit
     metrics |= {"rows": float(rows.height), "decisions": float(by_decision.height)}
     finite = {k: v for k, v in metrics.items() if np.isfinite(v)}
-    return Evaluation(finite, by_decision, quantiles, calibration)
+    return Evaluation(finite, by_decision, quantiles, calibration, overlap)
 
 
 def _rows(predictions: pl.DataFrame, realised: str) -> pl.DataFrame:
@@ -254,9 +263,17 @@ def _spread_metrics(
     return {
         "spread": float(spread.mean()),
         "spread_net": float(net.mean()),
+        # Each cohort trades apart from the others; their mean is the ratio of any one of them.
+        "spread_sharpe": _mean_sharpe(net, overlap + 1),
         "spread_t": mean_t(spread, lags=max(overlap, 1)),
         "turnover": float(measured["turnover"].to_numpy().mean()) / (overlap + 1.0),
         "spread_drawdown": max_drawdown(cohort),
         "spread_shortfall": expected_shortfall(cohort),
         "monotonicity": float(order[0]),
     }
+
+
+def _mean_sharpe(net: Floats, cohorts: int) -> float:
+    ratios = [sharpe(net[k::cohorts], YEAR / cohorts) for k in range(cohorts)]
+    known = [r for r in ratios if np.isfinite(r)]
+    return float(np.mean(known)) if known else float("nan")

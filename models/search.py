@@ -14,6 +14,7 @@ from models.cross_section import rank_correlations, target_of
 from models.panel import Floats, Panel
 from models.settings import TrainingSettings
 from models.splits import Split
+from models.statistics import backtest_overfitting
 
 if TYPE_CHECKING:
     import lightgbm as lgb
@@ -32,11 +33,15 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One tried set of parameters: its mean rank IC in each searched fold, and the objective."""
+    """One tried set of parameters: its mean rank IC in each searched fold, and the objective.
+
+    `decision_ics`: [decisions of all searched folds], 0 where a decision has no rank IC.
+    """
 
     parameters: TreeParameters
     fold_ics: tuple[float, ...]
     objective: float
+    decision_ics: Floats
 
 
 def make_folds(panel: Panel, splits: Sequence[Split], settings: TrainingSettings) -> list[Fold]:
@@ -96,21 +101,38 @@ def best(trials: Sequence[Trial]) -> Trial:
     return max(trials, key=lambda t: t.objective)
 
 
+def search_overfitting(trials: Sequence[Trial]) -> float | None:
+    """Return the probability that choosing the best trial was overfitting, by CSCV on rank ICs.
+
+    None where there are fewer than two trials or too few decisions to halve.
+    """
+    ics = np.column_stack([t.decision_ics for t in trials])
+    blocks = 10  # 252 halvings
+    if ics.shape[1] < 2 or ics.shape[0] < 2 * blocks:
+        return None
+    return backtest_overfitting(ics, blocks).probability
+
+
 def _try(
     panel: Panel, folds: Sequence[Fold], tree: TreeParameters, settings: TrainingSettings
 ) -> Trial:
     scores = fold_scores(panel, folds, tree, settings)
-    ics = tuple(
-        _mean_ic(panel, fold.split, values, settings.names_min)
+    ics = [
+        _ics(panel, fold.split, values, settings.names_min)
         for fold, values in zip(folds, scores, strict=True)
-    )
+    ]
+    means = tuple(_mean(values) for values in ics)
     # Half a deviation off: a model that works in every block beats one that shone in a single one.
-    return Trial(tree, ics, float(np.mean(ics) - 0.5 * np.std(ics)))
+    objective = float(np.mean(means) - 0.5 * np.std(means))
+    return Trial(tree, means, objective, np.nan_to_num(np.concatenate(ics), nan=0.0))
 
 
-def _mean_ic(panel: Panel, split: Split, scores: Floats, names_min: int) -> float:
+def _ics(panel: Panel, split: Split, scores: Floats, names_min: int) -> Floats:
     rows = split.test
-    ics = rank_correlations(scores, panel.label[rows], panel.groups[rows], names_min)
+    return rank_correlations(scores, panel.label[rows], panel.groups[rows], names_min)
+
+
+def _mean(ics: Floats) -> float:
     known = ics[np.isfinite(ics)]
     return float(known.mean()) if known.size else 0.0
 

@@ -16,7 +16,16 @@ from models.calibration import calibrate
 from models.cross_section import standardise, target_of
 from models.drift import drift, weighted_psi
 from models.panel import Floats, Panel, make_panel
-from models.search import Fold, Progress, best, fold_scores, make_folds, search, trial_rows
+from models.search import (
+    Fold,
+    Progress,
+    best,
+    fold_scores,
+    make_folds,
+    search,
+    search_overfitting,
+    trial_rows,
+)
 from models.settings import TrainingSettings
 from models.splits import Split, walk_forward
 
@@ -33,7 +42,8 @@ class TrainedModel:
     choose the parameters; judge a model on the others), score, forecast, expected_return.
     `importance`: feature, gain_share. `trials`: one row per trial, in order. `baselines`: what
     the last block gave the best single feature and the equal-weight rank. `drift`: the newest
-    `RECENT_SESSIONS` against all before, as in `drift.drift`.
+    `RECENT_SESSIONS` against all before, as in `drift.drift`. `search_overfitting`: the
+    probability that the chosen trial ranks in the lower half where it was not chosen.
     """
 
     artifact: bytes
@@ -45,6 +55,7 @@ class TrainedModel:
     importance: pl.DataFrame
     baselines: pl.DataFrame
     drift: pl.DataFrame
+    search_overfitting: float | None
     data_hash: str
     train_start: str
     train_end: str
@@ -97,6 +108,7 @@ def train(
         importance=_importance_frame(importance(booster)),
         baselines=baselines(panel, folds[-1].split.train, folds[-1].split.test, settings.names_min),
         drift=_recent_drift(panel),
+        search_overfitting=search_overfitting(trials),
         data_hash=panel.data_hash,
         train_start=times[0].isoformat(),
         train_end=times[-1].isoformat(),

@@ -48,6 +48,8 @@ def test_a_card_names_data_code_trials_and_limits(trained: TrainedModel, card: M
     assert card.version == trained.version
     assert card.trials_count == 42
     page = card.to_markdown()
+    assert 0 <= card.metrics["deflated_sharpe"] <= 1
+    assert card.metrics["search_overfitting"] == trained.search_overfitting
     for told in (trained.version, trained.data_hash, "c0de", "42 parameter sets", "Limits:"):
         assert told in page
 

@@ -151,3 +151,14 @@ def test_nothing_to_judge_and_settings_out_of_bounds_say_so() -> None:
         EvaluationSettings(quantiles=1)
     with pytest.raises(ValueError, match="confidence must be in"):
         EvaluationSettings(confidence=1.0)
+
+
+def test_the_sharpe_of_overlapping_spreads_is_that_of_one_cohort_not_of_their_sum() -> None:
+    """Five decisions in a row that share one label must not look like five bets."""
+    rows = make_predictions(sessions=600, horizon=5, skill=0.1)
+    judged = evaluate(rows, EvaluationSettings(cost_bps=0))
+    net = judged.by_decision["spread_net"].to_numpy()
+    one = [net[k::5].mean() / net[k::5].std(ddof=1) * np.sqrt(252 / 5) for k in range(5)]
+    assert judged.overlap == 4
+    assert judged.metrics["spread_sharpe"] == pytest.approx(np.mean(one))
+    assert judged.apart().tolist() == net[::5].tolist()
