@@ -1,6 +1,9 @@
 """The files behind Feast's offline sources: Delta tables, Parquet files and folders of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -61,17 +64,34 @@ def replace_span(
     """
     _require_span(rows, time_column, start, end)
     dated = rows.with_columns(pl.col(time_column).dt.year().cast(pl.Int32).alias(_YEAR))
-    if not _is_delta(path):
-        write_deltalake(str(path), dated.to_arrow(), partition_by=[_YEAR])
-    else:
-        write_deltalake(
-            str(path),
-            dated.to_arrow(),
-            mode="overwrite",
-            schema_mode="merge",
-            predicate=_span_sql(time_column, start, end),
-        )
-    return DeltaTable(str(path)).version()
+    with _turn(path):
+        if not _is_delta(path):
+            write_deltalake(str(path), dated.to_arrow(), partition_by=[_YEAR])
+        else:
+            write_deltalake(
+                str(path),
+                dated.to_arrow(),
+                mode="overwrite",
+                schema_mode="merge",
+                predicate=_span_sql(time_column, start, end),
+            )
+        table = DeltaTable(str(path))
+        # Every replacement leaves the files it replaced: those that no reader of this week can
+        # still be at go, so that a daily write does not grow the folder by a year a day.
+        table.vacuum(dry_run=False)
+        return table.version()
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait until no other thread or process writes to the table; a dead writer holds nothing.
+
+    Delta alone lets one of two first writers fail, and which one is chance.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("a") as lock:
+        flock(lock, LOCK_EX)
+        yield
 
 
 def _require_span(rows: pl.DataFrame, time_column: str, start: datetime, end: datetime) -> None:
@@ -106,7 +126,8 @@ def append(path: Path, source: Any, rows: pl.DataFrame) -> None:
         dated = rows.with_columns(
             pl.col(source.timestamp_field).dt.year().cast(pl.Int32).alias(_YEAR)
         )
-        write_deltalake(str(path), dated.to_arrow(), mode="append")
+        with _turn(path):
+            write_deltalake(str(path), dated.to_arrow(), mode="append")
     elif path.suffix == ".parquet":
         whole = pl.concat([scan(path).collect(), rows]) if path.exists() else rows
         write_whole(path, whole)

@@ -244,6 +244,20 @@ def test_an_unknown_service_is_refused(local: FeastFeatureStore) -> None:
         local.training_set(entities_at(_START), "decision_v9")
 
 
+def test_the_feast_ui_opens_on_what_was_applied(local: FeastFeatureStore) -> None:
+    from fastapi.testclient import TestClient
+
+    local.apply()
+    from feast.ui_server import get_app
+
+    client = TestClient(get_app(local.feast(), "apiary"))
+
+    assert "<title>Feast" in client.get("/").text
+    services = client.get("/api/v1/feature_services", params={"project": "apiary"}).json()
+    names = {s["spec"]["name"] for s in services["featureServices"]}
+    assert names == {"training_v1", "decision_v1", "market_v1"}
+
+
 def test_writing_and_online_reading_do_not_import_feast(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
