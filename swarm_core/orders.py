@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 
 from swarm_core.instruments import LOTS_MAX, TICKS_MAX
@@ -41,6 +42,7 @@ class TimeInForce(Enum):
     IMMEDIATE_OR_CANCEL = "ioc"
 
 
+@lru_cache(maxsize=65_536)  # an order is asked for its id at every step of its life
 def client_order_id(decision_id: str, instrument_id: str, slice_index: int) -> str:
     """Return the idempotency key of one slice of one decision's intent in one instrument.
 

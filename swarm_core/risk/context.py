@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
 
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument
@@ -238,8 +237,10 @@ def _value_lot(
     ticks = risk.reference_ticks
     if risk.unmeasured is not None:
         ticks = 0 if position is None else abs(position.mark_ticks)
-    value = 0 if rate is None else Fraction(rate) * ticks * instrument.lot_tick_minor
-    risk.lot_value = -int(-value // MINOR_PER_MICRO)
+    if rate is not None:
+        above, below = rate.as_integer_ratio()
+        value = above * ticks * instrument.lot_tick_minor
+        risk.lot_value = -(-value // (below * MINOR_PER_MICRO))
     held = 0 if position is None else abs(position.lots)
     if max(1, held) * risk.lot_value > VALUE_MICROS_MAX:
         risk.unmeasured, risk.lot_value = DenialCode.OUT_OF_RANGE, 0
