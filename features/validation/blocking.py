@@ -21,7 +21,7 @@ def blocking_reasons(
         .select("kind", "reason", "len")
         .iter_rows()
     ]
-    if rows.is_empty():
+    if rows.is_empty() or blocks.get_column("rule").is_in(["schema"]).any():
         return tuple(reasons)
     settings = context.settings
     stopped = findings.filter(_ROW_STOPPED).get_column("row_index").n_unique()
@@ -58,9 +58,9 @@ def _newest_reasons(
 
 def withheld(table: str, rows: pl.DataFrame, findings: pl.DataFrame) -> tuple[str, ...]:
     """Return the instruments whose newest record is quarantined, in order of their names."""
-    if "instrument_id" not in rows.columns or table not in _TRADED or rows.is_empty():
-        return ()
     bad = findings.filter(_ROW_STOPPED)
+    if "instrument_id" not in rows.columns or table not in _TRADED:
+        return ()
     if bad.is_empty():
         return ()
     index = bad.get_column("row_index").unique()

@@ -1,7 +1,7 @@
 """What a check knows besides the rows: the moment, the instruments and other tables."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -12,8 +12,9 @@ from features.validation.settings import ValidationSettings
 class CheckContext:
     """The moment the rows must be complete and known for, and the tables they are held against.
 
-    `reference` is another table of the same subject: for corporate actions the bars, for bars
-    an earlier vintage or the total-return series of the same instruments.
+    `reference` is, for corporate actions, the bars they are held against; for bars, quotes and
+    other series it is their history: rows of the same table that are not judged again, but that
+    a small new partition is judged by.
     """
 
     as_of: datetime
@@ -25,3 +26,4 @@ class CheckContext:
     def __post_init__(self) -> None:
         if self.as_of.utcoffset() is None:
             raise ValueError(f"as_of must carry a time zone, was {self.as_of.isoformat()}")
+        object.__setattr__(self, "as_of", self.as_of.astimezone(UTC))

@@ -13,7 +13,7 @@ from features.validation.findings import FINDINGS, HITS, SEVERITIES, table_hit
 from features.validation.report import ValidationReport
 from features.validation.rule import RowRule, TableRule
 from features.validation.rules.schema import schema_findings
-from features.validation.view import TableView
+from features.validation.view import SERIES_COLUMNS, TableView
 
 _SCHEMAS = {**TABLES, **DERIVED_TABLES}
 
@@ -33,13 +33,26 @@ def check(table: str, rows: pl.DataFrame, *, context: CheckContext) -> Validatio
     if rows.is_empty():
         return _report(table, rows, [_no_rows(table)], context)
     conformed = schema.conform(rows)
-    view = TableView(table, schema, conformed)
     rules = [rule for rule in RULES if table in rule.tables]
-    found = list(_row_findings(view, context, [r for r in rules if isinstance(r, RowRule)]))
+    own = TableView(table, schema, conformed)
+    found = list(_row_findings(own, context, [r for r in rules if isinstance(r, RowRule)]))
+    view = TableView(table, schema, _with_history(schema, conformed, context))
+    judged = pl.col("row_index").is_null() | (pl.col("row_index") < conformed.height)
     for rule in rules:
         if isinstance(rule, TableRule):
-            found.extend(rule.find(view, context))
+            found.extend(hits.filter(judged) for hits in rule.find(view, context))
     return _report(table, conformed, found, context)
+
+
+def _with_history(schema: TableSchema, rows: pl.DataFrame, context: CheckContext) -> pl.DataFrame:
+    """Return the rows and, after them, the history that they continue, where there is one."""
+    history = context.reference
+    if schema.name not in SERIES_COLUMNS or history is None or history.is_empty():
+        return rows
+    versions = [*schema.key, "knowledge_time"]
+    versions += ["adjustment"] if "adjustment" in schema.columns else []
+    earlier = schema.conform(history).join(rows, on=versions, how="anti", nulls_equal=True)
+    return pl.concat([rows, earlier])
 
 
 def _widened(schema: TableSchema, rows: pl.DataFrame) -> TableSchema:

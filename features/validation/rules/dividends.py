@@ -53,11 +53,8 @@ def _find_in_bars(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
     adjusted = view.rows.with_row_index("row").filter(pl.col("adjustment") == "total_return")
     if adjusted.is_empty() or context.corporate_actions is None:
         return
-    bars = view.rows
-    if context.reference is not None:
-        bars = pl.concat([bars, context.reference], how="diagonal_relaxed")
     actions = context.corporate_actions.with_row_index("row_index")
-    tracks = price_tracks(bars, actions.get_column("instrument_id").drop_nulls())
+    tracks = price_tracks(view.rows, actions.get_column("instrument_id").drop_nulls())
     latest: dict[str, tuple[date, Verdict]] = {}
     payments = pair_payments(actions, tracks)
     for payment in payments:

@@ -1,7 +1,7 @@
 """Naming a jump that did not come back: split, unit, spin-off, or a true move."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from features.validation.rules.actions import Action
 from features.validation.rules.jump_evidence import Jump
@@ -19,6 +19,8 @@ _TELLING_MOVE = 0.38
 _TICKS_MIN = 3.5
 # Tickers are given away again after a while; a halt seldom lasts as long.
 _PAUSE_DAYS = 45.0
+# The newest bar may move this much (as a log) on usual volume, or where no volume is published.
+_QUIET_MOVE, _SILENT_MOVE = 0.2, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,27 @@ def name_jump(
             scaled=True,
         )
     return _spin_off_or_move(jump, label)
+
+
+def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
+    """Return what a jump into the newest record is: nothing after it can confirm or deny it.
+
+    The record itself is in doubt, never the history. News makes volume: a large move on usual
+    volume, or beyond a factor of three, waits for the next record.
+    """
+    told = _announced(jump, label, actions)
+    if told is not None:
+        return replace(told, scaled=False)
+    size = abs(jump.move)
+    text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) into its newest bar"
+    if nearest_unit(jump.move).error <= max(0.15, 4 * jump.sigma):
+        return Verdict("unit_error", 0.85, text + ": a change of unit, not confirmed yet")
+    news = math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE
+    if news and size < math.log(3.0):
+        return Verdict("large_move", 0.6, text + ", heavily traded: a true move, mostly")
+    limit = _QUIET_MOVE if math.isfinite(jump.value_spike) else _SILENT_MOVE
+    confidence = 0.7 if size > limit else 0.5
+    return Verdict("bad_print", confidence, text + ", which nothing confirms yet")
 
 
 def _announced(jump: Jump, label: str, actions: list[Action]) -> Verdict | None:

@@ -19,7 +19,7 @@ from features.validation.rules.jump_evidence import (
     measure,
     read_prices,
 )
-from features.validation.rules.jump_kinds import Verdict, explained, name_jump
+from features.validation.rules.jump_kinds import Verdict, explained, name_jump, name_newest
 from features.validation.rules.ratios import nearest_split, nearest_unit
 from features.validation.settings import ValidationSettings
 from features.validation.view import Floats, Ints, SeriesArrays, TableView
@@ -123,6 +123,8 @@ class _JumpFinder:
         actions = self._near(jump, label)
         if explained(jump, names.get("adjustment"), actions):
             return None
+        if jump.at == jump.end - 1:
+            return Found(name_newest(jump, label, actions), jump.at, jump.end)
         verdict = name_jump(jump, label, actions, self._settings)
         if verdict.scaled:
             return Found(verdict, jump.begin, jump.at)
@@ -193,11 +195,7 @@ def _name_run(
     jump: Jump, length: int, label: str, actions: list[Action], reversal_bars_max: int
 ) -> Verdict | None:
     """Name records that stand apart from both neighbours; None where it was a true move."""
-    unit = nearest_unit(jump.move)
     percent = f"{math.expm1(jump.move):+.1%}"
-    if unit.error <= max(0.15, 3 * jump.sigma):
-        reason = f"{label} stood at {unit.name} of its level for {length} bars, then came back"
-        return Verdict("unit_error", 0.96, reason)
     for action in actions:
         if action.kind != "split" or not action.ratio > 0:
             continue
@@ -207,6 +205,10 @@ def _name_run(
                 "of the announced split: adjusted twice or not at all"
             )
             return Verdict("unadjusted_split", 0.95, reason)
+    unit = nearest_unit(jump.move)
+    if unit.error <= max(0.15, 3 * jump.sigma):
+        reason = f"{label} stood at {unit.name} of its level for {length} bars, then came back"
+        return Verdict("unit_error", 0.96, reason)
     if math.isfinite(jump.market) and jump.market / jump.move >= 0.25:
         return None
     if length > reversal_bars_max:

@@ -52,8 +52,8 @@ def _wick_hits(
         kind = "unit_error" if nearest_unit(move).error < 0.15 else "bad_print"
         sure = kind == "unit_error" or abs(move) > _SURE_WICK
         reason = (
-            f"{arrays.label(int(arrays.series[i]))}: {name} stands {math.expm1(move):+.0%} from the "
-            f"other prices of its bar (close {arrays.close[i]:g})"
+            f"{arrays.label(int(arrays.series[i]))}: {name} stands {math.expm1(move):+.0%} from "
+            f"the other prices of its bar (close {arrays.close[i]:g})"
         )
         severity, confidence = ("quarantine", 0.9) if sure else ("warn", 0.5)
         yield make_hits("stray_prices", kind, severity, confidence, arrays.row[[i]], reason)

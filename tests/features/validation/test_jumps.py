@@ -1,0 +1,222 @@
+"""Jumps and their names: faults are stopped, true moves pass."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.schemas import CORPORATE_ACTIONS, INSTRUMENTS
+from tests.features.validation.make import (
+    check_bars,
+    lean_bars,
+    make_bars,
+    make_instruments,
+    scale_prices,
+    set_cells,
+    sp500_bars,
+    stopped_rows,
+)
+from tests.shared_data import SHARED, needs_shared_data
+
+
+def kinds_at(rows: pl.DataFrame, index: int, **changes: object) -> dict[str, str]:
+    """Return kind and severity of every finding on one row."""
+    found = check_bars(rows, **changes).findings.filter(pl.col("row_index") == index)
+    return dict(found.select("kind", "severity").rows())
+
+
+def with_volume(rows: pl.DataFrame, at: list[int], factor: float) -> pl.DataFrame:
+    return set_cells(rows, at, volume=pl.col("volume") * factor)
+
+
+def make_action(rows: pl.DataFrame, index: int, kind: str, **values: float) -> pl.DataFrame:
+    return CORPORATE_ACTIONS.conform(
+        rows[[index]].select(
+            "instrument_id",
+            "event_time",
+            knowledge_time=pl.col("event_time") - pl.duration(days=20),
+            kind=pl.lit(kind),
+            source=pl.lit("test/actions@1"),
+            **{name: pl.lit(value) for name, value in values.items()},
+        )
+    )
+
+
+def test_a_price_that_is_gone_the_next_day_is_a_bad_print() -> None:
+    assert kinds_at(scale_prices(make_bars(), [60], 1.4), 60)["bad_print"] == "quarantine"
+
+
+def test_a_spike_on_heavy_trading_only_warns() -> None:
+    rows = with_volume(scale_prices(make_bars(), [60], 1.4), [60], 12.0)
+    assert kinds_at(rows, 60)["bad_print"] == "warn"
+
+
+def test_a_lasting_fall_on_heavy_trading_is_true() -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 0.72)
+    assert kinds_at(with_volume(rows, [60], 9.0), 60) == {"large_move": "info"}
+
+
+def test_a_move_of_the_whole_market_is_not_even_looked_at() -> None:
+    rows = make_bars(instruments=8)
+    crash = [i for i in range(rows.height) if i % 120 >= 60]
+    assert kinds_at(scale_prices(rows, crash, 0.8), 60) == {}
+
+
+def test_a_raw_series_with_its_split_announced_passes() -> None:
+    rows = make_bars(instruments=1).with_columns(adjustment=pl.lit("raw"))
+    rows = with_volume(scale_prices(rows, list(range(60, 120)), 0.25), list(range(60, 120)), 4.0)
+    action = make_action(rows, 60, "split", ratio=4.0)
+    assert stopped_rows(check_bars(rows, corporate_actions=action)) == set()
+    assert stopped_rows(check_bars(rows), "unadjusted_split") == set(range(60))
+
+
+def test_an_adjusted_series_that_jumps_by_an_announced_split_was_not_adjusted() -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 0.25)
+    action = make_action(rows, 60, "split", ratio=4.0)
+    report = check_bars(rows, corporate_actions=action)
+    assert stopped_rows(report, "unadjusted_split") == set(range(60))
+    assert report.findings["confidence"].max() > 0.9
+
+
+def test_a_fall_by_an_announced_payment_is_explained() -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 0.6)
+    action = make_action(rows, 60, "dividend", amount=0.4 * rows["close"][59])
+    assert kinds_at(rows, 60, corporate_actions=action) == {}
+
+
+def test_a_fall_between_sessions_on_usual_volume_is_a_spin_off_that_warns() -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 0.77)
+    assert kinds_at(rows, 60) == {"spin_off": "warn"}
+    announced = make_action(rows, 60, "spin_off")
+    assert kinds_at(rows, 60, corporate_actions=announced) == {"spin_off": "info"}
+
+
+def test_units_mixed_so_that_none_can_be_proven_stop_the_whole_series() -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(30, 80)), 100.0)
+    assert stopped_rows(check_bars(rows), "unit_error") == set(range(120))
+
+
+def test_a_jump_into_the_newest_bar_never_convicts_the_history() -> None:
+    rows = make_bars(instruments=1)
+    for factor in (0.01, 0.25, 0.5, 1.7, 3.0, 100.0):
+        assert stopped_rows(check_bars(scale_prices(rows, [119], factor))) == {119}
+
+
+def test_another_security_under_an_old_name_is_an_identity_break() -> None:
+    rows = make_bars(instruments=1)
+    moved = set_cells(
+        scale_prices(rows, list(range(60)), 7.3),
+        list(range(60)),
+        event_time=pl.col("event_time") - pl.duration(days=400),
+        knowledge_time=pl.col("knowledge_time") - pl.duration(days=400),
+    )
+    assert stopped_rows(check_bars(moved), "identity_break") == set(range(60))
+
+
+def test_a_negative_price_is_impossible_for_a_share_and_true_for_a_future() -> None:
+    rows = scale_prices(make_bars(instruments=1), [60], -1.0)
+    future = make_instruments(rows).with_columns(asset_class=pl.lit("future"))
+    swapped = set_cells(rows, [60], high=pl.col("low"), low=pl.col("high"))
+    assert stopped_rows(check_bars(swapped), "impossible_value") == {60}
+    assert stopped_rows(check_bars(swapped, instruments=INSTRUMENTS.conform(future))) == set()
+
+
+def test_a_lone_high_is_a_bad_print() -> None:
+    rows = set_cells(make_bars(), [60], high=pl.col("high") * 5)
+    assert kinds_at(rows, 60)["bad_print"] == "quarantine"
+
+
+def test_one_series_under_two_names_is_stopped_and_a_share_class_is_not() -> None:
+    rows = make_bars(instruments=2)
+    first = rows.filter(instrument_id="US.T0")
+    twin = first.with_columns(instrument_id=pl.lit("US.COPY"))
+    report = check_bars(pl.concat([rows, twin]))
+    assert stopped_rows(report, "same_series") == {*range(120), *range(240, 360)}
+    rng = np.random.default_rng(4)
+    noise = pl.Series(1 + rng.normal(0, 0.0008, 120))
+    share = first.with_columns(
+        pl.lit("US.CLASSB").alias("instrument_id"), close=first["close"] * noise
+    )
+    assert check_bars(pl.concat([rows, share])).findings.filter(kind="same_series").is_empty()
+
+
+def test_the_same_index_in_two_sources_is_only_noted() -> None:
+    rows = make_bars(instruments=2)
+    other = rows.filter(instrument_id="US.T0").with_columns(
+        instrument_id=pl.lit("INDEX.T0"), source=pl.lit("other/bars@1")
+    )
+    found = check_bars(pl.concat([rows, other])).findings.filter(kind="same_series")
+    assert set(found["severity"]) == {"info"}
+
+
+def test_dates_moved_by_a_day_are_a_wrong_zone() -> None:
+    rows = make_bars(instruments=2)
+    early = pl.when(instrument_id="US.T1").then(pl.duration(days=1)).otherwise(pl.duration())
+    report = check_bars(rows.with_columns(event_time=pl.col("event_time") - early))
+    assert stopped_rows(report, "wrong_zone") == set(range(120, 240))
+
+
+@needs_shared_data
+def test_known_spin_offs_of_real_companies_warn_under_their_name() -> None:
+    rows = sp500_bars()
+    found = check_bars(rows).findings.filter(kind="spin_off")
+    days = {
+        (rows["instrument_id"][i], str(time.date()))
+        for i, time in found.select("row_index", "event_time").rows()
+    }
+    known = {
+        ("US.A", "2014-11-03"),  # Keysight
+        ("US.BAX", "2015-07-01"),  # Baxalta
+        ("US.HPE", "2017-04-03"),  # DXC
+        ("US.IR", "2013-12-02"),  # Allegion
+        ("US.YUM", "2016-11-01"),  # Yum China
+    }
+    assert known <= days
+
+
+@needs_shared_data
+def test_real_unadjusted_splits_are_found_and_pass_when_announced() -> None:
+    rows = lean_bars()
+    found = check_bars(rows).findings.filter(kind="unadjusted_split", severity="quarantine")
+    names = set(rows[found["row_index"].unique()]["instrument_id"])
+    assert {"US.AAPL", "US.BAC", "US.IBM", "US.GOOG", "US.IWM", "US.EEM"} <= names
+    apple = rows.filter(instrument_id="US.AAPL")
+    splits = apple_splits()
+    passed = check_bars(apple, corporate_actions=splits).findings
+    assert passed.filter(kind="unadjusted_split").is_empty()
+
+
+def apple_splits() -> pl.DataFrame:
+    """Return Apple's splits from the factor file: a step of the split factor is the ratio."""
+    factors = pl.read_csv(
+        SHARED / "lean" / "factor_files" / "aapl.csv",
+        has_header=False,
+        new_columns=["day", "price", "split", "close"],
+    ).with_columns(ratio=(pl.col("split").shift(-1) / pl.col("split")).round(3))
+    close = pl.col("day").cast(pl.String).str.to_datetime("%Y%m%d", time_zone="UTC")
+    splits = factors.filter(pl.col("ratio") > 1.01).with_columns(event_time=close)
+    return CORPORATE_ACTIONS.conform(
+        splits.select(
+            "event_time",
+            "ratio",
+            instrument_id=pl.lit("US.AAPL"),
+            knowledge_time=pl.col("event_time") - timedelta(days=20),
+            kind=pl.lit("split"),
+            source=pl.lit("lean/factors"),
+        )
+    )
+
+
+@needs_shared_data
+@pytest.mark.parametrize(
+    ("day", "name"),
+    [(datetime(2008, 10, 15, tzinfo=UTC), "US.SPY"), (datetime(2020, 3, 16, tzinfo=UTC), "US.SPY")],
+)
+def test_crash_days_of_an_index_fund_pass(day: datetime, name: str) -> None:
+    rows = lean_bars().filter(instrument_id=name)
+    report = check_bars(rows)
+    around = report.findings.filter(
+        pl.col("event_time").is_between(day - timedelta(days=5), day + timedelta(days=5))
+    )
+    assert around.filter(~pl.col("severity").is_in(["info"])).is_empty()
