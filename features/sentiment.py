@@ -10,6 +10,7 @@ import polars as pl
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 LEXICON_PATH = Path(__file__).with_name("lexicon_finance.csv")
+_WORD = re.compile(r"[\w-]+")
 _VALENCE_MAX = 4.0  # the end of VADER's scale
 
 
@@ -35,15 +36,19 @@ class FinanceSentiment:
         """Lay the finance terms over VADER's own lexicon; phrases become single words."""
         self._vader = SentimentIntensityAnalyzer()
         phrases = sorted((t for t in finance if " " in t), key=len, reverse=True)
-        self._phrases = re.compile(
-            r"\b(?:" + "|".join(map(re.escape, phrases)) + r")\b" if phrases else r"(?!)",
-            re.IGNORECASE,
-        )
+        # One pattern for each first word: most headlines hold none and are not searched at all.
+        self._phrases = {
+            first: re.compile(r"\b(?:" + "|".join(map(re.escape, group)) + r")\b", re.IGNORECASE)
+            for first in {t.split()[0] for t in phrases}
+            if (group := [t for t in phrases if t.split()[0] == first])
+        }
         self._vader.lexicon.update({t.replace(" ", "_"): v for t, v in finance.items()})
 
     def score(self, text: str) -> float:
         """Return VADER's compound score of the text, in [-1, 1], four decimals; 0 is neutral."""
-        joined = self._phrases.sub(lambda m: m[0].replace(" ", "_"), text)
+        joined = text
+        for first in sorted(self._phrases.keys() & set(_WORD.findall(text.lower()))):
+            joined = self._phrases[first].sub(lambda m: m[0].replace(" ", "_"), joined)
         return float(self._vader.polarity_scores(joined)["compound"])
 
 
