@@ -1,7 +1,9 @@
 """Tables in Delta Lake: they grow in versions, and every read can be pinned and repeated."""
 
+import fcntl
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -273,8 +275,18 @@ class DeltaTableStore:
     def _commit(
         self, table: str, rows: pl.DataFrame, plan: Callable[[DeltaTable | None], _Change | None]
     ) -> WriteReceipt:
-        """Plan against the newest version and commit on top of it, again if another came first."""
+        """Plan against the newest version and commit on top of it, again if another came first.
+
+        Writers on this machine queue for a lock, which dies with its holder; retries are for
+        writers on others, who share the storage but not the lock.
+        """
         digest = content_hash(canonical_order(rows))
+        with _locked(self._root / ".locks" / self._path(table).name):
+            return self._commit_retrying(table, digest, plan)
+
+    def _commit_retrying(
+        self, table: str, digest: str, plan: Callable[[DeltaTable | None], _Change | None]
+    ) -> WriteReceipt:
         for attempt in range(_ATTEMPTS):
             stored = self._open(table) if self.exists(table) else None
             change = plan(stored)
@@ -309,6 +321,14 @@ class DeltaTableStore:
             commit_properties=_commit_properties(version, {"content_hash": digest}),
         )
         return version
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file, or dying, releases it
+        yield
 
 
 def _commit_properties(version: int, metadata: dict[str, str]) -> CommitProperties:
