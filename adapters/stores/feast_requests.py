@@ -96,6 +96,9 @@ def with_features(
     requests: pl.DataFrame, joins: Sequence[Join], scan: Callable[[DataSource], pl.LazyFrame]
 ) -> pl.DataFrame:
     """Return the requests, every row in its place, with the features beside them."""
+    taken = [name for join in joins for _, name in join.outputs if name in requests.columns]
+    if taken:
+        raise ValueError(f"entities must not have columns named like features, had {taken}")
     parts = [requests]
     for join in joins:
         missing = [k for k in join.rule.left_keys if k not in requests.columns]

@@ -18,6 +18,7 @@ _UTC_US = pl.Datetime("us", "UTC")
 _NO_TIME = np.iinfo(np.int64).min
 _BUSY_TIMEOUT_S = 5.0
 _WRITE_ATTEMPTS = 20
+_ASSEMBLED_MAX = 32  # selections of features kept ready; a desk has a handful
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,8 @@ class OnlineFeatures(ABC):
     def write(self, blocks: Mapping[str, FeatureBlock]) -> int:
         """Take the rows that are not older than what is there, all views or none.
 
-        Returns how many keys are in what was given. Durable when it returns.
+        Returns how many keys are in what was given. Durable when it returns; in Redis, as far
+        as the server is.
         """
 
     @abstractmethod
@@ -105,6 +107,8 @@ class OnlineFeatures(ABC):
             blocks = tuple(self.blocks(tuple(views)))
             whole = self._assembled.get(asked)
             if whole is None or any(a is not b for a, b in zip(whole.blocks, blocks, strict=True)):
+                if len(self._assembled) >= _ASSEMBLED_MAX:
+                    self._assembled.clear()
                 whole = self._assembled[asked] = _assemble(blocks, [n for _, n in asked])
         find, unknown = whole.positions.get, len(whole.positions)
         rows = np.array([find(key, unknown) for key in keys], dtype=np.intp)
@@ -172,9 +176,9 @@ class EmbeddedOnlineFeatures(OnlineFeatures):
             if version != self._known_version:
                 self._cache.clear()
                 self._known_version = version
-            missing = [view for view in views if view not in self._cache]
-            if missing:
-                self._cache.update(self._load(connection, missing))
+            if any(view not in self._cache for view in views):
+                # All in one statement: a commit since the line above must not mix two pushes.
+                self._cache.update(self._load(connection, views))
             return [self._cache[view] for view in views]
 
     def _load(

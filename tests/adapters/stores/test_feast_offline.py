@@ -212,6 +212,12 @@ def test_entities_without_a_key_are_refused(market: Market) -> None:
         market.ask(entities_of([("A", 2)]).drop("key")).to_polars()
 
 
+def test_entities_that_bring_a_column_of_a_features_name_are_refused(market: Market) -> None:
+    market.write(_PRICES, [])
+    with pytest.raises(ValueError, match=r"named like features, had \['bid'\]"):
+        market.ask(entities_of([("A", 2)]).rename({"label": "bid"})).to_polars()
+
+
 def test_full_names_carry_their_view(market: Market) -> None:
     market.write(_PRICES, [])
 
@@ -297,6 +303,22 @@ def test_a_source_without_rows_yet_is_reported_by_its_path(market: Market) -> No
 
     with pytest.raises(FileNotFoundError, match=r"prices\.parquet, which does not exist"):
         market.ask(entities_of([("A", 2)])).to_polars()
+
+
+def test_a_saved_dataset_is_read_back_through_feast(market: Market) -> None:
+    from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+
+    market.write(_PRICES, [])
+    job = market.ask(entities_of([("A", 2), ("B", 3)]), features=["asks:ask"])
+
+    saved = market.store.create_saved_dataset(
+        from_=job,
+        name="asks_of_a_day",
+        storage=SavedDatasetFileStorage(path="saved/asks.parquet"),
+        allow_overwrite=True,
+    )
+
+    assert saved.to_df()["ask"].tolist() == [2.0, 3.0]
 
 
 def test_an_arrow_entity_frame_keeps_columns_that_end_in_y(market: Market) -> None:

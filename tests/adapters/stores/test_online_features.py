@@ -154,6 +154,35 @@ def test_two_writers_at_once_lose_no_row(opener: Opener) -> None:
     assert not np.isnan(rows.values).any()
 
 
+def test_a_reader_never_sees_half_of_a_push(opener: Opener) -> None:
+    """Two views of one push are read as of one moment, while another opening writes."""
+    from threading import Event, Thread
+
+    done = Event()
+
+    def write() -> None:
+        store = opener()
+        for number in range(1, 150):
+            store.write({v: make_block("A", event=number, offset=number) for v in "vw"})
+        done.set()
+
+    opener().write({v: make_block("A", event=0) for v in "vw"})
+    writer = Thread(target=write)
+    writer.start()
+    seen: set[float] = set()
+    while not done.is_set():
+        reader = opener()
+        for views in ("v", "vw", "wv"):  # the first fills a part of what is kept ready
+            values = reader.read("A", dict.fromkeys(views, ("ret",))).values[0]
+            assert len(set(values.tolist())) == 1
+            seen.add(float(values[0]))
+        reader.close()
+    writer.join()
+
+    assert opener().read("A", {"w": ("ret",)}).values[0, 0] == 149
+    assert len(seen) > 1
+
+
 @settings(deadline=None)
 @given(
     st.lists(
@@ -220,12 +249,14 @@ def test_a_writer_killed_at_work_leaves_a_whole_state(tmp_path: Path) -> None:
     """Both views are of one push, whenever the writer dies."""
     path = tmp_path / "online.db"
     script = (
-        "import sys; from pathlib import Path\n"
-        "from tests.adapters.stores.test_online_features import make_block\n"
+        "import sys, numpy as np; from pathlib import Path\n"
+        "from adapters.stores.online_block import FeatureBlock\n"
         "from adapters.stores.online_features import EmbeddedOnlineFeatures\n"
         "store = EmbeddedOnlineFeatures(Path(sys.argv[1]))\n"
         "for n in range(1, 100_000):\n"
-        "    store.write({v: make_block('AB', event=n, offset=n) for v in 'vw'})\n"
+        "    time, values = np.array([n]), np.array([[float(n)]])\n"
+        "    block = FeatureBlock(('ret',), ('A',), time, time, values)\n"
+        "    store.write({'v': block, 'w': block})\n"
         "    print(n, flush=True)\n"
     )
     writer = subprocess.Popen(
