@@ -53,7 +53,7 @@ class GreatExpectationsSuites:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
 
     def run(self, table: str, rows: pl.DataFrame, report: Report | None = None) -> SuiteOutcome:
         """Validate one table and write its page; with a report, its native rules are on it too.
@@ -79,19 +79,19 @@ class GreatExpectationsSuites:
         site = self._site
         make_offline(site)
         suites = [path.stem for path in (site / "expectations").glob("*.html")]
-        return write_index(site, read_results(self._root / _RESULTS, site)[:_RUNS_LISTED], suites)
+        return write_index(site, read_results(self.root / _RESULTS, site)[:_RUNS_LISTED], suites)
 
     @property
     def _site(self) -> Path:
-        return self._root / _SITE
+        return self.root / _SITE
 
     @cached_property
     def _context(self) -> Any:  # Great Expectations ships no usable types for its contexts
         # Imported here: it takes seconds, and most runs of the house never need it.
         import great_expectations as gx
 
-        self._root.mkdir(parents=True, exist_ok=True)
-        context = gx.get_context(mode="file", project_root_dir=str(self._root))
+        self.root.mkdir(parents=True, exist_ok=True)
+        context = gx.get_context(mode="file", project_root_dir=str(self.root))
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
@@ -143,9 +143,7 @@ class GreatExpectationsSuites:
 
 
 def _applies(expectation: Expectation, rows: pl.DataFrame) -> bool:
-    """Whether the frame has the columns; a missing required one is itself an expectation."""
-    if expectation.kind == "expect_column_to_exist":
-        return True
+    """Whether the frame has the columns that it reads; that it has them is an expectation too."""
     named = [expectation.arguments.get(key) for key in ("column", "column_A", "column_B")]
     listed = expectation.arguments.get("column_list")
     columns = [*named, *(listed if isinstance(listed, list) else [])]

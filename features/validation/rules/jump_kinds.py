@@ -12,6 +12,7 @@ from features.validation.settings import ValidationSettings
 _MARKET_SHARE = 0.25
 # Traded value this many times the usual one (as a log) speaks for news, not for bookkeeping.
 _NEWS_SPIKE = math.log(3.5)
+_NEWS_FLOOD = math.log(7.0)
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
@@ -152,7 +153,7 @@ def _split_confidence(jump: Jump, weight: float, misfit: float, follows: bool) -
     if math.isfinite(jump.volume_shift):
         score += 0.25 if follows and abs(jump.move) > _TELLING_MOVE else -0.05
     if math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE:
-        score -= 0.35
+        score -= 0.35 if jump.value_spike < _NEWS_FLOOD else 0.5
     if math.isfinite(jump.gap) and abs(jump.move - jump.gap) > max(
         0.35 * abs(jump.move), 4 * jump.sigma
     ):

@@ -103,7 +103,7 @@ class _JumpFinder:
             found = self._lasting(jump)
             if found is None:
                 continue
-            if found.verdict.scaled:
+            if found.end - found.begin > 1 and found.verdict.scaled:
                 scaled = found
             else:
                 yield found
@@ -126,7 +126,7 @@ class _JumpFinder:
         if jump.at == jump.end - 1:
             return Found(name_newest(jump, label, actions), jump.at, jump.end)
         verdict = name_jump(jump, label, actions, self._settings)
-        if verdict.scaled:
+        if verdict.scaled and verdict.confidence >= self._settings.confidence_quarantine_min:
             return Found(verdict, jump.begin, jump.at)
         return Found(verdict, jump.at, jump.at + 1)
 
