@@ -1,13 +1,24 @@
-"""Rows in the hot tier: each segment is one value of the hot store."""
+"""Rows in the hot tier: each segment is one value of the hot store, a header and an Arrow file."""
 
+import json
 from collections.abc import Iterable
+from datetime import datetime
 
 import polars as pl
 
 from adapters.stores.hot import HotStore
-from adapters.stores.segments import Segment, checked, cut, from_bytes, span, to_bytes
+from adapters.stores.segments import (
+    Segment,
+    TierCorruptionError,
+    checked,
+    cut,
+    from_bytes,
+    span,
+    to_bytes,
+)
 
 _SPACE = "rows/"
+_END = b"\n"  # of the header, which lets a segment be described without decoding its rows
 
 
 class HotTables:
@@ -20,22 +31,19 @@ class HotTables:
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows, all or none; return their segments."""
-        parts = [(digest, part, to_bytes(part)) for digest, part in cut(table, rows)]
-        self._store.put(_SPACE + table, {digest: content for digest, _, content in parts})
-        return tuple(_segment(table, digest, part, len(c)) for digest, part, c in parts)
+        cells = {digest: _header(part) + to_bytes(part) for digest, part in cut(table, rows)}
+        self._store.put(_SPACE + table, cells)
+        return tuple(_segment(table, digest, content) for digest, content in cells.items())
 
     def segments(self, table: str) -> tuple[Segment, ...]:
         cells = self._store.read(_SPACE + table)
-        return tuple(
-            _segment(table, digest, from_bytes(table, content), len(content))
-            for digest, content in cells.items()
-        )
+        return tuple(_segment(table, digest, content) for digest, content in cells.items())
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
         content = self._store.find(_SPACE + segment.table, segment.content_hash)
         if content is None:
             raise KeyError(f"the hot tier has no segment {segment.content_hash} of {segment.table}")
-        return checked(segment, from_bytes(segment.table, content))
+        return checked(segment, from_bytes(segment.table, content.partition(_END)[2]))
 
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
         self._store.remove(_SPACE + table, [s.content_hash for s in segments])
@@ -45,5 +53,17 @@ class HotTables:
         return tuple(n.removeprefix(_SPACE) for n in names)
 
 
-def _segment(table: str, digest: str, rows: pl.DataFrame, byte_count: int) -> Segment:
-    return Segment(table, digest, rows.height, byte_count, *span(rows))
+def _header(rows: pl.DataFrame) -> bytes:
+    first, last = (t.isoformat() if t else None for t in span(rows))
+    return json.dumps([rows.height, first, last]).encode() + _END
+
+
+def _segment(table: str, digest: str, content: bytes) -> Segment:
+    try:
+        row_count, *bounds = json.loads(content.partition(_END)[0])
+        first, last = (datetime.fromisoformat(t) if t else None for t in bounds)
+    except ValueError as error:
+        raise TierCorruptionError(
+            f"hot segment {digest[:12]} of {table} must have a header"
+        ) from error
+    return Segment(table, digest, row_count, len(content), first, last)

@@ -91,9 +91,12 @@ class Catalogue:
         self, table: str, start: datetime | None, end: datetime | None
     ) -> Iterator[pl.DataFrame]:
         for tier in self._segmented:
-            for segment in tier.segments(table):
-                rows = tier.read_segment(segment)
-                yield rows if segment.overlaps(start, end) else rows.clear()
+            found = tier.segments(table)
+            inside = [s for s in found if s.overlaps(start, end)]
+            for segment in inside:
+                yield tier.read_segment(segment)
+            if found and not inside:  # the columns must be known even where no row is asked for
+                yield tier.read_segment(found[0]).clear()
         if self._cold.exists(table):
             yield self._cold.read(table, start=start, end=end)
 

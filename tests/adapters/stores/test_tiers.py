@@ -152,6 +152,26 @@ def test_a_rotten_segment_is_not_moved_and_not_dropped(tiers: Tiers, tmp_path: P
     assert not tiers.cold.exists("fills")
 
 
+def test_a_rotten_hot_value_is_named_and_stays(tiers: Tiers, tmp_path: Path) -> None:
+    (segment,) = tiers.hot.write("fills", make_fills(0, 5))
+    store = EmbeddedHotStore(tmp_path / "hot.sqlite")
+    good = store.find("rows/fills", segment.content_hash) or b""
+    for rotten in (b"no header", good[:-9], good[:60] + bytes(8) + good[68:]):
+        store.put("rows/fills", {segment.content_hash: rotten})
+        with pytest.raises(TierCorruptionError):
+            tiers.demote(START + 99 * DAY, POLICY)
+        assert store.find("rows/fills", segment.content_hash) == rotten
+    assert not tiers.warm.tables()
+
+
+def test_a_span_without_rows_answers_with_columns(tiers: Tiers) -> None:
+    tiers.hot.write("fills", make_fills(0, 5))
+
+    rows = tiers.catalogue().query("fills", start=START + 50 * DAY)
+
+    assert (rows.height, rows.columns) == (0, list(FILLS.columns))
+
+
 class ForgetfulCold(DeltaTableStore):
     """A cold tier that says yes and keeps only half."""
 
