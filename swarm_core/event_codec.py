@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from json.encoder import encode_basestring
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
@@ -15,6 +16,8 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 _encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
+# A text and a whole number are most of what is written: they need no walk through an encoder.
+_WRITERS: dict[Any, Convert] = {str: encode_basestring, int: int.__repr__}
 
 
 def _same(value: Any) -> Any:
@@ -49,6 +52,19 @@ def _converters(hint: Any) -> tuple[Convert, Convert]:
     raise TypeError(f"a stored field must be of a type with an exact form, was {hint}")
 
 
+def _text_writer(hint: Any, to_json: Convert) -> Convert:
+    """Return what writes a value of the type as JSON text."""
+    if hint in _WRITERS:
+        return _WRITERS[hint]
+    if isinstance(hint, UnionType):
+        inner = next(a for a in get_args(hint) if a is not NoneType)
+        write = _text_writer(inner, _converters(inner)[0])
+        return lambda value: "null" if value is None else write(value)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return {member: _encoder.encode(member.value) for member in hint}.__getitem__
+    return lambda value: _encoder.encode(to_json(value))
+
+
 class Plan:
     """How one dataclass is turned into JSON values and back, worked out once per class."""
 
@@ -58,6 +74,7 @@ class Plan:
         names = sorted(f.name for f in fields(cls))
         both = [(name, *_converters(hints[name])) for name in names]
         self._names = frozenset(names)
+        self._write = self._writer(hints)
         self._plain = tuple(n for n, to, _ in both if to is _same)
         self._encoded = tuple((n, to) for n, to, _ in both if to is not _same)
         self._decoded = tuple((n, back) for n, to, back in both if to is not _same)
@@ -67,6 +84,33 @@ class Plan:
         for name, to_json in self._encoded:
             body[name] = to_json(getattr(value, name))
         return body
+
+    def _writer(self, hints: dict[str, Any]) -> tuple[tuple[str, str, Convert], ...]:
+        """Return, for each key of the JSON text in order, its text, its field and its writer."""
+        version = getattr(self._cls, "schema_version", None)
+        fixed = {"type": self._cls.__name__, "v": version}
+        names = sorted([*self._names, *fixed] if version is not None else self._names)
+        parts: list[tuple[str, str, Convert]] = []
+        before = "{"
+        for name in names:
+            before += f'"{name}":'
+            if name in fixed and name not in self._names:
+                before += _encoder.encode(fixed[name]) + ","
+                continue
+            to_json = _converters(hints[name])[0]
+            parts.append((before, name, _text_writer(hints[name], to_json)))
+            before = ","
+        self._end = before.rstrip(",") + "}"
+        return tuple(parts)
+
+    def to_text(self, value: Any) -> str:
+        """Return the canonical JSON of a versioned value: keys in order, no spaces."""
+        pieces: list[str] = []
+        for before, name, write in self._write:
+            pieces.append(before)
+            pieces.append(write(getattr(value, name)))
+        pieces.append(self._end)
+        return "".join(pieces)
 
     def from_mapping(self, body: dict[str, Any]) -> Any:
         """Return the value; ValueError where fields are missing, unknown or unreadable."""
@@ -94,10 +138,7 @@ class Codec:
         cls = cast(type[Any], type(value))
         if self._classes.get(cls.__name__) is not cls:
             raise TypeError(f"an event must be of a registered class, was {cls.__name__}")
-        body = self._plan(cls).to_mapping(value)
-        body["type"] = cls.__name__
-        body["v"] = cls.schema_version
-        return _encoder.encode(body).encode()
+        return self._plan(cls).to_text(value).encode()
 
     def decode(self, data: bytes) -> Any:
         """Return the value of the bytes, of any stored version; ValueError where unreadable."""

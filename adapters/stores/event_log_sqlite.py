@@ -68,21 +68,37 @@ class SqliteEventLog:
         bodies = [(event, encode(event)) for event in events]
         with self._lock:
             try:
-                self._db.execute("begin immediate")
                 try:
-                    recorded = self._append(bodies, expected_sequence)
-                except BaseException:
-                    self._db.execute("rollback")
-                    raise
-                self._db.execute("commit")
+                    recorded = self._transact(bodies, expected_sequence, frozenset())
+                except sqlite3.IntegrityError:
+                    # Some ids are in the log already: look which, and write the others.
+                    known = frozenset(e.event_id for e, _ in bodies if self._find(e.event_id))
+                    recorded = self._transact(bodies, expected_sequence, known)
             except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
                 raise OSError(f"the event log {self.path} must be writable: {error}") from error
         return recorded
 
+    def _transact(
+        self,
+        bodies: Sequence[tuple[Event, bytes]],
+        expected_sequence: int | None,
+        known_ids: frozenset[str],
+    ) -> tuple[RecordedEvent, ...]:
+        self._db.execute("begin immediate")
+        try:
+            recorded = self._append(bodies, expected_sequence, known_ids)
+            self._db.execute("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+        return recorded
+
     def _append(
-        self, bodies: Sequence[tuple[Event, bytes]], expected_sequence: int | None
+        self,
+        bodies: Sequence[tuple[Event, bytes]],
+        expected_sequence: int | None,
+        known_ids: frozenset[str],
     ) -> tuple[RecordedEvent, ...]:
         sequence, previous = self._head()
         if expected_sequence is not None and sequence != expected_sequence:
@@ -93,7 +109,9 @@ class SqliteEventLog:
         recorded: list[RecordedEvent] = []
         fresh: dict[str, tuple[bytes, RecordedEvent]] = {}
         for event, body in bodies:
-            known = fresh.get(event.event_id) or self._find(event.event_id)
+            known = fresh.get(event.event_id)
+            if known is None and event.event_id in known_ids:
+                known = self._find(event.event_id)
             if known is not None:
                 if known[0] != body:
                     raise EventConflictError(
