@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
-from features.schemas import INSTRUMENTS, TABLES
+from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
 
 
 class RecordSource(Protocol):
@@ -21,6 +21,13 @@ class RecordSource(Protocol):
     def fetch(self, table: str, start: datetime, end: datetime) -> pl.DataFrame: ...
 
     def instruments(self) -> pl.DataFrame: ...
+
+
+@runtime_checkable
+class RejectingSource(Protocol):
+    """A source that keeps the rows it could not read."""
+
+    def rejected(self, table: str | None = None) -> pl.DataFrame: ...
 
 
 class CombinedSource:
@@ -71,3 +78,12 @@ class CombinedSource:
                 f"had several: {torn['instrument_id'].sort().to_list()[:5]}"
             )
         return rows.unique(list(INSTRUMENTS.key), keep="first", maintain_order=True)
+
+    def rejected(self, table: str) -> pl.DataFrame:
+        """Return the rows of a table that could not be read, with reasons (QUARANTINE_COLUMNS)."""
+        frames = [
+            source.rejected(table)
+            for source in self._sources
+            if isinstance(source, RejectingSource) and table in source.tables
+        ]
+        return pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *frames])

@@ -1,0 +1,91 @@
+"""Opens the sources that a desk's configuration names."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from adapters.clock import SystemClock
+from adapters.sources.combined import RecordSource
+from adapters.sources.files import FileSource
+from adapters.sources.inference import infer_mapping
+from adapters.sources.mapping import MappingError, load_mapping, shipped_mapping
+
+
+def open_folder(folder: Path, mapping: str | None) -> FileSource:
+    """Return the folder as a source, read by a YAML file, a shipped mapping, or an inferred one.
+
+    Raises MappingError where the mapping does not hold or too much would have to be guessed.
+    """
+    if mapping is None:
+        return FileSource(folder, infer_mapping(folder))
+    if mapping.endswith((".yaml", ".yml")):
+        path = Path(mapping)
+        if not path.is_file():
+            raise MappingError(f"a mapping must be a file that exists, was {path}")
+        return FileSource(folder, load_mapping(path))
+    return FileSource(folder, shipped_mapping(mapping))
+
+
+def open_web_source(
+    kind: str,
+    *,
+    series: Sequence[str],
+    url: str | None,
+    exchange: str | None,
+    fred_api_key: str | None,
+    daily_bars_token: str | None,
+    clock: Callable[[], datetime] = SystemClock().now,
+) -> RecordSource:
+    """Return a web source: `series` are its series ids, tickers, currencies, symbols or feed URLs.
+
+    Raises ValueError where it needs a key or names that are not given.
+    """
+    from adapters.sources.web.http import HttpClient
+
+    ids = tuple(series)
+    client = HttpClient()
+    match kind:
+        case "fred":
+            from adapters.sources.web.fred import FredSettings, FredSource
+
+            key = _needed(fred_api_key, "APIARY_FRED_API_KEY", kind)
+            fred = FredSettings(api_key=key, series=ids, **_url("base_url", url))
+            return FredSource(fred, client)
+        case "ecb":
+            from adapters.sources.web.ecb import EcbSettings, EcbSource
+
+            ecb = EcbSettings(**({"currencies": ids} if ids else {}), **_url("api_url", url))
+            return EcbSource(ecb, client)
+        case "daily_bars":
+            from adapters.sources.web.daily_bars import TiingoSettings, TiingoSource
+
+            token = _needed(daily_bars_token, "APIARY_DAILY_BARS_TOKEN", kind)
+            bars = TiingoSettings(api_key=token, tickers=ids, **_url("base_url", url))
+            return TiingoSource(bars, client)
+        case "crypto":
+            import ccxt
+
+            from adapters.sources.web.crypto import CryptoSettings, CryptoSource
+
+            name = _needed(exchange, "exchange", kind)
+            if name not in ccxt.exchanges:
+                raise ValueError(f"exchange must be one that ccxt knows, was {name!r}")
+            return CryptoSource(getattr(ccxt, name)(), CryptoSettings(symbols=ids), clock)
+        case "feeds":
+            from adapters.sources.web.feeds import FeedSettings, FeedSource
+
+            return FeedSource(FeedSettings(urls={u: u for u in ids}), client, clock)
+        case _:
+            raise ValueError(
+                f"a web source must be fred, ecb, daily_bars, crypto or feeds, was {kind!r}"
+            )
+
+
+def _needed(value: str | None, name: str, kind: str) -> str:
+    if not value:
+        raise ValueError(f"{name} must be given for the {kind} source, was not")
+    return value
+
+
+def _url(name: str, url: str | None) -> dict[str, str]:
+    return {} if url is None else {name: url}

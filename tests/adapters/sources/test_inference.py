@@ -1,0 +1,103 @@
+"""A mapping is inferred where the files leave no doubt, and asked for where they do."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from adapters.sources.files import FileSource
+from adapters.sources.inference import Hints, infer_mapping, to_yaml
+from adapters.sources.mapping import MappingError, load_mapping
+
+EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
+
+
+def inferred(tmp_path: Path, files: dict[str, str], hints: Hints | None = None) -> FileSource:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    mapping = infer_mapping(folder, hints)
+    # What is inferred can be saved, read again and changed by hand.
+    written = tmp_path / "data.yaml"
+    written.write_text(to_yaml(mapping))
+    assert load_mapping(written) == mapping
+    return FileSource(folder, mapping)
+
+
+def days(source: FileSource, table: str = "bars") -> list[date]:
+    return source.fetch(table, *EVER)["event_time"].dt.date().to_list()
+
+
+def test_us_dates_are_recognised_by_a_day_past_the_twelfth(tmp_path):
+    files = {
+        "AAPL.csv": "Date,Open,High,Low,Close,Volume\n11/1/2018,1,2,1,2,5\n11/13/2018,1,2,1,2,6\n"
+    }
+    source = inferred(tmp_path, files)
+    assert days(source) == [date(2018, 11, 1), date(2018, 11, 13)]
+    assert source.instruments()["instrument_id"].to_list() == ["US.AAPL"]
+
+
+def test_dates_that_read_both_ways_are_asked_and_a_hint_decides(tmp_path):
+    files = {"A.csv": "Date,Close\n1/2/2020,1\n3/4/2020,2\n"}
+    with pytest.raises(MappingError, match=r"A\.csv: is 'Date' \('1/2/2020'\) day/month or"):
+        inferred(tmp_path, files)
+    (tmp_path / "x").mkdir()
+    source = inferred(tmp_path / "x", files, Hints(day_first=True))
+    assert days(source) == [date(2020, 2, 1), date(2020, 4, 3)]
+
+
+def test_a_damaged_cell_is_rejected_and_changes_no_format(tmp_path):
+    rows = "".join(f"1/{day}/2020,{day}\n" for day in range(2, 31))
+    source = inferred(tmp_path, {"A.csv": f"Date,Close\n{rows}32/99/2020,5\n1/31/2020,oops\n"})
+    assert len(days(source)) == 29
+    assert source.rejected().height == 2
+
+
+def test_german_layout(tmp_path):
+    files = {"SAP.csv": "Datum;Open;Close\n31.12.2019;1.234,5;1.240,25\n02.01.2020;1,5;2,5\n"}
+    rows = inferred(tmp_path, files).fetch("bars", *EVER)
+    assert rows["open"].to_list() == [1234.5, 1.5]
+    assert rows["event_time"].dt.date().to_list() == [date(2019, 12, 31), date(2020, 1, 2)]
+
+
+def test_times_without_a_zone_are_asked(tmp_path):
+    files = {"ES.csv": "timestamp,close\n2020-01-02 10:00:00,1\n2020-01-02 10:05:00,2\n"}
+    with pytest.raises(MappingError, match="in which zone are the times of 'timestamp'"):
+        inferred(tmp_path, files)
+    (tmp_path / "x").mkdir()
+    source = inferred(tmp_path / "x", files, Hints(zone="America/Chicago"))
+    rows = source.fetch("bars", *EVER)
+    assert rows["interval"].unique().to_list() == ["5m"]
+    assert rows["event_time"][0] == datetime(2020, 1, 2, 16, 5, tzinfo=UTC)
+
+
+def test_a_fred_file_is_a_macro_series(tmp_path):
+    source = inferred(tmp_path, {"DGS10.csv": "DATE,DGS10\n2020-01-01,.\n2020-01-02,1.88\n"})
+    rows = source.fetch("macro", *EVER)
+    assert rows.select("series_id", "value").rows() == [("DGS10", 1.88)]
+    assert source.rejected().height == 1
+
+
+def test_a_wide_file_of_tickers_is_bars(tmp_path):
+    source = inferred(tmp_path, {"px.csv": "Date,AAPL,MSFT\n2020-01-02,1,2\n2020-01-03,,3\n"})
+    assert source.fetch("bars", *EVER)["instrument_id"].to_list() == [
+        "US.AAPL", "US.MSFT", "US.MSFT",
+    ]  # fmt: skip
+
+
+def test_several_dates_and_no_name_for_any_are_asked(tmp_path):
+    files = {"a.csv": "meeting,released,text\n2020-01-01,2020-01-20,x\n"}
+    with pytest.raises(MappingError, match="is the time"):
+        inferred(tmp_path, files)
+
+
+def test_all_questions_come_at_once(tmp_path):
+    files = {"A.csv": "Date,Close\n1/2/2020,1\n", "B.csv": "x,y\n1,2\n"}
+    with pytest.raises(MappingError, match=r"A\.csv: .*; B\.csv: "):
+        inferred(tmp_path, files)
+
+
+def test_a_folder_without_data_is_refused(tmp_path):
+    with pytest.raises(MappingError, match="must hold files"):
+        infer_mapping(tmp_path)
