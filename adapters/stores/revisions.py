@@ -71,6 +71,8 @@ def _new_rows(
 
 
 def _anti(rows: pl.DataFrame, stored: pl.DataFrame, on: Sequence[str]) -> pl.DataFrame:
+    if stored.is_empty():
+        return rows
     return rows.join(stored, on=list(on), how="anti", nulls_equal=True, maintain_order="left")
 
 

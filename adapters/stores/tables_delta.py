@@ -310,7 +310,7 @@ class DeltaTableStore:
         path.mkdir(parents=True, exist_ok=True)
         write_deltalake(
             stored if stored is not None else path,
-            rows.sort(MONTH, maintain_order=True),
+            rows,  # in order of time, hence of months
             # Its overloads want one literal mode, ours is one of three.
             mode=mode,  # pyright: ignore[reportArgumentType]
             predicate=_between(*removed) if removed else None,
