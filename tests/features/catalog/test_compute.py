@@ -166,6 +166,16 @@ def test_a_bar_that_came_too_late_has_no_row_but_serves_the_next_ones():
     assert next_day[0] != next_day[1]
 
 
+def test_versions_before_the_decision_and_repeated_ones_cost_nothing_and_change_nothing():
+    bars = make_bars(instruments=2)
+    draft = bars.with_columns(
+        pl.col("close") * 1.5, knowledge_time=pl.col("event_time") + timedelta(minutes=1)
+    )
+    again = bars.with_columns(knowledge_time=pl.col("event_time") + timedelta(days=1))
+    rows = features_of(make_inputs(bars=pl.concat([again, draft, bars])))
+    assert_same_rows(rows, features_of(make_inputs(bars=bars)))
+
+
 def test_a_wider_offset_lets_a_late_bar_in():
     bars = make_bars(instruments=1).with_columns(
         knowledge_time=pl.col("event_time") + timedelta(hours=5)
