@@ -58,6 +58,11 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
         receipt = tables.append(
             f"raw_{schema.name}", rows, key=schema.key, ingested_at=clock.now()
         )
+        rejected = source.rejected(schema.name).filter(
+            pl.col("event_time").is_null()
+            | ((pl.col("event_time") >= start) & (pl.col("event_time") < end))
+        )
+        tables.replace(f"rejected_{schema.name}", rejected, start=start, end=end)
         context.log.info(
             f"{schema.name}: {rows.height} rows from {source.name}, "
             f"{receipt.inserted_row_count} of them new"
@@ -66,6 +71,7 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
             metadata={
                 "dagster/row_count": rows.height,
                 "new_row_count": receipt.inserted_row_count,
+                "unreadable_row_count": rejected.height,
                 "table_version": receipt.version,
                 "content_hash": receipt.content_hash,
                 "sources": sorted(rows["source"].unique().to_list()),

@@ -206,3 +206,25 @@ def forecasts(
             "preview": preview(forecast),
         }
     )
+
+
+def realised_ic(desk: Desk, tables: TableStore) -> pl.DataFrame:
+    """Return the rank correlation of each session's forecasts with what came: session, ic.
+
+    Sessions whose horizon is not over yet are left out.
+    """
+    if not tables.exists("forecasts"):
+        return pl.DataFrame(schema={"session": pl.Date, "ic": pl.Float64})
+    forecast = tables.read("forecasts")
+    start, end = forecast["event_time"].min(), forecast["event_time"].max()
+    inputs = read_inputs(desk, tables, start, end + timedelta(days=1))  # type: ignore[operator, arg-type]  # columns of times
+    labels = forward_returns(inputs.bars, desk.horizon_sessions, desk.label_cost_bps)
+    joined = forecast.join(
+        labels.select("instrument_id", "event_time", "forward_return", "label_end_time"),
+        on=["instrument_id", "event_time"],
+    ).filter(pl.col("forward_return").is_not_null())
+    if joined.is_empty():
+        return pl.DataFrame(schema={"session": pl.Date, "ic": pl.Float64})
+    return evaluate(joined).by_decision.select(
+        pl.col("decision_time").dt.date().alias("session"), pl.col("rank_ic").alias("ic")
+    )

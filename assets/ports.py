@@ -51,6 +51,10 @@ class Source(Protocol):
         """Return the INSTRUMENTS rows of everything this source speaks about."""
         ...
 
+    def rejected(self, table: str) -> pl.DataFrame:
+        """Return the rows that could not be read, with reasons (QUARANTINE_COLUMNS)."""
+        ...
+
 
 class TableStore(Protocol):
     """Tables that only grow in versions; every read can be pinned and repeated."""
@@ -210,12 +214,16 @@ class SuiteOutcome(Protocol):
     def success(self) -> bool: ...
     @property
     def document_path(self) -> Path: ...
+    @property
+    def results(self) -> Sequence[Mapping[str, object]]: ...
 
 
 class SuiteRunner(Protocol):
     """The expectation suites that people read."""
 
     def run(self, table: str, rows: pl.DataFrame) -> SuiteOutcome: ...
+
+    def build_docs(self) -> Path: ...
 
 
 class Notifier(Protocol):
@@ -252,3 +260,22 @@ class StoredTable:
 def clean_table(tables: TableStore, name: str) -> StoredTable:
     """Return the validated rows of a source table."""
     return StoredTable(tables, f"clean_{name}", TABLES[name].columns)
+
+
+class Reporter(Protocol):
+    """Writes the report and draws its pictures."""
+
+    def write(
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        *,
+        places: pl.DataFrame,
+        model: Mapping[str, object],
+        facts: Mapping[str, object],
+    ) -> Path:
+        """Write the page over these tables (named as in features.schemas_derived)."""
+        ...
+
+    def pictures(self, tables: Mapping[str, pl.DataFrame]) -> Mapping[str, bytes]:
+        """Return every picture that the tables have rows for, as PNG bytes."""
+        ...

@@ -8,6 +8,7 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 from assets.cleaning import CLEAN_TABLES  # noqa: E402 - the filter must stand before the assets
+from assets.cleaning_checks import SUITE_CHECKS, data_docs  # noqa: E402
 from assets.feature_tables import feature_registry, feature_table  # noqa: E402
 from assets.ingest import RAW_TABLES, instruments  # noqa: E402
 from assets.learning import (  # noqa: E402
@@ -17,6 +18,7 @@ from assets.learning import (  # noqa: E402
     promotion_rule,
 )
 from assets.online_features import online_features  # noqa: E402
+from assets.report import report  # noqa: E402
 from assets.tiers import tiers  # noqa: E402
 from assets.trading import trading_sessions  # noqa: E402
 from pipelines.jobs import JOBS  # noqa: E402
@@ -37,8 +39,10 @@ defs = dg.Definitions(
         forecasts,
         trading_sessions,
         tiers,
+        data_docs,
+        report,
     ],
-    asset_checks=[promotion_rule],
+    asset_checks=[promotion_rule, *SUITE_CHECKS],
     jobs=JOBS,
     schedules=SCHEDULES,
     sensors=[swarm_decision_sensor, run_failure_notification],

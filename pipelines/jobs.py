@@ -48,7 +48,7 @@ swarm_decision_job = dg.define_asset_job(
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=dg.AssetSelection.assets("tiers"),
+    selection=dg.AssetSelection.assets("tiers", "data_docs", "report"),
     description="Move what has aged to colder tiers and write the report.",
     tags=BOOK_TAG,
     executor_def=dg.in_process_executor,

@@ -6,6 +6,8 @@ Everything is built when it is first used, so that loading the code location sta
 from datetime import timedelta
 from pathlib import Path
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from pipelines.settings import (
@@ -19,6 +21,9 @@ from pipelines.settings import (
     read_settings,
     read_training,
 )
+
+if TYPE_CHECKING:
+    from adapters.stores.lineage import LineageQueries
 
 
 class Workshop:
@@ -41,11 +46,11 @@ class Workshop:
 
                 return DefaultDataSource(self.home / "cache")
             case FilesSource():
-                from adapters.sources.files import open_folder
+                from adapters.sources.opening import open_folder
 
                 return open_folder(spec.folder, spec.mapping)
             case WebSource():
-                from adapters.sources.web import open_web_source
+                from adapters.sources.opening import open_web_source
 
                 environment = Environment()
                 return open_web_source(
@@ -115,6 +120,34 @@ class Workshop:
         warm = WarmStore(self.home / "warm" / "tables")
         return TieredTables(self.get("hot"), warm, self.get("tables"), policy)  # type: ignore[arg-type]  # built above by name
 
+    def reporter(self) -> object:
+        from adapters.reports.writer import HtmlReporter
+
+        return HtmlReporter(
+            self.home / "report",
+            base_currency=self.settings.base_currency,
+            benchmark_name=self.settings.benchmark or "Benchmark",
+            lineage=self.lineage_example,
+        )
+
+    def lineage(self) -> "LineageQueries":
+        """Return the walks from an order to raw rows and back, over the tables as they stand."""
+        from adapters.stores.lineage import LineageQueries
+        from features.series import select_series
+
+        return LineageQueries(
+            self.get("log"),  # type: ignore[arg-type]  # built by name
+            self.get("rows"),  # type: ignore[arg-type]  # built by name
+            self.get("registry"),  # type: ignore[arg-type]  # built by name
+            choose_series=lambda bars: select_series(bars, self.settings.source_priority),
+        )
+
+    def lineage_example(self) -> dict[str, object] | None:
+        """Return the lineage of the newest order, or None where there is no order."""
+        queries = self.lineage()
+        orders = queries.order_ids()
+        return queries.explain_order(orders[-1]).to_dict() if orders else None
+
     def open_broker(self) -> object:
         from adapters.brokers.opening import open_simulated_broker
 
@@ -139,6 +172,7 @@ PORTS = (
     "desk",
     "hot",
     "rows",
+    "reporter",
     "open_broker",
 )
 

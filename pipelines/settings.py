@@ -3,6 +3,9 @@
 This is the only file that reads the environment; `.env.example` lists what it reads.
 """
 
+import os
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -203,6 +206,55 @@ def read_settings(path: Path | None = None) -> ApiarySettings:
             "training": _beside(beside, settings.training),
         }
     )
+
+
+def choose_config(path: Path | None) -> None:
+    """Make this the configuration of this process and of those it starts; None keeps what is."""
+    if path is not None:
+        if not path.is_file():
+            raise SettingsError(f"the configuration must be a file that exists, was {path}")
+        os.environ["APIARY_CONFIG"] = str(path.resolve())  # noqa: TID251 - the one file that may
+
+
+def settings_for_files(
+    folder: Path, mapping: str | None, home: Path | None, *, base: Path | None
+) -> Path:
+    """Write a configuration that runs on a folder of files, and return its path.
+
+    Dates are left out, so that they are read off the data. Raises SettingsError where the folder
+    is none.
+    """
+    if not folder.is_dir():
+        raise SettingsError(f"--files must be a folder that exists, was {folder}")
+    kept = (home or ROOT / "var" / folder.resolve().name).resolve()
+    content = _read_yaml((base or DEFAULT_CONFIG).resolve())
+    is_file = mapping is not None and mapping.endswith((".yaml", ".yml"))
+    source = {"kind": "files", "folder": str(folder.resolve())}
+    if mapping is not None:
+        source["mapping"] = str(Path(mapping).resolve()) if is_file else mapping
+    content |= {"home": str(kept), "sources": [source], "benchmark": None}
+    content.pop("windows", None)
+    kept.mkdir(parents=True, exist_ok=True)
+    path = kept / "apiary.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    return path
+
+
+def run_dagster(host: str, port: int) -> int:
+    """Start Dagster's web server and daemon on this repository and wait; return the exit code."""
+    home = Path(os.environ.setdefault("DAGSTER_HOME", str(ROOT / "dagster_home")))  # noqa: TID251 - the one file that may
+    home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
+    return subprocess.call([*command, "-h", host, "-p", str(port)], cwd=ROOT)
+
+
+def prepare_environment() -> None:
+    """Set what libraries read at import: where Dagster lives, and that nothing phones home."""
+    quiet = {"GX_ANALYTICS_ENABLED": "false", "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
+    for name, value in {"DAGSTER_HOME": str(ROOT / "dagster_home"), **quiet}.items():
+        os.environ.setdefault(name, value)  # noqa: TID251 - the one file that may
+    if not Path(os.environ["DAGSTER_HOME"]).is_dir():  # noqa: TID251 - the same
+        Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True)  # noqa: TID251 - the same
 
 
 def _beside(folder: Path, path: Path) -> Path:

@@ -1,0 +1,60 @@
+"""The report: what the book did, what the colony thought, and where everything is."""
+
+import dagster as dg
+
+from assets.cleaning_checks import quarantine
+from assets.desk import Desk
+from assets.pictures import picture
+from assets.ports import ModelRegistry, Reporter, RowTiers, TableStore
+from assets.learning import realised_ic
+
+TIERED = (
+    "nav",
+    "positions",
+    "decisions",
+    "decision_contributions",
+    "trails",
+    "regimes",
+    "orders",
+    "fills",
+)
+
+
+@dg.asset(group_name="operations", deps=["tiers", "forecasts", "data_docs"], kinds={"plotly"})
+def report(
+    desk: dg.ResourceParam[Desk],
+    tables: dg.ResourceParam[TableStore],
+    rows: dg.ResourceParam[RowTiers],
+    registry: dg.ResourceParam[ModelRegistry],
+    reporter: dg.ResourceParam[Reporter],
+) -> dg.MaterializeResult:
+    """One self-contained HTML page: equity, drawdown, exposures, senses, trails, orders, lineage."""
+    shown = {name: rows.query(name) for name in TIERED}
+    shown["quarantine"] = quarantine(tables)
+    shown["model_ic"] = realised_ic(desk, tables)
+    version = registry.find_stage(desk.model_name, "champion")
+    card = registry.card(desk.model_name, version) if version is not None else {}
+    metrics = card.get("metrics", {})
+    facts = {
+        "sessions": shown["nav"].height,
+        "instruments": shown["decisions"]["instrument_id"].n_unique(),
+        "champion": version,
+    }
+    path = reporter.write(
+        shown, places=rows.places(), model=dict(metrics), facts=facts  # type: ignore[call-overload]  # a card is a mapping
+    )
+    pictures = {
+        name: picture(png, name) for name, png in reporter.pictures(shown).items()
+    }
+    nav = shown["nav"].sort("session")
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.path(str(path)),
+            "nav": float(nav["nav"][-1]) if nav.height else 0.0,
+            "drawdown_fraction_max": float(nav["drawdown_fraction"].max() or 0.0),  # type: ignore[arg-type]  # a column of floats
+            "orders": shown["orders"].height,
+            "fills": shown["fills"].height,
+            "quarantined": shown["quarantine"].height,
+            **pictures,
+        }
+    )

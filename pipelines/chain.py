@@ -1,0 +1,204 @@
+"""The whole chain in one process: the same jobs that the schedules and the sensor start."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import polars as pl
+
+from assets.ingest import INGESTED
+from assets.partitions import ALL_TIME, month_key
+from assets.ports import Source
+from features import series
+from pipelines.desk import build_desk, keep_windows, windows_from_sessions
+from pipelines.jobs import FEATURES
+from pipelines.resources import Workshop
+from pipelines.settings import ApiarySettings, Windows, read_training
+
+Progress = Callable[[str], None]
+StageDone = Callable[[str, float, tuple[str, ...]], None]  # job, seconds, failed checks
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class ChainStopped(RuntimeError):
+    """A stage failed; nothing after it ran. The text says which check or step, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One job that ran: its name, how long it took, and the checks that did not pass."""
+
+    job: str
+    run_id: str
+    seconds: float
+    failed_checks: tuple[str, ...]
+
+
+def find_windows(settings: ApiarySettings, source: Source) -> Windows:
+    """Return the configured dates, or those that the source's daily bars allow.
+
+    Raises SettingsError where there are too few sessions.
+    """
+    if settings.windows is not None:
+        return settings.windows
+    bars = source.fetch("bars", *ALL_TIME)
+    chosen = series.tradable(
+        bars, source.instruments(), settings.asset_classes, settings.base_currency
+    )
+    sessions = chosen["event_time"].dt.date().unique().sort().to_list()
+    windows = windows_from_sessions(sessions, read_training(settings)[0].horizon_sessions)
+    keep_windows(settings.home, windows)
+    return windows
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Return one line per asset check that did not pass."""
+    lines: list[str] = []
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            told = evaluation.metadata.get("reasons") or evaluation.metadata.get("held_back")
+            reason = getattr(told, "text", None) or getattr(told, "value", None) or ""
+            asset = evaluation.asset_key.to_user_string()
+            lines.append(f"{asset}: {evaluation.check_name} failed. {reason}".strip())
+    return tuple(lines)
+
+
+def _first_error(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error: Any = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            text = " ".join(str(error.message).split()) if error is not None else ""
+            return f"{event.step_key}: {text}"
+    return "a blocking check failed"
+
+
+class Chain:
+    """Runs stages in order on one Dagster instance and stops at the first that fails."""
+
+    def __init__(
+        self,
+        defs: dg.Definitions,
+        instance: dg.DagsterInstance,
+        workshop: Workshop,
+        tell: Progress,
+        done: StageDone,
+    ) -> None:
+        self._defs, self._instance, self._workshop = defs, instance, workshop
+        self._tell, self._done = tell, done
+        self.stages: list[Stage] = []
+
+    def run(
+        self,
+        job: str,
+        *,
+        first: str | None = None,
+        last: str | None = None,
+        assets: Sequence[str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> Stage:
+        """Run a job over a range of partitions; raise ChainStopped where it does not succeed."""
+        run_id = str(uuid4())
+        self._instance.add_event_listener(run_id, self._on_event)
+        started = perf_counter()
+        span = (
+            {}
+            if first is None or last is None
+            else {
+                "dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last,
+            }
+        )
+        result = self._defs.resolve_job_def(job).execute_in_process(
+            instance=self._instance,
+            run_id=run_id,
+            tags={**(tags or {}), **span},
+            asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
+            raise_on_error=False,
+            run_config=QUIET,
+        )
+        checks = failed_checks(result)
+        stage = Stage(job, run_id, perf_counter() - started, checks)
+        if not result.success:
+            why = "; ".join(checks) or _first_error(result)
+            raise ChainStopped(f"{job} stopped: {why}")
+        self.stages.append(stage)
+        self._done(job, stage.seconds, checks)
+        return stage
+
+    def _on_event(self, entry: Any) -> None:
+        event = entry.dagster_event
+        if event is not None and event.is_step_start:
+            self._tell(event.step_key)
+        elif event is None and entry.user_message:
+            self._tell(entry.user_message)
+
+    def history(self, windows: Windows) -> None:
+        """Ingest, validate and compute features over the whole history, in one run."""
+        source: Any = self._workshop.get("source")
+        tables = [name for name in INGESTED if name in source.tables]
+        names = [f"{kind}_{name}" for name in tables for kind in ("raw", "clean")]
+        first, last = month_key(_at(windows.history.start)), month_key(_at(windows.history.end))
+        self.run(
+            "history_job", first=first, last=last, assets=["instruments", *names, *FEATURES]
+        )
+
+    def learn(self, windows: Windows) -> None:
+        """Train, promote by the rule, and forecast every month that is decided."""
+        self.run("training_job")
+        first, last = month_key(_at(windows.decisions.start)), month_key(_at(windows.decisions.end))
+        self.run("forecast_job", first=first, last=last)
+
+    def trade(self, windows: Windows) -> None:
+        """Decide every session of the window but the newest, then ask the sensor for that one."""
+        sessions = self._sessions(windows)
+        if len(sessions) > 1:
+            self.run("swarm_decision_job", first=sessions[0], last=sessions[-2])
+        for request in self._ask_sensor():
+            self.run(
+                "swarm_decision_job",
+                first=request.partition_key,
+                last=request.partition_key,
+                tags={k: v for k, v in request.tags.items() if k != "dagster/partition"},
+            )
+
+    def _sessions(self, windows: Windows) -> list[str]:
+        tables: Any = self._workshop.get("tables")
+        start = _at(windows.decisions.start)
+        end = _at(windows.decisions.end) + timedelta(days=1)
+        days: pl.Series = tables.read("features", start=start, end=end, columns=["event_time"])[
+            "event_time"
+        ]
+        return [d.isoformat() for d in days.dt.date().unique().sort().to_list()]
+
+    def _ask_sensor(self) -> list[dg.RunRequest]:
+        """Evaluate the decision sensor as the daemon does, and return the runs it asks for."""
+        from pipelines.sensors import swarm_decision_sensor
+
+        resources = {
+            name: self._workshop.get(name) for name in swarm_decision_sensor.required_resource_keys
+        }
+        with dg.build_sensor_context(
+            instance=self._instance, definitions=self._defs, resources=resources
+        ) as context:
+            evaluated = swarm_decision_sensor.evaluate_tick(context)
+        if evaluated.skip_message:
+            self._tell(evaluated.skip_message)
+        return list(evaluated.run_requests or [])
+
+    def whole(self, windows: Windows) -> None:
+        """Run every stage."""
+        build_desk(self._workshop.settings)  # a wrong setting stops before anything is written
+        self.history(windows)
+        self.learn(windows)
+        self.trade(windows)
+        self.run("report_job")
+
+
+def _at(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)

@@ -1,0 +1,223 @@
+"""The `apiary` command: run the chain, open the UI, explain an order, see where things stand."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from pipelines.resources import Workshop
+
+app = typer.Typer(
+    name="apiary",
+    help="A colony of agents that researches, decides and trades, with every order traced to its data.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
+]
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """Turn what a user can mend into one line on stderr and exit code 1."""
+    from pipelines.chain import ChainStopped
+
+    try:
+        yield
+    except (ValueError, KeyError, OSError, ChainStopped) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        errors.print(f"[bold red]apiary:[/] {' '.join(str(text).split())}", highlight=False)
+        raise typer.Exit(1) from error
+
+
+def _workshop(config: Path | None) -> "Workshop":
+    from pipelines.resources import workshop
+    from pipelines.settings import choose_config, prepare_environment
+
+    prepare_environment()
+    choose_config(config)
+    return workshop()
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    files: Annotated[
+        Path | None, typer.Option(help="A folder of CSV, Parquet or zip files to run on instead.")
+    ] = None,
+    mapping: Annotated[
+        str | None,
+        typer.Option(help="How to read that folder: a YAML file or a shipped name; else inferred."),
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Where to keep everything; var, or var/<folder> for --files.")
+    ] = None,
+) -> None:
+    """Run the whole chain on real data, from sources to the report."""
+    with _one_line_errors():
+        from pipelines.settings import choose_config, settings_for_files
+
+        if files is not None:
+            config = settings_for_files(files, mapping, home, base=config)
+            console.print(f"configuration written to {config}")
+        elif mapping is not None or home is not None:
+            raise ValueError("--mapping and --home must come with --files, came alone")
+        choose_config(config)
+        _run_chain(_workshop(config))
+
+
+def _run_chain(built: "Workshop") -> None:
+    logging.getLogger().setLevel(logging.ERROR)
+    import dagster as dg
+
+    from pipelines.chain import Chain, find_windows
+    from pipelines.definitions import defs
+    from pipelines.summary import print_summary
+
+    with console.status("reading the sources") as status, dg.DagsterInstance.get() as instance:
+
+        def tell(text: str) -> None:
+            if sys.stdout.isatty():
+                status.update(text[:110])
+
+        windows = find_windows(built.settings, built.get("source"))  # type: ignore[arg-type]  # built by name
+        chain = Chain(defs, instance, built, tell, done=_print_stage)
+        chain.whole(windows)
+    print_summary(console, built, chain.stages)
+
+
+def _print_stage(job: str, seconds: float, failed: tuple[str, ...]) -> None:
+    console.print(f"[green]✓[/] {job:<20} {seconds:6.1f} s", highlight=False)
+    for line in failed:
+        console.print(f"    [yellow]{line}[/]", highlight=False)
+
+
+@app.command()
+def ui(
+    config: ConfigOption = None,
+    port: Annotated[int, typer.Option(help="Port of the web server on this machine.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Start Dagster's web server and daemon: the asset graph, runs, schedules and sensors."""
+    with _one_line_errors():
+        from pipelines.settings import (
+            choose_config,
+            prepare_environment,
+            read_settings,
+            run_dagster,
+        )
+
+        choose_config(config)
+        prepare_environment()
+        read_settings()
+        raise typer.Exit(run_dagster(host, port))
+
+
+@app.command()
+def status(config: ConfigOption = None) -> None:
+    """Show data, checks, model, decisions, orders, NAV, and where they are."""
+    with _one_line_errors():
+        from pipelines.summary import print_summary
+
+        print_summary(console, _workshop(config), [])
+
+
+@app.command()
+def explain(
+    order: Annotated[
+        str | None, typer.Argument(help="An order id, or its beginning; the newest if left out.")
+    ] = None,
+    row: Annotated[
+        str | None,
+        typer.Option(
+            help="The other way: TABLE:ID:TIME of a raw row, e.g. bars:US.AAPL:2020-03-16."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Walk from an order to the raw rows behind it, or from a raw row to the orders it touched."""
+    with _one_line_errors():
+        queries = _workshop(config).lineage()
+        if row is not None:
+            _explain_row(queries, row, as_json)
+            return
+        from adapters.stores.lineage import render
+
+        known = queries.order_ids()
+        if not known:
+            raise ValueError("there must be an order to explain, the event log has none")
+        tree = queries.explain_order(order or known[-1])
+        if as_json:
+            print(tree.to_json())
+        else:
+            console.print(render(tree))
+
+
+def _explain_row(queries: object, row: str, as_json: bool) -> None:
+    from adapters.stores.lineage import LineageQueries
+    from pipelines.summary import orders_table
+    from pipelines.row_address import parse_row
+
+    assert isinstance(queries, LineageQueries)  # noqa: S101 - built by the workshop
+    address = parse_row(row)
+    touched = queries.orders_touched_by(
+        address.table,
+        event_time=address.event_time,
+        instrument_id=None if address.table == "macro" else address.identity,
+        series_id=address.identity if address.table == "macro" else None,
+    )
+    if as_json:
+        print(touched.write_json())
+    else:
+        console.print(orders_table(touched, f"orders that {row} touched"))
+
+
+log_app = typer.Typer(help="The event log.", no_args_is_help=True)
+app.add_typer(log_app, name="log")
+
+
+@log_app.command("verify")
+def verify(config: ConfigOption = None) -> None:
+    """Recompute the hash chain of the event log and say whether every byte stands."""
+    with _one_line_errors():
+        from adapters.stores.event_log_sqlite import SqliteEventLog
+
+        log = _workshop(config).get("log")
+        assert isinstance(log, SqliteEventLog)  # noqa: S101 - built by the workshop
+        found = log.verify()
+        if not found.sound:
+            raise ValueError(
+                f"the event log must be sound, is not from record {found.first_bad_sequence} on: "
+                f"{found.detail}"
+            )
+        console.print(f"the chain of {found.checked_count} events is sound", highlight=False)
+
+
+@app.command()
+def validate(config: ConfigOption = None) -> None:
+    """Read every setting and say whether they hold."""
+    with _one_line_errors():
+        from pipelines.settings import read_colony, read_risk_limits, read_training
+
+        settings = _workshop(config).settings
+        for read in (read_colony, read_risk_limits, read_training):
+            read(settings)
+        console.print(f"the settings hold: {len(settings.sources)} sources, home {settings.home}")
+
+
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,40 @@
+"""The address of a raw row, as a person types it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from features.calendars import session_close
+
+FORM = "TABLE:ID:TIME, e.g. bars:US.AAPL:2020-03-16 or macro:DGS10:2020-03-16T21:00"
+
+
+@dataclass(frozen=True, slots=True)
+class RowAddress:
+    """A table, an instrument or series, and a moment in UTC."""
+
+    table: str
+    identity: str
+    event_time: datetime
+
+
+def parse_row(text: str, calendar: str = "XNYS") -> RowAddress:
+    """Return the address of "bars:US.AAPL:2020-03-16".
+
+    A date alone is the close of that session for bars, and midnight UTC for other tables. Raises
+    ValueError with one line that says the form.
+    """
+    parts = text.split(":", 2)
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"a row must be named {FORM}, was {text!r}")
+    table, identity, when = parts
+    try:
+        if len(when) > len("2020-03-16"):
+            moment = datetime.fromisoformat(when)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        else:
+            day = date.fromisoformat(when)
+            midnight = datetime.combine(day, datetime.min.time(), tzinfo=UTC)
+            moment = session_close(calendar, day) if table == "bars" else midnight
+    except ValueError as error:
+        raise ValueError(f"a row must be named {FORM}, was {text!r}: {error}") from error
+    return RowAddress(table, identity, moment.astimezone(UTC))
