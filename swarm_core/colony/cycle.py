@@ -72,6 +72,7 @@ class Output(NamedTuple):
     danger: Floats  # [N]
     measured: Floats  # [CODES]
     bound: Floats  # [CODES]
+    scouts: NDArray[np.float32]  # [K, N] each scout's conviction
     share: Floats  # [1] of the risk budget that the evidence allows
 
 
@@ -137,7 +138,7 @@ def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None
         inverse[i] = 1.0 / hive.memory.sigma[i] if out.tradable[i] else 0.0
     scouts.look(
         hive.scouts, columns, hive.memory.market, inverse, p.trust.cost,
-        p.trust.horizon_keep, p.trust.horizon_weight,
+        p.trust.horizon_keep, p.trust.horizon_weight, out.scouts,
     )  # fmt: skip
     weight = hive.trust.weight
     for k in range(hive.scouts.status.shape[0]):
@@ -150,7 +151,7 @@ def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None
         if asleep or drifted:
             weight[weight.shape[0] - 1] += weight[k]
             weight[k] = 0.0
-    scouts.combine(hive.scouts, weight, hive.queen.sense_conviction, out.conviction)
+    scouts.combine(hive.scouts, out.scouts, weight, hive.queen.sense_conviction, out.conviction)
 
 
 @kernel
@@ -179,8 +180,8 @@ def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         quality[0],
         quality[1],
         p.field.inhibition,
-        p.field.time_step,
-        p.field.steps,
+        p.field.horizon,
+        p.field.steps_min,
     )
     count = np.empty((2, n))
     recruitment.count_senses(hive.queen.sense_conviction, 1.0, count[0])

@@ -74,12 +74,17 @@ def tail_risk(
             change = now[i] - before[i]
             total += weights[i] * change if change == change else 0.0
         losses[back] = -total
-    losses.sort()
-    first = min(int(level * seen), seen - 1)
-    tail = 0.0
-    for j in range(first, seen):
-        tail += losses[j]
-    return max(losses[first], 0.0), max(tail / (seen - first), 0.0)
+    count = max(int((1.0 - level) * seen), 1)
+    tail, value = 0.0, 0.0
+    for _ in range(count):  # the tail is short: take its losses one by one, largest first
+        at = 0
+        for j in range(seen):
+            if losses[j] > losses[at]:
+                at = j
+        value = losses[at]
+        tail += value
+        losses[at] = -math.inf
+    return max(value, 0.0), max(tail / count, 0.0)
 
 
 @kernel

@@ -49,7 +49,7 @@ def step(
     order = order_of(state.instrument_ids, observation.instrument_ids)
     hive = copy_hive(state)
     bar = _bar_of(state, plan, observation, order, sectors, anomaly)
-    out = empty_output(len(state.instrument_ids))
+    out = empty_output(len(state.instrument_ids), len(state.scouts.status))
     before_limits(hive, bar, kernel_plan(plan), numbers, out)
     _solve(solver, hive, bar, numbers, out)
     after_limits(hive, bar, numbers, out)
@@ -119,11 +119,13 @@ def kernel_plan(plan: Blueprint) -> Plan:
     return Plan(plan.origin, plan.gain_range, plan.forecast_sense)
 
 
-def empty_output(n: int) -> Output:
+def empty_output(n: int, places: int) -> Output:
     """Return room for one cycle's results."""
     floats = {name: np.zeros(n) for name in Output._fields}
     floats |= {"measured": np.zeros(CODES), "bound": np.zeros(CODES), "share": np.zeros(1)}
-    return Output(**{**floats, "tradable": np.zeros(n, np.bool_), "held": np.full(n, -1, np.int64)})
+    singles = np.zeros((places, n), np.float32)
+    held = np.full(n, -1, np.int64)
+    return Output(**{**floats, "tradable": np.zeros(n, np.bool_), "held": held, "scouts": singles})
 
 
 def _bar_of(

@@ -121,7 +121,6 @@ def _found_scouts(settings: ColonySettings, plan: Blueprint, n: int) -> Scouts:
         gate=np.full(places, -1, np.int64),
         gate_gain=np.ones(places),
         gate_center=np.zeros(places),
-        conviction=np.zeros((places, n), np.float32),
         carried=np.zeros((len(settings.trust.horizons), places, n), np.float32),
         cost=np.zeros(places),
         births=np.array([founders], np.int64),
@@ -143,7 +142,7 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
     anchor_weights(scouts.status, settings.trust.idle_prior, anchor)
     learners = len(settings.trust.edges) * len(settings.trust.shares)
     slots = settings.trust.memory_slots
-    candidates = learners + 1 + slots
+    candidates, rates = learners + 1 + slots, len(settings.trust.switch_rates)
     memory = np.tile(anchor, (slots, 1))
     for v in range(slots):
         for k in range(places):
@@ -157,9 +156,8 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
         regime=np.tile(anchor, (len(REGIMES), 1)),
         memory=memory,
         memory_belief=np.full(slots, 1.0 / slots),
-        candidate=np.full(candidates, 1.0 / candidates),
-        candidate_variance=np.zeros(candidates),
-        pooled=np.zeros(4),
+        candidate=np.full((rates, candidates), 1.0 / (rates * candidates)),
+        pooled=np.zeros(5),
     )
 
 
@@ -217,7 +215,7 @@ def _with_instruments(state: ColonyState, ids: tuple[str, ...]) -> ColonyState:
             variance=spread(m.variance, np.nan),
             outcome=spread(m.outcome, np.nan),
         ),
-        scouts=s._replace(conviction=spread(s.conviction), carried=spread(s.carried)),
+        scouts=s._replace(carried=spread(s.carried)),
         queen=state.queen._replace(sense_conviction=spread(state.queen.sense_conviction)),
         field=Field(trails=spread(state.field.trails), camps=spread(state.field.camps)),
         book=b._replace(conviction=spread(b.conviction), target=spread(b.target)),

@@ -75,7 +75,6 @@ def review(
 @kernel
 def _bury(scouts: Scouts, trust: Trust, k: int) -> None:
     scouts.status[k] = EMPTY
-    scouts.conviction[k, :] = np.float32(0.0)
     scouts.cost[k] = 0.0
     for h in range(scouts.carried.shape[0]):
         scouts.carried[h, k, :] = np.float32(0.0)

@@ -27,7 +27,8 @@ class TrustParameters(NamedTuple):
     share: Floats  # [J]
     horizon_keep: Floats  # [H] 1 - 1 / horizon: what a carried position keeps each bar
     horizon_weight: Floats  # [H] sums to one
-    switch_rate: float
+    switch_rate: Floats  # [Q]
+    memory_switch_rate: float
     idle_prior: float
     cost: float  # per unit of turnover, as a fraction
     outcome_clip: float
@@ -59,8 +60,8 @@ class FieldParameters(NamedTuple):
     quality_gain: float
     quorum: float
     senses_min: float
-    time_step: float
-    steps: int
+    horizon: float
+    steps_min: int
 
 
 class WorkerParameters(NamedTuple):
@@ -142,7 +143,8 @@ def _trust(settings: ColonySettings) -> TrustParameters:
         share=np.array([share for _, share in pairs]),
         horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),
         horizon_weight=np.array([w / total for w in t.horizon_weights]),
-        switch_rate=t.switch_rate,
+        switch_rate=np.array(t.switch_rates),
+        memory_switch_rate=t.memory_switch_rate,
         idle_prior=t.idle_prior,
         cost=t.cost_bps * 1e-4,
         outcome_clip=t.outcome_clip,
@@ -180,8 +182,8 @@ def _field(settings: ColonySettings) -> FieldParameters:
         quality_gain=r.quality_gain,
         quorum=r.quorum,
         senses_min=r.senses_min,
-        time_step=r.horizon / r.steps,
-        steps=r.steps,
+        horizon=r.horizon,
+        steps_min=r.steps_min,
     )
 
 

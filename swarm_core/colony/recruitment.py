@@ -7,9 +7,13 @@ rates g = r = v and abandoned at a = 1 / v. Two equal camps stay in deadlock unt
 sigma > 4 v^3 / (v^2 - 1)^2; a deadlock is below the quorum, and no trade.
 """
 
+import math
+
 import numpy as np
 
 from swarm_core.colony.compiled import kernel
+
+_STEP_RATE = 1.0  # step times fastest rate; Heun is stable up to 2
 
 
 @kernel
@@ -18,30 +22,44 @@ def recruit(
     quality_long: np.ndarray,
     quality_short: np.ndarray,
     inhibition: float,
-    time_step: float,
-    steps: int,
-) -> None:
-    """Integrate camps [2, N] over steps * time_step with Heun's method (second order)."""
+    horizon: float,
+    steps_min: int,
+) -> int:
+    """Integrate camps [2, N] over `horizon` with Heun's method; return the steps it took.
+
+    The step is short enough for the fastest rate of any instrument, so the method stays stable
+    whatever the qualities and the inhibition are.
+    """
     n = camps.shape[1]
+    fastest = 0.0
+    leave_a, leave_b = np.empty(n), np.empty(n)
     for i in range(n):
-        v, u = quality_long[i], quality_short[i]
-        leave_a, leave_b = 1.0 / v, 1.0 / u
-        a, b = camps[0, i], camps[1, i]
-        for _ in range(steps):
-            free = 1.0 - a - b
-            da = v * free * (1.0 + a) - leave_a * a - inhibition * a * b
-            db = u * free * (1.0 + b) - leave_b * b - inhibition * a * b
-            a1, b1 = a + time_step * da, b + time_step * db
+        leave_a[i], leave_b[i] = 1.0 / quality_long[i], 1.0 / quality_short[i]
+        own = 2.0 * max(quality_long[i], quality_short[i]) + max(leave_a[i], leave_b[i])
+        fastest = max(fastest, own + inhibition)
+    steps = max(steps_min, int(math.ceil(horizon * fastest / _STEP_RATE)))
+    step = horizon / steps
+    a, b = camps[0], camps[1]
+    for _ in range(steps):
+        # Instruments do not touch each other: this inner loop is what the processor vectorises.
+        for i in range(n):
+            v, u = quality_long[i], quality_short[i]
+            free = 1.0 - a[i] - b[i]
+            stop = inhibition * a[i] * b[i]
+            da = v * free * (1.0 + a[i]) - leave_a[i] * a[i] - stop
+            db = u * free * (1.0 + b[i]) - leave_b[i] * b[i] - stop
+            a1, b1 = a[i] + step * da, b[i] + step * db
             free = 1.0 - a1 - b1
-            da1 = v * free * (1.0 + a1) - leave_a * a1 - inhibition * a1 * b1
-            db1 = u * free * (1.0 + b1) - leave_b * b1 - inhibition * a1 * b1
-            a += 0.5 * time_step * (da + da1)
-            b += 0.5 * time_step * (db + db1)
-            a, b = min(max(a, 0.0), 1.0), min(max(b, 0.0), 1.0)
-            crowd = a + b
-            if crowd > 1.0:
-                a, b = a / crowd, b / crowd
-        camps[0, i], camps[1, i] = a, b
+            stop = inhibition * a1 * b1
+            da += v * free * (1.0 + a1) - leave_a[i] * a1 - stop
+            db += u * free * (1.0 + b1) - leave_b[i] * b1 - stop
+            x, y = a[i] + 0.5 * step * da, b[i] + 0.5 * step * db
+            x = x if x > 0.0 else 0.0
+            y = y if y > 0.0 else 0.0
+            crowd = x + y
+            scale = 1.0 / (crowd if crowd > 1.0 else 1.0)
+            a[i], b[i] = x * scale, y * scale
+    return steps
 
 
 @kernel

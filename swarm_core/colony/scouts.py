@@ -59,13 +59,14 @@ def look(
     cost: float,
     horizon_keep: np.ndarray,
     horizon_weight: np.ndarray,
+    convictions: np.ndarray,
 ) -> None:
     """Let every scout look at columns [C, N] (float32, NaN: not known) and market [M].
 
-    Writes scouts.conviction, scouts.carried and scouts.cost. inverse_sigma[N] is 1 / sigma, and 0
-    where the instrument cannot be traded now: there every scout abstains.
+    Fills convictions [K, N] and writes scouts.carried and scouts.cost. inverse_sigma[N] is
+    1 / sigma, and 0 where the instrument cannot be traded now: there every scout abstains.
     """
-    places, n = scouts.conviction.shape
+    places, n = convictions.shape
     row = np.empty(n, np.float32)
     tradable = np.empty(n, np.float32)
     count = 0
@@ -75,6 +76,7 @@ def look(
     unit_cost = cost / max(count, 1)
     for k in range(places):
         if scouts.status[k] == EMPTY:
+            convictions[k, :] = _ZERO
             continue
         share = gate_value(scouts.gate[k], scouts.gate_gain[k], scouts.gate_center[k], market)
         column = columns[scouts.column[k]]
@@ -84,7 +86,7 @@ def look(
         if scouts.scale[k] >= 0:
             _multiply_clipped(row, columns[scouts.scale[k]])
         weight = np.float32(share)
-        conviction = scouts.conviction[k]
+        conviction = convictions[k]
         for i in range(n):
             conviction[i] = row[i] * weight * tradable[i]
         moved = 0.0
@@ -176,7 +178,11 @@ def _pay(position: np.ndarray, outcome: np.ndarray) -> float:
 
 @kernel
 def combine(
-    scouts: Scouts, trust: np.ndarray, by_sense: np.ndarray, conviction: np.ndarray
+    scouts: Scouts,
+    convictions: np.ndarray,
+    trust: np.ndarray,
+    by_sense: np.ndarray,
+    conviction: np.ndarray,
 ) -> None:
     """Fill by_sense [S, N] with each sense's trust-weighted convictions and conviction [N] with
     their sum."""
@@ -184,7 +190,7 @@ def combine(
     for k in range(scouts.status.shape[0]):
         weight = trust[k]
         if scouts.status[k] != EMPTY and weight > 0.0:
-            row, sense = scouts.conviction[k], by_sense[scouts.sense[k]]
+            row, sense = convictions[k], by_sense[scouts.sense[k]]
             for i in range(row.shape[0]):
                 sense[i] += weight * row[i]
     conviction[:] = 0.0

@@ -43,9 +43,10 @@ class TrustSettings:
     edges: tuple[float, ...] = (0.2, 0.6)  # grid of payoff edges per bar, in standard deviations
     shares: tuple[float, ...] = (0.002, 0.02)  # grid of fixed shares, per bar
     memory_enabled: bool = True  # off: bare fixed-share over the grid
-    memory_slots: int = 6  # regimes remembered
+    memory_slots: int = 4  # regimes remembered
     regime_enabled: bool = True  # one trust vector per regime of the queen
-    switch_rate: float = 0.01  # chance per bar that the regime of the market changes
+    switch_rates: tuple[float, ...] = (0.002, 0.02)  # grid: how often, per bar, regimes change
+    memory_switch_rate: float = 0.005
     idle_prior: float = 0.02  # share of the scout that does nothing and pays nothing
     cost_bps: float = 5.0  # per unit of turnover
     outcome_clip: float = 6.0  # a return counts for at most this many sigmas
@@ -64,7 +65,8 @@ class TrustSettings:
         check_each("edges", self.edges, 0.01, 5.0)
         check_each("shares", self.shares, 0.0, 0.5)
         check_count("memory_slots", self.memory_slots, 1, 32)
-        check_between("switch_rate", self.switch_rate, 1e-6, 0.5)
+        check_each("switch_rates", self.switch_rates, 1e-6, 0.5)
+        check_between("memory_switch_rate", self.memory_switch_rate, 1e-6, 0.5)
         check_between("idle_prior", self.idle_prior, 1e-6, 0.99)
         check_between("cost_bps", self.cost_bps, 0.0, 1_000.0)
         check_between("outcome_clip", self.outcome_clip, 1.0, 100.0)
@@ -130,8 +132,8 @@ class RecruitmentSettings:
     quality_gain: float = 6.0  # v gained for each unit of trail
     quorum: float = 0.5  # share of foragers that a camp needs
     senses_min: float = 1.0  # inverse Herfindahl of the senses behind a camp
-    horizon: float = 6.0  # of the flow's own time, integrated for each bar
-    steps: int = 48
+    horizon: float = 4.0  # of the flow's own time, integrated for each bar
+    steps_min: int = 8  # of the integration; it takes more where the flow is fast
 
     def __post_init__(self) -> None:
         _check_switch("enabled", self.enabled)
@@ -141,7 +143,7 @@ class RecruitmentSettings:
         check_between("quorum", self.quorum, 0.0, 0.99)
         check_between("senses_min", self.senses_min, 1.0, 64.0)
         check_between("horizon", self.horizon, 0.01, 1_000.0)
-        check_count("steps", self.steps, 1, 10_000)
+        check_count("steps_min", self.steps_min, 1, 10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,6 @@ class Scouts(NamedTuple):
     gate_center: Floats  # [K]
     born_step: Integers  # [K]
     floor_bars: Integers  # [K] bars in a row with trust at the floor
-    conviction: Singles  # [K, N] of the last bar
     carried: Singles  # [H, K, N] positions of mean age `horizon` made of past convictions
     cost: Floats  # [K] what the last change of positions cost, in sigmas
     births: Integers  # [1] identities given so far
@@ -76,9 +75,8 @@ class Trust(NamedTuple):
     regime: Floats  # [Z, K + 1] one vector for each regime of the queen
     memory: Floats  # [V, K + 1] what worked in each regime that the payoffs themselves reveal
     memory_belief: Floats  # [V] filtered chance that the market is in the memory's regime
-    candidate: Floats  # [E] filtered belief in each candidate
-    candidate_variance: Floats  # [E] running mean square of the candidates' payoffs
-    pooled: Floats  # [4] running payoff variance, its weight, running edge, its weight
+    candidate: Floats  # [Q, E] filtered belief in each candidate under each of Q switch rates
+    pooled: Floats  # [5] payoff variance, its weight, found payoff's mean, mean square, weight
 
 
 class Queen(NamedTuple):

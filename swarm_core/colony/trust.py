@@ -25,11 +25,13 @@ from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import TrustParameters
 from swarm_core.colony.state import EMPTY, Trust
 
-VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_WEIGHT = 0, 1, 2, 3
-SHARPNESS = 8.0  # power of the belief; docs/colony.md shows that 4 to 16 differ by less than 0.5 %
-MEMORY_EDGE = 0.5
-MEMORY_FLOOR = 3e-7  # e^-15: deep enough for 10,000 scouts, shallow enough to be left again
-EDGE_MIN, EDGE_MAX = 0.3, 1.0
+VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_SQUARE, EDGE_WEIGHT = 0, 1, 2, 3, 4
+_MEMORY_EDGE = 0.6  # how fast a memory learns from a bar of its own
+_MEMORY_RATE = 1.0  # how sharply memories compete for a bar, in standard deviations of payoff
+_MEMORY_FLOOR = 3e-7  # e^-15: deep enough for 10,000 scouts, shallow enough to be left again
+_RATE_MIN, _RATE_MAX = 0.25, 3.0  # of the last filter, in standard deviations of payoff
+_RATE_GAIN = 1.2  # a little over the likelihood's: being late costs more than being nervous
+_RATE_LEAK = 1e-4  # per bar, so that no switch rate is ever given up
 
 
 @kernel
@@ -75,22 +77,60 @@ def _floor(weight: np.ndarray, status: np.ndarray, share: float) -> None:
 
 
 @kernel
-def _filter(
-    belief: np.ndarray, payoff: np.ndarray, variance: np.ndarray, rate: float, switch: float
+def _rate(trust: Trust, sd: float) -> float:
+    """Return how strongly a unit of payoff speaks for the candidate that foretold it.
+
+    The log-likelihood ratio of two regimes that pay m and -m with the variance v grows by 2 m / v
+    for each unit of payoff; half of it is the candidate's own. m and v are those of what the
+    believed memory earned.
+    """
+    weight = max(trust.pooled[EDGE_WEIGHT], 1e-12)
+    mean = max(trust.pooled[EDGE] / weight, 0.0)
+    variance = max(trust.pooled[EDGE_SQUARE] / weight - mean * mean, 0.5 * sd * sd)
+    return min(max(_RATE_GAIN * mean / variance * sd, _RATE_MIN), _RATE_MAX) / sd
+
+
+@kernel
+def _filter_candidates(
+    belief: np.ndarray, payoff: np.ndarray, rate: float, switch: np.ndarray
 ) -> None:
-    """One step of a hidden Markov filter whose states pay `payoff`, with even switching."""
+    """One step of belief [Q, E] over (switch rate, candidate) given the candidates' payoffs [E].
+
+    Each row is a hidden Markov filter with even switching at its own rate; the rows compete by
+    how well they foretold the payoffs, so the colony learns how often its market turns.
+    """
+    rates, states = belief.shape
     top = -math.inf
-    states = belief.shape[0]
-    evidence = np.empty(states)
     for e in range(states):
-        evidence[e] = log(belief[e]) + rate * (payoff[e] - 0.5 * rate * variance[e])
-        top = max(top, evidence[e])
+        top = max(top, rate * payoff[e])
     total = 0.0
     for e in range(states):
-        belief[e] = exp(evidence[e] - top)
-        total += belief[e]
-    for e in range(states):
-        belief[e] = (1.0 - switch) * belief[e] / total + switch / states
+        ratio = exp(rate * payoff[e] - top)
+        for q in range(rates):
+            belief[q, e] *= ratio
+            total += belief[q, e]
+    for q in range(rates):
+        mass = 0.0
+        for e in range(states):
+            belief[q, e] /= total
+            mass += belief[q, e]
+        for e in range(states):
+            kept = (1.0 - switch[q]) * belief[q, e] + switch[q] * mass / states
+            belief[q, e] = (1.0 - _RATE_LEAK) * kept + _RATE_LEAK / (rates * states)
+
+
+@kernel
+def _filter_memories(belief: np.ndarray, payoff: np.ndarray, rate: float) -> None:
+    """Bayes' rule over the memories [V], each foretelling its own payoff."""
+    top = -math.inf
+    for v in range(belief.shape[0]):
+        top = max(top, log(belief[v]) + rate * payoff[v])
+    total = 0.0
+    for v in range(belief.shape[0]):
+        belief[v] = exp(log(belief[v]) + rate * payoff[v] - top)
+        total += belief[v]
+    for v in range(belief.shape[0]):
+        belief[v] /= total
 
 
 @kernel
@@ -134,33 +174,22 @@ def learn(
     sd = _measure(trust, status, parameters.variance_keep)
     if not sd > 1e-12:
         return
-    learners, slots = trust.learner.shape[0], trust.memory.shape[0]
-    candidates = trust.candidate.shape[0]
-    payoff = np.empty(candidates)
+    first = trust.learner.shape[0] + 1
+    payoff = np.empty(trust.candidate.shape[1])
     _candidate_payoffs(trust, posterior, payoff)
-    weight = trust.pooled[VARIANCE_WEIGHT]
-    edge = 1.0 / max(trust.pooled[EDGE_WEIGHT], 1e-12) * trust.pooled[EDGE] / sd
-    rate = min(max(1.2 * edge, EDGE_MIN), EDGE_MAX) / sd
-    spread = np.empty(candidates)
-    for e in range(candidates):
-        keep = parameters.variance_keep
-        trust.candidate_variance[e] = (
-            keep * trust.candidate_variance[e] + (1.0 - keep) * payoff[e] * payoff[e]
-        )
-        spread[e] = trust.candidate_variance[e] / weight
-    _filter(trust.candidate, payoff, spread, rate, parameters.switch_rate)
-    first = learners + 1
-    _filter(trust.memory_belief, payoff[first:], spread[first:], rate, 0.0)
-    found = 0.0
-    for v in range(slots):
-        found += trust.memory_belief[v] * payoff[first + v]
+    rate = _rate(trust, sd)
+    _filter_candidates(trust.candidate, payoff, rate, parameters.switch_rate)
+    memories = payoff[first:]
+    _filter_memories(trust.memory_belief, memories, _MEMORY_RATE / sd)
+    found = dot(trust.memory_belief, memories)
     keep = parameters.variance_keep
     trust.pooled[EDGE] = keep * trust.pooled[EDGE] + (1.0 - keep) * found
+    trust.pooled[EDGE_SQUARE] = keep * trust.pooled[EDGE_SQUARE] + (1.0 - keep) * found * found
     trust.pooled[EDGE_WEIGHT] = keep * trust.pooled[EDGE_WEIGHT] + 1.0 - keep
     _teach(trust, status, posterior, parameters, sd)
+    slots, switch = trust.memory.shape[0], parameters.memory_switch_rate
     for v in range(slots):
-        even = parameters.switch_rate / slots
-        trust.memory_belief[v] = (1.0 - parameters.switch_rate) * trust.memory_belief[v] + even
+        trust.memory_belief[v] = (1.0 - switch) * trust.memory_belief[v] + switch / slots
 
 
 @kernel
@@ -173,7 +202,7 @@ def _teach(
 ) -> None:
     """Reinforce the learners, the regimes' vectors and the memories with trust.payoff."""
     size = trust.payoff.shape[0]
-    penalty, anchor = np.empty(size), np.empty(size)
+    penalty, nothing, anchor = np.empty(size), np.zeros(size), np.empty(size)
     for k in range(size):
         penalty[k] = 0.5 * trust.variance[k] / trust.pooled[VARIANCE_WEIGHT]
     anchor_weights(status, parameters.idle_prior, anchor)
@@ -183,13 +212,13 @@ def _teach(
         for k in range(size):
             trust.learner[j, k] = (1.0 - share) * trust.learner[j, k] + share * anchor[k]
     for z in range(trust.regime.shape[0]):
-        _reinforce(trust.regime[z], trust.payoff, penalty, MEMORY_EDGE / sd, posterior[z])
-        _floor(trust.regime[z], status, MEMORY_FLOOR)
+        _reinforce(trust.regime[z], trust.payoff, nothing, _MEMORY_EDGE / sd, posterior[z])
+        _floor(trust.regime[z], status, _MEMORY_FLOOR)
     for v in range(trust.memory.shape[0]):
         belief = trust.memory_belief[v]
         if belief > 1e-3:
-            _reinforce(trust.memory[v], trust.payoff, penalty, MEMORY_EDGE / sd, belief)
-            _floor(trust.memory[v], status, MEMORY_FLOOR)
+            _reinforce(trust.memory[v], trust.payoff, nothing, _MEMORY_EDGE / sd, belief)
+            _floor(trust.memory[v], status, _MEMORY_FLOOR)
 
 
 @kernel
@@ -201,20 +230,22 @@ def blend(
     if not parameters.enabled:
         return
     learners, slots = trust.learner.shape[0], trust.memory.shape[0]
-    share = np.zeros(trust.candidate.shape[0])
+    share = np.zeros(trust.candidate.shape[1])
     top = 0.0
     for e in range(share.shape[0]):
         allowed = e < learners or (
             parameters.regime_enabled if e == learners else parameters.memory_enabled
         )
-        share[e] = trust.candidate[e] if allowed else 0.0
+        if allowed:
+            for q in range(trust.candidate.shape[0]):
+                share[e] += trust.candidate[q, e]
         top = max(top, share[e])
     total = 0.0
     for e in range(share.shape[0]):
         ratio = share[e] / top
         ratio *= ratio
         ratio *= ratio
-        share[e] = ratio * ratio  # SHARPNESS = 8
+        share[e] = ratio * ratio  # the eighth power; 4 and 16 differ by less than 0.5 %
         total += share[e]
     weight = trust.weight
     weight[:] = 0.0

@@ -58,7 +58,7 @@ def decision_of(
     """Return the decision in the observation's instrument order."""
     living = np.flatnonzero(after.scouts.status != EMPTY)
     weight = after.trust.weight
-    scouts = weight[living, None] * after.scouts.conviction[living][:, order]
+    scouts = weight[living, None] * out.scouts[living][:, order]
     vetoes = _vetoes(settings, after, out, order, observation.instrument_ids)
     decision_id = _decision_id(digests[0], observation.time_ns, out.target)
     target = out.target[order]

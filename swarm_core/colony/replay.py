@@ -1,0 +1,219 @@
+"""The compiled backtest: the live cycle in a loop, on a panel of bars, with its own book."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.colony import founding
+from swarm_core.colony.blueprint import blueprint, fill_columns
+from swarm_core.colony.compiled import kernel
+from swarm_core.colony.constraints import solve_limits
+from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
+from swarm_core.colony.engine import (
+    check_fits,
+    copy_hive,
+    empty_output,
+    kernel_plan,
+    labels_of,
+    limit_vector,
+    log_prices,
+    order_of,
+)
+from swarm_core.colony.parameters import Parameters, parameters
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.colony.state import ColonyState
+
+Floats = NDArray[np.float64]
+_NS = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """T bars of N instruments; what is not known is NaN. The book starts flat with `nav`.
+
+    A target is filled at the close it was decided on, at `cost_bps` of what changes hands; a
+    position whose price is missing stands still.
+    """
+
+    time_ns: NDArray[np.int64]  # [T], rising
+    instrument_ids: tuple[str, ...]
+    prices: Floats  # [T, N]
+    sigma: Floats  # [T, N]
+    features: Mapping[str, Floats] = field(default_factory=dict[str, Floats])  # each [T, N]
+    market: Mapping[str, Floats] = field(default_factory=dict[str, Floats])  # each [T]
+    sectors: tuple[str, ...] = ()
+    currencies: tuple[str, ...] = ()
+    data_age_s: Floats | None = None  # [T, N]
+    anomaly: Floats | None = None  # [T, N]
+    nav: float = 1.0
+    cost_bps: float = 0.0
+
+    def __post_init__(self) -> None:
+        shape = (len(self.time_ns), len(self.instrument_ids))
+        arrays = {"prices": self.prices, "sigma": self.sigma, **self.features}
+        for name, values in arrays.items():
+            if values.shape != shape:
+                raise ValueError(f"{name} must have the shape {shape}, was {values.shape}")
+        for name, values in self.market.items():
+            if values.shape != shape[:1]:
+                raise ValueError(f"{name} must have the shape {shape[:1]}, was {values.shape}")
+        if shape[0] and not (np.diff(self.time_ns) > 0).all():
+            raise ValueError("time_ns must rise from bar to bar, did not")
+        if not (np.isfinite(self.nav) and self.nav > 0.0):
+            raise ValueError(f"nav must be finite and positive, was {self.nav}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What a run leaves behind, bar by bar, in the panel's instrument order."""
+
+    conviction: Floats  # [T, N]
+    target_weights: Floats  # [T, N]
+    weights: Floats  # [T, N] held when the bar was seen
+    nav: Floats  # [T] when the bar was seen, after costs
+    turnover: Floats  # [T] sum of |change| of weights on the bar
+    trust: Floats  # [T, K + 1] by place; the idle scout's last
+    payoff: Floats  # [T, K + 1] that the scouts earned on the bar
+    regime_posterior: Floats  # [T, Z]
+    share: Floats  # [T] of the risk budget that was used
+    vetoed: Floats  # [T] number of book vetoes
+
+
+def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[ColonyState, Records]:
+    """Return the state after the panel's T bars and the record of them.
+
+    Gives the bits that T calls of engine.step give with the weights and NAV recorded here. Raises
+    ValueError as step does.
+    """
+    t, n = panel.prices.shape
+    if t:
+        check_fits(settings, state, int(panel.time_ns[0]))
+    sectors = panel.sectors or ("",) * n
+    state = founding.admit(state, panel.instrument_ids, sectors, settings.instruments_max)
+    plan, numbers = blueprint(settings), parameters(settings)
+    order = order_of(state.instrument_ids, panel.instrument_ids)
+    total, hive = len(state.instrument_ids), copy_hive(state)
+
+    def placed(values: Floats | None, fill: float) -> Floats:
+        out = np.full((t, total), fill)
+        if values is not None:
+            out[:, order] = values
+        return out
+
+    group, currency = np.zeros(total, np.int64), np.zeros(total, np.int64)
+    group[order] = labels_of(sectors, state.class_names)
+    if panel.currencies:
+        currency[order] = labels_of(panel.currencies, None)
+    columns = np.full((t, len(plan.columns), total), np.nan)
+    columns[:, :, order] = fill_columns(plan, panel.features, (t, n)).transpose(1, 0, 2)
+    unknown = np.full(t, np.nan)
+    market = np.stack([panel.market.get(key, unknown) for key in plan.market_keys], axis=1)
+    age = placed(panel.data_age_s, 0.0)
+    log = _empty_log(t, total, hive)
+    elapsed = np.diff(panel.time_ns, prepend=state.time_ns) * _NS
+    if t and state.steps == 0:
+        elapsed[0] = 0.0
+    replay_bars(
+        hive, kernel_plan(plan), numbers, limit_vector(numbers), empty_output(total, len(state.scouts.status)), state.steps,
+        state.seed, panel.nav, panel.cost_bps * 1e-4, elapsed, placed(panel.prices, np.nan),
+        placed(log_prices(panel.prices), np.nan), placed(panel.sigma, np.nan), columns, market,
+        np.where(np.isnan(age), np.inf, age), np.nan_to_num(placed(panel.anomaly, 0.0)), group,
+        currency, log,
+    )  # fmt: skip
+    last = int(panel.time_ns[-1]) if t else state.time_ns
+    after = replace(state, steps=state.steps + t, time_ns=last, **hive._asdict())
+    return after, _records(log, order)
+
+
+def _empty_log(t: int, n: int, hive: Hive) -> tuple[Floats, ...]:
+    widths = (n, n, n, 1, 1, hive.trust.weight.shape[0], hive.trust.weight.shape[0])
+    return tuple(np.zeros((t, w)) for w in (*widths, hive.queen.posterior.shape[0], 1, 1))
+
+
+def _records(log: tuple[Floats, ...], order: NDArray[np.int64]) -> Records:
+    conviction, target, weights, nav, turnover, trust, payoff, regime, share, vetoed = log
+    return Records(
+        conviction=conviction[:, order],
+        target_weights=target[:, order],
+        weights=weights[:, order],
+        nav=nav[:, 0],
+        turnover=turnover[:, 0],
+        trust=trust,
+        payoff=payoff,
+        regime_posterior=regime,
+        share=share[:, 0],
+        vetoed=vetoed[:, 0],
+    )
+
+
+@kernel
+def mark_to_market(weights: np.ndarray, price: np.ndarray, before: np.ndarray, nav: float) -> float:
+    """Let weights[N] drift with the prices in place; return the new NAV.
+
+    A price that is missing on either side moves nothing. NAV keeps above a millionth of itself:
+    what loses more has been stopped by its broker long before.
+    """
+    earned = 0.0
+    for i in range(weights.shape[0]):
+        if price[i] > 0.0 and before[i] > 0.0 and price[i] < np.inf and before[i] < np.inf:
+            change = price[i] / before[i] - 1.0
+            earned += weights[i] * change
+            weights[i] *= 1.0 + change
+    growth = max(1.0 + earned, 1e-6)
+    for i in range(weights.shape[0]):
+        weights[i] /= growth
+    return nav * growth
+
+
+@kernel
+def replay_bars(
+    hive: Hive,
+    plan: Plan,
+    p: Parameters,
+    limits: np.ndarray,
+    out: Output,
+    steps: int,
+    seed: int,
+    nav: float,
+    cost: float,
+    elapsed: np.ndarray,
+    prices: np.ndarray,
+    log_price: np.ndarray,
+    sigma: np.ndarray,
+    columns: np.ndarray,
+    market: np.ndarray,
+    age: np.ndarray,
+    anomaly: np.ndarray,
+    group: np.ndarray,
+    currency: np.ndarray,
+    log: tuple[np.ndarray, ...],
+) -> None:
+    n = prices.shape[1]
+    weights = np.zeros(n)
+    last = np.full(n, np.nan)
+    for t in range(prices.shape[0]):
+        nav = mark_to_market(weights, prices[t], last, nav)
+        for i in range(n):
+            if 0.0 < prices[t, i] < np.inf:
+                last[i] = prices[t, i]
+        bar = Bar(
+            steps + t, seed, elapsed[t], nav, log_price[t], sigma[t], columns[t], market[t],
+            weights.copy(), age[t], anomaly[t], group, currency,
+        )  # fmt: skip
+        before_limits(hive, bar, plan, p, out)
+        solve_limits(out.target, hive.memory.sigma**2, group, currency, limits)
+        after_limits(hive, bar, p, out)
+        log[0][t], log[1][t], log[2][t] = out.conviction, out.target, weights
+        log[3][t, 0] = nav
+        moved = 0.0
+        for i in range(n):
+            moved += abs(out.target[i] - weights[i])
+            weights[i] = out.target[i]
+        nav *= 1.0 - cost * moved
+        log[4][t, 0] = moved
+        log[5][t], log[6][t] = hive.trust.weight, hive.trust.payoff
+        log[7][t] = hive.queen.posterior
+        log[8][t, 0] = out.share[0]
+        log[9][t, 0] = out.bound.sum()

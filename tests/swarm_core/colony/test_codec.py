@@ -1,0 +1,42 @@
+"""The binary form: exact, versioned, and refusing what was changed."""
+
+import pytest
+
+from swarm_core.colony import codec
+from swarm_core.colony.engine import new_state
+from swarm_core.colony.replay import run
+from tests.swarm_core.colony.builders import make_panel, make_settings
+
+
+def _encoded() -> bytes:
+    settings, panel = make_settings(), make_panel(20)
+    return codec.encode(run(settings, new_state(settings, panel.instrument_ids, 1), panel)[0])
+
+
+def test_a_state_comes_back_exactly() -> None:
+    data = _encoded()
+    state = codec.decode(data)
+    assert codec.encode(state) == data
+    assert codec.digest(state) == data[-32:].hex()
+
+
+def test_a_decoded_state_goes_on_like_the_one_that_was_encoded() -> None:
+    settings, panel = make_settings(), make_panel(20)
+    state, _ = run(settings, new_state(settings, panel.instrument_ids, 1), panel)
+    later = make_panel(20, seed=2, time_ns=panel.time_ns + 10**18)
+    first, _ = run(settings, state, later)
+    second, _ = run(settings, codec.decode(codec.encode(state)), later)
+    assert codec.digest(first) == codec.digest(second)
+
+
+@pytest.mark.parametrize("place", [0, 20, 3_000, -40, -1])
+def test_a_changed_byte_is_found(place: int) -> None:
+    data = bytearray(_encoded())
+    data[place] ^= 1
+    with pytest.raises(ValueError, match="a colony state must"):
+        codec.decode(bytes(data))
+
+
+def test_a_torn_state_is_refused() -> None:
+    with pytest.raises(ValueError, match="must end with its own sha256"):
+        codec.decode(_encoded()[:-100])

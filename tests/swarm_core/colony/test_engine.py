@@ -1,0 +1,192 @@
+"""The cycle as a whole: purity, equality of live and backtest, symmetry, and bad input."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from swarm_core.colony import codec
+from swarm_core.colony.engine import new_state, step
+from swarm_core.colony.explain import explain
+from swarm_core.colony.replay import run
+from swarm_core.colony.state import GROUPS, ColonyState
+from tests.swarm_core.colony.builders import (
+    DAY_NS,
+    make_panel,
+    make_settings,
+    observation_of,
+    permuted,
+)
+
+SETTINGS = make_settings()
+
+
+def assert_finite(state: ColonyState) -> None:
+    """Every array must be finite, but for what stands for "not known" in the memory."""
+    unknown = {"log_price", "last_log_price", "variance", "outcome", "market"}
+    for group in GROUPS:
+        values = getattr(state, group)
+        for name in values._fields:
+            array = getattr(values, name)
+            assert not np.isinf(array).any(), f"{group}.{name}"
+            if name not in unknown:
+                assert np.isfinite(array).all(), f"{group}.{name}"
+
+
+def test_live_steps_give_the_bits_of_the_compiled_backtest() -> None:
+    panel = make_panel(60)
+    start = new_state(SETTINGS, panel.instrument_ids, 3)
+    end, records = run(SETTINGS, start, panel)
+    state = start
+    for t in range(60):
+        state, decision = step(SETTINGS, state, observation_of(panel, records, t))
+        assert decision.target_weights.tobytes() == records.target_weights[t].tobytes()
+        assert decision.conviction.tobytes() == records.conviction[t].tobytes()
+    assert codec.digest(state) == codec.digest(end)
+    assert end.scouts.births[0] > start.scouts.births[0]  # the lifecycle took part
+
+
+def test_a_step_changes_nothing_that_it_was_given() -> None:
+    panel = make_panel(5)
+    state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    before = codec.digest(state)
+    later = dataclasses.replace(observation_of(panel, records, 4), time_ns=DAY_NS * 99)
+    first = step(SETTINGS, state, later)
+    second = step(SETTINGS, state, later)
+    assert codec.digest(state) == before == first[1].state_digest_before
+    assert first[1].decision_id == second[1].decision_id
+    assert first[1].state_digest_after == second[1].state_digest_after == codec.digest(first[0])
+
+
+def test_a_backtest_in_two_parts_knows_no_future() -> None:
+    panel = make_panel(50)
+    short = dataclasses.replace(
+        panel,
+        time_ns=panel.time_ns[:30],
+        prices=panel.prices[:30],
+        sigma=panel.sigma[:30],
+        features={name: values[:30] for name, values in panel.features.items()},
+        market={name: values[:30] for name, values in panel.market.items()},
+    )
+    start = new_state(SETTINGS, panel.instrument_ids, 3)
+    whole, part = run(SETTINGS, start, panel)[1], run(SETTINGS, start, short)[1]
+    np.testing.assert_array_equal(part.target_weights, whole.target_weights[:30])
+    np.testing.assert_array_equal(part.trust, whole.trust[:30])
+
+
+def test_permuted_instruments_give_permuted_decisions_bit_for_bit() -> None:
+    panel = make_panel(40)
+    order = np.random.default_rng(5).permutation(len(panel.instrument_ids))
+    shuffled = permuted(panel, order)
+    end, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    other_end, other = run(SETTINGS, new_state(SETTINGS, shuffled.instrument_ids, 3), shuffled)
+    np.testing.assert_array_equal(other.target_weights, records.target_weights[:, order])
+    assert codec.digest(end) == codec.digest(other_end)
+
+
+def test_the_order_in_which_senses_are_listed_does_not_matter() -> None:
+    panel = make_panel(30)
+    reverse = make_settings(senses=list(reversed(SETTINGS.senses)))
+    first = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)[1]
+    second = run(reverse, new_state(reverse, panel.instrument_ids, 3), panel)[1]
+    np.testing.assert_array_equal(first.target_weights, second.target_weights)
+    np.testing.assert_array_equal(first.trust, second.trust)
+
+
+@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 0.0, -5.0, 1e300, 1e-300])
+def test_no_input_makes_the_state_infinite_or_a_weight_unknown(poison: float) -> None:
+    panel = make_panel(40)
+    rng = np.random.default_rng(8)
+    for array in (panel.prices, panel.sigma, *panel.features.values()):
+        array[rng.random(array.shape) < 0.15] = poison
+    panel.market["vix"][::3] = poison
+    end, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    assert_finite(end)
+    assert np.isfinite(records.target_weights).all()
+    assert np.isfinite(records.nav).all()
+    assert abs(records.trust.sum(axis=1) - 1.0).max() < 1e-9
+
+
+def test_instruments_may_come_and_go_and_are_held_while_they_are_away() -> None:
+    panel = make_panel(3, 4)
+    state = new_state(SETTINGS, panel.instrument_ids[:2], 3)
+    _, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    full = observation_of(panel, records, 0)
+    state, decision = step(SETTINGS, state, full)
+    assert decision.instrument_ids == panel.instrument_ids
+    part = dataclasses.replace(
+        full,
+        time_ns=2 * DAY_NS,
+        instrument_ids=panel.instrument_ids[1:3],
+        prices=full.prices[1:3],
+        sigma=full.sigma[1:3],
+        features={},
+        weights=np.array([0.01, 0.0]),
+        sectors=full.sectors[1:3],
+        currencies=full.currencies[1:3],
+    )
+    state, decision = step(SETTINGS, state, part)
+    assert len(decision.target_weights) == 2
+    assert len(state.instrument_ids) == 4
+    assert_finite(state)
+
+
+def test_what_has_no_price_is_held_and_says_so() -> None:
+    panel = make_panel(1, 3, prices=np.array([[100.0, np.nan, 0.0]]))
+    _, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    seen = dataclasses.replace(
+        observation_of(panel, records, 0), weights=np.array([0.0, 0.04, -0.03])
+    )
+    _, decision = step(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), seen)
+    assert decision.target_weights[1:].tolist() == [0.04, -0.03]
+    assert decision.reasons[1].startswith("held: no usable price")
+    assert {veto.instrument_id for veto in decision.vetoes} == set(panel.instrument_ids[1:])
+
+
+def test_contributions_add_up_to_the_conviction() -> None:
+    panel = make_panel(30)
+    state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    seen = dataclasses.replace(observation_of(panel, records, 29), time_ns=DAY_NS * 99)
+    _, decision = step(SETTINGS, state, seen)
+    for parts in (decision.sense_contributions, decision.scout_contributions):
+        np.testing.assert_allclose(parts.sum(axis=0), decision.conviction, atol=1e-12)
+    assert abs(decision.trust.sum() + decision.diagnostics["idle_trust"][0] - 1.0) < 1e-12
+    assert len(decision.scout_names) == len(set(decision.scout_names)) == len(decision.trust)
+
+
+def test_explain_replays_the_decision_with_each_sense_silenced() -> None:
+    panel = make_panel(30)
+    state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    seen = dataclasses.replace(observation_of(panel, records, 29), time_ns=DAY_NS * 99)
+    _, decision = step(SETTINGS, state, seen)
+    name = panel.instrument_ids[2]
+    told = explain(decision, name, settings=SETTINGS, state=state, observation=seen)
+    assert abs(sum(told.senses.values()) - told.conviction) < 1e-12
+    assert abs(sum(told.scouts.values()) - told.conviction) < 1e-12
+    assert len(told.counterfactuals) > 0
+    assert name in told.to_text()
+    with pytest.raises(ValueError, match="instrument_id must be one of"):
+        explain(decision, "US.NONE")
+
+
+def test_settings_of_another_colony_are_refused() -> None:
+    panel = make_panel(1)
+    state = new_state(SETTINGS, panel.instrument_ids, 3)
+    _, records = run(SETTINGS, state, panel)
+    with pytest.raises(ValueError, match="settings must be those of the state"):
+        step(make_settings(memory_bars=33), state, observation_of(panel, records, 0))
+
+
+def test_time_must_move_on() -> None:
+    panel = make_panel(2)
+    state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
+    with pytest.raises(ValueError, match="time_ns must be later"):
+        step(SETTINGS, state, observation_of(panel, records, 1))
+
+
+def test_memory_is_bounded_by_the_state_and_not_by_history() -> None:
+    panel = make_panel(150, 4)
+    state = new_state(SETTINGS, panel.instrument_ids, 3)
+    early = len(codec.encode(run(SETTINGS, state, make_panel(5, 4))[0]))
+    late = len(codec.encode(run(SETTINGS, state, panel)[0]))
+    assert late <= early + 64  # the header's counters may grow by digits
