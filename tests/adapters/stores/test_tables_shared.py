@@ -16,13 +16,18 @@ from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 ROOT = Path(__file__).parents[3]
 WRITER = """
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+import polars as pl
 from adapters.stores.tables_delta import DeltaTableStore
-from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 store = DeltaTableStore(Path(sys.argv[1]))
 first, step, count = (int(a) for a in sys.argv[2:5])
 for i in range(first, first + step * count, step):
-    store.append("bars", make_rows(float(i), first=NOON + DAY * i), key=KEY)
+    time = datetime(2024, 1, 2, 12, tzinfo=UTC) + timedelta(days=i)
+    known = time + timedelta(minutes=15)
+    row = {"instrument_id": "US.A", "event_time": time, "knowledge_time": known, "close": float(i)}
+    row |= {"source": "file@1", "source_row": 0}
+    store.append("bars", pl.DataFrame([row]), key=("instrument_id", "event_time"))
     print(i, flush=True)
 """
 
