@@ -3,11 +3,12 @@
 import numpy as np
 
 from models.artifact import Calibration
-from models.cross_section import Groups, demean
+from models.cross_section import Groups, demean, standardise
 from models.panel import Floats, group_bounds
 from models.statistics.newey_west import mean_t
 
 _SCORE_STD_MIN = 1e-12
+NAMES_MIN = 3  # below this a z in the cross-section is arithmetic, not a comparison
 
 
 def calibrate(
@@ -35,6 +36,16 @@ def calibrate(
         score_std=max(float(scores.std()), _SCORE_STD_MIN),
         relative=relative,
     )
+
+
+def to_forecast(scores: Floats, groups: Groups, calibration: Calibration) -> Floats:
+    """Return each score's z among its decision's, or against the record of a decision too small."""
+    if scores.size == 0:
+        return scores
+    within = standardise(scores, groups)
+    overall = (scores - calibration.score_mean) / calibration.score_std
+    sizes = np.diff(group_bounds(groups))
+    return np.where(np.repeat(sizes, sizes) >= NAMES_MIN, within, overall)
 
 
 def _group_sums(values: Floats, groups: Groups) -> Floats:

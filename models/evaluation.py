@@ -56,7 +56,8 @@ class Evaluation:
     """Metrics, and the tables that the plots show.
 
     `metrics` (finite floats; one that cannot be measured is left out): rank_ic, rank_ic_std,
-    icir, rank_ic_t (Newey-West), rank_ic_low/high (block bootstrap), hit_rate, spread,
+    icir, rank_ic_t (Newey-West), rank_ic_low/high (block bootstrap), rank_ic_pooled (over all
+    rows, for a book too small to rank within decisions), hit_rate, spread,
     spread_net (top less bottom quantile, fractions over the horizon), spread_sharpe (annualised,
     net), spread_t, monotonicity, turnover (one-way, of NAV a decision), calibration_slope,
     calibration_error,
@@ -109,6 +110,8 @@ def evaluate(
     if "expected_return" in rows.columns:
         calibration, fit = reliability(_column(rows, "expected_return"), excess, overlap=overlap)
         metrics |= fit
+    whole = np.zeros_like(groups)
+    metrics["rank_ic_pooled"] = float(rank_correlations(forecast, outcome, whole, 2)[0])
     metrics |= {"rows": float(rows.height), "decisions": float(by_decision.height)}
     finite = {k: v for k, v in metrics.items() if np.isfinite(v)}
     return Evaluation(finite, by_decision, quantiles, calibration, overlap)

@@ -10,12 +10,11 @@ import polars as pl
 from features.schemas import UTC_TIME
 from models.artifact import Artifact, decode, model_version
 from models.boosting import load, score
-from models.cross_section import Groups, standardise
+from models.calibration import to_forecast
 from models.panel import (
     Floats,
     check_known,
     feature_matrix,
-    group_bounds,
     group_numbers,
     with_decision_time,
 )
@@ -33,7 +32,6 @@ FORECAST_COLUMNS: dict[str, pl.DataType] = {
     "model_name": pl.String(),
     "model_version": pl.String(),
 }
-NAMES_MIN = 3  # below this a z in the cross-section is arithmetic, not a comparison
 
 
 def predict(artifact: bytes, frame: pl.DataFrame) -> pl.DataFrame:
@@ -54,7 +52,7 @@ def predict(artifact: bytes, frame: pl.DataFrame) -> pl.DataFrame:
     groups = group_numbers(rows["decision_time"])[known]
     calibration = model.calibration
     expected = _spread(calibration.intercept + calibration.slope * scores, known)
-    forecast = _spread(_forecast(scores, groups, model), known)
+    forecast = _spread(to_forecast(scores, groups, calibration), known)
     return _table(rows, forecast, expected, model, model_version(artifact))
 
 
@@ -76,15 +74,6 @@ def _table(
         )
         .select(pl.col(c).cast(t) for c, t in FORECAST_COLUMNS.items())
     )
-
-
-def _forecast(scores: Floats, groups: Groups, model: Artifact) -> Floats:
-    if scores.size == 0:
-        return scores
-    within = standardise(scores, groups)
-    overall = (scores - model.calibration.score_mean) / model.calibration.score_std
-    sizes = np.diff(group_bounds(groups))
-    return np.where(np.repeat(sizes, sizes) >= NAMES_MIN, within, overall)
 
 
 def _spread(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:

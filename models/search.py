@@ -106,6 +106,9 @@ def search_overfitting(trials: Sequence[Trial]) -> float | None:
 
     None where there are fewer than two trials or too few decisions to halve.
     """
+    sizes = {t.decision_ics.size for t in trials}
+    if len(sizes) > 1:  # a trial that split nowhere has no rank IC to set beside the others
+        return None
     ics = np.column_stack([t.decision_ics for t in trials])
     blocks = 10  # 252 halvings
     if ics.shape[1] < 2 or ics.shape[0] < 2 * blocks:
@@ -128,8 +131,12 @@ def _try(
 
 
 def _ics(panel: Panel, split: Split, scores: Floats, names_min: int) -> Floats:
-    rows = split.test
-    return rank_correlations(scores, panel.label[rows], panel.groups[rows], names_min)
+    """Return the rank IC of each decision, or one over time where none has the names for it."""
+    label, groups = panel.label[split.test], panel.groups[split.test]
+    ics = rank_correlations(scores, label, groups, names_min)
+    if np.isfinite(ics).any():
+        return ics
+    return rank_correlations(scores, label, np.zeros_like(groups), names_min)
 
 
 def _mean(ics: Floats) -> float:

@@ -66,7 +66,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "folds": (2, 50),
     "holdout_folds": (0, 10),
     "embargo_sessions": (0, 252),
-    "train_sessions_min": (80, 5_000),
+    "train_sessions_min": (20, 5_000),
     "trials": (1, 1_000),
     "rounds_max": (5, 5_000),
     "leaves_max": (3, 255),

@@ -12,8 +12,8 @@ import polars as pl
 from models.artifact import Artifact, Calibration, encode, model_version
 from models.baselines import baselines
 from models.boosting import TreeParameters, fit, importance, make_dataset
-from models.calibration import calibrate
-from models.cross_section import standardise, target_of
+from models.calibration import calibrate, to_forecast
+from models.cross_section import target_of
 from models.drift import drift, weighted_psi
 from models.panel import Floats, Panel, make_panel
 from models.search import (
@@ -29,8 +29,9 @@ from models.search import (
 from models.settings import TrainingSettings
 from models.splits import Split, walk_forward
 
-__all__ = ["RECENT_SESSIONS", "TrainedModel", "TrainingSettings", "train"]
+__all__ = ["RECENT_SESSIONS", "SESSIONS_MIN", "TrainedModel", "TrainingSettings", "train"]
 
+SESSIONS_MIN = 60  # below a quarter of a year there is nothing to fit on and to judge by
 RECENT_SESSIONS = 63  # a quarter: enough rows to tell drift from noise
 
 
@@ -84,11 +85,15 @@ def train(
     """Search, judge and fit one model on labelled features.
 
     `frame`: feature table joined with `labels.forward_returns` on (instrument_id, event_time).
-    The same rows (in any order) and settings give the same bytes. Raises ValueError on a frame
-    that is too short, leaks, or lacks a column.
+    The same rows (in any order) and settings give the same bytes. A history of less than twice
+    `train_sessions_min` begins to be tested at its half; where the median decision has fewer
+    than `names_min` names there is no cross-section, and the label itself is the target. The
+    settings in the result are those in force. Raises ValueError on a frame that has fewer than
+    `SESSIONS_MIN` sessions, leaks, or lacks a column.
     """
     settings = settings or TrainingSettings()
     panel = make_panel(frame, settings.feature_names, settings.label, settings.rows_max)
+    settings = _fitting(settings, panel)
     folds = make_folds(panel, _splits(panel, settings), settings)
     searched = folds[: settings.folds - settings.holdout_folds]
     trials = search(panel, searched, settings, progress)
@@ -113,6 +118,17 @@ def train(
         train_start=times[0].isoformat(),
         train_end=times[-1].isoformat(),
     )
+
+
+def _fitting(settings: TrainingSettings, panel: Panel) -> TrainingSettings:
+    """Return the settings that the panel's length and width allow."""
+    sessions = int(panel.groups[-1]) + 1
+    if sessions < SESSIONS_MIN:
+        raise ValueError(f"training must have at least {SESSIONS_MIN} sessions, had {sessions}")
+    if np.median(np.bincount(panel.groups)) < settings.names_min:
+        settings = replace(settings, target="raw")
+    shorter = min(settings.train_sessions_min, sessions // 2)
+    return replace(settings, train_sessions_min=shorter)
 
 
 def _splits(panel: Panel, settings: TrainingSettings) -> list[Split]:
@@ -153,7 +169,7 @@ def _judge(
         pl.Series("fold", fold_numbers.astype(np.int64)),
         pl.Series("in_search", in_search),
         pl.Series("score", score),
-        pl.Series("forecast", standardise(score, groups)),
+        pl.Series("forecast", to_forecast(score, groups, told)),
         pl.Series("expected_return", told.intercept + told.slope * score),
     )
     return oof, line(np.ones(rows.size, dtype=bool))
@@ -199,7 +215,8 @@ def _artifact(
 
 
 def _recent_drift(panel: Panel) -> pl.DataFrame:
-    first_recent = int(panel.groups[-1]) + 1 - RECENT_SESSIONS
+    sessions = int(panel.groups[-1]) + 1
+    first_recent = sessions - min(RECENT_SESSIONS, sessions // 4)
     frame = pl.DataFrame(panel.features, schema=list(panel.feature_names))
     recent = pl.Series(panel.groups >= first_recent)
     return drift(frame.filter(~recent), frame.filter(recent), panel.feature_names)

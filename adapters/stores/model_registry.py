@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import cast
 
-from adapters.stores.stage_log import append_records, read_records
+from adapters.stores.stage_log import append_records, read_records, sync_folder
 
 STAGES = ("challenger", "champion", "archived")
 VERSION_LENGTH = 16  # hex digits of the artifact's sha256
@@ -73,9 +74,7 @@ class FileModelRegistry:
 
     def card(self, name: str, version: str) -> Mapping[str, object]:
         """Return the card as registered; raises as `load` does."""
-        card = _read_card_file(self._version(name, version))["card"]
-        assert isinstance(card, dict)  # _read_card_file has checked it
-        return card
+        return cast("dict[str, object]", _read_card_file(self._version(name, version))["card"])
 
     def find_stage(self, name: str, stage: str) -> str | None:
         """Return the version that holds the stage (the newest to enter it), or None."""
@@ -188,9 +187,9 @@ def _write_version(folder: Path, artifact: bytes, card_text: str) -> None:
         "card": json.loads(card_text),
     }
     _write_durable(scratch / "card.json", json.dumps(stored, sort_keys=True, indent=1).encode())
-    _sync_folder(scratch)
+    sync_folder(scratch)
     scratch.rename(folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
 def _write_durable(path: Path, data: bytes) -> None:
@@ -198,14 +197,6 @@ def _write_durable(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> bytes:
@@ -218,7 +209,7 @@ def _read(path: Path) -> bytes:
 def _read_card_file(folder: Path) -> dict[str, object]:
     try:
         stored = json.loads(_read(folder / "card.json"))
-        text = json.dumps(stored["card"], sort_keys=True, allow_nan=False)
+        text = _card_text(stored["card"])
         found, expected = hashlib.sha256(text.encode()).hexdigest(), stored["card_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptModelError(f"the card in {folder} must be readable: {error!r}") from error

@@ -35,7 +35,7 @@ def append_records(path: Path, records: Sequence[Mapping[str, object]]) -> None:
         file.flush()
         os.fsync(file.fileno())
     if new:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _chained(path: Path) -> list[tuple[list[dict[str, object]], str]]:
@@ -64,7 +64,8 @@ def _link(previous: str, body: str) -> str:
     return hashlib.sha256(f"{previous}\n{body}".encode()).hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -137,12 +137,29 @@ def test_a_row_known_only_after_its_decision_is_refused() -> None:
         (lambda f: f.drop("label"), "must have \\['label'\\]"),
         (lambda f: pl.concat([f, f]), "one row per decision"),
         (lambda f: f.with_columns(label=pl.lit(None, pl.Float64)), "labelled rows must be"),
-        (lambda f: f.head(600), "2 sessions each"),
+        (lambda f: f.head(590), "at least 60 sessions, had 50"),
     ],
 )
 def test_a_frame_that_cannot_be_trained_on_says_why(spoil: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         train(spoil(make_panel_frame()), SMALL)  # type: ignore[operator]  # a lambda of the table
+
+
+def test_a_single_instrument_is_forecast_over_time() -> None:
+    frame = make_panel_frame(sessions=900, names=1, signal=0.8)
+    trained = train(frame, SMALL)
+    assert trained.settings.target == "raw"
+    assert trained.holdout["score"].n_unique() > 10
+    judged = evaluate(trained.holdout).metrics
+    assert judged["rank_ic_pooled"] > 0.3
+    assert "rank_ic" not in judged
+
+
+def test_a_short_history_is_tested_from_its_half() -> None:
+    trained = train(make_panel_frame(sessions=70, signal=0.5), SMALL)
+    assert trained.settings.train_sessions_min == 35
+    assert trained.oof["decision_time"].n_unique() == 35
+    assert trained.drift["rows_current"][0] == 17 * 12
 
 
 def test_missing_and_infinite_feature_values_are_not_known() -> None:

@@ -1,6 +1,8 @@
 """The file registry: immutable versions, one champion, a log that shows every change."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -170,3 +172,22 @@ def test_bad_requests_say_what_must_hold(tmp_path: Path) -> None:
         registry.register("m", b"2", {"x": float("nan")})
     with pytest.raises(ValueError, match="must have content"):
         registry.register("m", b"", CARD)
+
+
+def test_processes_that_write_at_once_lose_nothing_and_leave_one_champion(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path;"
+        "from adapters.stores.model_registry import FileModelRegistry as R;"
+        "r = R(Path(sys.argv[1]), actor=sys.argv[2]);"
+        "[r.set_stage('m', r.register('m', f'{sys.argv[2]} {k}'.encode(), {}), 'champion', 'race')"
+        " for k in range(8)]"
+    )
+    root = Path(__file__).parents[3]
+    racers = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name], cwd=root)
+        for name in ("one", "two", "three")
+    ]
+    assert [r.wait(timeout=60) for r in racers] == [0, 0, 0]
+    stages = [v["stage"] for v in make_registry(tmp_path).versions("m")]
+    assert stages.count("champion") == 1
+    assert stages.count("archived") == 23
