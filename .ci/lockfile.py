@@ -1,7 +1,7 @@
-"""Keep uv.lock free of registry hosts: versions and hashes are pinned, where to fetch is configuration.
+"""Keep uv.lock free of registry hosts: it pins versions and hashes, not where to fetch them.
 
-    python .ci/lockfile.py strip    after `uv lock`: replace every host by a reserved one (RFC 2606)
-    python .ci/lockfile.py check    exit 1, naming the line, where a host stands in uv.lock
+python .ci/lockfile.py strip    after `uv lock`: replace every host by a reserved one (RFC 2606)
+python .ci/lockfile.py check    exit 1, naming the line, where a host stands in uv.lock
 """
 
 import re

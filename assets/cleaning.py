@@ -23,7 +23,12 @@ NO_LOOK_AHEAD = "no_look_ahead"
 
 
 def _judge(
-    schema: TableSchema, rows: pl.DataFrame, desk: Desk, tables: TableStore, as_of: datetime, end: datetime
+    schema: TableSchema,
+    rows: pl.DataFrame,
+    desk: Desk,
+    tables: TableStore,
+    as_of: datetime,
+    end: datetime,
 ) -> validation.ValidationReport:
     """Return the findings; only a window that is still open must hold the newest session."""
     actions = StoredTable(tables, "raw_corporate_actions", CORPORATE_ACTIONS.columns).read()
@@ -93,7 +98,11 @@ def _clean_asset(schema: TableSchema) -> dg.AssetsDefinition:
         group_name="validate",
         partitions_def=MONTHS,
         backfill_policy=SINGLE_RUN,
-        deps=[f"raw_{schema.name}", "instruments", *(["raw_corporate_actions"] if schema.name == "bars" else [])],
+        deps=[
+            f"raw_{schema.name}",
+            "instruments",
+            *(["raw_corporate_actions"] if schema.name == "bars" else []),
+        ],
         description=(
             f"The rows of raw_{schema.name} that passed validation, every version of them. "
             "Bad rows go to quarantine with a kind, a confidence and a reason."

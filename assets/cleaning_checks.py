@@ -17,7 +17,7 @@ def _suite_check(table: str) -> dg.AssetChecksDefinition:
         asset=f"clean_{table}",
         name=EXPECTATIONS,
         blocking=True,
-        description=f"The expectation suite of {table}, on a spread sample; its page is in Data Docs.",
+        description=f"The expectation suite of {table}, on a sample; its page is in Data Docs.",
     )
     def expectation_suite(
         tables: dg.ResourceParam[TableStore], suites: dg.ResourceParam[SuiteRunner]
@@ -54,9 +54,7 @@ def data_docs(suites: dg.ResourceParam[SuiteRunner]) -> dg.MaterializeResult:
 def quarantine(tables: TableStore) -> pl.DataFrame:
     """Return every row that was put aside, unreadable ones included, newest first."""
     names = [f"{kind}_{name}" for kind in ("quarantine", "rejected") for name in INGESTED]
-    frames = [
-        QUARANTINE.conform(tables.read(name)) for name in names if tables.exists(name)
-    ]
+    frames = [QUARANTINE.conform(tables.read(name)) for name in names if tables.exists(name)]
     return pl.concat([QUARANTINE.empty(), *frames]).sort(
         "event_time", "table", descending=[True, False], nulls_last=True
     )

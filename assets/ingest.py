@@ -55,9 +55,7 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         start, end = window(context)
         rows = source.fetch(schema.name, start, end)
-        receipt = tables.append(
-            f"raw_{schema.name}", rows, key=schema.key, ingested_at=clock.now()
-        )
+        receipt = tables.append(f"raw_{schema.name}", rows, key=schema.key, ingested_at=clock.now())
         rejected = source.rejected(schema.name).filter(
             pl.col("event_time").is_null()
             | ((pl.col("event_time") >= start) & (pl.col("event_time") < end))
@@ -91,7 +89,9 @@ def instruments(
 ) -> dg.MaterializeResult:
     """Instruments and the tickers they went by: an identity stays, tickers come and go."""
     rows = source.instruments()
-    receipt = tables.replace("instruments", dated_instruments(rows), start=ALL_TIME[0], end=ALL_TIME[1])
+    receipt = tables.replace(
+        "instruments", dated_instruments(rows), start=ALL_TIME[0], end=ALL_TIME[1]
+    )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows.height,

@@ -33,9 +33,7 @@ def midnight(day: Any) -> datetime:
     return datetime.combine(day, datetime.min.time(), tzinfo=UTC)
 
 
-def labelled_features(
-    desk: Desk, tables: TableStore, feature_store: FeatureStore
-) -> pl.DataFrame:
+def labelled_features(desk: Desk, tables: TableStore, feature_store: FeatureStore) -> pl.DataFrame:
     """Return the training set: features as they were known, joined with what came after.
 
     Labels that end at or after `training_end` are left out: they look into what is decided.
@@ -60,7 +58,9 @@ def _plots(trained: TrainedModel, judged: Evaluation) -> dict[str, dg.MarkdownMe
     }
 
 
-@dg.asset(group_name="learning", deps=["features", "feature_registry", "clean_bars"], kinds={"lightgbm"})
+@dg.asset(
+    group_name="learning", deps=["features", "feature_registry", "clean_bars"], kinds={"lightgbm"}
+)
 def forecast_model(
     context: dg.AssetExecutionContext,
     desk: dg.ResourceParam[Desk],
@@ -111,7 +111,7 @@ def challenger_verdict(desk: Desk, registry: ModelRegistry) -> tuple[str, Promot
     if version is None and champion is None:
         raise ValueError(f"{desk.model_name} must have a registered model, had none")
     version = version or champion
-    assert version is not None  # noqa: S101 - one of the two is there
+    assert version is not None
     old = None if champion is None else _card(registry, desk, champion).to_evidence()
     attempts = max(1, len(registry.versions(desk.model_name)) - (champion is not None))
     return version, decide(

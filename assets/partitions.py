@@ -39,7 +39,7 @@ SESSIONS = dg.TimeWindowPartitionsDefinition(
 
 
 def window(context: dg.AssetExecutionContext) -> tuple[datetime, datetime]:
-    """Return [start, end) in UTC of the partitions of this run, the first month open to the past."""
+    """Return [start, end) in UTC of this run's partitions, the first month open to the past."""
     span = context.partition_time_window
     start = span.start.astimezone(UTC)
     if start.date() <= HISTORY_START:
@@ -62,5 +62,6 @@ def months_between(start: datetime, end: datetime) -> list[tuple[str, datetime, 
 def month_key(moment: datetime) -> str:
     """Return the key of the month partition that holds this moment."""
     return max(moment.date().replace(day=1), HISTORY_START).isoformat()
+
 
 ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))

@@ -10,7 +10,9 @@ import polars as pl
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """Return PNG bytes as metadata that the UI shows as an image."""
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    return dg.MetadataValue.md(
+        f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})"
+    )
 
 
 def coverage_picture(rows: pl.DataFrame, features: Sequence[str]) -> dg.MarkdownMetadataValue:

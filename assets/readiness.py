@@ -37,9 +37,7 @@ def release_of(tables: TableStore, moment: datetime) -> Release:
 
     A table that was never ingested by this desk does not count; bars always do.
     """
-    required = [
-        name for name in REQUIRED_TABLES if name == "bars" or tables.exists(f"raw_{name}")
-    ]
+    required = [name for name in REQUIRED_TABLES if name == "bars" or tables.exists(f"raw_{name}")]
     return may_release(read_status(tables), required, month_key(moment))
 
 

@@ -4,9 +4,9 @@ import dagster as dg
 
 from assets.cleaning_checks import quarantine
 from assets.desk import Desk
+from assets.learning import realised_ic
 from assets.pictures import picture
 from assets.ports import ModelRegistry, Reporter, RowTiers, TableStore
-from assets.learning import realised_ic
 
 TIERED = (
     "nav",
@@ -28,7 +28,7 @@ def report(
     registry: dg.ResourceParam[ModelRegistry],
     reporter: dg.ResourceParam[Reporter],
 ) -> dg.MaterializeResult:
-    """One self-contained HTML page: equity, drawdown, exposures, senses, trails, orders, lineage."""
+    """One self-contained HTML page: equity, exposures, senses, trails, orders, a lineage."""
     shown = {name: rows.query(name) for name in TIERED}
     shown["quarantine"] = quarantine(tables)
     shown["model_ic"] = realised_ic(desk, tables)
@@ -41,11 +41,12 @@ def report(
         "champion": version,
     }
     path = reporter.write(
-        shown, places=rows.places(), model=dict(metrics), facts=facts  # type: ignore[call-overload]  # a card is a mapping
+        shown,
+        places=rows.places(),
+        model=dict(metrics),
+        facts=facts,  # type: ignore[call-overload]  # a card is a mapping
     )
-    pictures = {
-        name: picture(png, name) for name, png in reporter.pictures(shown).items()
-    }
+    pictures = {name: picture(png, name) for name, png in reporter.pictures(shown).items()}
     nav = shown["nav"].sort("session")
     return dg.MaterializeResult(
         metadata={

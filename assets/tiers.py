@@ -9,7 +9,11 @@ from assets.ingest import preview
 from assets.ports import RowTiers
 
 
-@dg.asset(group_name="operations", deps=["decisions", "orders", "fills", "ledger"], kinds={"deltalake", "parquet"})
+@dg.asset(
+    group_name="operations",
+    deps=["decisions", "orders", "fills", "ledger"],
+    kinds={"deltalake", "parquet"},
+)
 def tiers(rows: dg.ResourceParam[RowTiers]) -> dg.MaterializeResult:
     """Decisions, orders, fills and NAV by age: hot in process, warm in Parquet, cold in Delta.
 

@@ -1,4 +1,4 @@
-"""Trading: the colony's decisions, the gate's verdicts, fills, and the ledger, session by session."""
+"""Trading: decisions, verdicts, fills and the ledger, session by session."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta

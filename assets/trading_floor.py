@@ -17,7 +17,7 @@ from features.projections import bars_of, nav_row, position_rows
 from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
 from swarm_core import events as ev
-from swarm_core.book import Book, book_from_events
+from swarm_core.book import book_from_events
 from swarm_core.colony import codec
 from swarm_core.colony.decision import Decision
 from swarm_core.colony.engine import new_state
@@ -67,7 +67,11 @@ def read_tables(
 ) -> Tables:
     """Return what the sessions in [start, end) are decided on; `bars` are the chosen series."""
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
-    names = ["features", *(f"clean_{n}" for n in REQUIRED_TABLES), *(f"raw_{n}" for n in REQUIRED_TABLES)]
+    names = [
+        "features",
+        *(f"clean_{n}" for n in REQUIRED_TABLES),
+        *(f"raw_{n}" for n in REQUIRED_TABLES),
+    ]
     return Tables(
         instruments=instruments,
         bars=bars.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
@@ -78,9 +82,7 @@ def read_tables(
     )
 
 
-def _benchmark(
-    desk: Desk, tables: TableStore, start: datetime, end: datetime
-) -> dict[str, float]:
+def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> dict[str, float]:
     if desk.benchmark_id is None or not tables.exists("clean_bars"):
         return {}
     rows = tables.read("clean_bars", start=start, end=end).filter(
@@ -177,9 +179,7 @@ class TradingFloor:
             walk.blocked[session] = outcome.blocked_reason
             return
         self._take_up()
-        walk.decided.append(
-            (session, self._close(session), self._as_of(session), outcome.decision)
-        )
+        walk.decided.append((session, self._close(session), self._as_of(session), outcome.decision))
 
     def _take_up(self) -> None:
         """Learn what the last session has put on record."""

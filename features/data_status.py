@@ -39,9 +39,7 @@ class Release:
     withheld: frozenset[str] = frozenset()  # instruments that may not be traded
 
 
-def may_release(
-    status: pl.DataFrame, required_tables: Sequence[str], partition: str
-) -> Release:
+def may_release(status: pl.DataFrame, required_tables: Sequence[str], partition: str) -> Release:
     """Return whether the newest outcome of every required table's partition is a pass.
 
     A missing outcome is a failure: what could not be measured is not traded on.

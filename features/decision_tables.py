@@ -37,7 +37,9 @@ def decision_tables(
     parts = [_tables(*item) for item in decisions]
     return DecisionTables(
         decisions=pl.concat([DECISIONS.empty(), *(p.decisions for p in parts)]),
-        contributions=pl.concat([DECISION_CONTRIBUTIONS.empty(), *(p.contributions for p in parts)]),
+        contributions=pl.concat(
+            [DECISION_CONTRIBUTIONS.empty(), *(p.contributions for p in parts)]
+        ),
         trails=pl.concat([TRAILS.empty(), *(p.trails for p in parts)]),
         regimes=pl.concat([REGIMES.empty(), *(p.regimes for p in parts)]),
     )
@@ -68,7 +70,13 @@ def _tables(session: str, close: datetime, as_of: datetime, decision: Decision) 
         ),
         contributions=_framed(
             DECISION_CONTRIBUTIONS,
-            _grid("sense", "contribution", decision.sense_names, decision, decision.sense_contributions),
+            _grid(
+                "sense",
+                "contribution",
+                decision.sense_names,
+                decision,
+                decision.sense_contributions,
+            ),
             head,
         ),
         trails=_framed(

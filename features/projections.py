@@ -160,9 +160,7 @@ def _frame(
     )
 
 
-def nav_row(
-    book: Book, session: str, close_ns: int, benchmark: float | None
-) -> dict[str, object]:
+def nav_row(book: Book, session: str, close_ns: int, benchmark: float | None) -> dict[str, object]:
     """Return the NAV row of a session from the book as it stood at the close.
 
     Raises ValueError where NAV is not known.
@@ -245,5 +243,3 @@ def bars_of(rows: pl.DataFrame, instruments: Mapping[str, Instrument]) -> tuple[
             )
         )
     return tuple(bars)
-
-

@@ -16,16 +16,14 @@ _KEY = ["instrument_id", "interval", "event_time"]
 def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFrame:
     """Return one source's bars per (instrument, interval): the first of `priority` that has it.
 
-    `priority` holds prefixes of source names, best first. Sources it does not name come after, those
-    with opening prices before closes alone, then those with more bars, then by name. Every version
+    `priority` holds prefixes of source names, best first. Sources it does not name come after,
+    those with opening prices before closes alone, then those with more bars, then by name. Every version
     (knowledge_time) of the chosen series is kept.
     """
     rank = pl.lit(len(priority))
     for position, prefix in reversed(list(enumerate(priority))):
         rank = (
-            pl.when(pl.col("source").str.starts_with(prefix))
-            .then(pl.lit(position))
-            .otherwise(rank)
+            pl.when(pl.col("source").str.starts_with(prefix)).then(pl.lit(position)).otherwise(rank)
         )
     # A source's name ends in the hash of its content (`name@hash`): another hash is another
     # version of the same series, not another series.
@@ -39,9 +37,7 @@ def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFr
             has_open=pl.col("open").is_not_null().mean() > 0.5,
             bar_count=pl.len(),
         )
-        .sort(
-            ["_rank", "has_open", "bar_count", "_name"], descending=[False, True, True, False]
-        )
+        .sort(["_rank", "has_open", "bar_count", "_name"], descending=[False, True, True, False])
         .unique(["instrument_id", "interval"], keep="first", maintain_order=True)
         .select("instrument_id", "interval", "_name")
     )
@@ -87,7 +83,9 @@ def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         allow_exact_matches=False,
         check_sortedness=False,
     )
-    factor = pl.when(pl.col("adjustment") == "raw").then(pl.col("factor").fill_null(1.0)).otherwise(1.0)
+    factor = (
+        pl.when(pl.col("adjustment") == "raw").then(pl.col("factor").fill_null(1.0)).otherwise(1.0)
+    )
     return (
         joined.with_columns(
             *(pl.col(c) / factor for c in ("open", "high", "low", "close")),

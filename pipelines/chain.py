@@ -24,7 +24,7 @@ StageDone = Callable[[str, float, tuple[str, ...]], None]  # job, seconds, faile
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-class ChainStopped(RuntimeError):
+class ChainStoppedError(RuntimeError):
     """A stage failed; nothing after it ran. The text says which check or step, and why."""
 
 
@@ -102,7 +102,7 @@ class Chain:
         assets: Sequence[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> Stage:
-        """Run a job over a range of partitions; raise ChainStopped where it does not succeed."""
+        """Run a job over a range of partitions; raise ChainStoppedError where it fails."""
         run_id = str(uuid4())
         self._instance.add_event_listener(run_id, self._on_event)
         started = perf_counter()
@@ -126,7 +126,7 @@ class Chain:
         stage = Stage(job, run_id, perf_counter() - started, checks)
         if not result.success:
             why = "; ".join(checks) or _first_error(result)
-            raise ChainStopped(f"{job} stopped: {why}")
+            raise ChainStoppedError(f"{job} stopped: {why}")
         self.stages.append(stage)
         self._done(job, stage.seconds, checks)
         return stage
@@ -144,9 +144,7 @@ class Chain:
         tables = [name for name in INGESTED if name in source.tables]
         names = [f"{kind}_{name}" for name in tables for kind in ("raw", "clean")]
         first, last = month_key(_at(windows.history.start)), month_key(_at(windows.history.end))
-        self.run(
-            "history_job", first=first, last=last, assets=["instruments", *names, *FEATURES]
-        )
+        self.run("history_job", first=first, last=last, assets=["instruments", *names, *FEATURES])
 
     def learn(self, windows: Windows) -> None:
         """Train, promote by the rule, and forecast every month that is decided."""

@@ -4,7 +4,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="apiary",
-    help="A colony of agents that researches, decides and trades, with every order traced to its data.",
+    help="A colony of agents that researches, decides and trades; every order traced to its data.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -31,11 +30,11 @@ ConfigOption = Annotated[
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     """Turn what a user can mend into one line on stderr and exit code 1."""
-    from pipelines.chain import ChainStopped
+    from pipelines.chain import ChainStoppedError
 
     try:
         yield
-    except (ValueError, KeyError, OSError, ChainStopped) as error:
+    except (ValueError, KeyError, OSError, ChainStoppedError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         errors.print(f"[bold red]apiary:[/] {' '.join(str(text).split())}", highlight=False)
         raise typer.Exit(1) from error
@@ -61,7 +60,8 @@ def run(
         typer.Option(help="How to read that folder: a YAML file or a shipped name; else inferred."),
     ] = None,
     home: Annotated[
-        Path | None, typer.Option(help="Where to keep everything; var, or var/<folder> for --files.")
+        Path | None,
+        typer.Option(help="Where to keep everything; var, or var/<folder> for --files."),
     ] = None,
 ) -> None:
     """Run the whole chain on real data, from sources to the report."""
@@ -167,10 +167,10 @@ def explain(
 
 def _explain_row(queries: object, row: str, as_json: bool) -> None:
     from adapters.stores.lineage import LineageQueries
-    from pipelines.summary import orders_table
     from pipelines.row_address import parse_row
+    from pipelines.summary import orders_table
 
-    assert isinstance(queries, LineageQueries)  # noqa: S101 - built by the workshop
+    assert isinstance(queries, LineageQueries)
     address = parse_row(row)
     touched = queries.orders_touched_by(
         address.table,
@@ -195,7 +195,7 @@ def verify(config: ConfigOption = None) -> None:
         from adapters.stores.event_log_sqlite import SqliteEventLog
 
         log = _workshop(config).get("log")
-        assert isinstance(log, SqliteEventLog)  # noqa: S101 - built by the workshop
+        assert isinstance(log, SqliteEventLog)
         found = log.verify()
         if not found.sound:
             raise ValueError(
@@ -215,8 +215,6 @@ def validate(config: ConfigOption = None) -> None:
         for read in (read_colony, read_risk_limits, read_training):
             read(settings)
         console.print(f"the settings hold: {len(settings.sources)} sources, home {settings.home}")
-
-
 
 
 if __name__ == "__main__":

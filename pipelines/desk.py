@@ -34,7 +34,8 @@ def windows_of(settings: ApiarySettings) -> Windows:
     path = settings.home / WINDOWS_FILE
     if not path.is_file():
         raise SettingsError(
-            f"windows must be configured or read off the data by `apiary run` first, {path} is not there"
+            "windows must be configured, or read off the data by `apiary run` first: "
+            f"{path} is not there"
         )
     return Windows.model_validate(json.loads(path.read_text()))
 

@@ -5,7 +5,6 @@ Everything is built when it is first used, so that loading the code location sta
 
 from datetime import timedelta
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,10 +15,7 @@ from pipelines.settings import (
     Environment,
     FilesSource,
     WebSource,
-    read_colony,
-    read_risk_limits,
     read_settings,
-    read_training,
 )
 
 if TYPE_CHECKING:

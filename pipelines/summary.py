@@ -46,7 +46,11 @@ def data_table(built: Workshop) -> Table:
             else 0
         )
         shown.add_row(
-            name, f"{times.len():,}", f"{clean:,}", f"{bad.get(name, 0):,}", f"{times.max():%Y-%m-%d}"
+            name,
+            f"{times.len():,}",
+            f"{clean:,}",
+            f"{bad.get(name, 0):,}",
+            f"{times.max():%Y-%m-%d}",
         )
     return shown
 

@@ -129,8 +129,8 @@ class OrderPath:
         self.write([requested])
         try:
             heard = self.broker.cancel(order_id, self.time_ns)
-        except OSError as error:
-            heard = [self._unknown(record.order, str(error))]
+        except OSError:
+            return  # the order stays in cancel_pending, and is asked for by the next recovery
         self.take_in(heard)
 
     def look_up(self, record: OrderRecord) -> None:
@@ -140,14 +140,14 @@ class OrderPath:
         try:
             heard = self.broker.find(order_id)
         except OSError as error:
-            if record.state is not OrderState.UNKNOWN:
+            if record.state not in (OrderState.UNKNOWN, OrderState.CANCEL_PENDING):
                 self.take_in([self._unknown(order, str(error))])
             return
         if heard is not None:
             self.take_in(heard)
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.write([self._found(record)])
-        elif record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+        elif record.is_unheard:
             lost = ev.OrderSubmissionLost(
                 event_id=ev.make_event_id("OrderSubmissionLost", order_id, record.attempt),
                 time_ns=self.time_ns,

@@ -57,7 +57,8 @@ ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
     (_S.SUBMITTED, ev.OrderStateUnknown): _S.UNKNOWN,
     (_S.ACCEPTED, ev.OrderStateUnknown): _S.UNKNOWN,
     (_S.PARTIALLY_FILLED, ev.OrderStateUnknown): _S.UNKNOWN,
-    (_S.CANCEL_PENDING, ev.OrderStateUnknown): _S.UNKNOWN,
+    # What shall be cancelled and never arrived is as good as cancelled: it is not sent again.
+    (_S.CANCEL_PENDING, ev.OrderSubmissionLost): _S.CANCELLED,
     (_S.UNKNOWN, ev.OrderStateUnknown): _S.UNKNOWN,
     (_S.SUBMITTED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
     (_S.ACCEPTED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
@@ -97,6 +98,12 @@ class OrderRecord:
         """Lots that may still be filled: everything not filled, while it is working."""
         working = self.state.is_working
         return max(0, self.order.quantity_lots - self.filled_lots) if working else 0
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the broker has never spoken of the order, or was last uncertain."""
+        never = self.state is _S.CANCEL_PENDING and not self.broker_order_id
+        return never or self.state in (_S.SUBMITTED, _S.UNKNOWN)
 
     def apply(self, event: ev.OrderEvent) -> None:
         """Take in one event; raises IllegalTransitionError where an act of ours is not legal."""

@@ -1,6 +1,7 @@
 """The file source: a folder of CSV, JSON, Parquet or zip files, read as its mapping says."""
 
 import fnmatch
+import operator
 import re
 import zlib
 from collections.abc import Iterator
@@ -51,6 +52,8 @@ class FileSource:
         self._folder = folder
         self._mapping = mapping
         self._parts: dict[tuple[int, Path], tuple[_FileState, TableRows]] = {}
+        # Sorted tables, each with the parts it was made of: partitions ask for one many times.
+        self._sorted: dict[str, tuple[list[TableRows], pl.DataFrame]] = {}
 
     @property
     def name(self) -> str:
@@ -141,14 +144,19 @@ class FileSource:
     def _all_rows(self, table: str) -> pl.DataFrame:
         schema = TABLES[table]
         parts = [
-            part.rows
+            part
             for number, spec in enumerate(self._mapping.tables)
             if spec.table == table
             for part in self._read_spec(number, spec)
         ]
-        rows = pl.concat([schema.empty(), *parts])
+        made_of, rows = self._sorted.get(table, ([], schema.empty()))
+        if len(made_of) == len(parts) and all(map(operator.is_, made_of, parts)):
+            return rows
         order = [c for c in (*schema.key, "knowledge_time", "source_row") if c in schema.columns]
-        return rows.sort(order, maintain_order=True)
+        rows = pl.concat([schema.empty(), *(part.rows for part in parts)])
+        rows = rows.sort(order, maintain_order=True)
+        self._sorted[table] = (parts, rows)
+        return rows
 
     def _read_spec(self, number: int, spec: TableMapping) -> Iterator[TableRows]:
         instruments = None

@@ -89,7 +89,10 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
         except MappingError as error:
             questions.append(f"{relative}: {error}")
     if questions:
-        raise MappingError(f"a mapping of {folder} must answer: " + "; ".join(questions))
+        raise MappingError(
+            f"{folder} must be described in a mapping (docs/how-to/add-a-source.md), because no "
+            f"file says: {'; '.join(questions)}"
+        )
     if not tables:
         raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
     return Mapping(name=re.sub(r"\W+", "_", folder.name), tables=tuple(tables), ignore=ignore)

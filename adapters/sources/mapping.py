@@ -196,7 +196,6 @@ class TableMapping:
     symbol: Field | None = None
     instrument: Instrument | None = None
     calendar: Field | None = None
-    changes_only: bool = False
     implied_actions: Literal["", "on_close", "on_previous_close"] = ""
 
     def __post_init__(self) -> None:

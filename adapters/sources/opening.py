@@ -34,7 +34,7 @@ def open_web_source(
     exchange: str | None,
     fred_api_key: str | None,
     daily_bars_token: str | None,
-    clock: Callable[[], datetime] = SystemClock().now,
+    clock: Callable[[], datetime] | None = None,
 ) -> RecordSource:
     """Return a web source: `series` are its series ids, tickers, currencies, symbols or feed URLs.
 
@@ -44,6 +44,7 @@ def open_web_source(
 
     ids = tuple(series)
     client = HttpClient()
+    clock = clock or SystemClock().now
     match kind:
         case "fred":
             from adapters.sources.web.fred import FredSettings, FredSource

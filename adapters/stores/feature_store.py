@@ -29,7 +29,6 @@ from features.store.families import (
 
 _INSTRUMENT_TABLE = "offline/instrument_features"
 _MARKET_TABLE = "offline/market_features"
-_EVENT_TIMESTAMP = "event_timestamp"
 
 
 class FeastFeatureStore:
@@ -84,6 +83,7 @@ class FeastFeatureStore:
         """
         service_views(service)
         store = self.feast()
+        store.refresh_registry()  # another process may have applied since this one opened it
         job = store.get_historical_features(
             entity_df=entities,
             features=store.get_feature_service(service),

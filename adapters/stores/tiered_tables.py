@@ -32,7 +32,11 @@ class TieredTables:
         Rows that have moved to a colder tier already are not written again.
         """
         known = self._find(table)
-        new = rows if known is None else rows.join(known, on=rows.columns, how="anti", nulls_equal=True)
+        new = (
+            rows
+            if known is None
+            else rows.join(known, on=rows.columns, how="anti", nulls_equal=True)
+        )
         if not new.is_empty():
             self._tiers.hot.write(table, new)
         return content_hash(canonical_order(rows))

@@ -16,6 +16,7 @@ from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order, OrderKind, TimeInForce
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading import book_from_events, recover, release
+from tests.adapters.stores.event_log_contract import CheckedLog
 from tests.swarm_core.builders import CASH, DAY_NS, INSTRUMENTS, NOW_NS, Targeted, make_limits
 from tests.swarm_core.invariants import WatchingLog
 
@@ -222,7 +223,7 @@ def live(
     kill_at: Sequence[int] = (),
     fault_rate: float = 0.0,
     broker_dies: bool = False,
-    log_factory: Callable[[], MemoryEventLog] = MemoryEventLog,
+    log_factory: Callable[[], CheckedLog] = MemoryEventLog,
 ) -> tuple[WatchingLog, Venue, int]:
     """Trade all sessions through any number of lives; return log, venue and points passed."""
     disk, venue, clock = WatchingLog(log_factory()), Venue(seed), Clockwork(kill_at)

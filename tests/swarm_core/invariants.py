@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 
-from adapters.stores.event_log_memory import MemoryEventLog
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
+from tests.adapters.stores.event_log_contract import CheckedLog
 from tests.swarm_core.builders import CASH
 
 
 class WatchingLog:
     """A log that folds everything written to it and refuses to go on with a broken book."""
 
-    def __init__(self, log: MemoryEventLog) -> None:
+    def __init__(self, log: CheckedLog) -> None:
         self.log = log
         self.book = Book("USD", to_minor(CASH))
         self.approved: set[str] = set()

@@ -1,9 +1,12 @@
 """Whole sessions with faults: every way to die and every garbled message, by seed."""
 
+from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
 
+from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.replay import book_digest, replay
 from tests.swarm_core.builders import CASH
 from tests.swarm_core.faulty_world import Venue, live
@@ -64,6 +67,17 @@ def disturbed_session(seed: int) -> None:
 def test_sessions_with_kills_broken_lines_and_garbled_messages_lose_nothing(block: int) -> None:
     for seed in range(1_000 + 15 * block, 1_000 + 15 * (block + 1)):
         disturbed_session(seed)
+
+
+def test_a_killed_process_finds_its_log_on_disk_as_it_left_it(tmp_path: Path) -> None:
+    undisturbed, _, points = live(3)
+    for kill_at in range(2, points, points // 5):
+        path = tmp_path / f"{kill_at}.db"
+
+        log, venue, _ = live(3, kill_at=[kill_at], log_factory=partial(SqliteEventLog, path))
+
+        assert_settled(log, venue, 3)
+        assert positions(log) == positions(undisturbed)
 
 
 @pytest.mark.slow

@@ -313,6 +313,24 @@ def test_a_lost_order_is_not_sent_into_a_halt() -> None:
     assert len(desk.broker.received) == 1
 
 
+def test_an_order_cancelled_before_it_was_known_to_arrive_is_never_sent_again() -> None:
+    desk = Desk()
+    desk.broker.fails = ConnectionResetError("reset by peer")
+    desk.release(make_decision(A=0.1))
+    desk.broker.fails = None
+    cancel_all(book=desk.book(), log=desk.log, broker=desk.broker, reason="halt", time_ns=NOW_NS)
+    desk.broker.is_away = True
+    recover(book=desk.book(), log=desk.log, broker=desk.broker, time_ns=NOW_NS)
+    assert {r.state for r in desk.book().orders.values()} == {OrderState.CANCEL_PENDING}
+    desk.broker.is_away = False
+
+    report = desk.release(make_decision(A=0.1), time_ns=NOW_NS + 1)
+    recover(book=desk.book(), log=desk.log, broker=desk.broker, time_ns=NOW_NS)
+
+    assert {r.state for r in desk.book().orders.values()} == {OrderState.CANCELLED}
+    assert (report.sent_count, len(desk.broker.received)) == (0, 1)
+
+
 def test_an_order_stays_unknown_while_the_broker_cannot_be_asked() -> None:
     desk = Desk()
     desk.broker.fails = ConnectionResetError("reset by peer")

@@ -34,6 +34,10 @@ class ActionBook:
                 Action(time, kind, float(ratio or math.nan), float(amount or math.nan))
             )
 
+    def knows_splits(self, instrument: str) -> bool:
+        """Return whether any split of the instrument is recorded."""
+        return any(action.kind == "split" for action in self._by_instrument.get(instrument, []))
+
     def near(self, instrument: str, time: int, kinds: tuple[str, ...], days: int) -> list[Action]:
         """Return the instrument's actions of these kinds within `days` of a moment."""
         return [

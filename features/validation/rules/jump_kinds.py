@@ -52,12 +52,22 @@ def explained(jump: Jump, adjustment: str | None, actions: list[Action]) -> bool
 
 
 def name_jump(
-    jump: Jump, label: str, actions: list[Action], settings: ValidationSettings
+    jump: Jump,
+    label: str,
+    actions: list[Action],
+    settings: ValidationSettings,
+    *,
+    splits_known: bool = False,
 ) -> Verdict:
-    """Return the likeliest kind of a lasting jump, after the ways a fault shows itself."""
+    """Return the likeliest kind of a lasting jump, after the ways a fault shows itself.
+
+    Where the instrument's other splits are on record, one that is not is less likely.
+    """
     told = _announced(jump, label, actions)
     if told is not None:
         return told
+    if _drifted(jump):
+        return _spin_off_or_move(jump, label)
     if jump.pause_days > _PAUSE_DAYS:
         return Verdict(
             "identity_break",
@@ -74,7 +84,7 @@ def name_jump(
     split = min(split, whole, key=lambda match: match.error)
     tolerance = min(max(settings.split_tolerance, 2.0 * jump.sigma), 0.12)
     follows = _volume_follows(jump, split.move)
-    if unit.error <= max(0.15, 4 * jump.sigma) and not follows:
+    if unit.error <= unit_tolerance(jump) and not follows:
         return Verdict(
             "unit_error",
             0.9,
@@ -83,6 +93,7 @@ def name_jump(
             scaled=True,
         )
     confidence = _split_confidence(jump, split.weight, split.error / tolerance, follows)
+    confidence -= 0.15 if splits_known else 0.0
     if split.error <= tolerance and confidence >= 0.5:
         return Verdict(
             "unadjusted_split",
@@ -105,7 +116,7 @@ def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
         return replace(told, scaled=False)
     size = abs(jump.move)
     text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) into its newest bar"
-    if nearest_unit(jump.move).error <= max(0.15, 4 * jump.sigma):
+    if nearest_unit(jump.move).error <= unit_tolerance(jump):
         return Verdict("unit_error", 0.85, text + ": a change of unit, not confirmed yet")
     news = math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE
     if news and size < math.log(3.0):
@@ -137,6 +148,17 @@ def _announced(jump: Jump, label: str, actions: list[Action]) -> Verdict | None:
                 f"{label} fell {_percent(jump.move)} on an announced spin-off",
             )
     return None
+
+
+def unit_tolerance(jump: Jump) -> float:
+    """Return how far (as a log) a move may lie from a unit's factor; noise widens it a little."""
+    return min(max(0.15, 3 * jump.sigma), 0.3)
+
+
+def _drifted(jump: Jump) -> bool:
+    """Whether the series may have gone so far by itself while nothing was recorded."""
+    drift = jump.sigma * math.sqrt(max(jump.pause_days, 1.0))
+    return jump.pause_days > _PAUSE_DAYS / 4 and abs(jump.move) < 4 * drift
 
 
 def _volume_follows(jump: Jump, split_move: float) -> bool:

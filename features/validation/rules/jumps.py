@@ -19,7 +19,13 @@ from features.validation.rules.jump_evidence import (
     measure,
     read_prices,
 )
-from features.validation.rules.jump_kinds import Verdict, explained, name_jump, name_newest
+from features.validation.rules.jump_kinds import (
+    Verdict,
+    explained,
+    name_jump,
+    name_newest,
+    unit_tolerance,
+)
 from features.validation.rules.ratios import nearest_split, nearest_unit
 from features.validation.settings import ValidationSettings
 from features.validation.view import Floats, Ints, SeriesArrays, TableView
@@ -47,6 +53,9 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     arrays, settings = view.series, context.settings
     minimum = _minimum_moves(arrays, settings)
     candidates = find_candidates(arrays, minimum, settings)
+    if view.table != "bars":  # an index that crosses zero has no unit that a ratio could show
+        crossing = np.bincount(arrays.series, weights=arrays.close <= 0) > 0
+        candidates = candidates[~crossing[arrays.series[candidates]]]
     if candidates.size == 0:
         return
     sigmas = local_sigmas(arrays, candidates, settings)
@@ -125,7 +134,8 @@ class _JumpFinder:
             return None
         if jump.at == jump.end - 1:
             return Found(name_newest(jump, label, actions), jump.at, jump.end)
-        verdict = name_jump(jump, label, actions, self._settings)
+        known = self._actions.knows_splits(label)
+        verdict = name_jump(jump, label, actions, self._settings, splits_known=known)
         if verdict.scaled and verdict.confidence >= self._settings.confidence_quarantine_min:
             return Found(verdict, jump.begin, jump.at)
         return Found(verdict, jump.at, jump.at + 1)
@@ -206,7 +216,7 @@ def _name_run(
             )
             return Verdict("unadjusted_split", 0.95, reason)
     unit = nearest_unit(jump.move)
-    if unit.error <= max(0.15, 3 * jump.sigma):
+    if unit.error <= unit_tolerance(jump):
         reason = f"{label} stood at {unit.name} of its level for {length} bars, then came back"
         return Verdict("unit_error", 0.96, reason)
     if math.isfinite(jump.market) and jump.market / jump.move >= 0.25:

@@ -178,6 +178,25 @@ def test_the_newest_row_is_online_and_an_older_push_is_not_taken(store: FeastFea
     assert frame.select(feature_names()).row(2) == expected.row(0)
 
 
+def test_nothing_pushed_changes_nothing(store: FeastFeatureStore) -> None:
+    store.push_online(make_rows(2))
+    before = store.online(_IDS, "decision_v1")
+
+    assert store.push_online(make_rows(2).clear()) == 0
+    assert store.online(_IDS, "decision_v1").equals(before)
+
+
+def test_a_store_opened_before_another_applied_sees_what_it_applied(tmp_path: Path) -> None:
+    early, late = FeastFeatureStore(tmp_path), FeastFeatureStore(tmp_path)
+    early.feast().list_entities(allow_cache=True)
+    late.apply()
+    late.write_offline(make_rows(), start=_START, end=_END)
+
+    frame = early.training_set(entities_at(_START + timedelta(days=3)), TRAINING_SERVICE)
+
+    assert frame.height == 4
+
+
 def test_online_equals_feast_and_training_equals_online(store: FeastFeatureStore) -> None:
     """One row, three ways to it: the fast path, Feast's own call, and the offline join."""
     rows = make_rows()
