@@ -130,7 +130,10 @@ def _instrument_payments(
     index = part.get_column("row_index").to_list()
     split_days = splits.get_column("event_time").dt.date().cast(pl.Int32).to_list()
     ratios = splits.get_column("ratio").to_list()
-    moves = [track.moves(d, a) for d, a in zip(days, amounts, strict=True)]
+    moves = [
+        _in_best_shares(track, day, amount, split_days, ratios)
+        for day, amount in zip(days, amounts, strict=True)
+    ]
     found: list[Payment] = []
     for i, (day, amount) in enumerate(zip(days, amounts, strict=True)):
         others = [a for j, a in enumerate(amounts) if j != i]
@@ -151,6 +154,23 @@ def _instrument_payments(
             )
         )
     return found
+
+
+def _in_best_shares(
+    track: PriceTrack, day: int, amount: float, split_days: list[int], ratios: list[float]
+) -> tuple[float, float, float]:
+    """Return the payment's (share, step, drop), its amount in today's shares or in its day's.
+
+    Prices are split-adjusted; an amount that is not must be divided by all later splits.
+    """
+    later = math.prod(r for d, r in zip(split_days, ratios, strict=True) if d > day + 7)
+    as_told = track.moves(day, amount)
+    if later == 1.0:
+        return as_told
+    divided = track.moves(day, amount / later)
+    witness = as_told[2] if math.isnan(as_told[1]) else as_told[1]
+    nearer = abs(divided[0] - witness) < abs(as_told[0] - witness)
+    return divided if nearer else as_told
 
 
 def _has_better_twin(
@@ -189,7 +209,8 @@ def judge(payment: Payment, yield_max: float) -> tuple[str, Verdict] | None:
         return "step", Verdict("missing_adjustment", 0.85, told + ": the payment is left out")
     nearer = abs(payment.drop - step) + 3 * payment.sigma < abs(payment.drop - share)
     if nearer:
-        return "amount", Verdict("dividend_scale", 0.65, told + ": the amount does not fit")
+        # It may stand in the shares of its day, before splits that nobody recorded: a warning.
+        return "amount", Verdict("dividend_scale", 0.55, told + ": the amount does not fit")
     far = abs(step - share) > max(_STEP_GAP, 0.3 * share)
     confidence = 0.75 if far else 0.5  # two vendors' roundings differ by less
     return "step", Verdict(
