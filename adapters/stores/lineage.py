@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from adapters.stores.lineage_reach import (
-    MACRO_OBSERVATIONS,
     calendar_days,
     last_sessions,
     lookback_sessions,
+    macro_read,
     newest_versions,
     reads,
 )
@@ -243,7 +243,10 @@ class LineageQueries:
             if rows is None:
                 yield LineageNode(kind="missing", title=f"there is no table clean_{table}")
                 continue
-            rows = self._select(table, rows, instrument_id, count)
+            if table == "macro":
+                rows = macro_read(rows, as_of)
+            else:
+                rows = self._select(table, rows, instrument_id, count)
             if table == "bars":
                 sessions = rows["event_time"].unique().sort().to_list()
             yield _raw_node(table, rows)
@@ -256,10 +259,6 @@ class LineageQueries:
             own = self._choose(rows.filter(instrument_id=instrument_id))
             newest = newest_versions(own, ["interval", "event_time", "source"])
             return last_sessions(newest.sort("event_time"), count)
-        if table == "macro":
-            newest = newest_versions(rows, ["series_id", "event_time", "source"])
-            tail = newest.group_by("series_id", maintain_order=True).tail(MACRO_OBSERVATIONS)
-            return tail.sort("series_id", "event_time")
         about = pl.col("instrument_id").is_null() | (pl.col("instrument_id") == instrument_id)
         return newest_versions(rows.filter(about), ["news_id"])
 

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from features.catalog import CATALOG, Feature
+from features.catalog.macro_states import FRESH_FOR, SURPRISE_WINDOW
 
 # A macro feature reads the last observations of its series, not sessions: a surprise is weighed
 # against the 24 changes before it (features.catalog.macro_states), so 25 levels and the newest.
@@ -45,6 +46,20 @@ def newest_versions(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     """Return the newest version of each record, in order of event time."""
     ordered = rows.sort("event_time", "knowledge_time", maintain_order=True)
     return ordered.unique(list(key), keep="last", maintain_order=True)
+
+
+def macro_read(rows: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    """Return those macro rows, all known by as_of, that a decision then could read.
+
+    A series that has ended is not read: its newest value must be fresh, or its newest release
+    recent. Of a series that is read, the last observations are.
+    """
+    newest = newest_versions(rows, ["series_id", "event_time", "source"])
+    alive = (pl.col("event_time").max().over("series_id") >= as_of - FRESH_FOR) | (
+        pl.col("knowledge_time").max().over("series_id") >= as_of - SURPRISE_WINDOW
+    )
+    tail = newest.filter(alive).group_by("series_id", maintain_order=True)
+    return tail.tail(MACRO_OBSERVATIONS).sort("series_id", "event_time")
 
 
 def last_sessions(rows: pl.DataFrame, count: int) -> pl.DataFrame:

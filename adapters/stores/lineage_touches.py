@@ -7,8 +7,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from adapters.stores.lineage_reach import (
-    MACRO_OBSERVATIONS,
-    newest_versions,
+    macro_read,
     reaching,
     reads,
     sessions_between,
@@ -185,12 +184,10 @@ class _Reach:
         return sessions_between(dates, self._row.event_time, self._session)
 
     def _macro_features(self) -> tuple[str, ...]:
-        rows = self._reader.read("clean_macro", self._taken).filter(
-            pl.col("series_id") == self._row.series_id
-        )
-        last = newest_versions(rows, ["event_time"]).tail(MACRO_OBSERVATIONS)
-        inside = self._row.event_time in last["event_time"].to_list()
-        return tuple(f.name for f in reads("macro")) if inside else ()
+        rows = self._reader.read("clean_macro", self._taken)
+        own = rows.filter(pl.col("series_id") == self._row.series_id)
+        times = macro_read(own, moment(self._taken.time_ns))["event_time"].to_list()
+        return tuple(f.name for f in reads("macro")) if self._row.event_time in times else ()
 
     def _in_training(self) -> bool:
         if self._models is None or not self._lineage.model_name:

@@ -57,6 +57,11 @@ def make_macro() -> pl.DataFrame:
     return MACRO.conform(pl.DataFrame({**rows, **values}))
 
 
+def make_ended_macro() -> pl.DataFrame:
+    """A series of which nothing has been published for months."""
+    return make_macro().head(5).with_columns(series_id=pl.lit("ENDED"))
+
+
 def make_news() -> pl.DataFrame:
     times = [LAST - DAY * i for i in (1, 7)]
     rows = {"news_id": ["new", "old"], "headline": ["up", "down"], "source": "wire@1"}
@@ -80,7 +85,7 @@ def write_tables(store: DeltaTableStore) -> Lineage:
     store.append("raw_bars", bars, key=BARS.key)
     span = {"start": FIRST - DAY, "end": LAST + DAY}
     store.replace("clean_bars", bars, **span)
-    store.replace("clean_macro", make_macro(), **span)
+    store.replace("clean_macro", pl.concat([make_macro(), make_ended_macro()]), **span)
     store.replace("clean_news", make_news(), **span)
     row = {"instrument_id": list(TICKERS), "event_time": LAST, "knowledge_time": DECIDED}
     features = {"as_of": DECIDED, "ret_1d": [0.01, 0.02], "mom_252d_21d": [0.5, None], "vix": 29.0}
@@ -204,6 +209,7 @@ def test_the_raw_rows_are_exactly_those_in_reach_with_their_addresses(
     assert [r["source_row"] for r in bars] == list(range(SESSIONS - 253, SESSIONS))
     assert {r["source"] for r in bars} == {"vendor@abc"}
     assert len(macro) == 26
+    assert {r["series_id"] for r in macro} == {"VIXCLS"}
     assert [r["headline"] for r in news] == ["up"]
 
 
@@ -277,6 +283,7 @@ def test_macro_and_news_touch_every_order_they_can_be_read_in(queries: LineageQu
 
     assert touched(queries, "macro", series_id="VIXCLS", event_time=newest) == both
     assert touched(queries, "macro", series_id="VIXCLS", event_time=oldest) == training
+    assert touched(queries, "macro", series_id="ENDED", event_time=FIRST + DAY * 40) == set()
     assert touched(queries, "news", event_time=LAST - DAY) == both
     assert touched(queries, "news", event_time=LAST - DAY * 7) == set()
 
