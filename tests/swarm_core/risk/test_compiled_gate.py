@@ -89,7 +89,7 @@ def drawn_orders(draw: st.DrawFn) -> Order:
     )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(context=contexts, orders=st.lists(drawn_orders(), max_size=12))
 def test_compiled_and_readable_gates_agree_on_every_order(
     context: RiskContext, orders: list[Order]
