@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from adapters.clock import SystemClock
 from adapters.sources.combined import RecordSource
@@ -44,6 +45,7 @@ def open_web_source(
 
     ids = tuple(series)
     client = HttpClient()
+    now = clock or SystemClock().now
     clock = clock or SystemClock().now
     match kind:
         case "fred":
@@ -55,7 +57,10 @@ def open_web_source(
         case "ecb":
             from adapters.sources.web.ecb import EcbSettings, EcbSource
 
-            ecb = EcbSettings(**({"currencies": ids} if ids else {}), **_url("api_url", url))
+            usual = EcbSettings()
+            ecb = EcbSettings(
+                currencies=ids or usual.currencies, api_url=usual.api_url if url is None else url
+            )
             return EcbSource(ecb, client)
         case "daily_bars":
             from adapters.sources.web.daily_bars import TiingoSettings, TiingoSource
@@ -71,11 +76,11 @@ def open_web_source(
             name = _needed(exchange, "exchange", kind)
             if name not in ccxt.exchanges:
                 raise ValueError(f"exchange must be one that ccxt knows, was {name!r}")
-            return CryptoSource(getattr(ccxt, name)(), CryptoSettings(symbols=ids), clock)
+            return CryptoSource(getattr(ccxt, name)(), CryptoSettings(symbols=ids), now)
         case "feeds":
             from adapters.sources.web.feeds import FeedSettings, FeedSource
 
-            return FeedSource(FeedSettings(urls={u: u for u in ids}), client, clock)
+            return FeedSource(FeedSettings(urls={u: u for u in ids}), client, now)
         case _:
             raise ValueError(
                 f"a web source must be fred, ecb, daily_bars, crypto or feeds, was {kind!r}"
@@ -88,5 +93,5 @@ def _needed(value: str | None, name: str, kind: str) -> str:
     return value
 
 
-def _url(name: str, url: str | None) -> dict[str, str]:
+def _url(name: str, url: str | None) -> dict[str, Any]:
     return {} if url is None else {name: url}
