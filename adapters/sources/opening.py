@@ -46,7 +46,6 @@ def open_web_source(
     ids = tuple(series)
     client = HttpClient()
     now = clock or SystemClock().now
-    clock = clock or SystemClock().now
     match kind:
         case "fred":
             from adapters.sources.web.fred import FredSettings, FredSource
