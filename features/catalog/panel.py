@@ -19,6 +19,11 @@ def shifted(column: pl.Expr, sessions: int) -> pl.Expr:
     return pl.when(same).then(column.shift(sessions))
 
 
+def squared(value: pl.Expr) -> pl.Expr:
+    """Return the value times itself; a power goes another way in the last bit."""
+    return value * value
+
+
 def _price(name: str) -> pl.Expr:
     value = pl.col(name).cast(pl.Float64)
     # A price of zero or below is real at times, but no ratio or logarithm of it means anything.

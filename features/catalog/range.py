@@ -5,7 +5,7 @@ import math
 import polars as pl
 
 from features.catalog.feature import SESSIONS_PER_YEAR, Feature
-from features.catalog.panel import CLOSE, HIGH, LOW, shifted
+from features.catalog.panel import CLOSE, HIGH, LOW, shifted, squared
 from features.kernels.expressions import extreme, moment
 
 
@@ -38,7 +38,9 @@ FEATURES = (
         lookback_sessions=20,
         reference="Parkinson (1980)",
         expr=(
-            moment((HIGH / LOW).log() ** 2, "mean", 21) * SESSIONS_PER_YEAR / (4.0 * math.log(2.0))
+            moment(squared((HIGH / LOW).log()), "mean", 21)
+            * SESSIONS_PER_YEAR
+            / (4.0 * math.log(2.0))
         ).sqrt(),
     ),
     Feature(

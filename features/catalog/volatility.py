@@ -3,7 +3,7 @@
 import math
 
 from features.catalog.feature import SESSIONS_PER_YEAR, Feature
-from features.catalog.panel import CLOSE, HIGH, LOG_RETURN, LOW, OPEN
+from features.catalog.panel import CLOSE, HIGH, LOG_RETURN, LOW, OPEN, squared
 from features.catalog.returns import change
 from features.kernels.expressions import exponential, extreme, moment
 
@@ -14,8 +14,8 @@ _EWMA_WINDOW = 126  # the weights beyond it sum to 0.0004
 _VOL_21D = moment(LOG_RETURN, "std", 21) * _ANNUAL
 _VOL_63D = moment(LOG_RETURN, "std", 63) * _ANNUAL
 _VOL_126D = moment(LOG_RETURN, "std", 126) * _ANNUAL
-_GARMAN_KLASS = (
-    0.5 * (HIGH / LOW).log() ** 2 - (2.0 * math.log(2.0) - 1.0) * (CLOSE / OPEN).log() ** 2
+_GARMAN_KLASS = 0.5 * squared((HIGH / LOW).log()) - (2.0 * math.log(2.0) - 1.0) * squared(
+    (CLOSE / OPEN).log()
 )
 
 FEATURES = (
@@ -49,7 +49,7 @@ FEATURES = (
         formula="sqrt(252 * sum(w r^2)), w ~ 0.94^age over 126 sessions, sum(w) = 1",
         lookback_sessions=_EWMA_WINDOW,
         reference="J.P. Morgan RiskMetrics (1996)",
-        expr=exponential(LOG_RETURN**2, _RISKMETRICS_DECAY, _EWMA_WINDOW).sqrt() * _ANNUAL,
+        expr=exponential(squared(LOG_RETURN), _RISKMETRICS_DECAY, _EWMA_WINDOW).sqrt() * _ANNUAL,
     ),
     Feature(
         name="vol_of_vol_63d",
