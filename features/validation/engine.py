@@ -40,7 +40,9 @@ def check(table: str, rows: pl.DataFrame, *, context: CheckContext) -> Validatio
     judged = pl.col("row_index").is_null() | (pl.col("row_index") < conformed.height)
     for rule in rules:
         if isinstance(rule, TableRule):
-            found.extend(hits.filter(judged) for hits in rule.find(view, context))
+            found.extend(rule.find(view, context))
+    if view.rows.height > conformed.height:
+        found = [hits.filter(judged) for hits in found]
     return _report(table, conformed, found, context)
 
 

@@ -1,6 +1,7 @@
 """The shape of a finding, and how rules write one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,39 @@ def make_hits(
         certain.alias("confidence").cast(pl.Float64).clip(0.0, 1.0),
         pl.lit(severity).alias("severity"),
         reason.alias("reason").cast(pl.String),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One verdict over some rows, before it becomes rows of a frame."""
+
+    kind: str
+    severity: str
+    confidence: float
+    rows: Indices
+    reason: str
+
+
+def frame_hits(rule: str, hits: Sequence[Hit]) -> pl.DataFrame:
+    """Return the findings of many verdicts as one frame: building a frame for each is slow."""
+    lengths = [hit.rows.size for hit in hits]
+    index = np.concatenate([hit.rows for hit in hits]) if hits else np.empty(0, np.int64)
+    each = pl.DataFrame(
+        {
+            "kind": [hit.kind for hit in hits],
+            "confidence": [float(min(max(hit.confidence, 0.0), 1.0)) for hit in hits],
+            "severity": [hit.severity for hit in hits],
+            "reason": [hit.reason for hit in hits],
+        },
+        schema={name: HITS[name] for name in ("kind", "confidence", "severity", "reason")},
+    )
+    return (
+        each[np.repeat(np.arange(len(hits)), lengths)]
+        .select(
+            pl.Series("row_index", index, dtype=pl.UInt32), pl.lit(rule).alias("rule"), pl.all()
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in HITS.items())
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from features.validation.context import CheckContext
-from features.validation.findings import make_hits
+from features.validation.findings import Hit, frame_hits
 from features.validation.rule import TableRule
 from features.validation.rules.actions import Action, ActionBook
 from features.validation.rules.jump_evidence import (
@@ -61,9 +61,12 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     sigmas = local_sigmas(arrays, candidates, settings)
     far = np.abs(arrays.log_return[candidates]) >= settings.jump_sigmas * sigmas
     finder = _JumpFinder(arrays, candidates[far], sigmas[far], context)
-    for found in finder.walk():
-        if view.table == "bars" or found.verdict.kind in _FIGURE_KINDS:
-            yield _to_hits(found, arrays, settings)
+    hits = [
+        _to_hit(found, arrays, settings)
+        for found in finder.walk()
+        if view.table == "bars" or found.verdict.kind in _FIGURE_KINDS
+    ]
+    yield frame_hits("price_jumps", hits)
 
 
 def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats:
@@ -252,7 +255,7 @@ def _undecided_or_runs(runs: list[Found], arrays: SeriesArrays) -> Iterator[Foun
     yield from runs
 
 
-def _to_hits(found: Found, arrays: SeriesArrays, settings: ValidationSettings) -> pl.DataFrame:
+def _to_hit(found: Found, arrays: SeriesArrays, settings: ValidationSettings) -> Hit:
     verdict = found.verdict
     rows = arrays.row[found.begin : found.end]
     severity = "warn"
@@ -260,9 +263,7 @@ def _to_hits(found: Found, arrays: SeriesArrays, settings: ValidationSettings) -
         severity = "info"
     elif verdict.kind != "spin_off" and verdict.confidence >= settings.confidence_quarantine_min:
         severity = "quarantine"
-    return make_hits(
-        "price_jumps", verdict.kind, severity, verdict.confidence, rows, verdict.reason
-    )
+    return Hit(verdict.kind, severity, verdict.confidence, rows, verdict.reason)
 
 
 JUMP_RULES = (
