@@ -71,10 +71,10 @@ def fake_pip(monkeypatch: pytest.MonkeyPatch, answers: list[str], source: Path) 
     """Replace the one call of pip: "" puts the wheel in place, anything else is the failure."""
     asked: list[Wheel] = []
 
-    def run(wheel: Wheel, target: str) -> str:
-        asked.append(wheel)
+    def run(wanted: list[Wheel], target: str) -> str:
+        asked.extend(wanted)
         failure = answers.pop(0)
-        if not failure:
+        for wheel in [] if failure else wanted:
             (Path(target) / wheel.name).write_bytes((source / wheel.name).read_bytes())
         return failure
 
