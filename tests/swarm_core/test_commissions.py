@@ -6,16 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_core.commissions import BpsCommission, IbFixedCommission, IbTieredCommission
+from swarm_core.commissions import (
+    BpsCommission,
+    CommissionModel,
+    IbFixedCommission,
+    IbTieredCommission,
+)
 from swarm_core.instruments import from_minor
 from tests.swarm_core.builders import make_instrument
 
 STOCK = make_instrument()
 
 
-def cost(model: object, lots: int, price: str) -> Decimal:
+def cost(model: CommissionModel, lots: int, price: str) -> Decimal:
     value = STOCK.value_minor(lots, STOCK.price_to_ticks(price))
-    return from_minor(model.order_commission_minor(STOCK, lots, value))  # type: ignore[attr-defined]
+    return from_minor(model.order_commission_minor(STOCK, lots, value))
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def test_a_decision_that_is_not_sound_trades_nothing(weights: tuple[float, ...])
 
 def test_weights_may_come_as_an_array() -> None:
     desk = Desk()
-    decision = Targeted("d1", NOW_NS, (A, B), np.array([0.1, 0.2]))  # type: ignore[arg-type]
+    decision = Targeted("d1", NOW_NS, (A, B), np.array([0.1, 0.2]))  # type: ignore[arg-type]  # an array
 
     assert desk.release(decision).sent_count == 2
 
@@ -398,7 +398,7 @@ def test_a_log_that_others_write_to_meanwhile_is_read_on() -> None:
             )
         return plain(events, expected_sequence=expected_sequence)
 
-    desk.log.append = disturbed  # type: ignore[method-assign]
+    desk.log.append = disturbed  # type: ignore[method-assign]  # a fault
 
     report = desk.release(make_decision(A=0.1, B=0.1))
 

@@ -1,5 +1,6 @@
 """The simulated broker: one order per client id, the same events for the same bars."""
 
+from collections.abc import Iterable
 from random import Random
 
 import pytest
@@ -20,8 +21,8 @@ def make_broker(**fields: object) -> SimulatedBroker:
     return SimulatedBroker(INSTRUMENTS, **{**values, **fields})  # type: ignore[arg-type]  # a builder
 
 
-def filled_lots(events: object) -> list[int]:
-    return [e.lots for e in events if isinstance(e, ev.OrderFilled)]  # type: ignore[attr-defined]
+def filled_lots(events: Iterable[ev.Event] | None) -> list[int]:
+    return [e.lots for e in events or () if isinstance(e, ev.OrderFilled)]
 
 
 def test_an_order_is_filled_from_the_next_bar_and_no_earlier() -> None:
