@@ -10,6 +10,7 @@ from swarm_core.colony.state import Memory
 # Rows of Memory.market_moment: running means over bars of cross-sectional means.
 SQUARE, MEAN_SQUARED, SIGN, LAG_PRODUCT, SEEN, COUNT = 0, 1, 2, 3, 4, 5
 _STANDARD_CLIP = 5.0
+_VALUE_MAX = 1e12
 
 
 @kernel
@@ -109,7 +110,8 @@ def measure_market(memory: Memory, given: np.ndarray, out: np.ndarray) -> None:
     """
     moment = memory.market_moment
     for m in range(given.shape[0]):
-        out[m] = given[m] if math.isfinite(given[m]) else math.nan
+        # What is larger than any market value can be is a broken one (and its square overflows).
+        out[m] = given[m] if abs(given[m]) < _VALUE_MAX else math.nan
     if moment[SEEN] <= 0.0 or moment[SQUARE] <= 0.0:
         return
     n = moment[COUNT] / moment[SEEN]

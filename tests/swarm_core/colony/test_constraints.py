@@ -1,0 +1,70 @@
+"""The limit solver against the maintained one, and against the limits themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.solvers.clarabel_limits import ClarabelLimitSolver
+from swarm_core.colony.constraints import CompiledLimitSolver, LimitProblem
+
+
+def make_problem(seed: int = 0, n: int = 30, **changes: float) -> LimitProblem:
+    """Return a problem in which several limits bind at once."""
+    rng = np.random.default_rng(seed)
+    limits = {
+        "gross_max": 1.0, "net_max": 0.2, "name_max": 0.08, "sector_max": 0.3, "currency_max": 0.25,
+    } | changes  # fmt: skip
+    return LimitProblem(
+        desired=0.08 * rng.standard_normal(n) + 0.02,
+        importance=rng.uniform(0.5, 3.0, n) ** 2 * 1e-4,
+        sector=rng.integers(0, 4, n),
+        currency=rng.integers(0, 2, n),
+        **limits,
+    )
+
+
+def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 1e-9) -> None:
+    assert np.abs(x).max(initial=0.0) <= problem.name_max + slack
+    assert np.abs(x).sum() <= problem.gross_max + slack
+    assert abs(x.sum()) <= problem.net_max + slack
+    for g in np.unique(problem.sector):
+        assert np.abs(x[problem.sector == g]).sum() <= problem.sector_max + slack
+    for g in np.unique(problem.currency):
+        assert abs(x[problem.currency == g].sum()) <= problem.currency_max + slack
+    assert (x * problem.desired >= -slack).all()
+    assert (np.abs(x) <= np.abs(problem.desired) + slack).all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10_000), st.integers(1, 60), st.floats(0.0, 2.0), st.floats(0.0, 0.5),
+    st.floats(0.0, 0.2), st.floats(0.0, 0.6), st.floats(0.0, 0.6),
+)  # fmt: skip
+def test_the_compiled_solver_agrees_with_the_maintained_one(
+    seed: int, n: int, gross: float, net: float, name: float, sector: float, currency: float
+) -> None:
+    problem = make_problem(
+        seed, n, gross_max=gross, net_max=net, name_max=name, sector_max=sector,
+        currency_max=currency,
+    )  # fmt: skip
+    ours, theirs = CompiledLimitSolver().solve(problem), ClarabelLimitSolver().solve(problem)
+    assert_inside(problem, ours)
+    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+
+
+def test_a_book_inside_its_limits_is_left_as_it_is() -> None:
+    problem = make_problem(
+        gross_max=50.0, net_max=50.0, name_max=5.0, sector_max=50.0, currency_max=50.0
+    )
+    np.testing.assert_array_equal(CompiledLimitSolver().solve(problem), problem.desired)
+
+
+@pytest.mark.parametrize("field", ["gross_max", "name_max"])
+def test_a_limit_of_zero_leaves_nothing(field: str) -> None:
+    solution = CompiledLimitSolver().solve(make_problem(**{field: 0.0}))
+    assert np.abs(solution).max() == 0.0
+
+
+def test_an_empty_book_is_solved() -> None:
+    assert len(CompiledLimitSolver().solve(make_problem(n=0))) == 0

@@ -1,0 +1,50 @@
+"""Settings: there and back, bounded, and clear about what is wrong."""
+
+import dataclasses
+
+import pytest
+
+from swarm_core.colony.settings import ColonySettings
+
+
+def test_settings_survive_their_mapping() -> None:
+    settings = ColonySettings.from_mapping({"trust": {"edges": [0.5]}, "memory_bars": 40})
+    again = ColonySettings.from_mapping(settings.to_mapping())
+    assert again == settings
+    assert again.digest() == settings.digest()
+    assert settings.digest() != ColonySettings().digest()
+    assert settings.trust.edges == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"memory_bars": 2}, "colony: memory_bars must be between 8 and 1024, was 2"),
+        ({"trust": {"edges": []}}, "colony.trust: edges must have at least one value"),
+        ({"trust": {"edgs": [1]}}, r"colony.trust must have only the settings .*had \['edgs'\]"),
+        ({"worker": {"gross_max": "1.5"}}, "gross_max must be a number, was '1.5'"),
+        ({"worker": {"gross_max": float("nan")}}, "gross_max must be between 0 and 100, was nan"),
+        ({"drone": {"enabled": 1}}, "colony.drone: enabled must be true or false, was 1"),
+        ({"senses": []}, "senses must name at least one sense"),
+        ({"queen": 3}, "colony.queen must be a mapping, was 3"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_in_one_line(
+    mapping: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        ColonySettings.from_mapping(mapping)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_setting_of_every_caste_is_bounded() -> None:
+    """A number far out of any sense is refused wherever it stands."""
+    for caste in dataclasses.fields(ColonySettings):
+        factory = caste.default_factory
+        if not (isinstance(factory, type) and dataclasses.is_dataclass(factory)):
+            continue
+        for field in dataclasses.fields(factory):
+            default = getattr(factory(), field.name)
+            wrong = ["x"] if isinstance(default, tuple) else -1e12
+            with pytest.raises((ValueError, TypeError)):
+                factory(**{field.name: wrong})
