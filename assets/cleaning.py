@@ -1,7 +1,7 @@
 """Clean tables: raw rows that passed validation; the others are quarantined with their reasons."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -47,7 +47,8 @@ def _status_rows(
     schema: TableSchema,
     rows: pl.DataFrame,
     quarantined: pl.DataFrame,
-    report: validation.ValidationReport,
+    reasons: Sequence[str],
+    withheld: Sequence[str],
     span: tuple[datetime, datetime],
     as_of: datetime,
     raw_version: int,
@@ -62,9 +63,9 @@ def _status_rows(
                 "partition": key,
                 "event_time": max(start, span[0]),
                 "knowledge_time": min(end, as_of),
-                "passed": not report.blocking,
-                "reasons": "; ".join(report.blocking_reasons[:5]),
-                "withheld": ",".join(report.withheld),
+                "passed": not reasons,
+                "reasons": "; ".join(reasons[:5]),
+                "withheld": ",".join(withheld),
                 "row_count": rows.filter(inside).height,
                 "quarantined_count": quarantined.filter(inside).height,
                 "raw_version": raw_version,
@@ -89,6 +90,107 @@ def _look_ahead(rows: pl.DataFrame, as_of: datetime) -> dg.AssetCheckResult:
         check_name=NO_LOOK_AHEAD,
         passed=leaks.is_empty(),
         metadata={"leaking_row_count": leaks.height, "examples": preview(leaks)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What became of one span of one table."""
+
+    table: str
+    good: pl.DataFrame
+    bad: pl.DataFrame
+    findings: pl.DataFrame
+    blocking_reasons: tuple[str, ...]
+    version: int
+    content_hash: str
+    as_of: datetime
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for the log."""
+        stopped = f"; BLOCKED: {'; '.join(self.blocking_reasons)}" if self.blocking_reasons else ""
+        return f"{self.table}: {self.good.height} rows clean, {self.bad.height} put aside{stopped}"
+
+    def result(self) -> dg.MaterializeResult:
+        """Return the materialization and its two blocking checks."""
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": self.good.height,
+                "quarantined_row_count": self.bad.height,
+                "blocking": bool(self.blocking_reasons),
+                "table_version": self.version,
+                "content_hash": self.content_hash,
+                "findings": _summary(self.findings),
+                "quarantine": preview(self.bad, count=10),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=PASSES_RULES,
+                    passed=not self.blocking_reasons,
+                    metadata={
+                        "reasons": "; ".join(self.blocking_reasons) or "none",
+                        "findings": _summary(self.findings),
+                        "quarantined_row_count": self.bad.height,
+                    },
+                ),
+                _look_ahead(self.good, self.as_of),
+            ],
+        )
+
+
+def _unreadable(
+    schema: TableSchema, tables: TableStore, span: tuple[datetime, datetime], read: int, desk: Desk
+) -> tuple[str, ...]:
+    """Return the reason to stop where too many of the source's rows could not even be read."""
+    name = f"rejected_{schema.name}"
+    if not tables.exists(name):
+        return ()
+    rejected = tables.read(name).filter(
+        pl.col("event_time").is_null()
+        | ((pl.col("event_time") >= span[0]) & (pl.col("event_time") < span[1]))
+    )
+    share = rejected.height / max(1, rejected.height + read)
+    limit = desk.validation.quarantine_fraction_max
+    if share <= limit:
+        return ()
+    return (
+        f"{schema.name}: at most {limit:.1%} of the source's rows may be unreadable, "
+        f"{share:.1%} were, e.g. {rejected['reason'][0]}",
+    )
+
+
+def _clean_span(
+    schema: TableSchema,
+    span: tuple[datetime, datetime],
+    desk: Desk,
+    tables: TableStore,
+    as_of: datetime,
+) -> Cleaned:
+    """Judge the raw rows of a span, and write clean rows, quarantine and the outcome by month."""
+    start, end = span
+    raw_name = f"raw_{schema.name}"
+    read = tables.read(raw_name, start=start - CONTEXT, end=end)
+    report = _judge(schema, read, desk, tables, as_of, end)
+    good, bad = validation.split(read, report)
+    inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
+    good, bad, judged = good.filter(inside), bad.filter(inside), read.filter(inside)
+    reasons = (*report.blocking_reasons, *_unreadable(schema, tables, span, judged.height, desk))
+    receipt = tables.replace(f"clean_{schema.name}", good, start=start, end=end)
+    tables.replace(f"quarantine_{schema.name}", QUARANTINE.conform(bad), start=start, end=end)
+    status = _status_rows(
+        schema, judged, bad, reasons, report.withheld, span, as_of, tables.version(raw_name)
+    )
+    tables.replace(f"data_status_{schema.name}", status, start=start, end=end)
+    return Cleaned(
+        table=schema.name,
+        good=good,
+        bad=bad,
+        findings=report.findings,
+        blocking_reasons=reasons,
+        version=receipt.version,
+        content_hash=receipt.content_hash,
+        as_of=as_of,
     )
 
 
@@ -130,47 +232,10 @@ def _clean_asset(schema: TableSchema) -> dg.AssetsDefinition:
         clock: dg.ResourceParam[Clock],
         tables: dg.ResourceParam[TableStore],
     ) -> dg.MaterializeResult:
-        start, end = window(context)
-        raw_name = f"raw_{schema.name}"
-        as_of = clock.now()
-        read = tables.read(raw_name, start=start - CONTEXT, end=end)
-        report = _judge(schema, read, desk, tables, as_of, end)
-        good, bad = validation.split(read, report)
-        inside = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
-        good, bad, judged = good.filter(inside), bad.filter(inside), read.filter(inside)
-        receipt = tables.replace(f"clean_{schema.name}", good, start=start, end=end)
-        tables.replace(f"quarantine_{schema.name}", QUARANTINE.conform(bad), start=start, end=end)
-        status = _status_rows(
-            schema, judged, bad, report, (start, end), as_of, tables.version(raw_name)
-        )
-        tables.replace(f"data_status_{schema.name}", status, start=start, end=end)
-        context.log.info(
-            f"{schema.name}: {good.height} rows clean, {bad.height} in quarantine"
-            + (f"; BLOCKED: {report.blocking_reasons}" if report.blocking else "")
-        )
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": good.height,
-                "quarantined_row_count": bad.height,
-                "blocking": report.blocking,
-                "table_version": receipt.version,
-                "content_hash": receipt.content_hash,
-                "findings": _summary(report.findings),
-                "quarantine": preview(bad, count=10),
-            },
-            check_results=[
-                dg.AssetCheckResult(
-                    check_name=PASSES_RULES,
-                    passed=not report.blocking,
-                    metadata={
-                        "reasons": "; ".join(report.blocking_reasons) or "none",
-                        "findings": _summary(report.findings),
-                        "quarantined_row_count": bad.height,
-                    },
-                ),
-                _look_ahead(good, as_of),
-            ],
-        )
+        span = window(context)
+        outcome = _clean_span(schema, span, desk, tables, clock.now())
+        context.log.info(outcome.sentence)
+        return outcome.result()
 
     return clean_table
 

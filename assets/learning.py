@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import dagster as dg
@@ -141,7 +142,7 @@ def promotion_rule(
         metadata={
             "challenger": version,
             "reasons": dg.MetadataValue.md("\n".join(f"- {r}" for r in verdict.reasons)),
-            **verdict.numbers,
+            **{k: v for k, v in verdict.numbers.items() if isfinite(v)},
         },
     )
 

@@ -12,6 +12,7 @@ from features.schemas import TABLES
 from swarm_core.events import RecordedEvent
 from swarm_core.instruments import Instrument
 from swarm_core.session import BarBroker
+from swarm_core.trading import EventLog as EventLog  # the core owns this port
 
 
 class WriteReceipt(Protocol):

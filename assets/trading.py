@@ -98,7 +98,7 @@ def trading_sessions(
         slippage_bps=desk.slippage_bps,
         commission_bps=desk.commission_bps,
     )
-    floor = TradingFloor(desk, read, tables, log, hot, broker, context.run_id)
+    floor = TradingFloor(desk, read, tables, log, hot, broker, context.run.run_id)
     walk = floor.walk(sessions, lambda done: context.log.info(done))
     yield _write_decisions(rows, walk)
     yield from _write_ledger(desk, rows, log, floor, walk, (start, end))
@@ -139,25 +139,7 @@ def _write_ledger(
         "nav": rows.write("nav", nav_frame(walk.nav)),
         "positions": rows.write("positions", position_frame(walk.positions)),
     }
-    orders = orders.filter(inside)
-    yield dg.MaterializeResult(
-        asset_key="orders",
-        metadata={
-            "dagster/row_count": orders.height,
-            "denied": orders.filter(pl.col("verdict") == "denied").height,
-            "content_hash": hashes["orders"],
-            "denials": preview(orders.group_by("denial_code").len().drop_nulls(), count=20),
-            "preview": preview(orders.tail(20), count=20),
-        },
-        check_results=[
-            dg.AssetCheckResult(
-                asset_key="orders",
-                check_name=RELEASED_ON_PASSED_CHECKS,
-                passed=not walk.blocked,
-                metadata={"held_back": walk.blocked or "none"},
-            )
-        ],
-    )
+    yield _orders_result(orders.filter(inside), hashes["orders"], walk)
     yield dg.MaterializeResult(
         asset_key="fills",
         metadata={
@@ -166,9 +148,37 @@ def _write_ledger(
             "preview": preview(fills.tail(20), count=20),
         },
     )
+    yield _ledger_result(desk, log, walk, hashes)
+
+
+def _orders_result(orders: pl.DataFrame, content_hash: str, walk: Walk) -> dg.MaterializeResult:
+    denials = orders.group_by("denial_code").len().drop_nulls()
+    return dg.MaterializeResult(
+        asset_key="orders",
+        metadata={
+            "dagster/row_count": orders.height,
+            "denied": orders.filter(pl.col("verdict") == "denied").height,
+            "content_hash": content_hash,
+            "denials": preview(denials, count=20),
+            "preview": preview(orders.tail(20), count=20),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                asset_key="orders",
+                check_name=RELEASED_ON_PASSED_CHECKS,
+                passed=not walk.blocked,
+                metadata={"held_back": str(walk.blocked) if walk.blocked else "none"},
+            )
+        ],
+    )
+
+
+def _ledger_result(
+    desk: Desk, log: EventLog, walk: Walk, hashes: dict[str, str]
+) -> dg.MaterializeResult:
     book = book_from_events(log.read(), desk.base_currency, desk.starting_cash)
     imbalance = book.ledger.find_imbalance()
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         asset_key="ledger",
         metadata={
             "dagster/row_count": len(walk.nav),

@@ -69,9 +69,10 @@ class Workshop:
         return FeastFeatureStore(self.home / "feast", redis_url=Environment().redis_url)
 
     def registry(self) -> object:
+        from adapters.clock import SystemClock
         from adapters.stores.model_registry import FileModelRegistry
 
-        return FileModelRegistry(self.home / "models")
+        return FileModelRegistry(self.home / "models", clock=SystemClock().now)
 
     def log(self) -> object:
         from adapters.stores.event_log_sqlite import SqliteEventLog

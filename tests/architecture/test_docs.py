@@ -1,0 +1,53 @@
+"""What the documents say is there: paths, commands and environment variables."""
+
+import re
+from pathlib import Path
+
+from typer.main import get_command
+
+from pipelines.cli import app
+from pipelines.settings import Environment
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
+)
+TOP = ("pipelines", "assets", "adapters", "models", "features", "swarm_core", "config", "docs")
+TOP += ("tests", "benchmarks", "notebooks", "dagster_home", ".ci")
+
+
+def test_every_path_that_a_page_names_exists() -> None:
+    missing = []
+    for page in PAGES:
+        for found in re.findall(r"`([\w./-]+/[\w./-]*)`", page.read_text()):
+            if found.split("/")[0] in TOP and not list(ROOT.glob(found.rstrip("/"))):
+                missing.append(f"{page.relative_to(ROOT)}: {found}")
+    assert not missing
+
+
+def test_every_make_target_that_a_page_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    named = {t for page in PAGES for t in re.findall(r"`make ([a-z]+)`", page.read_text())}
+    assert named <= targets
+
+
+def test_every_apiary_command_that_a_page_names_exists() -> None:
+    command = get_command(app)
+    known = set(command.commands)  # type: ignore[attr-defined]  # a group has commands
+    named = {c for page in PAGES for c in re.findall(r"`apiary ([a-z]+)", page.read_text())}
+    assert named <= known
+
+
+def test_the_example_environment_lists_exactly_what_is_read() -> None:
+    listed = set(re.findall(r"^(APIARY_\w+)=", (ROOT / ".env.example").read_text(), re.M))
+    read = {f"APIARY_{name.upper()}" for name in Environment.model_fields}
+    assert listed == read
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    broken = []
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken

@@ -1,0 +1,46 @@
+"""A home of its own for a chain that runs in a test: Dagster instance, settings, workshop."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pipelines import resources
+from pipelines.chain import Chain, find_windows
+from pipelines.resources import Workshop
+from pipelines.settings import Windows, choose_config, settings_for_files
+
+
+@dataclass(frozen=True)
+class Home:
+    """One home, its chain and its dates."""
+
+    path: Path
+    chain: Chain
+    workshop: Workshop
+    windows: Windows
+    instance: dg.DagsterInstance
+
+
+@contextmanager
+def open_home(
+    path: Path, folder: Path, mapping: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Home]:
+    """Open a home on a folder of files; nothing outside of `path` is touched."""
+    from pipelines.definitions import defs
+
+    monkeypatch.setenv("DAGSTER_HOME", str(path))
+    config = settings_for_files(folder, str(mapping), path / "home", base=None)
+    training = (path / "home" / "training.yaml")
+    training.write_text("settings: {trials: 2, folds: 3, rounds_max: 20, name: forward_return}\n")
+    monkeypatch.setenv("APIARY_CONFIG", str(config))
+    choose_config(config)
+    monkeypatch.setattr(resources, "_workshops", {})
+    built = resources.workshop()
+    with dg.DagsterInstance.ephemeral(str(path)) as instance:
+        windows = find_windows(built.settings, built.get("source"))
+        chain = Chain(defs, instance, built, lambda _: None, lambda *_: None)
+        yield Home(path, chain, built, windows, instance)

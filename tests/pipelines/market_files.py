@@ -1,0 +1,69 @@
+"""A small market in CSV files: seeded, with sessions of the exchange, for chains that run in tests."""
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from features.calendars import sessions
+
+NAMES = ("ANT", "BEE", "CAT", "DOE", "ELK", "FOX", "GNU", "HEN")
+
+MAPPING = """
+tables:
+  - table: bars
+    files: "bars.csv"
+    dataset: daily
+    time: {column: date, format: "%Y-%m-%d", stands_for: session}
+    knowledge: {lag: 15m}
+    symbol: symbol
+    instrument:
+      {id: "US.{symbol}", calendar: XNYS, price_increment: "0.01", size_increment: "1"}
+    columns:
+      interval: {constant: 1d}
+      open: open
+      high: high
+      low: low
+      close: close
+      volume: volume
+      adjustment: {constant: split}
+      currency: {constant: USD}
+"""
+
+
+def market_rows(seed: int = 1, start: date = date(2016, 1, 4), count: int = 520) -> pl.DataFrame:
+    """Return daily OHLCV rows: correlated walks with a slowly changing drift, two decimals."""
+    days = sessions("XNYS", start, date(2020, 1, 1))["session"].head(count)
+    generator = np.random.default_rng(seed)
+    common = 0.006 * generator.standard_normal(len(days))
+    frames = []
+    for position, name in enumerate(NAMES):
+        drift = 0.0006 * np.sin(np.arange(len(days)) / 40.0 + position)
+        change = common + drift + 0.009 * generator.standard_normal(len(days))
+        close = np.round((30.0 + 11.0 * position) * np.exp(np.cumsum(change)), 2)
+        opened = np.round(np.concatenate(([close[0]], close[:-1])) * (1 + 0.001 * common), 2)
+        wick = 0.004 * np.abs(generator.standard_normal((2, len(days))))
+        frames.append(
+            pl.DataFrame(
+                {
+                    "date": days,
+                    "symbol": name,
+                    "open": opened,
+                    "high": np.round(np.maximum(opened, close) * (1 + wick[0]) + 0.01, 2),
+                    "low": np.round(np.minimum(opened, close) * (1 - wick[1]) - 0.01, 2),
+                    "close": close,
+                    "volume": generator.integers(1_000_000, 5_000_000, len(days)),
+                }
+            )
+        )
+    return pl.concat(frames).sort("date", "symbol")
+
+
+def write_market(folder: Path, rows: pl.DataFrame) -> Path:
+    """Write the rows and their mapping into the folder and return the mapping's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.write_csv(folder / "bars.csv")
+    mapping = folder.parent / "market.yaml"
+    mapping.write_text(MAPPING)
+    return mapping

@@ -1,0 +1,157 @@
+"""The whole chain on a small market: orders leave, repeat to the bit, and stop on bad data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from assets.readiness import next_session
+from pipelines.chain import ChainStoppedError
+from tests.pipelines.homes import Home, open_home
+from tests.pipelines.market_files import market_rows, write_market
+
+pytestmark = pytest.mark.xdist_group("chain")
+DERIVED = ("decisions", "decision_contributions", "trails", "regimes", "orders", "fills", "nav")
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home after one run of the whole chain."""
+    path = tmp_path_factory.mktemp("traded")
+    mapping = write_market(path / "data", market_rows())
+    with pytest.MonkeyPatch.context() as patch, open_home(
+        path, path / "data", mapping, patch
+    ) as home:
+        home.chain.whole(home.windows)
+        yield home
+
+
+def _rows(home: Home, table: str) -> pl.DataFrame:
+    rows: Any = home.workshop.get("rows")
+    return rows.query(table)
+
+
+def test_orders_are_approved_sent_and_filled(traded: Home) -> None:
+    orders, fills = _rows(traded, "orders"), _rows(traded, "fills")
+    assert orders.filter(pl.col("status") == "filled").height > 0
+    assert fills.height > 0
+    assert set(fills["order_id"]) <= set(orders.filter(pl.col("verdict") == "approved")["order_id"])
+
+
+def test_the_books_balance_exactly_and_nav_is_the_ledgers(traded: Home) -> None:
+    from swarm_core.book import book_from_events
+
+    log: Any = traded.workshop.get("log")
+    book = book_from_events(log.read(), "USD", 1_000_000)
+    assert book.ledger.find_imbalance() is None
+    assert log.verify().sound
+
+
+def test_a_fill_comes_after_its_decision(traded: Home) -> None:
+    joined = _rows(traded, "fills").join(
+        _rows(traded, "orders").select("order_id", ordered=pl.col("event_time")), on="order_id"
+    )
+    assert (joined["event_time"] > joined["ordered"]).all()
+
+
+def test_running_the_same_partitions_again_changes_nothing(traded: Home) -> None:
+    log: Any = traded.workshop.get("log")
+    tables: Any = traded.workshop.get("tables")
+    before = {name: _rows(traded, name) for name in DERIVED}
+    events = sum(1 for _ in log.read())
+    versions = {name: tables.version(name) for name in ("raw_bars", "clean_bars", "features")}
+    traded.chain.whole(traded.windows)
+    assert sum(1 for _ in log.read()) == events
+    assert {name: tables.version(name) for name in versions} == versions
+    for name, rows in before.items():
+        assert _rows(traded, name).equals(rows), name
+
+
+def test_a_decided_session_is_not_asked_for_again(traded: Home) -> None:
+    built = traded.workshop
+    asked = next_session(built.get("desk"), built.get("tables"), built.get("log"))  # type: ignore[arg-type]
+    assert asked.session is None
+    assert "is decided" in asked.reason
+
+
+def test_an_order_is_explained_down_to_its_raw_rows(traded: Home) -> None:
+    queries = traded.workshop.lineage()
+    tree = queries.explain_order(queries.order_ids()[-1])
+    text = tree.to_json()
+    for kind in ("decision", "features", "files/market/daily", "source_row"):
+        assert kind in text
+    found = {node.kind for node in tree.walk()}
+    assert "missing" not in found
+
+
+def test_the_report_is_one_page_that_needs_no_network(traded: Home) -> None:
+    page = (traded.workshop.home / "report" / "index.html").read_text()
+    assert "Equity" in page
+    assert "<script src=" not in page
+    assert "<link rel=\"stylesheet\" href=\"http" not in page
+
+
+@pytest.fixture
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Open a home on a market with a defect."""
+
+    def open_broken(rows: pl.DataFrame) -> Any:
+        mapping = write_market(tmp_path / "data", rows)
+        return open_home(tmp_path, tmp_path / "data", mapping, monkeypatch)
+
+    return open_broken  # type: ignore[return-value]  # a factory
+
+
+def test_no_order_leaves_when_the_newest_prices_are_in_the_wrong_unit(broken: Any) -> None:
+    rows = market_rows()
+    newest = pl.col("date") == rows["date"].max()
+    prices = ["open", "high", "low", "close"]
+    wrong = rows.with_columns(
+        pl.when(newest).then(pl.col(c) * 100).otherwise(pl.col(c)).alias(c) for c in prices
+    )
+    with broken(wrong) as home:
+        with pytest.raises(ChainStoppedError, match=r"clean_bars: passes_blocking_rules failed"):
+            home.chain.whole(home.windows)
+        log: Any = home.workshop.get("log")
+        assert not [r for r in log.read() if type(r.event).__name__.startswith("Order")]
+
+
+def test_a_decision_started_by_hand_is_held_back_after_a_failed_check(broken: Any) -> None:
+    with broken(market_rows()) as home:
+        home.chain.history(home.windows)
+        home.chain.learn(home.windows)
+        tables: Any = home.workshop.get("tables")
+        status = tables.read("data_status_bars")
+        failed = status.with_columns(passed=pl.lit(False), reasons=pl.lit("a test failed it"))
+        low, high = status["event_time"].min(), status["event_time"].max()
+        from datetime import timedelta
+
+        tables.replace("data_status_bars", failed, start=low, end=high + timedelta(days=40))
+        session = home.chain._sessions(home.windows)[0]
+        with pytest.raises(ChainStoppedError, match="a test failed it"):
+            home.chain.run("swarm_decision_job", first=session, last=session)
+        log: Any = home.workshop.get("log")
+        kinds = {type(r.event).__name__ for r in log.read()}
+        assert "DataCheckFailed" in kinds
+        assert not any(kind.startswith("Order") for kind in kinds)
+
+
+def test_one_bad_row_is_put_aside_and_its_instrument_is_not_traded_that_day(broken: Any) -> None:
+    rows = market_rows()
+    days = rows["date"].unique().sort()
+    bad_day = days[-30]
+    spoiled = (pl.col("date") == bad_day) & (pl.col("symbol") == "ELK")
+    wrong = rows.with_columns(
+        pl.when(spoiled).then(pl.col("high") * 0.5).otherwise(pl.col("high")).alias("high")
+    )
+    with broken(wrong) as home:
+        home.chain.whole(home.windows)
+        tables: Any = home.workshop.get("tables")
+        aside = tables.read("quarantine_bars")
+        assert aside.filter(pl.col("event_time").dt.date() == bad_day).height == 1
+        orders = _rows(home, "orders").filter(
+            (pl.col("instrument_id") == "US.ELK") & (pl.col("session") == bad_day)
+        )
+        assert orders.filter(pl.col("verdict") == "approved").height == 0
