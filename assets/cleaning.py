@@ -32,6 +32,8 @@ def _judge(
 ) -> validation.ValidationReport:
     """Return the findings; only a window that is still open must hold the newest session."""
     actions = StoredTable(tables, "raw_corporate_actions", CORPORATE_ACTIONS.columns).read()
+    # Payments are judged by the prices they left a mark in.
+    bars = tables.read("raw_bars") if schema is CORPORATE_ACTIONS else None
     context = validation.CheckContext(
         as_of=as_of,
         instruments=StoredTable(tables, "instruments", INSTRUMENTS.columns).read(),
@@ -39,6 +41,7 @@ def _judge(
             desk.validation, require_fresh=desk.validation.require_fresh and end > as_of
         ),
         corporate_actions=actions,
+        reference=bars,
     )
     return validation.check(schema.name, rows, context=context)
 
@@ -204,6 +207,7 @@ def _clean_asset(schema: TableSchema) -> dg.AssetsDefinition:
             f"raw_{schema.name}",
             "instruments",
             *(["raw_corporate_actions"] if schema.name == "bars" else []),
+            *(["raw_bars"] if schema.name == "corporate_actions" else []),
         ],
         description=(
             f"The rows of raw_{schema.name} that passed validation, every version of them. "

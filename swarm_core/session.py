@@ -129,7 +129,9 @@ def _marks(market: SessionMarket, book: Book) -> list[ev.Event]:
             continue
         marks.append(
             ev.PositionMarked(
-                event_id=ev.make_event_id("PositionMarked", bar.instrument_id, bar.time_ns),
+                event_id=ev.make_event_id(
+                    "PositionMarked", bar.instrument_id, bar.time_ns, bar.close_ticks
+                ),
                 time_ns=bar.time_ns,
                 instrument_id=bar.instrument_id,
                 price_ticks=bar.close_ticks,
