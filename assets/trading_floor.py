@@ -26,12 +26,18 @@ from swarm_core.colony.state import ColonyState
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
+from swarm_core.order_states import OrderState
 from swarm_core.session import BarBroker, Checks, SessionMarket, SessionRules, decide, trade_session
 from swarm_core.sizing import SizingSettings
+from swarm_core.trading import release
 
 STATES = "colony_states"  # space of the hot store: session -> the state after it, compressed
 BARS_AGE_MAX = timedelta(days=10)  # an older price is none
 PROGRESS_EVERY = 20
+# States in which an order may still have to be sent.
+UNSENT = frozenset(
+    {OrderState.INTENDED, OrderState.APPROVED, OrderState.SUBMITTED, OrderState.UNKNOWN}
+)
 
 
 class SessionOrderError(ValueError):
@@ -157,6 +163,32 @@ class TradingFloor:
         (walk.repeated if same else walk.differing).append(session)
         if same:
             walk.decided.append((session, self._close(session), self._as_of(session), decision))
+            self._resume(session, market, decision)
+
+    def _resume(self, session: str, market: SessionMarket, decision: Decision) -> None:
+        """Send what an interrupted run left unsent, unless a later session has closed since."""
+        if session != max(self.closed):
+            return
+        book = book_from_events(self.log.read(), self.desk.base_currency, self.desk.starting_cash)
+        states = {book.orders[i].state for i in book.decisions.get(decision.decision_id, [])}
+        if not states & UNSENT:
+            return
+        checks = release_of(self.store, self._close(session))
+        release(
+            decision,
+            book=book,
+            quotes={k: v for k, v in market.quotes.items() if k not in checks.withheld},
+            instruments=self.rules.instruments,
+            limits=self.rules.limits,
+            log=self.log,
+            broker=self.broker,
+            checks_passed=checks.passed,
+            check_reason=checks.reason,
+            time_ns=market.decision_ns,
+            lineage=self.taken[session].lineage,
+            sizing=self.rules.sizing,
+        )
+        self._take_up()
 
     def _trade(self, session: str, walk: Walk) -> None:
         release = release_of(self.store, self._close(session))

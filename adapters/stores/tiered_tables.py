@@ -1,7 +1,7 @@
 """What happened, kept in tiers: written hot, moved down as it ages, read without knowing where."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -31,7 +31,9 @@ class TieredTables:
 
         Rows that have moved to a colder tier already are not written again.
         """
-        known = self._find(table)
+        if rows.is_empty():
+            return content_hash(canonical_order(rows))
+        known = self._find(table, rows)
         new = (
             rows
             if known is None
@@ -41,9 +43,15 @@ class TieredTables:
             self._tiers.hot.write(table, new)
         return content_hash(canonical_order(rows))
 
-    def _find(self, table: str) -> pl.DataFrame | None:
+    def _find(self, table: str, rows: pl.DataFrame | None = None) -> pl.DataFrame | None:
+        """Return what any tier holds of the table, within the times of `rows`; None: nothing."""
+        span: dict[str, datetime] = {}
+        if rows is not None and "event_time" in rows.columns:
+            first, last = rows["event_time"].min(), rows["event_time"].max()
+            if isinstance(first, datetime) and isinstance(last, datetime):
+                span = {"start": first, "end": last + timedelta(microseconds=1)}
         try:
-            return self._tiers.catalogue().query(table, versions=True)
+            return self._tiers.catalogue().query(table, versions=True, **span)
         except KeyError:
             return None
 

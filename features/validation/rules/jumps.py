@@ -35,6 +35,9 @@ _FIGURE_KINDS = ("unit_error",)
 _ACTION_KINDS = ("split", "dividend", "spin_off")
 # Below this many series a median over them is no market.
 _MARKET_SERIES_MIN = 5
+# No market has moved further in one bar (October 1987: -0.26; crypto in March 2020: -0.44): what
+# moves every series further is a fault that they share, e.g. a file in another unit.
+_MARKET_MOVE_MAX = 0.5
 # Where a wrong unit holds for a share of a series between these, neither unit can be proven.
 _UNDECIDED_SHARES = (0.2, 0.8)
 
@@ -187,7 +190,10 @@ class _JumpFinder:
 
 
 def _market_moves(arrays: SeriesArrays, candidates: Ints) -> Floats:
-    """Return the median move of all series at each candidate's moment; NaN where few moved."""
+    """Return the median move of all series at each candidate's moment.
+
+    NaN where few moved, or all so far that no market explains it.
+    """
     if arrays.names.height < _MARKET_SERIES_MIN:
         return np.full(candidates.size, np.nan)
     times = pl.DataFrame({"time": arrays.time[candidates]})
@@ -197,7 +203,7 @@ def _market_moves(arrays: SeriesArrays, candidates: Ints) -> Floats:
         .filter(pl.col("move").is_not_nan())
         .group_by("time")
         .agg(pl.col("move").median().alias("median"), pl.len().alias("count"))
-        .filter(pl.col("count") >= _MARKET_SERIES_MIN)
+        .filter(pl.col("count") >= _MARKET_SERIES_MIN, pl.col("median").abs() <= _MARKET_MOVE_MAX)
         .collect()
     )
     joined = times.join(moves, on="time", how="left", maintain_order="left")
