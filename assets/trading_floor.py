@@ -8,10 +8,12 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from assets.desk import Desk
+from assets.partitions import month_key
 from assets.ports import EventLog, HotStore, StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES, release_of
 from features import series
 from features.calendars import session_close, session_open
+from features.data_status import Release
 from features.observing import SessionTables, observe, time_ns
 from features.projections import bars_of, nav_row, position_rows
 from features.schemas import INSTRUMENTS
@@ -124,6 +126,7 @@ class TradingFloor:
         self.events: list[ev.RecordedEvent] = []
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
+        self._releases: dict[str, Release] = {}
         self._take_up()
         self.book = book_from_events([], desk.base_currency, desk.starting_cash)
 
@@ -173,7 +176,7 @@ class TradingFloor:
         states = {book.orders[i].state for i in book.decisions.get(decision.decision_id, [])}
         if not states & UNSENT:
             return
-        checks = release_of(self.store, self._close(session))
+        checks = self._release(session)
         release(
             decision,
             book=book,
@@ -191,7 +194,7 @@ class TradingFloor:
         self._take_up()
 
     def _trade(self, session: str, walk: Walk) -> None:
-        release = release_of(self.store, self._close(session))
+        release = self._release(session)
         market, ids = self._market(session, release.withheld)
         outcome = trade_session(
             market,
@@ -212,6 +215,13 @@ class TradingFloor:
             return
         self._take_up()
         walk.decided.append((session, self._close(session), self._as_of(session), outcome.decision))
+
+    def _release(self, session: str) -> Release:
+        """Return whether the month of the session may be traded, asked once per walk and month."""
+        key = month_key(self._close(session))
+        if key not in self._releases:
+            self._releases[key] = release_of(self.store, self._close(session))
+        return self._releases[key]
 
     def _take_up(self) -> None:
         """Learn what the last session has put on record."""

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,7 +79,8 @@ def run(
 
 
 def _run_chain(built: "Workshop") -> None:
-    logging.getLogger().setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)  # what matters is told stage by stage
+    warnings.simplefilter("ignore")
     import dagster as dg
 
     from pipelines.chain import Chain, find_windows
