@@ -1,6 +1,6 @@
 """How fast the colony is: evaluations a second in the compiled loop, and one live step's latency.
 
-    python -m benchmarks.colony_speed
+python -m benchmarks.colony_speed
 """
 
 import json

@@ -7,7 +7,9 @@ from math import isfinite
 def check_between(name: str, value: float, low: float, high: float) -> None:
     """Raise ValueError unless low <= value <= high and value is a finite number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a number, was {value!r}")
+        raise ValueError(  # noqa: TRY004  one kind of error for all settings
+            f"{name} must be a number, was {value!r}"
+        )
     if not (isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} must be between {low:g} and {high:g}, was {value!r}")
 
@@ -15,7 +17,9 @@ def check_between(name: str, value: float, low: float, high: float) -> None:
 def check_count(name: str, value: int, low: int, high: int) -> None:
     """Raise ValueError unless value is a whole number with low <= value <= high."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name} must be a whole number, was {value!r}")
+        raise ValueError(  # noqa: TRY004  one kind of error for all settings
+            f"{name} must be a whole number, was {value!r}"
+        )
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low} and {high}, was {value}")
 

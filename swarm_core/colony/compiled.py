@@ -1,6 +1,7 @@
 """One way to compile a kernel: cached on disk, IEEE arithmetic, no reordering of sums."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar, cast
 from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+_IMPORT = re.compile(r"^from swarm_core\.colony(?:\.(\w+))? import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
 def kernel(function: Kernel) -> Kernel:
@@ -20,27 +22,45 @@ def kernel(function: Kernel) -> Kernel:
     """
     # A private kernel is called by kernels alone: without the way in from Python, which unpacks
     # every named array, compiling takes a fraction of the time.
-    inner = function.__name__.startswith("_")
     compiled = njit(
         cache=True,
         error_model="numpy",
         fastmath=False,
-        no_cpython_wrapper=inner,
+        no_cpython_wrapper=function.__name__.startswith("_"),
         no_cfunc_wrapper=True,
     )(function)
     # numba's cache looks only at the file of the kernel itself, so a changed callee would leave
-    # its callers as they were compiled before. Every kernel is stamped with all sources instead.
+    # its callers as they were compiled before. Every kernel is stamped with all its sources.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None:
-        cache_file._source_stamp = source_digest()
+        cache_file._source_stamp = source_digest(function.__module__.rpartition(".")[2])
     return cast(Kernel, compiled)
 
 
-@lru_cache(maxsize=1)
-def source_digest() -> str:
-    """Return the sha256 of this package's sources: kernels compiled from others are not used."""
+@lru_cache(maxsize=256)
+def source_digest(module: str) -> str:
+    """Return the sha256 over the sources of a module of this package and of all it imports here."""
+    reached, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += _imports(name)
     hasher = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        hasher.update(path.name.encode())
-        hasher.update(path.read_bytes())
+    for name in sorted(reached):
+        hasher.update(f"{name}\n{_source(name)}".encode())
     return hasher.hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _source(module: str) -> str:
+    path = Path(__file__).with_name(f"{module}.py")
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+@lru_cache(maxsize=256)
+def _imports(module: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for submodule, names in _IMPORT.findall(_source(module)):
+        found += [submodule] if submodule else re.findall(r"\w+", names)
+    return tuple(found)

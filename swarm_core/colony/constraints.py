@@ -21,8 +21,9 @@ from swarm_core.colony.compiled import kernel
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_SWEEPS_MAX = 400
-_TOLERANCE = 1e-10
+_SWEEPS_MAX = 1_000
+_TOLERANCE = 1e-11  # of a price, with importances scaled to a mean of one
+_SLACK = 1e-9  # of NAV: how far a limit may be passed by rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class CompiledLimitSolver:
     """The solver without dependencies: deterministic, and the one that backtests use."""
 
     def solve(self, problem: LimitProblem) -> Floats:
-        """Return the solution [N]; limits hold to the last bit of a final scaling."""
+        """Return the solution [N]; limits hold to 1e-9 of NAV."""
         out = np.array(problem.desired, dtype=np.float64)
         solve_limits(
             out,
@@ -166,6 +167,10 @@ def solve_limits(
     n = weights.shape[0]
     sign, size, cap = np.empty(n), np.empty(n), np.empty(n)
     y, price = np.empty(n), np.zeros(n)
+    mean = 0.0
+    for i in range(n):
+        mean += importance[i] / n
+    scaled = importance / mean
     for i in range(n):
         sign[i] = 1.0 if weights[i] > 0.0 else -1.0
         size[i] = abs(weights[i])
@@ -196,7 +201,7 @@ def solve_limits(
             if dual[c] == 0.0 and _exposure(y, sign, members, first, last, signed) <= limit:
                 continue
             new = _reprice(
-                y, price, size, cap, sign, importance, members, first, last, signed, dual[c], limit
+                y, price, size, cap, sign, scaled, members, first, last, signed, dual[c], limit
             )
             moved = max(moved, abs(new - dual[c]))
             dual[c] = new
@@ -217,28 +222,27 @@ def _scale_inside(
     currencies: int,
     limits: np.ndarray,
 ) -> None:
-    for g in range(sectors):
-        total = 0.0
-        for i in range(weights.shape[0]):
-            total += abs(weights[i]) if sector[i] == g else 0.0
-        if total > limits[3]:
-            for i in range(weights.shape[0]):
-                weights[i] *= limits[3] / total if sector[i] == g else 1.0
-    worst = 1.0
+    by_sector, by_currency = np.zeros(sectors), np.zeros(currencies)
+    for i in range(weights.shape[0]):
+        by_sector[sector[i]] += abs(weights[i])
+    for i in range(weights.shape[0]):
+        weights[i] *= _fraction(by_sector[sector[i]], limits[3])
     gross = net = 0.0
     for i in range(weights.shape[0]):
         gross += abs(weights[i])
         net += weights[i]
+        by_currency[currency[i]] += weights[i]
+    worst = min(_fraction(gross, limits[0]), _fraction(abs(net), limits[1]))
     for g in range(currencies):
-        total = 0.0
-        for i in range(weights.shape[0]):
-            total += weights[i] if currency[i] == g else 0.0
-        if abs(total) > limits[4]:
-            worst = min(worst, limits[4] / abs(total))
-    if gross > limits[0]:
-        worst = min(worst, limits[0] / gross)
-    if abs(net) > limits[1]:
-        worst = min(worst, limits[1] / abs(net))
-    if worst < 1.0:
-        for i in range(weights.shape[0]):
-            weights[i] *= worst
+        worst = min(worst, _fraction(abs(by_currency[g]), limits[4]))
+    for i in range(weights.shape[0]):
+        weights[i] *= worst
+
+
+@kernel
+def _fraction(value: float, limit: float) -> float:
+    """Return what a value must be multiplied by to keep its limit, to within the slack.
+
+    Without the slack a rounding error over a limit of zero would close the whole book.
+    """
+    return limit / value if value > limit + _SLACK else 1.0

@@ -9,7 +9,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony import drones, lifecycle, memory, queen, recruitment, scouts, trails, workers
+from swarm_core.colony import (
+    constraints,
+    drones,
+    lifecycle,
+    memory,
+    queen,
+    recruitment,
+    scouts,
+    trails,
+    workers,
+)
 from swarm_core.colony import trust as belief
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import Parameters
@@ -60,8 +70,9 @@ class Output(NamedTuple):
     """What one cycle found, for the decision and for the record of a backtest."""
 
     conviction: Floats  # [N]
-    desired: Floats  # [N] after the no-trade band, before the limits
-    target: Floats  # [N] after limits and vetoes
+    desired: Floats  # [N] before the limits and the no-trade band
+    solved: Floats  # [N] after the limits, before the no-trade band
+    target: Floats  # [N] after limits, band and vetoes
     threshold: Floats  # [N]
     probability: Floats  # [N]
     side: Floats  # [N] -1, 0 or 1
@@ -156,11 +167,19 @@ def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None
 
 @kernel
 def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
-    """Mark the trails, let the camps recruit, and read off each instrument's side."""
+    """Mark the trails, let the camps recruit, and read off each instrument's side.
+
+    A sense marks with as many foragers as the queen gives it; conviction itself is left alone.
+    """
     n = out.conviction.shape[0]
+    recruited = np.zeros(n)
+    for s in range(hive.queen.sense_conviction.shape[0]):
+        share = hive.queen.sense_allocation[s]
+        for i in range(n):
+            recruited[i] += share * hive.queen.sense_conviction[s, i]
     trails.evaporate(hive.field.trails, bar.elapsed_s, p.field.half_life_s)
     trails.deposit(
-        hive.field.trails, out.conviction, hive.book.conviction, hive.memory.outcome, out.danger,
+        hive.field.trails, recruited, hive.book.conviction, hive.memory.outcome, out.danger,
         p.field.deposit, p.field.tau_min, p.field.tau_max,
     )  # fmt: skip
     if not p.field.recruitment_enabled:
@@ -236,21 +255,36 @@ def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) 
         out.conviction, out.probability, out.side, hive.memory.sigma, budget, correlation,
         out.share[0], p.worker, out.desired,
     )  # fmt: skip
-    workers.hold_inside_band(
-        hive.book, bar.weights, hive.memory.sigma, out.tradable, p.worker, p.queen.market_keep,
-        out.desired, out.band,
-    )  # fmt: skip
     out.target[:] = out.desired
 
 
 @kernel
 def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
-    """Let the drones bind the solved weights in out.target, and remember what was decided."""
+    """Keep what is not worth trading, let the drones bind out.target, and remember it.
+
+    out.target comes in solved. The band may leave the book outside a limit that the solution
+    kept, so the limits are solved once more; that shrinks what is too much and nothing else.
+    """
     n = out.target.shape[0]
-    square = 0.0
     for i in range(n):
         if not math.isfinite(out.target[i]):
-            out.target[i] = bar.weights[i]
+            out.target[i] = 0.0
+    out.solved[:] = out.target
+    workers.watch_edge(hive.book, out.conviction, hive.memory.outcome, p.trust.variance_keep)
+    workers.hold_inside_band(
+        hive.book, out.conviction, bar.weights, hive.memory.sigma, out.tradable, p.worker,
+        out.target, out.band,
+    )  # fmt: skip
+    limits = np.array(
+        [p.worker.gross_max, p.worker.net_max, p.worker.name_max, p.worker.sector_max,
+         p.worker.currency_max]
+    )  # fmt: skip
+    importance = np.empty(n)
+    for i in range(n):
+        importance[i] = hive.memory.sigma[i] * hive.memory.sigma[i]
+    constraints.solve_limits(out.target, importance, bar.sector, bar.currency, limits)
+    square = 0.0
+    for i in range(n):
         risk = out.target[i] * hive.memory.sigma[i]
         square += risk * risk
     measured, limit = out.measured, drones.limits_of(p.drone)
@@ -264,3 +298,4 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         out.target, out.held, out.bound,
     )  # fmt: skip
     hive.book.conviction[:] = out.conviction
+    hive.book.target[:] = out.target

@@ -150,26 +150,12 @@ def veto(
     -1). What cannot be priced is held even with the drones switched off: it cannot be traded.
     """
     bound[:] = 0.0
-    reduce_only = False
-    if parameters.enabled:
-        if measured[DRAWDOWN] >= limit[DRAWDOWN]:
-            book.nav[2] = 1.0
-        elif measured[DRAWDOWN] < parameters.release_at * limit[DRAWDOWN]:
-            book.nav[2] = 0.0
-        bound[DRAWDOWN] = book.nav[2]
-        for c in (VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
-            bound[c] = 1.0 if measured[c] > limit[c] else 0.0
-        for c in (DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
-            reduce_only = reduce_only or bound[c] > 0.0
+    reduce_only = parameters.enabled and _bind_book(book, measured, limit, parameters, bound)
     for i in range(target.shape[0]):
-        held[i] = -1
         now = weights[i]
-        if not tradable[i]:
-            held[i] = NO_PRICE
-        elif parameters.enabled and age_s[i] > limit[STALE]:
-            held[i] = STALE
-        elif parameters.enabled and anomaly[i] > limit[ANOMALY]:
-            held[i] = ANOMALY
+        held[i] = NO_PRICE if not tradable[i] else -1
+        if tradable[i] and parameters.enabled:
+            held[i] = _hold_code(age_s[i], anomaly[i], limit)
         if held[i] >= 0:
             target[i] = now
             bound[held[i]] = 1.0
@@ -180,3 +166,32 @@ def veto(
         if reduce_only or concentrated:
             low, high = min(now, 0.0), max(now, 0.0)
             target[i] = min(max(target[i], low), high)
+
+
+@kernel
+def _bind_book(
+    book: Book,
+    measured: np.ndarray,
+    limit: np.ndarray,
+    parameters: DroneParameters,
+    bound: np.ndarray,
+) -> bool:
+    """Mark the book vetoes that bind; return whether one does. A drawdown binds until it is
+    well below its limit again."""
+    if measured[DRAWDOWN] >= limit[DRAWDOWN]:
+        book.nav[2] = 1.0
+    elif measured[DRAWDOWN] < parameters.release_at * limit[DRAWDOWN]:
+        book.nav[2] = 0.0
+    bound[DRAWDOWN] = book.nav[2]
+    binds = book.nav[2] > 0.0
+    for c in (VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
+        bound[c] = 1.0 if measured[c] > limit[c] else 0.0
+        binds = binds or measured[c] > limit[c]
+    return binds
+
+
+@kernel
+def _hold_code(age_s: float, anomaly: float, limit: np.ndarray) -> int:
+    if age_s > limit[STALE]:
+        return STALE
+    return ANOMALY if anomaly > limit[ANOMALY] else -1

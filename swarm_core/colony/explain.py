@@ -110,7 +110,7 @@ def explain(
 
 def _measures(decision: Decision, at: int) -> dict[str, float]:
     names = (
-        "camp_long", "camp_short", "side", "senses", "threshold", "probability", "band",
+        "camp_long", "camp_short", "side", "senses", "threshold", "probability", "band", "solved",
         "desired", "danger", "sigma",
     )  # fmt: skip
     measures = {name: float(decision.diagnostics[name][at]) for name in names}
@@ -127,7 +127,7 @@ def _conditions(decision: Decision, at: int, settings: ColonySettings | None) ->
     conditions = [
         f"the deciding camp ({camp:.3f}) were below the quorum"
         + (f" of {quorum:.3f}" if quorum is not None else ""),
-        f"the weight held were within {found['band']:.4%} of {found['desired']:+.4%}",
+        f"the weight held were within {found['band']:.4%} of {found['solved']:+.4%}",
         f"no sense spoke for it (now {found['senses']:.2f} independent ones do)",
     ]
     return tuple(conditions) if found["side"] != 0.0 else ()

@@ -98,7 +98,7 @@ def _found_book(settings: ColonySettings, n: int) -> Book:
         engagement=engagement,
         drift=np.zeros(4),
         tail=np.zeros(2),
-        restlessness=np.zeros(2),
+        edge=np.zeros(3),
     )
 
 

@@ -11,6 +11,7 @@ from swarm_core.colony.state import Memory
 SQUARE, MEAN_SQUARED, SIGN, LAG_PRODUCT, SEEN, COUNT = 0, 1, 2, 3, 4, 5
 _STANDARD_CLIP = 5.0
 _VALUE_MAX = 1e12
+_SEEN_MIN = 0.2  # a third of a half-life: one bar says nothing of how prices move together
 
 
 @kernel
@@ -117,7 +118,7 @@ def measure_market(memory: Memory, given: np.ndarray, out: np.ndarray) -> None:
     n = moment[COUNT] / moment[SEEN]
     if out[4] != out[4]:
         out[4] = moment[SIGN] / moment[SEEN]
-    if out[5] != out[5] and n > 1.5:
+    if out[5] != out[5] and n > 1.5 and moment[SEEN] > _SEEN_MIN:
         out[5] = (n * moment[MEAN_SQUARED] / moment[SQUARE] - 1.0) / (n - 1.0)
     if out[6] != out[6]:
         out[6] = math.sqrt(moment[SQUARE] / moment[SEEN])

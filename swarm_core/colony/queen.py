@@ -75,13 +75,10 @@ def learn_allocation(
     """
     z = queen.held[0]
     n = outcome.shape[0]
-    for y in range(queen.posterior.shape[0]):
-        for s in range(queen.sense_payoff.shape[1]):
-            queen.sense_payoff[y, s] *= keep
-            queen.sense_weight[y, s] *= keep
-        for g in range(queen.class_payoff.shape[1]):
-            queen.class_payoff[y, g] *= keep
-            queen.class_weight[y, g] *= keep
+    for values in (
+        queen.sense_payoff, queen.sense_weight, queen.class_payoff, queen.class_weight,
+    ):  # fmt: skip
+        _shrink(values, keep)
     for s in range(queen.sense_payoff.shape[1]):
         total, count = 0.0, 0
         for i in range(n):
@@ -98,6 +95,13 @@ def learn_allocation(
     for g in range(earned.shape[0]):
         queen.class_payoff[z, g] += earned[g]
         queen.class_weight[z, g] += 1.0
+
+
+@kernel
+def _shrink(values: np.ndarray, keep: float) -> None:
+    for y in range(values.shape[0]):
+        for a in range(values.shape[1]):
+            values[y, a] *= keep
 
 
 @kernel

@@ -37,7 +37,7 @@ def recruit(
         leave_a[i], leave_b[i] = 1.0 / quality_long[i], 1.0 / quality_short[i]
         own = 2.0 * max(quality_long[i], quality_short[i]) + max(leave_a[i], leave_b[i])
         fastest = max(fastest, own + inhibition)
-    steps = max(steps_min, int(math.ceil(horizon * fastest / _STEP_RATE)))
+    steps = max(steps_min, math.ceil(horizon * fastest / _STEP_RATE))
     step = horizon / steps
     a, b = camps[0], camps[1]
     for _ in range(steps):

@@ -27,6 +27,7 @@ from swarm_core.colony.state import ColonyState
 
 Floats = NDArray[np.float64]
 _NS = 1e-9
+_CHANGE_MAX = 1e3  # a price a thousand times the last one is a bad print, and earns nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +117,9 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
     if t and state.steps == 0:
         elapsed[0] = 0.0
     replay_bars(
-        hive, kernel_plan(plan), numbers, limit_vector(numbers), empty_output(total, len(state.scouts.status)), state.steps,
-        state.seed, panel.nav, panel.cost_bps * 1e-4, elapsed, placed(panel.prices, np.nan),
+        hive, kernel_plan(plan), numbers, limit_vector(numbers),
+        empty_output(total, len(state.scouts.status)), state.steps, state.seed, panel.nav,
+        panel.cost_bps * 1e-4, elapsed, placed(panel.prices, np.nan),
         placed(log_prices(panel.prices), np.nan), placed(panel.sigma, np.nan), columns, market,
         np.where(np.isnan(age), np.inf, age), np.nan_to_num(placed(panel.anomaly, 0.0)), group,
         currency, log,
@@ -152,15 +154,16 @@ def _records(log: tuple[Floats, ...], order: NDArray[np.int64]) -> Records:
 def mark_to_market(weights: np.ndarray, price: np.ndarray, before: np.ndarray, nav: float) -> float:
     """Let weights[N] drift with the prices in place; return the new NAV.
 
-    A price that is missing on either side moves nothing. NAV keeps above a millionth of itself:
+    A price that is missing on either side, or a bad print, moves nothing. NAV keeps above a millionth of itself:
     what loses more has been stopped by its broker long before.
     """
     earned = 0.0
     for i in range(weights.shape[0]):
         if price[i] > 0.0 and before[i] > 0.0 and price[i] < np.inf and before[i] < np.inf:
             change = price[i] / before[i] - 1.0
-            earned += weights[i] * change
-            weights[i] *= 1.0 + change
+            if change < _CHANGE_MAX:
+                earned += weights[i] * change
+                weights[i] *= 1.0 + change
     growth = max(1.0 + earned, 1e-6)
     for i in range(weights.shape[0]):
         weights[i] /= growth

@@ -1,4 +1,4 @@
-"""The scouts at work: columns to convictions, and convictions to payoffs; K scouts, N instruments."""
+"""The scouts at work: columns to convictions, convictions to payoffs; K scouts, N instruments."""
 
 import math
 

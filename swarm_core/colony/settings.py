@@ -79,7 +79,9 @@ class ColonySettings:
 
 def _build(cls: type, mapping: object, path: str) -> object:
     if not isinstance(mapping, Mapping):
-        raise ValueError(f"{path} must be a mapping, was {mapping!r}")
+        raise ValueError(  # noqa: TRY004  one kind of error for all settings
+            f"{path} must be a mapping, was {mapping!r}"
+        )
     values = cast(Mapping[str, object], mapping)
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(str(key) for key in values if key not in known)

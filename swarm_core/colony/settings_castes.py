@@ -10,7 +10,9 @@ _DAY_S = 86_400.0
 
 def _check_switch(name: str, value: object) -> None:
     if not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, was {value!r}")
+        raise ValueError(  # noqa: TRY004  one kind of error for all settings
+            f"{name} must be true or false, was {value!r}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +160,7 @@ class WorkerSettings:
     volatility_target: float = 0.10  # a year
     bars_per_year: float = 252.0
     band_enabled: bool = True
-    band_gain: float = 1.0  # width of the no-trade band in units of the cost-optimal one
+    band_gain: float = 0.5  # width of the no-trade band in units of the cost-optimal one
     cost_bps: float = 5.0
     gross_max: float = 1.5
     net_max: float = 1.0

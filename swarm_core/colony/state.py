@@ -109,12 +109,15 @@ class Book(NamedTuple):
     engagement: Floats  # [4] log odds that acting pays, and running mean, variance, weight
     drift: Floats  # [4] running mean of the forecast's payoff, fast and slow, variance, weight
     tail: Floats  # [2] value at risk and expected shortfall of the last targets
-    restlessness: Floats  # [2] running mean square of a bar's change of target, and its weight
+    edge: Floats  # [3] running means of c x, c^2 and c c' of the colony's convictions c
 
 
 @dataclass(frozen=True, eq=False)
 class ColonyState:
-    """All of it; two states are the same where codec.digest says so. Instruments stand sorted by id, so that their order given never matters."""
+    """All of it; two states are the same where codec.digest says so.
+
+    Instruments stand sorted by id, so that the order they are given in never matters.
+    """
 
     settings_digest: str
     seed: int

@@ -32,7 +32,7 @@ REASONS = (
 _BOOK_REASONS = {
     VetoCode.DRAWDOWN: "the drawdown must stay below its limit: only reductions",
     VetoCode.VALUE_AT_RISK: "the value at risk must stay below its limit: only reductions",
-    VetoCode.EXPECTED_SHORTFALL: "the expected shortfall must stay below its limit: only reductions",
+    VetoCode.EXPECTED_SHORTFALL: "the shortfall must stay below its limit: only reductions",
     VetoCode.EXPOSURE: "the gross exposure must stay below its limit: only reductions",
     VetoCode.CONCENTRATION: "one name holds more than its limit: it may only be reduced",
     VetoCode.CORRELATION: "the instruments move as one: only reductions",
@@ -105,6 +105,7 @@ def _diagnostics(
             "senses",
             "band",
             "desired",
+            "solved",
             "danger",
             "held",
         )
@@ -168,9 +169,10 @@ def _reasons(
 ) -> tuple[str, ...]:
     """Return why each instrument is traded or not; explain() gives the numbers."""
     target, side, held = out.target[order], out.side[order], out.held[order]
-    desired, senses = out.desired[order], out.senses[order]
+    desired, solved, senses = out.desired[order], out.solved[order], out.senses[order]
     moved = np.abs(target - weights) > 1e-12
-    limited = np.abs(target - desired) > 1e-9
+    limited = np.abs(solved - desired) > 1e-9
+    bound = np.abs(target - solved) > out.band[order] + 1e-9
     code = np.where(side > 0, 4, 5)
     code = np.where(side == 0, 6, code)
     code = np.where(limited & (np.abs(target) < np.abs(weights)), 7, code)
@@ -180,7 +182,7 @@ def _reasons(
     idle = np.where(side != 0, 3, idle)
     idle = np.where(limited, 9, idle)
     book_bound = out.bound[:STALE].any()
-    idle = np.where(limited & book_bound, 8, idle)
+    idle = np.where(bound & book_bound, 8, idle)
     code = np.where(moved, code, idle)
     texts = [REASONS[c] for c in code.tolist()]
     for at in np.flatnonzero(held >= 0).tolist():
@@ -224,7 +226,7 @@ def _events(
     was, now = before.scouts.status, after.scouts.status
     for k in np.flatnonzero(was != now).tolist():
         kind = ("ScoutDied", "ScoutWoke", "ScoutFellAsleep")[int(now[k])]
-        if not (was[k] == EMPTY):
+        if was[k] != EMPTY:
             events.append(ColonyEvent(kind, str(int(before.scouts.identity[k])), 1.0))
     deposits = np.abs(after.queen.sense_conviction).sum(axis=1)
     for name, total in zip(after.sense_names, deposits.tolist(), strict=True):

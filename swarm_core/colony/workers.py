@@ -12,8 +12,11 @@ from swarm_core.colony.trails import DANGER, REJECTION, SUCCESS
 
 LOG_ODDS, MEAN, VARIANCE, WEIGHT = 0, 1, 2, 3
 _LOG_ODDS_MAX = 6.0
-_ENGAGEMENT_LEAK = 0.002  # per bar, of the log odds toward the prior
-_SHARPE_PER_BAR = 0.05  # risk aversion is the Sharpe ratio over the volatility chosen
+_ENGAGEMENT_LEAK = 0.0005  # per bar, of the log odds toward the prior
+_SHARE_MIN = 0.05  # of the risk budget: less evidence than that moves nothing
+EARNED, SQUARE, LAGGED = 0, 1, 2
+_SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
+_PERSISTENCE_MAX = 0.98
 
 
 @kernel
@@ -88,7 +91,8 @@ def engagement_share(book: Book, parameters: WorkerParameters) -> float:
     """Return the share in [0, 1] of the risk budget that the evidence allows."""
     if not parameters.engagement_enabled:
         return 1.0
-    return 1.0 / (1.0 + exp(-book.engagement[LOG_ODDS]))
+    share = 1.0 / (1.0 + exp(-book.engagement[LOG_ODDS]))
+    return max(share - _SHARE_MIN, 0.0) / (1.0 - _SHARE_MIN)
 
 
 @kernel
@@ -124,59 +128,69 @@ def size(
 
 
 @kernel
+def watch_edge(book: Book, conviction: np.ndarray, outcome: np.ndarray, keep: float) -> None:
+    """Learn how much a unit of conviction earns and how long a conviction lasts.
+
+    Keeps running means of c x, c^2 and c c' (the last conviction times the one before it), where
+    c is the colony's conviction [N] of the last bar and x the outcome [N] that followed.
+    """
+    earned = square = lagged = 0.0
+    count = 0
+    for i in range(outcome.shape[0]):
+        if outcome[i] == outcome[i]:
+            earned += book.conviction[i] * outcome[i]
+            square += book.conviction[i] * book.conviction[i]
+            lagged += book.conviction[i] * conviction[i]
+            count += 1
+    if count == 0:
+        return
+    e, fresh = book.edge, 1.0 - keep
+    e[EARNED] = keep * e[EARNED] + fresh * earned / count
+    e[SQUARE] = keep * e[SQUARE] + fresh * square / count
+    e[LAGGED] = keep * e[LAGGED] + fresh * lagged / count
+
+
+@kernel
 def hold_inside_band(
     book: Book,
+    conviction: np.ndarray,
     weights: np.ndarray,
     sigma: np.ndarray,
     tradable: np.ndarray,
     parameters: WorkerParameters,
-    keep: float,
-    desired: np.ndarray,
+    target: np.ndarray,
     band: np.ndarray,
 ) -> None:
-    """Replace desired[N] by the nearest weight inside the no-trade band; fill band[N].
+    """Replace target[N] by the nearest weight inside the no-trade band; fill band[N].
 
-    With a loss of gamma sigma^2 d^2 / 2 a bar for a distance d from the target, a cost c per unit
-    traded and a target that wanders nu a bar, the best half width is (3 c nu^2 / 2 gamma
-    sigma^2)^(1/3) (Janecek & Shreve 2004; Rogers 2004), and it is best to trade only to the edge.
+    A conviction c earns m c sigma a bar for m = mean(c x) / mean(c^2), and lasts 1 / (1 - rho)
+    bars. Where U / sigma is the weight that a unit of conviction gets, being d away from the
+    target forgoes m sigma^2 d / U at the margin, and trading costs `cost` once: it pays to trade
+    only where d exceeds cost U (1 - rho) / (m sigma^2), and then only to that edge (Davis &
+    Norman 1990; Garleanu & Pedersen 2013).
     """
-    n = desired.shape[0]
-    moved, count = 0.0, 0
+    n = target.shape[0]
+    risk = strength = 0.0
     for i in range(n):
-        if tradable[i]:
-            change = desired[i] - book.target[i]
-            moved += change * change
-            count += 1
-    r = book.restlessness
-    if count > 0:
-        r[0] = keep * r[0] + (1.0 - keep) * moved / count
-        r[1] = keep * r[1] + 1.0 - keep
-    nu_square = r[0] / r[1] if r[1] > 0.0 else 0.0
-    gamma = _SHARPE_PER_BAR / max(parameters.sigma_target, 1e-9)
+        if target[i] != 0.0:
+            risk += abs(target[i]) * sigma[i]
+            strength += abs(conviction[i])
+    unit = risk / strength if strength > 1e-12 else 0.0
+    e = book.edge
+    square = max(e[SQUARE], 1e-12)
+    slope = max(e[EARNED] / square, _SLOPE_MIN)
+    persistence = min(max(e[LAGGED] / square, 0.0), _PERSISTENCE_MAX)
+    width = parameters.band_gain * parameters.cost * unit * (1.0 - persistence) / slope
     for i in range(n):
-        book.target[i] = desired[i]
         band[i] = 0.0
-        if parameters.band_enabled and parameters.cost > 0.0:
-            cube = 1.5 * parameters.cost * nu_square / (gamma * sigma[i] * sigma[i])
-            band[i] = parameters.band_gain * _cube_root(cube)
-        gap = desired[i] - weights[i]
+        if not tradable[i]:
+            continue
+        if parameters.band_enabled:
+            band[i] = width / (sigma[i] * sigma[i])
+        gap = target[i] - weights[i]
         if abs(gap) <= band[i]:
-            desired[i] = weights[i]
+            target[i] = weights[i]
         elif gap > 0.0:
-            desired[i] -= band[i]
+            target[i] -= band[i]
         else:
-            desired[i] += band[i]
-
-
-@kernel
-def _cube_root(x: float) -> float:
-    """Return x^(1/3) for x >= 0 by Newton's iteration from above: IEEE operations alone."""
-    if not x > 0.0:
-        return 0.0
-    root = max(x, 1.0)
-    for _ in range(200):
-        following = (2.0 * root + x / (root * root)) / 3.0
-        if not following < root:
-            break
-        root = following
-    return root
+            target[i] += band[i]

@@ -55,7 +55,7 @@ def twap(lots: int, slices: int) -> Schedule:
 
 
 def vwap(lots: int, volume: Floats) -> Schedule:
-    """Return a schedule in proportion to the volume [M] expected (Berkowitz, Logue & Noser 1988)."""
+    """Return a schedule in proportion to the volume [M] expected (Berkowitz et al. 1988)."""
     return Schedule(kind=ScheduleKind.VWAP, lots=whole_lots(volume, lots), unfilled=0)
 
 

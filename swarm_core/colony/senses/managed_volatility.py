@@ -12,7 +12,7 @@ def _calm(ratio: Floats) -> Floats:
 
 SENSE = Sense(
     name="managed_volatility",
-    source="Moreira & Muir (2017), Volatility-managed portfolios, JF 72; Frazzini & Pedersen (2014)",
+    source="Moreira & Muir (2017), JF 72 (managed volatility); Frazzini & Pedersen (2014), JFE 111",
     derived={"calm": Derived(inputs=("vol_ratio_21d_126d",), function=_calm)},
     genomes=(
         # Long where the recent volatility is below the usual one: vol_ratio is about 1.

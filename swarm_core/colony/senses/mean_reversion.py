@@ -9,7 +9,7 @@ def _gap_in_sigmas(gap: Floats, volatility: Floats) -> Floats:
 
 SENSE = Sense(
     name="mean_reversion",
-    source="Poterba & Summers (1988), Mean reversion in stock prices, JFE 22; De Bondt & Thaler (1985)",
+    source="Poterba & Summers (1988), JFE 22; De Bondt & Thaler (1985), JF 40",
     derived={
         "gap_50d_sigmas": Derived(inputs=("ma_gap_50d", "vol_63d"), function=_gap_in_sigmas),
         "gap_200d_sigmas": Derived(inputs=("ma_gap_200d", "vol_63d"), function=_gap_in_sigmas),

@@ -5,7 +5,7 @@ from swarm_core.colony.sense import Genome, Sense
 SENSE = Sense(
     name="options_flow",
     source=(
-        "Pan & Poteshman (2006), RFS 19 (put/call volume); Xing, Zhang & Zhao (2010), JFQA 45 (skew); "
+        "Pan & Poteshman (2006), RFS 19 (put/call); Xing, Zhang & Zhao (2010), JFQA 45 (skew); "
         "Vasquez (2017), JFQA 52 (term structure of implied volatility)"
     ),
     genomes=(

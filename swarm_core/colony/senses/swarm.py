@@ -5,7 +5,7 @@ from swarm_core.colony.sense import CONSENSUS, CROWDING, Genome, Sense, Shape
 SENSE = Sense(
     name="swarm",
     source=(
-        "Couzin et al. (2005), Effective leadership and decision-making in animal groups, Nature 433 "
+        "Couzin et al. (2005), Effective leadership in animal groups, Nature 433 "
         "(consensus); Khandani & Lo (2011), What happened to the quants, JFM 14 (crowding)"
     ),
     genomes=(

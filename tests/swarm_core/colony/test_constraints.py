@@ -24,7 +24,7 @@ def make_problem(seed: int = 0, n: int = 30, **changes: float) -> LimitProblem:
     )
 
 
-def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 1e-9) -> None:
+def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 2e-9) -> None:
     assert np.abs(x).max(initial=0.0) <= problem.name_max + slack
     assert np.abs(x).sum() <= problem.gross_max + slack
     assert abs(x.sum()) <= problem.net_max + slack
@@ -34,6 +34,11 @@ def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 1e-9) -> 
         assert abs(x[problem.currency == g].sum()) <= problem.currency_max + slack
     assert (x * problem.desired >= -slack).all()
     assert (np.abs(x) <= np.abs(problem.desired) + slack).all()
+
+
+def _loss(problem: LimitProblem, x: np.ndarray) -> float:
+    q = problem.importance / problem.importance.mean()
+    return float((q * (x - problem.desired) ** 2).sum())
 
 
 @settings(deadline=None, max_examples=60)
@@ -50,7 +55,8 @@ def test_the_compiled_solver_agrees_with_the_maintained_one(
     )  # fmt: skip
     ours, theirs = CompiledLimitSolver().solve(problem), ClarabelLimitSolver().solve(problem)
     assert_inside(problem, ours)
-    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)  # an interior point stops before the edge
+    assert _loss(problem, ours) <= _loss(problem, theirs) * (1.0 + 1e-6) + 1e-9
 
 
 def test_a_book_inside_its_limits_is_left_as_it_is() -> None:
@@ -63,7 +69,7 @@ def test_a_book_inside_its_limits_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("field", ["gross_max", "name_max"])
 def test_a_limit_of_zero_leaves_nothing(field: str) -> None:
     solution = CompiledLimitSolver().solve(make_problem(**{field: 0.0}))
-    assert np.abs(solution).max() == 0.0
+    assert np.abs(solution).max() < 1e-12
 
 
 def test_an_empty_book_is_solved() -> None:

@@ -56,7 +56,7 @@ def test_a_name_is_registered_once() -> None:
 
 
 def test_an_unknown_sense_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="sense must be one of .*breakout"):
+    with pytest.raises(ValueError, match=r"sense must be one of .*breakout"):
         blueprint(ColonySettings(senses=("breakfast",)))
 
 

@@ -1,0 +1,79 @@
+"""The baselines of weights over scouts: each sees payoffs [T, K] up to a bar and no further."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Learner = Callable[[Floats], Floats]
+
+
+def equal_weight(payoff: Floats) -> Floats:
+    """Return the weights [T, K] of believing everybody alike."""
+    return np.full(payoff.shape, 1.0 / payoff.shape[1])
+
+
+def best_in_hindsight(payoff: Floats) -> Floats:
+    """Return all weight on the scout that earned most over all bars (it knows the future)."""
+    weights = np.zeros(payoff.shape)
+    weights[:, payoff.sum(axis=0).argmax()] = 1.0
+    return weights
+
+
+def fixed_share(payoff: Floats, eta: float = 8.0, share: float = 0.001) -> Floats:
+    """Return fixed-share's weights (Herbster & Warmuth 1998); row t uses payoffs before t."""
+    bars, scouts = payoff.shape
+    weights = np.empty(payoff.shape)
+    w = np.full(scouts, 1.0 / scouts)
+    for t in range(bars):
+        weights[t] = w
+        w = w * np.exp(eta * (payoff[t] - payoff[t].max()))
+        w = (1.0 - share) * w / w.sum() + share / scouts
+    return weights
+
+
+def hedge(payoff: Floats, eta: float = 8.0) -> Floats:
+    """Return the weights of Hedge (Freund & Schapire 1997)."""
+    return fixed_share(payoff, eta, 0.0)
+
+
+def bandit(payoff: Floats, half_life: float = 100.0, seed: int = 7) -> Floats:
+    """Return the weights of discounted Thompson sampling: one scout a bar, drawn by its mean."""
+    rng = np.random.default_rng(seed)
+    bars, scouts = payoff.shape
+    keep = 0.5 ** (1.0 / half_life)
+    total, count = np.zeros(scouts), np.zeros(scouts)
+    weights = np.zeros(payoff.shape)
+    for t in range(bars):
+        scale = payoff[max(t - 250, 0) : t].std() if t > 1 else 1.0
+        draw = total / (count + 1.0) + scale * rng.standard_normal(scouts) / np.sqrt(count + 1.0)
+        arm = int(draw.argmax())
+        weights[t, arm] = 1.0
+        total, count = total * keep, count * keep
+        total[arm] += payoff[t, arm]  # a bandit sees only what it played
+        count[arm] += 1.0
+    return weights
+
+
+BASELINES: dict[str, Learner] = {
+    "equal weight": equal_weight,
+    "best single in hindsight": best_in_hindsight,
+    "hedge": hedge,
+    "fixed-share": fixed_share,
+    "bandit (Thompson)": bandit,
+}
+
+
+def earned(weights: Floats, payoff: Floats) -> Floats:
+    """Return the payoff [T] of convictions mixed with weights [T, K]."""
+    return (weights * payoff).sum(axis=1)
+
+
+def oracle(payoff: Floats, regime: NDArray[np.int64]) -> Floats:
+    """Return the payoff [T] of one who knows each bar's regime and its best scout."""
+    out = np.zeros(len(payoff))
+    for label in np.unique(regime):
+        rows = regime == label
+        out[rows] = payoff[rows, payoff[rows].mean(axis=0).argmax()]
+    return out

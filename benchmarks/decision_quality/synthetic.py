@@ -1,0 +1,141 @@
+"""The colony, its ablations and the baselines on synthetic markets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.decision_quality.baselines import BASELINES, earned, oracle
+from benchmarks.decision_quality.markets import Market, Truth, generate, senses_of
+from models.statistics import confidence_interval
+from swarm_core.colony.engine import new_state
+from swarm_core.colony.replay import Records, run
+from swarm_core.colony.settings import ColonySettings
+
+Floats = NDArray[np.float64]
+ABLATIONS: dict[str, dict[str, object]] = {
+    "without memory of regimes": {"trust": {"memory_enabled": False, "regime_enabled": False}},
+    "without the queen's regimes": {"trust": {"regime_enabled": False}},
+    "without trust (equal weight)": {"trust": {"enabled": False}},
+    "without recruitment": {"recruitment": {"enabled": False}},
+    "without the no-trade band": {"worker": {"band_enabled": False}},
+    "without weighing engagement": {"worker": {"engagement_enabled": False}},
+}
+RECOVERY_BARS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One row of the report. Shares are of the oracle's payoff; NaN where there is none."""
+
+    market: str
+    family: str
+    who: str
+    share: float
+    share_low: float
+    share_high: float
+    recovery: float  # payoff rate 5 bars after recurring flips, as a share of the oracle's
+    nav: float
+    turnover: float  # a bar
+    sharpe: float
+
+
+def settings_for(market: Market, changes: dict[str, object] | None = None) -> ColonySettings:
+    """Return the default colony on this market's senses; its scouts are the truth's, no others."""
+    mapping: dict[str, object] = {
+        "senses": list(senses_of(market)),
+        "scouts_max": 1_024,
+        "lifecycle": {"enabled": False},
+        "trust": {"cost_bps": market.cost_bps},
+        "worker": {"cost_bps": market.cost_bps},
+    }
+    for caste, values in (changes or {}).items():
+        assert isinstance(values, dict)
+        before = mapping.get(caste, {})
+        assert isinstance(before, dict)
+        mapping[caste] = before | values
+    return ColonySettings.from_mapping(mapping)
+
+
+def colony_on(truth: Truth, settings: ColonySettings) -> Records:
+    """Return the record of a fresh colony on the market."""
+    state = new_state(settings, truth.panel.instrument_ids, 3)
+    return run(settings, state, truth.panel)[1]
+
+
+def conviction_payoff(records: Records, outcome: Floats) -> Floats:
+    """Return [T]: what the last bar's conviction earned on each bar, in sigmas, before cost."""
+    out = np.zeros(len(outcome))
+    out[1:] = (records.conviction[:-1] * np.clip(outcome[1:], -6.0, 6.0)).mean(axis=1)
+    return out
+
+
+def _share(payoff: Floats, best: Floats) -> tuple[float, float, float]:
+    """Return the payoff's share of the oracle's with its block-bootstrap interval."""
+    if not best.mean() > 0.0:
+        nan = float("nan")
+        return nan, nan, nan
+    found = confidence_interval(payoff, replications=500)
+    mean = float(best.mean())
+    return found.value / mean, found.low / mean, found.high / mean
+
+
+def recovery_of(payoff: Floats, best: Floats, regime: NDArray[np.int64]) -> float:
+    """Return the mean payoff on the fifth to ninth bar after recurring flips over the oracle's."""
+    flips = np.flatnonzero(np.diff(regime)) + 1
+    seen: set[int] = set()
+    rows: list[int] = []
+    for at in [0, *flips.tolist()]:
+        if int(regime[at]) in seen and at + RECOVERY_BARS + 5 < len(payoff):
+            rows += range(at + RECOVERY_BARS, at + RECOVERY_BARS + 5)
+        seen.add(int(regime[at]))
+    if not rows or not best.mean() > 0.0:
+        return float("nan")
+    return float(payoff[rows].mean() / best[rows].mean())
+
+
+def _sharpe(nav: Floats) -> float:
+    returns = np.diff(np.log(nav))
+    spread = float(returns.std())
+    return float(returns.mean() / spread * np.sqrt(252.0)) if spread > 1e-12 else 0.0
+
+
+def compare(market: Market, *, ablations: bool) -> list[Result]:
+    """Return the rows of one market: colony, ablations, baselines, oracle."""
+    truth = generate(market)
+    rows: list[Result] = []
+    records = colony_on(truth, settings_for(market))
+    gross = records.payoff[:, :-1]
+    if market.cost_bps:
+        # Baselines compete on gross payoffs here; their own costs would come on top of them.
+        free = settings_for(market, {"trust": {"cost_bps": 0.0}})
+        gross = colony_on(truth, free).payoff[:, :-1]
+    known = market.family != "noise"
+    best = oracle(gross, truth.regime) if known else np.zeros(len(gross))
+    variants = {"colony": records}
+    if ablations:
+        for name, changes in ABLATIONS.items():
+            variants[name] = colony_on(truth, settings_for(market, changes))
+    for who, found in variants.items():
+        payoff = conviction_payoff(found, truth.outcome)
+        share, low, high = _share(payoff, best)
+        rows.append(
+            Result(
+                market=market.name, family=market.family, who=who, share=share, share_low=low,
+                share_high=high, recovery=recovery_of(payoff, best, truth.regime),
+                nav=float(found.nav[-1]), turnover=float(found.turnover.mean()),
+                sharpe=_sharpe(found.nav),
+            )
+        )  # fmt: skip
+    for who, learner in BASELINES.items():
+        payoff = earned(learner(gross), gross)
+        share, low, high = _share(payoff, best)
+        nan = float("nan")
+        rows.append(
+            Result(
+                market=market.name, family=market.family, who=who, share=share, share_low=low,
+                share_high=high, recovery=recovery_of(payoff, best, truth.regime), nav=nan,
+                turnover=nan, sharpe=nan,
+            )
+        )  # fmt: skip
+    return rows
