@@ -1,5 +1,6 @@
 """The feature table: one row per instrument and session, from what was known at its decision."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -18,9 +19,25 @@ LOOKBACK = timedelta(days=760)
 NO_LOOK_AHEAD = "no_look_ahead"
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedInputs:
+    """The clean rows that features of a window are computed from, read and ready."""
+
+    bars: pl.DataFrame
+    macro: pl.DataFrame
+    news: pl.DataFrame
+    instruments: pl.DataFrame
+
+    def for_catalog(self) -> catalog.FeatureInputs:
+        """Return them as the catalogue takes them."""
+        return catalog.FeatureInputs(
+            bars=self.bars, macro=self.macro, news=self.news, instruments=self.instruments
+        )
+
+
 def read_inputs(
     desk: Desk, tables: TableStore, window_start: datetime, window_end: datetime
-) -> catalog.FeatureInputs:
+) -> ClosedInputs:
     """Return the clean rows that features of this window are computed from."""
     start = window_start - LOOKBACK
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
@@ -30,7 +47,7 @@ def read_inputs(
         series.tradable(bars, instruments, desk.asset_classes, desk.base_currency),
         desk.source_priority,
     )
-    return catalog.FeatureInputs(
+    return ClosedInputs(
         bars=series.back_adjusted(chosen, actions),
         macro=clean_table(tables, "macro").read(end=window_end),
         news=clean_table(tables, "news").read(start=start, end=window_end),
@@ -63,7 +80,9 @@ def feature_table(
     """Every catalogued feature, point in time: a revision counts only after it was published."""
     start, end = window(context)
     inputs = read_inputs(desk, tables, start, end)
-    rows = catalog.compute(inputs, start=start, end=end, as_of_offset=desk.decision_lag)
+    rows = catalog.compute(
+        inputs.for_catalog(), start=start, end=end, as_of_offset=desk.decision_lag
+    )
     receipt = tables.replace("features", rows, start=start, end=end)
     feature_store.write_offline(rows, start=start, end=end)
     leaks = point_in_time.leaking_rows(rows)

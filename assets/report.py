@@ -1,5 +1,8 @@
 """The report: what the book did, what the colony thought, and where everything is."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
 from assets.cleaning_checks import quarantine
@@ -33,8 +36,7 @@ def report(
     shown["quarantine"] = quarantine(tables)
     shown["model_ic"] = realised_ic(desk, tables)
     version = registry.find_stage(desk.model_name, "champion")
-    card = registry.card(desk.model_name, version) if version is not None else {}
-    metrics = card.get("metrics", {})
+    card: Mapping[str, Any] = registry.card(desk.model_name, version) if version is not None else {}
     facts = {
         "sessions": shown["nav"].height,
         "instruments": shown["decisions"]["instrument_id"].n_unique(),
@@ -43,8 +45,8 @@ def report(
     path = reporter.write(
         shown,
         places=rows.places(),
-        model=dict(metrics),
-        facts=facts,  # type: ignore[call-overload]  # a card is a mapping
+        model=dict(card.get("metrics", {})),
+        facts=facts,
     )
     pictures = {name: picture(png, name) for name, png in reporter.pictures(shown).items()}
     nav = shown["nav"].sort("session")

@@ -173,8 +173,13 @@ class TradingFloor:
         if session != max(self.closed):
             return
         book = book_from_events(self.log.read(), self.desk.base_currency, self.desk.starting_cash)
-        states = {book.orders[i].state for i in book.decisions.get(decision.decision_id, [])}
-        if not states & UNSENT:
+        states = {
+            record.state
+            for record in book.orders.values()
+            if record.order.decision_id == decision.decision_id
+        }
+        planned = decision.decision_id in book.planned
+        if planned and not states & UNSENT:
             return
         checks = self._release(session)
         release(

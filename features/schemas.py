@@ -34,7 +34,7 @@ class TableSchema:
         return pl.DataFrame(schema=self.columns)
 
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows with this table's columns, order and types; absent optional ones are null.
+        """Return the rows in this table's columns, order and types; absent optional ones are null.
 
         Raises ValueError where a required column is missing or a type cannot be cast.
         """

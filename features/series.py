@@ -17,8 +17,8 @@ def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFr
     """Return one source's bars per (instrument, interval): the first of `priority` that has it.
 
     `priority` holds prefixes of source names, best first. Sources it does not name come after,
-    those with opening prices before closes alone, then those with more bars, then by name. Every version
-    (knowledge_time) of the chosen series is kept.
+    those with opening prices before closes alone, then those with more bars, then by name. Every
+    version (knowledge_time) of the chosen series is kept.
     """
     rank = pl.lit(len(priority))
     for position, prefix in reversed(list(enumerate(priority))):

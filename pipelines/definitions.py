@@ -1,30 +1,25 @@
 """The code location: every asset, check, job, schedule, sensor and resource, in one place."""
 
-import warnings
-
 import dagster as dg
 
-# A single-run backfill is beta in name; a test pins its behaviour.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-
-from assets.cleaning import CLEAN_TABLES  # noqa: E402 - the filter must stand before the assets
-from assets.cleaning_checks import SUITE_CHECKS, data_docs  # noqa: E402
-from assets.feature_tables import feature_registry, feature_table  # noqa: E402
-from assets.ingest import RAW_TABLES, instruments  # noqa: E402
-from assets.learning import (  # noqa: E402
+from assets.cleaning import CLEAN_TABLES
+from assets.cleaning_checks import SUITE_CHECKS, data_docs
+from assets.feature_tables import feature_registry, feature_table
+from assets.ingest import RAW_TABLES, instruments
+from assets.learning import (
     champion_model,
     forecast_model,
     forecasts,
     promotion_rule,
 )
-from assets.online_features import online_features  # noqa: E402
-from assets.report import report  # noqa: E402
-from assets.tiers import tiers  # noqa: E402
-from assets.trading import trading_sessions  # noqa: E402
-from pipelines.jobs import JOBS  # noqa: E402
-from pipelines.resources import resource_definitions  # noqa: E402
-from pipelines.schedules import SCHEDULES  # noqa: E402
-from pipelines.sensors import run_failure_notification, swarm_decision_sensor  # noqa: E402
+from assets.online_features import online_features
+from assets.report import report
+from assets.tiers import tiers
+from assets.trading import trading_sessions
+from pipelines.jobs import JOBS
+from pipelines.resources import resource_definitions
+from pipelines.schedules import SCHEDULES
+from pipelines.sensors import run_failure_notification, swarm_decision_sensor
 
 defs = dg.Definitions(
     assets=[

@@ -5,7 +5,7 @@ Everything is built when it is first used, so that loading the code location sta
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -33,7 +33,8 @@ class Workshop:
     def source(self) -> object:
         from adapters.sources.combined import CombinedSource
 
-        return CombinedSource([self._source(spec) for spec in self.settings.sources])
+        sources: list[Any] = [self._source(spec) for spec in self.settings.sources]
+        return CombinedSource(sources)
 
     def _source(self, spec: DefaultSource | FilesSource | WebSource) -> object:
         match spec:

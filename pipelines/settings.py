@@ -251,6 +251,7 @@ def run_dagster(host: str, port: int) -> int:
 def prepare_environment() -> None:
     """Set what libraries read at import: where Dagster lives, and that nothing phones home."""
     quiet = {"GX_ANALYTICS_ENABLED": "false", "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
+    quiet["DAGSTER_DISABLE_TELEMETRY"] = "1"
     for name, value in {"DAGSTER_HOME": str(ROOT / "dagster_home"), **quiet}.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - the one file that may
     if not Path(os.environ["DAGSTER_HOME"]).is_dir():  # noqa: TID251 - the same

@@ -10,9 +10,9 @@ def load_feast() -> ModuleType:
     """Import Feast without letting typeguard rewrite its classes, and return it.
 
     Feast decorates its classes for typeguard, which parses a whole module anew for every method:
-    measured, half of the seconds that `import feast` takes (9 s became 5 s), in every process. Feast checks
-    no differently afterwards what it stores; only the annotations of its constructors go
-    unenforced, and ours are checked by pyright.
+    measured, half of the seconds that `import feast` takes (9 s became 5 s), in every process.
+    Feast checks no differently afterwards what it stores; only the annotations of its
+    constructors go unenforced, and ours are checked by pyright.
     """
     original = typeguard.typechecked
     typeguard.typechecked = _unchanged

@@ -360,7 +360,7 @@ def _schema(stored: DeltaTable) -> pl.Schema:
 def _scan(stored: DeltaTable, first: str | None = None, last: str | None = None) -> pl.LazyFrame:
     """Return the rows of the months first..last, without the month itself."""
     bounds = [(MONTH, op, m) for op, m in ((">=", first), ("<=", last)) if m is not None]
-    files = sorted(stored.file_uris(partition_filters=bounds or None))
+    files = sorted(stored.file_uris(file_pruning_predicate=bounds or None))
     schema = _schema(stored)
     if not files:
         return pl.LazyFrame(schema=schema)

@@ -45,13 +45,14 @@ class TieredTables:
 
     def _find(self, table: str, rows: pl.DataFrame | None = None) -> pl.DataFrame | None:
         """Return what any tier holds of the table, within the times of `rows`; None: nothing."""
-        span: dict[str, datetime] = {}
+        start: datetime | None = None
+        end: datetime | None = None
         if rows is not None and "event_time" in rows.columns:
             first, last = rows["event_time"].min(), rows["event_time"].max()
             if isinstance(first, datetime) and isinstance(last, datetime):
-                span = {"start": first, "end": last + timedelta(microseconds=1)}
+                start, end = first, last + timedelta(microseconds=1)
         try:
-            return self._tiers.catalogue().query(table, versions=True, **span)
+            return self._tiers.catalogue().query(table, versions=True, start=start, end=end)
         except KeyError:
             return None
 

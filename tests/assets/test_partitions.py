@@ -1,6 +1,7 @@
 """Partitions: months cover all of time that is asked for, sessions are the exchange's."""
 
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import exchange_calendars
 import pytest
@@ -29,7 +30,7 @@ def test_months_between_cover_the_span_without_a_gap() -> None:
     months = months_between(EPOCH, datetime(1990, 4, 2, tzinfo=UTC))
     assert [key for key, _, _ in months] == ["1990-01-01", "1990-02-01", "1990-03-01", "1990-04-01"]
     assert months[0][1] == EPOCH
-    assert all(a[2] == b[1] for a, b in zip(months, months[1:], strict=False))
+    assert all(a[2] == b[1] for a, b in pairwise(months))
 
 
 def test_a_moment_before_history_belongs_to_the_first_month() -> None:

@@ -34,7 +34,7 @@ def open_home(
 
     monkeypatch.setenv("DAGSTER_HOME", str(path))
     config = settings_for_files(folder, str(mapping), path / "home", base=None)
-    training = (path / "home" / "training.yaml")
+    training = path / "home" / "training.yaml"
     training.write_text("settings: {trials: 2, folds: 3, rounds_max: 20, name: forward_return}\n")
     monkeypatch.setenv("APIARY_CONFIG", str(config))
     choose_config(config)

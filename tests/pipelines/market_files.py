@@ -1,4 +1,4 @@
-"""A small market in CSV files: seeded, with sessions of the exchange, for chains that run in tests."""
+"""A small market in CSV files: seeded, on the exchange's sessions, for chains run in tests."""
 
 from datetime import date
 from pathlib import Path

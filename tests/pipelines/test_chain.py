@@ -21,9 +21,10 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home after one run of the whole chain."""
     path = tmp_path_factory.mktemp("traded")
     mapping = write_market(path / "data", market_rows())
-    with pytest.MonkeyPatch.context() as patch, open_home(
-        path, path / "data", mapping, patch
-    ) as home:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_home(path, path / "data", mapping, patch) as home,
+    ):
         home.chain.whole(home.windows)
         yield home
 
@@ -90,7 +91,7 @@ def test_the_report_is_one_page_that_needs_no_network(traded: Home) -> None:
     page = (traded.workshop.home / "report" / "index.html").read_text()
     assert "Equity" in page
     assert "<script src=" not in page
-    assert "<link rel=\"stylesheet\" href=\"http" not in page
+    assert '<link rel="stylesheet" href="http' not in page
 
 
 @pytest.fixture
