@@ -140,7 +140,7 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
     places = scouts.status.shape[0]
     anchor = np.empty(places + 1)
     anchor_weights(scouts.status, settings.trust.idle_prior, anchor)
-    learners = len(settings.trust.edges) * len(settings.trust.shares)
+    learners = len(settings.trust.edges)
     slots = settings.trust.memory_slots
     candidates, rates = learners + 1 + slots, len(settings.trust.switch_rates)
     memory = np.tile(anchor, (slots, 1))
@@ -157,7 +157,7 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
         memory=memory,
         memory_belief=np.full(slots, 1.0 / slots),
         candidate=np.full((rates, candidates), 1.0 / (rates * candidates)),
-        pooled=np.zeros(5),
+        pooled=np.zeros(7),
     )
 
 

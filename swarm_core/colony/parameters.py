@@ -133,14 +133,13 @@ def parameters(settings: ColonySettings) -> Parameters:
 
 def _trust(settings: ColonySettings) -> TrustParameters:
     t = settings.trust
-    pairs = [(edge, share) for edge in t.edges for share in t.shares]
     total = sum(t.horizon_weights) or 1.0
     return TrustParameters(
         enabled=t.enabled,
         memory_enabled=t.memory_enabled,
         regime_enabled=t.regime_enabled,
-        edge=np.array([edge for edge, _ in pairs]),
-        share=np.array([share for _, share in pairs]),
+        edge=np.array(t.edges),
+        share=np.array(t.shares),
         horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),
         horizon_weight=np.array([w / total for w in t.horizon_weights]),
         switch_rate=np.array(t.switch_rates),

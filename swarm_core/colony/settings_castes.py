@@ -42,8 +42,10 @@ class TrustSettings:
     enabled: bool = True  # off: equal weight over the scouts
     horizons: tuple[int, ...] = (1,)  # bars, mean age of the overlapping positions
     horizon_weights: tuple[float, ...] = (1.0,)
-    edges: tuple[float, ...] = (0.2, 0.6)  # grid of payoff edges per bar, in standard deviations
-    shares: tuple[float, ...] = (0.002, 0.02)  # grid of fixed shares, per bar
+    # One learner for each pair: the edge per bar it looks for, in standard deviations of payoff
+    # (negative: it trusts what loses), and the share it gives back per bar.
+    edges: tuple[float, ...] = (0.05, 0.2, 0.2, 0.6, 0.6, -0.1)
+    shares: tuple[float, ...] = (0.0005, 0.002, 0.02, 0.002, 0.02, 0.002)
     memory_enabled: bool = True  # off: bare fixed-share over the grid
     memory_slots: int = 4  # regimes remembered
     regime_enabled: bool = True  # one trust vector per regime of the queen
@@ -64,8 +66,13 @@ class TrustSettings:
                 "horizons and horizon_weights must be of one length, at most 4, "
                 f"were {self.horizons} and {self.horizon_weights}"
             )
-        check_each("edges", self.edges, 0.01, 5.0)
+        check_each("edges", self.edges, -5.0, 5.0)
         check_each("shares", self.shares, 0.0, 0.5)
+        if len(self.edges) != len(self.shares) or len(self.edges) > 32:
+            raise ValueError(
+                "edges and shares must be of one length, at most 32, "
+                f"were {self.edges} and {self.shares}"
+            )
         check_count("memory_slots", self.memory_slots, 1, 32)
         check_each("switch_rates", self.switch_rates, 1e-6, 0.5)
         check_between("memory_switch_rate", self.memory_switch_rate, 1e-6, 0.5)

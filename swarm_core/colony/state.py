@@ -76,7 +76,7 @@ class Trust(NamedTuple):
     memory: Floats  # [V, K + 1] what worked in each regime that the payoffs themselves reveal
     memory_belief: Floats  # [V] filtered chance that the market is in the memory's regime
     candidate: Floats  # [Q, E] filtered belief in each candidate under each of Q switch rates
-    pooled: Floats  # [5] payoff variance, its weight, found payoff's mean, mean square, weight
+    pooled: Floats  # [7] payoff variance, weight; found mean, square, weight; own mean, square
 
 
 class Queen(NamedTuple):

@@ -6,7 +6,9 @@ fixed-share with the payoff's own scale (Herbster & Warmuth 1998):
     w[k] <- w[k] exp(e r[k] / s - e^2 v[k] / 2 s^2),   w <- w / sum(w),   w <- (1 - a) w + a anchor
 
 where s^2 is the pooled payoff variance: the factor is the likelihood ratio of "this scout earns e
-standard deviations a bar" against "it earns nothing", and e / s is the eta of Hedge.
+standard deviations a bar" against "it earns nothing", and e / s is the eta of Hedge. A learner with
+a negative edge trusts what has been losing: it is what pays on the day that a market turns over
+for the first time, before there is any memory of the other side.
 
 A memory learns the same way, but only from the bars that the payoffs say are its own: with q the
 filtered chance of memory v, w[v] moves by q[v] times the log factor and does not leak. That keeps
@@ -25,11 +27,12 @@ from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import TrustParameters
 from swarm_core.colony.state import EMPTY, Trust
 
-VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_SQUARE, EDGE_WEIGHT = 0, 1, 2, 3, 4
+VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_SQUARE, EDGE_WEIGHT, OWN, OWN_SQUARE = range(7)
 _MEMORY_EDGE = 0.6  # how fast a memory learns from a bar of its own
 _MEMORY_RATE = 1.0  # how sharply memories compete for a bar, in standard deviations of payoff
 _MEMORY_FLOOR = 3e-7  # e^-15: deep enough for 10,000 scouts, shallow enough to be left again
 _RATE_MIN, _RATE_MAX = 0.25, 3.0  # of the last filter, in standard deviations of payoff
+_RATE_UNSURE = 0.05  # while nothing has been earned in advance
 _RATE_GAIN = 1.2  # a little over the likelihood's: being late costs more than being nervous
 _RATE_LEAK = 1e-4  # per bar, so that no switch rate is ever given up
 
@@ -77,17 +80,25 @@ def _floor(weight: np.ndarray, status: np.ndarray, share: float) -> None:
 
 
 @kernel
-def _rate(trust: Trust, sd: float) -> float:
+def _rate(trust: Trust, sd: float, keep: float) -> float:
     """Return how strongly a unit of payoff speaks for the candidate that foretold it.
 
     The log-likelihood ratio of two regimes that pay m and -m with the variance v grows by 2 m / v
     for each unit of payoff; half of it is the candidate's own. m and v are those of what the
-    believed memory earned.
+    believed memory earned. Belief is hindsight, so it finds an m in pure noise too: the rate
+    counts only as far as the trust given in advance has earned something, t^2 / (t^2 + 4) with t
+    the t-statistic of its payoffs.
     """
     weight = max(trust.pooled[EDGE_WEIGHT], 1e-12)
     mean = max(trust.pooled[EDGE] / weight, 0.0)
     variance = max(trust.pooled[EDGE_SQUARE] / weight - mean * mean, 0.5 * sd * sd)
-    return min(max(_RATE_GAIN * mean / variance * sd, _RATE_MIN), _RATE_MAX) / sd
+    found = min(max(_RATE_GAIN * mean / variance * sd, _RATE_MIN), _RATE_MAX)
+    own = max(trust.pooled[OWN] / weight, 0.0)
+    square = trust.pooled[OWN_SQUARE] / weight
+    bars = weight / (1.0 - keep)
+    t_square = own * own / square * bars if square > 1e-24 else 0.0
+    sure = t_square / (t_square + 4.0)
+    return (sure * found + (1.0 - sure) * _RATE_UNSURE) / sd
 
 
 @kernel
@@ -177,12 +188,15 @@ def learn(
     first = trust.learner.shape[0] + 1
     payoff = np.empty(trust.candidate.shape[1])
     _candidate_payoffs(trust, posterior, payoff)
-    rate = _rate(trust, sd)
+    keep = parameters.variance_keep
+    rate = _rate(trust, sd, keep)
+    own = dot(trust.weight, trust.payoff)
+    trust.pooled[OWN] = keep * trust.pooled[OWN] + (1.0 - keep) * own
+    trust.pooled[OWN_SQUARE] = keep * trust.pooled[OWN_SQUARE] + (1.0 - keep) * own * own
     _filter_candidates(trust.candidate, payoff, rate, parameters.switch_rate)
     memories = payoff[first:]
     _filter_memories(trust.memory_belief, memories, _MEMORY_RATE / sd)
     found = dot(trust.memory_belief, memories)
-    keep = parameters.variance_keep
     trust.pooled[EDGE] = keep * trust.pooled[EDGE] + (1.0 - keep) * found
     trust.pooled[EDGE_SQUARE] = keep * trust.pooled[EDGE_SQUARE] + (1.0 - keep) * found * found
     trust.pooled[EDGE_WEIGHT] = keep * trust.pooled[EDGE_WEIGHT] + 1.0 - keep
