@@ -21,7 +21,9 @@ def fit_forest(
     if len(known) < 2:
         raise ValueError(f"values must have at least two known rows, had {len(known)}")
     fitted = IsolationForest(
-        n_estimators=trees, max_samples=min(samples, len(known)), random_state=seed
+        n_estimators=trees,
+        max_samples=min(samples, len(known)),  # pyright: ignore[reportArgumentType]  stubs: str only
+        random_state=seed,
     ).fit(known)
     return export_forest(fitted, inputs)
 

@@ -1,5 +1,7 @@
 """The limits of the book solved by Clarabel, the maintained interior-point solver."""
 
+from typing import Any, cast
+
 import clarabel
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from swarm_core.colony.constraints import LimitProblem
 
 Floats = NDArray[np.float64]
 _TOLERANCE = 1e-11
+_clarabel = cast(Any, clarabel)  # a compiled module without type stubs
 
 
 class ClarabelLimitSolver:
@@ -31,15 +34,15 @@ class ClarabelLimitSolver:
         matrix = sparse.vstack([rows, sparse.identity(n), -sparse.identity(n)], format="csc")
         cap = np.minimum(size, problem.name_max)
         upper = np.concatenate([bounds, cap, np.zeros(n)])
-        settings = clarabel.DefaultSettings()
+        settings = _clarabel.DefaultSettings()
         settings.verbose = False
         settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = _TOLERANCE
-        solver = clarabel.DefaultSolver(
+        solver = _clarabel.DefaultSolver(
             sparse.diags(importance, format="csc"),
             -importance * size,
             matrix,
             upper,
-            [clarabel.NonnegativeConeT(len(upper))],
+            [_clarabel.NonnegativeConeT(len(upper))],
             settings,
         )
         solution = solver.solve()

@@ -34,14 +34,16 @@ class Forest:
     def __post_init__(self) -> None:
         shape = self.feature.shape
         for name in ("threshold", "left", "right", "depth"):
-            if getattr(self, name).shape != shape:
+            values: Floats = getattr(self, name)
+            if values.shape != shape:
                 raise ValueError(f"{name} must have the shape {shape}, had another")
         split = self.feature >= 0
         if split.any() and self.feature.max() >= len(self.inputs):
             raise ValueError(f"feature must be below {len(self.inputs)}, was {self.feature.max()}")
         for child in (self.left, self.right):
             # A child stands after its parent, so that every walk ends.
-            after = child[split] > np.broadcast_to(np.arange(shape[1]), shape)[split]
+            parent: Integers = np.broadcast_to(np.arange(shape[1], dtype=np.int64), shape)[split]
+            after = child[split] > parent
             if not (after.all() and (child[split] < shape[1]).all()):
                 raise ValueError("children must stand after their parent and inside the tree")
         if self.sample_count < 2:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 
-def check_between(name: str, value: float, low: float, high: float) -> None:
+def check_between(name: str, value: object, low: float, high: float) -> None:
     """Raise ValueError unless low <= value <= high and value is a finite number."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError(  # noqa: TRY004  one kind of error for all settings
@@ -14,7 +14,7 @@ def check_between(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name} must be between {low:g} and {high:g}, was {value!r}")
 
 
-def check_count(name: str, value: int, low: int, high: int) -> None:
+def check_count(name: str, value: object, low: int, high: int) -> None:
     """Raise ValueError unless value is a whole number with low <= value <= high."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(  # noqa: TRY004  one kind of error for all settings

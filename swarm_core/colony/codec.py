@@ -13,6 +13,7 @@ from swarm_core.colony.state import GROUPS, ColonyState
 _MAGIC = b"APIARY-COLONY\n"
 VERSION = 1
 _ALIGNMENT = 8
+_PLAIN_TUPLES = ("instrument_ids", "class_names", "columns", "market_keys", "sense_names")
 _DTYPES = ("<f8", "<f4", "<i8")
 _PLAIN = tuple(f.name for f in dataclasses.fields(ColonyState) if f.name not in GROUPS)
 
@@ -77,9 +78,8 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
         flat = np.frombuffer(body[offset : offset + size], dtype=kind)
         groups[group][name] = flat.astype(flat.dtype.newbyteorder("=")).reshape(shape)
         offset += size
-    plain = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in header["plain"].items()
-    }
+    plain: dict[str, Any] = header["plain"]
+    for name in _PLAIN_TUPLES:
+        plain[name] = tuple(plain[name])
     parts = {name: group_type(**groups[name]) for name, group_type in GROUPS.items()}
     return ColonyState(**plain, **parts)

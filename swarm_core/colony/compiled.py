@@ -7,9 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from numba import njit
+import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+_njit: Callable[..., Callable[[Any], Any]] = cast(Any, numba).njit  # numba ships no types
 _IMPORT = re.compile(r"^from swarm_core\.colony(?:\.(\w+))? import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
@@ -22,7 +23,7 @@ def kernel(function: Kernel) -> Kernel:
     """
     # A private kernel is called by kernels alone: without the way in from Python, which unpacks
     # every named array, compiling takes a fraction of the time.
-    compiled = njit(
+    compiled = _njit(
         cache=True,
         error_model="numpy",
         fastmath=False,

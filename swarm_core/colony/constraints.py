@@ -81,7 +81,7 @@ def _exposure(
     for at in range(first, last):
         i = members[at]
         total += y[i] if signed == 0.0 else signed * sign[i] * y[i]
-    return total
+    return float(total)
 
 
 @kernel
@@ -132,7 +132,7 @@ def _reprice(
     for at in range(first, last):
         i = members[at]
         price[i] += (1.0 if signed == 0.0 else signed * sign[i]) * value
-    return value
+    return float(value)
 
 
 @kernel
@@ -149,6 +149,35 @@ def _groups(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         members[at[labels[i]]] = i
         at[labels[i]] += 1
     return members, start
+
+
+@kernel
+def _lay_out(
+    sector: np.ndarray, currency: np.ndarray, sectors: int, currencies: int, limits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return the limits as rows: members, where each row's begin and end, its sign, its bound.
+
+    A sign of 0 stands for sizes |x|, 1 and -1 for the two sides of a sum of x. Rows are gross,
+    net, net, then each sector, then each currency twice.
+    """
+    n = sector.shape[0]
+    by_sector, sector_start = _groups(sector, sectors)
+    by_currency, currency_start = _groups(currency, currencies)
+    members = np.empty(3 * n, np.int64)
+    for i in range(n):
+        members[i], members[n + i], members[2 * n + i] = i, by_sector[i], by_currency[i]
+    rows = 3 + sectors + 2 * currencies
+    first, last = np.zeros(rows, np.int64), np.full(rows, n)
+    signed, bound = np.zeros(rows), np.full(rows, limits[0])
+    signed[1], signed[2], bound[1], bound[2] = 1.0, -1.0, limits[1], limits[1]
+    for g in range(sectors):
+        first[3 + g], last[3 + g] = n + sector_start[g], n + sector_start[g + 1]
+        bound[3 + g] = limits[3]
+    for c in range(2 * currencies):
+        row, g = 3 + sectors + c, c // 2
+        first[row], last[row] = 2 * n + currency_start[g], 2 * n + currency_start[g + 1]
+        signed[row], bound[row] = 1.0 - 2.0 * (c % 2), limits[4]
+    return members, first, last, signed, bound
 
 
 @kernel
@@ -176,37 +205,24 @@ def solve_limits(
         size[i] = abs(weights[i])
         cap[i] = min(size[i], limits[2])
         y[i] = cap[i]
-    everyone = np.arange(n)
-    sectors = sector.max() + 1 if n > 0 else 0
-    currencies = currency.max() + 1 if n > 0 else 0
-    by_sector, sector_start = _groups(sector, sectors)
-    by_currency, currency_start = _groups(currency, currencies)
-    dual = np.zeros(3 + sectors + 2 * currencies)
-    sweeps = 0
-    while sweeps < _SWEEPS_MAX:
+    sectors = int(sector.max()) + 1 if n > 0 else 0
+    currencies = int(currency.max()) + 1 if n > 0 else 0
+    members, first, last, signed, bound = _lay_out(sector, currency, sectors, currencies, limits)
+    dual = np.zeros(first.shape[0])
+    sweeps, moved = 0, 1.0
+    while sweeps < _SWEEPS_MAX and moved > _TOLERANCE:
         sweeps += 1
         moved = 0.0
         for c in range(dual.shape[0]):
-            members, first, last, signed, limit = everyone, 0, n, 0.0, limits[0]
-            if c in (1, 2):
-                signed, limit = 1.0 if c == 1 else -1.0, limits[1]
-            elif 3 <= c < 3 + sectors:
-                g = c - 3
-                members, first, last = by_sector, sector_start[g], sector_start[g + 1]
-                limit = limits[3]
-            elif c >= 3 + sectors:
-                g = (c - 3 - sectors) // 2
-                members, first, last = by_currency, currency_start[g], currency_start[g + 1]
-                signed, limit = 1.0 if (c - 3 - sectors) % 2 == 0 else -1.0, limits[4]
-            if dual[c] == 0.0 and _exposure(y, sign, members, first, last, signed) <= limit:
+            held = _exposure(y, sign, members, first[c], last[c], signed[c])
+            if dual[c] == 0.0 and held <= bound[c]:
                 continue
             new = _reprice(
-                y, price, size, cap, sign, scaled, members, first, last, signed, dual[c], limit
-            )
+                y, price, size, cap, sign, scaled, members, first[c], last[c], signed[c], dual[c],
+                bound[c],
+            )  # fmt: skip
             moved = max(moved, abs(new - dual[c]))
             dual[c] = new
-        if moved <= _TOLERANCE:
-            break
     for i in range(n):
         weights[i] = sign[i] * y[i]
     _scale_inside(weights, sector, currency, sectors, currencies, limits)
@@ -226,7 +242,7 @@ def _scale_inside(
     for i in range(weights.shape[0]):
         by_sector[sector[i]] += abs(weights[i])
     for i in range(weights.shape[0]):
-        weights[i] *= _fraction(by_sector[sector[i]], limits[3])
+        weights[i] *= _fraction(float(by_sector[sector[i]]), limits[3])
     gross = net = 0.0
     for i in range(weights.shape[0]):
         gross += abs(weights[i])

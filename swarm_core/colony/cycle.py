@@ -129,7 +129,7 @@ def _watch_forecast(hive: Hive, place: int, out: Output) -> None:
 def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None:
     """Let the scouts look, and weigh what they say."""
     n = bar.log_price.shape[0]
-    columns = np.empty(bar.columns.shape, np.float32)
+    columns = np.empty((bar.columns.shape[0], n), np.float32)
     row = np.empty(n)
     for c in range(columns.shape[0]):
         source = plan.origin[c]

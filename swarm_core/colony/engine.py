@@ -121,11 +121,24 @@ def kernel_plan(plan: Blueprint) -> Plan:
 
 def empty_output(n: int, places: int) -> Output:
     """Return room for one cycle's results."""
-    floats = {name: np.zeros(n) for name in Output._fields}
-    floats |= {"measured": np.zeros(CODES), "bound": np.zeros(CODES), "share": np.zeros(1)}
-    singles = np.zeros((places, n), np.float32)
-    held = np.full(n, -1, np.int64)
-    return Output(**{**floats, "tradable": np.zeros(n, np.bool_), "held": held, "scouts": singles})
+    return Output(
+        conviction=np.zeros(n),
+        desired=np.zeros(n),
+        solved=np.zeros(n),
+        target=np.zeros(n),
+        threshold=np.zeros(n),
+        probability=np.zeros(n),
+        side=np.zeros(n),
+        senses=np.zeros(n),
+        band=np.zeros(n),
+        tradable=np.zeros(n, np.bool_),
+        held=np.full(n, -1, np.int64),
+        danger=np.zeros(n),
+        measured=np.zeros(CODES),
+        bound=np.zeros(CODES),
+        scouts=np.zeros((places, n), np.float32),
+        share=np.zeros(1),
+    )
 
 
 def _bar_of(

@@ -55,7 +55,7 @@ def uniforms(seed: int, step: int, purpose: int, lane: int) -> tuple[float, floa
     counter[1] = np.uint64(step) >> np.uint64(32)
     counter[2] = np.uint64(lane) & mask
     counter[3] = np.uint64(purpose) & mask
-    words = philox(counter, np.uint64(seed) & mask, np.uint64(seed) >> np.uint64(32))
+    words = philox(counter, seed & _MASK, seed >> 32)
     first = (words[0] * np.uint64(1 << 21)) ^ (words[1] >> np.uint64(11))
     second = (words[2] * np.uint64(1 << 21)) ^ (words[3] >> np.uint64(11))
     scale = 1.0 / 9007199254740992.0  # 2^-53

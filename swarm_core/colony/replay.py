@@ -154,8 +154,8 @@ def _records(log: tuple[Floats, ...], order: NDArray[np.int64]) -> Records:
 def mark_to_market(weights: np.ndarray, price: np.ndarray, before: np.ndarray, nav: float) -> float:
     """Let weights[N] drift with the prices in place; return the new NAV.
 
-    A price that is missing on either side, or a bad print, moves nothing. NAV keeps above a millionth of itself:
-    what loses more has been stopped by its broker long before.
+    A price that is missing on either side, or a bad print, moves nothing. NAV keeps above a
+    millionth of itself: what loses more has been stopped by its broker long before.
     """
     earned = 0.0
     for i in range(weights.shape[0]):

@@ -266,7 +266,7 @@ def blend(
     for j in range(learners):
         _add_scaled(weight, trust.learner[j], share[j] / total)
     for z in range(trust.regime.shape[0]):
-        _add_scaled(weight, trust.regime[z], share[learners] / total * posterior[z])
+        _add_scaled(weight, trust.regime[z], float(share[learners] / total * posterior[z]))
     for v in range(slots):
         _add_scaled(weight, trust.memory[v], share[learners + 1 + v] / total)
 

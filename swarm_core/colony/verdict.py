@@ -184,7 +184,7 @@ def _reasons(
     book_bound = out.bound[:STALE].any()
     idle = np.where(bound & book_bound, 8, idle)
     code = np.where(moved, code, idle)
-    texts = [REASONS[c] for c in code.tolist()]
+    texts = [REASONS[int(c)] for c in code]
     for at in np.flatnonzero(held >= 0).tolist():
         texts[at] = _HOLD_REASONS[_CODES[int(held[at])]]
     return tuple(texts)
