@@ -13,7 +13,7 @@ export GX_ANALYTICS_ENABLED := false
 export FEAST_USAGE := False
 export DO_NOT_TRACK := 1
 
-.PHONY: help install run ui test check lint types layers tidy unit soak bench lock clean docs
+.PHONY: help install run ui test check lint types layers tidy unit soak bench lock clean
 
 help:  ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,8 +65,6 @@ lock: install  ## Resolve the dependencies anew and take the hosts out of the lo
 	@$(BIN)/uv lock
 	@$(BIN)/python .ci/lockfile.py strip
 
-docs: install  ## Regenerate the documents that are generated from code.
-	@$(BIN)/python -m docs.generate
 
 clean:  ## Forget every run, table and model of this home; keep the installation.
 	@rm -rf var dagster_home/storage dagster_home/history dagster_home/schedules dagster_home/.telemetry dagster_home/logs

@@ -41,6 +41,7 @@ class OrderProjection:
         self._sessions: dict[str, str] = {}
         self._orders: dict[str, dict[str, object]] = {}
         self._fills: dict[str, dict[str, object]] = {}
+        self._filled: dict[str, float] = {}  # quantity by order
 
     def apply_all(self, events: Iterable[ev.RecordedEvent]) -> "OrderProjection":
         """Take in the events and return itself."""
@@ -131,11 +132,8 @@ class OrderProjection:
             "cost": float(from_minor(event.commission_minor or 0)),
             "slippage_bps": slippage,
         }
-        filled = sum(
-            float(str(f["quantity"]))
-            for f in self._fills.values()
-            if f["order_id"] == event.client_order_id
-        )
+        filled = self._filled.get(event.client_order_id, 0.0) + float(quantity)
+        self._filled[event.client_order_id] = filled
         if order:
             order["knowledge_time"] = moment(event.time_ns)
             whole = filled >= float(str(order["quantity"])) - 1e-9

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
@@ -20,8 +21,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
+# Ids hold colons and errors hold brackets: neither is an emoji or markup.
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False, soft_wrap=True)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
@@ -37,7 +39,8 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except (ValueError, KeyError, OSError, ChainStoppedError) as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        errors.print(f"[bold red]apiary:[/] {' '.join(str(text).split())}", highlight=False)
+        line = escape(" ".join(str(text).split()))
+        errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
         raise typer.Exit(1) from error
 
 
@@ -102,7 +105,7 @@ def _run_chain(built: "Workshop") -> None:
 def _print_stage(job: str, seconds: float, failed: tuple[str, ...]) -> None:
     console.print(f"[green]✓[/] {job:<20} {seconds:6.1f} s", highlight=False)
     for line in failed:
-        console.print(f"    [yellow]{line}[/]", highlight=False)
+        console.print(f"    [yellow]{escape(line)}[/]", highlight=False)
 
 
 @app.command()

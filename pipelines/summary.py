@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from assets.cleaning_checks import quarantine
@@ -20,7 +21,7 @@ def print_summary(console: Console, built: Workshop, stages: Sequence[Stage]) ->
     console.print(result_table(built))
     failed = [line for stage in stages for line in stage.failed_checks]
     for line in failed:
-        console.print(f"[yellow]check[/] {line}", highlight=False)
+        console.print(f"[yellow]check[/] {escape(line)}", highlight=False)
     if stages:
         total = sum(stage.seconds for stage in stages)
         console.print(f"{len(stages)} runs in {total:.1f} s", highlight=False)

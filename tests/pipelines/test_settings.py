@@ -1,0 +1,81 @@
+"""Settings: a wrong one gives one line that says what must hold and what was given."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipelines.settings import (
+    DEFAULT_CONFIG,
+    SettingsError,
+    choose_config,
+    read_colony,
+    read_risk_limits,
+    read_settings,
+    read_training,
+    settings_for_files,
+)
+
+
+def make_config(tmp_path: Path, **changes: object) -> Path:
+    """Write the shipped configuration with some values changed."""
+    content = yaml.safe_load(DEFAULT_CONFIG.read_text()) | changes
+    path = tmp_path / "apiary.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_shipped_configuration_holds() -> None:
+    settings = read_settings(DEFAULT_CONFIG)
+    read_colony(settings)
+    read_risk_limits(settings)
+    read_training(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"base_currency": "dollars"}, "base_currency"),
+        ({"sources": []}, "sources"),
+        ({"sources": [{"kind": "carrier_pigeon"}]}, "sources"),
+        ({"book": {"starting_cash": -5}}, "starting_cash"),
+        ({"surprise": 1}, "surprise"),
+        ({"windows": {"history": {"start": "2020-01-01", "end": "2019-01-01"}}}, "windows"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(
+    tmp_path: Path, changes: dict[str, object], told: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(make_config(tmp_path, **changes))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_may_be_learned_from_what_is_decided(tmp_path: Path) -> None:
+    windows = yaml.safe_load(DEFAULT_CONFIG.read_text())["windows"]
+    windows["training"]["end"] = windows["decisions"]["end"]
+    with pytest.raises(SettingsError, match=r"training\.end must not be after decisions\.start"):
+        read_settings(make_config(tmp_path, windows=windows))
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "a: [unclosed"])
+def test_what_is_no_configuration_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "apiary.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="must be a file that exists"):
+        choose_config(tmp_path / "none.yaml")
+
+
+def test_a_folder_becomes_a_configuration_without_dates(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None)
+    settings = read_settings(path)
+    assert settings.windows is None
+    assert settings.home == (tmp_path / "home").resolve()
