@@ -1,5 +1,6 @@
 """What one step decided, with everything that is needed to say why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -45,6 +46,27 @@ class ColonyEvent:
     detail: str = ""
 
 
+class StateDigest:
+    """A state's sha256, computed when first asked for; the state is let go of then.
+
+    Hashing a large state takes as long as deciding on it, and orders need not wait for it.
+    """
+
+    __slots__ = ("_source", "_text")
+
+    def __init__(self, source: Callable[[], str]) -> None:
+        self._source: Callable[[], str] | None = source
+        self._text = ""
+
+    def __str__(self) -> str:
+        if self._source is not None:
+            self._text, self._source = self._source(), None
+        return self._text
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Target weights for N instruments, and where they came from.
@@ -69,7 +91,17 @@ class Decision:
     regime_posterior: Floats  # [Z]
     reasons: tuple[str, ...]  # per instrument, why it is traded or why not
     vetoes: tuple[Veto, ...]
-    state_digest_before: str
-    state_digest_after: str
+    digest_before: StateDigest
+    digest_after: StateDigest
     events: tuple[ColonyEvent, ...] = field(default=())
     diagnostics: dict[str, Floats] = field(default_factory=dict[str, Floats])  # name -> [N] or [1]
+
+    @property
+    def state_digest_before(self) -> str:
+        """The sha256 of the state that the decision was taken in."""
+        return str(self.digest_before)
+
+    @property
+    def state_digest_after(self) -> str:
+        """The sha256 of the state that the decision left."""
+        return str(self.digest_after)

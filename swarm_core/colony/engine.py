@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony import codec, founding
+from swarm_core.colony import founding
 from swarm_core.colony.arithmetic import log
 from swarm_core.colony.blueprint import Blueprint, blueprint, fill_columns
 from swarm_core.colony.compiled import kernel
@@ -56,8 +56,7 @@ def step(
     after = dataclasses.replace(
         state, steps=state.steps + 1, time_ns=observation.time_ns, **hive._asdict()
     )
-    digests = (_digest(before), _digest(after))
-    return after, decision_of(settings, before, after, plan, observation, order, out, digests)
+    return after, decision_of(settings, before, after, observation, order, out)
 
 
 def check_fits(settings: ColonySettings, state: ColonyState, time_ns: int) -> None:
@@ -74,11 +73,6 @@ def check_fits(settings: ColonySettings, state: ColonyState, time_ns: int) -> No
 @lru_cache(maxsize=64)
 def _settings_digest(settings: ColonySettings) -> str:
     return settings.digest()
-
-
-@lru_cache(maxsize=8)
-def _digest(state: ColonyState) -> str:
-    return codec.digest(state)
 
 
 def _knows(state: ColonyState, ids: tuple[str, ...], sectors: tuple[str, ...]) -> bool:

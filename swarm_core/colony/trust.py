@@ -264,11 +264,11 @@ def blend(
     weight = trust.weight
     weight[:] = 0.0
     for j in range(learners):
-        _add_scaled(weight, trust.learner[j], share[j] / total)
+        _add_scaled(weight, trust.learner[j], float(share[j] / total))
     for z in range(trust.regime.shape[0]):
         _add_scaled(weight, trust.regime[z], float(share[learners] / total * posterior[z]))
     for v in range(slots):
-        _add_scaled(weight, trust.memory[v], share[learners + 1 + v] / total)
+        _add_scaled(weight, trust.memory[v], float(share[learners + 1 + v] / total))
 
 
 @kernel

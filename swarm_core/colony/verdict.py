@@ -1,14 +1,16 @@
 """From the arrays of one cycle to a Decision: names, contributions, reasons, vetoes and events."""
 
 import hashlib
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony.blueprint import Blueprint, scout_name
+from swarm_core.colony import codec
+from swarm_core.colony.blueprint import scout_name
+from swarm_core.colony.compiled import kernel
 from swarm_core.colony.cycle import Output
-from swarm_core.colony.decision import ColonyEvent, Decision, Veto, VetoCode
+from swarm_core.colony.decision import ColonyEvent, Decision, StateDigest, Veto, VetoCode
 from swarm_core.colony.drones import STALE, limits_of
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.parameters import parameters
@@ -49,18 +51,17 @@ def decision_of(
     settings: ColonySettings,
     before: ColonyState,
     after: ColonyState,
-    plan: Blueprint,
     observation: Observation,
     order: NDArray[np.int64],
     out: Output,
-    digests: tuple[str, str],
 ) -> Decision:
     """Return the decision in the observation's instrument order."""
     living = np.flatnonzero(after.scouts.status != EMPTY)
     weight = after.trust.weight
-    scouts = weight[living, None] * out.scouts[living][:, order]
+    scouts = np.empty((len(living), len(order)))
+    weigh_scouts(out.scouts, weight, living, order, scouts)
     vetoes = _vetoes(settings, after, out, order, observation.instrument_ids)
-    decision_id = _decision_id(digests[0], observation.time_ns, out.target)
+    decision_id = _decision_id(before, observation.time_ns, out)
     target = out.target[order]
     return Decision(
         decision_id=decision_id,
@@ -79,17 +80,30 @@ def decision_of(
         regime_posterior=after.queen.posterior.copy(),
         reasons=_reasons(settings, out, order, observation.weights),
         vetoes=vetoes,
-        state_digest_before=digests[0],
-        state_digest_after=digests[1],
+        digest_before=StateDigest(partial(codec.digest, before)),
+        digest_after=StateDigest(partial(codec.digest, after)),
         events=_events(before, after, vetoes),
         diagnostics=_diagnostics(after, out, order),
     )
 
 
-def _decision_id(digest_before: str, time_ns: int, target: NDArray[np.float64]) -> str:
-    hasher = hashlib.sha256(digest_before.encode())
-    hasher.update(time_ns.to_bytes(8, "little"))
-    hasher.update(target.tobytes())
+@kernel
+def weigh_scouts(
+    scouts: np.ndarray, weight: np.ndarray, living: np.ndarray, order: np.ndarray, out: np.ndarray
+) -> None:
+    """Fill out[L, N] with the living scouts' shares of the conviction, in the order asked for."""
+    for row in range(living.shape[0]):
+        k = living[row]
+        for i in range(order.shape[0]):
+            out[row, i] = weight[k] * scouts[k, order[i]]
+
+
+def _decision_id(before: ColonyState, time_ns: int, out: Output) -> str:
+    """Return an id that is the same wherever the same decision is taken from the same history."""
+    hasher = hashlib.sha256(before.settings_digest.encode())
+    hasher.update(f"{before.seed} {before.steps} {before.time_ns} {time_ns}".encode())
+    for values in (before.trust.weight, out.conviction, out.target):
+        hasher.update(values.tobytes())
     return hasher.hexdigest()[:32]
 
 
