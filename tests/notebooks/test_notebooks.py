@@ -21,6 +21,7 @@ from tests.pipelines.market_files import market_rows, write_market
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE_MAX_BYTES = 40_000
+SQLITE = b"SQLite format 3"
 pytestmark = pytest.mark.xdist_group("chain")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -73,11 +74,14 @@ def _content(home: Path) -> dict[str, bytes | tuple[str, ...]]:
     """
     found: dict[str, bytes | tuple[str, ...]] = {}
     for path in home.rglob("*"):
-        if path.suffix == ".db":
+        if not path.is_file() or path.name.endswith(("-shm", "-wal", ".lock")):
+            continue
+        data = path.read_bytes()
+        if data.startswith(SQLITE):
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
                 found[str(path)] = tuple(connection.iterdump())
-        elif path.is_file() and not path.name.endswith(("-shm", "-wal", ".lock")):
-            found[str(path)] = path.read_bytes()
+        else:
+            found[str(path)] = data
     return found
 
 
@@ -110,9 +114,9 @@ def test_without_a_run_a_notebook_says_so_in_one_line(
     monkeypatch.setattr(resources, "_workshops", {})
     monkeypatch.chdir(FOLDER)
     opening = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
-    with pytest.raises(SystemExit) as stopped, pl.Config(), plt.rc_context():
-        with warnings.catch_warnings():
-            exec(compile(opening.source, path.name, "exec"), {})
+    settings = pl.Config(), plt.rc_context(), warnings.catch_warnings()
+    with pytest.raises(SystemExit) as stopped, settings[0], settings[1], settings[2]:
+        exec(compile(opening.source, path.name, "exec"), {})
     assert "must hold a run to look at, holds none" in str(stopped.value)
     assert "\n" not in str(stopped.value)
 
