@@ -8,7 +8,9 @@ from swarm_core.colony.settings import ColonySettings
 
 
 def test_settings_survive_their_mapping() -> None:
-    settings = ColonySettings.from_mapping({"trust": {"edges": [0.5], "shares": [0.01]}, "memory_bars": 40})
+    settings = ColonySettings.from_mapping(
+        {"trust": {"edges": [0.5], "shares": [0.01]}, "memory_bars": 40}
+    )
     again = ColonySettings.from_mapping(settings.to_mapping())
     assert again == settings
     assert again.digest() == settings.digest()
