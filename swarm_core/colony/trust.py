@@ -28,9 +28,9 @@ from swarm_core.colony.parameters import TrustParameters
 from swarm_core.colony.state import EMPTY, Trust
 
 VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_SQUARE, EDGE_WEIGHT, OWN, OWN_SQUARE = range(7)
-_MEMORY_EDGE = 0.9  # how fast a memory learns from a bar of its own
+_MEMORY_EDGE = 1.5  # how fast a memory learns from a bar of its own
 _MEMORY_RATE = 1.0  # how sharply memories compete for a bar, in standard deviations of payoff
-_MEMORY_FLOOR = 3e-7  # e^-15: deep enough for 10,000 scouts, shallow enough to be left again
+_MEMORY_FLOOR = 1e-8  # deep enough for 10,000 scouts, shallow enough to be left again
 _RATE_MIN, _RATE_MAX = 0.25, 3.0  # of the last filter, in standard deviations of payoff
 _RATE_UNSURE = 0.05  # while nothing has been earned in advance
 _RATE_GAIN = 1.3  # a little over the likelihood's: being late costs more than being nervous
