@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from adapters.stores.online_block import FeatureBlock, decode, newest
 
 _UTC_US = pl.Datetime("us", "UTC")
 _NO_TIME = np.iinfo(np.int64).min
+_PREPARE_ATTEMPTS, _PREPARE_WAIT_S = 100, 0.02
 _BUSY_TIMEOUT_S = 5.0
 _WRITE_ATTEMPTS = 20
 _ASSEMBLED_MAX = 32  # selections of features kept ready; a desk has a handful
@@ -146,6 +148,22 @@ def _assemble(
     return _Assembled(blocks, positions, flat, oldest, latest, values)
 
 
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the file ready; SQLite does not wait for another opener that is doing the same."""
+    for attempt in range(_PREPARE_ATTEMPTS):
+        try:
+            connection.executescript(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS "
+                "blocks (view TEXT PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID;"
+            )
+        except sqlite3.OperationalError:
+            if attempt == _PREPARE_ATTEMPTS - 1:
+                raise
+            sleep(_PREPARE_WAIT_S)
+        else:
+            return
+
+
 class EmbeddedOnlineFeatures(OnlineFeatures):
     """Blocks in one SQLite file: in process, durable at once, safe between processes."""
 
@@ -162,10 +180,7 @@ class EmbeddedOnlineFeatures(OnlineFeatures):
             self._connection = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
             )
-            self._connection.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE IF NOT EXISTS "
-                "blocks (view TEXT PRIMARY KEY, block BLOB NOT NULL) WITHOUT ROWID;"
-            )
+            _prepare(self._connection)
         return self._connection
 
     def blocks(self, views: Sequence[str]) -> list[FeatureBlock | None]:

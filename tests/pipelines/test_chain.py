@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -64,6 +65,11 @@ def test_running_the_same_partitions_again_changes_nothing(traded: Home) -> None
     events = sum(1 for _ in log.read())
     versions = {name: tables.version(name) for name in ("raw_bars", "clean_bars", "features")}
     traded.chain.whole(traded.windows)
+    told = traded.instance.get_latest_materialization_event(dg.AssetKey("decisions"))
+    assert told is not None
+    assert told.asset_materialization is not None
+    changed = told.asset_materialization.metadata["sessions_whose_inputs_changed"]
+    assert changed.value == "none"
     assert sum(1 for _ in log.read()) == events
     assert {name: tables.version(name) for name in versions} == versions
     for name, rows in before.items():
