@@ -33,7 +33,7 @@ class Market:
         """Return a name that says all of it."""
         return (
             f"{self.family} flip={self.flip_bars} phi={self.phi:g} noise={self.noise_scouts} "
-            f"cost={self.cost_bps:g}bp seed={self.seed}"
+            f"cost={self.cost_bps:g}bp instruments={self.instruments} seed={self.seed}"
         )
 
 
