@@ -145,7 +145,12 @@ def _bar_of(
 ) -> Bar:
     n, asked = len(state.instrument_ids), len(order)
 
+    same = state.instrument_ids == observation.instrument_ids
+
     def placed(values: Floats, fill: float) -> Floats:
+        if same:
+            # A copy: a kernel is compiled anew for an array that may not be written to.
+            return np.array(values, np.float64)
         out = np.full(n, fill)
         out[order] = values
         return out
@@ -155,8 +160,11 @@ def _bar_of(
     currency = np.zeros(n, np.int64)
     if observation.currencies:
         currency[order] = labels_of(observation.currencies, None)
-    columns = np.full((len(plan.columns), n), np.nan)
-    columns[:, order] = fill_columns(plan, observation.features, (asked,))
+    columns = fill_columns(plan, observation.features, (asked,))
+    if not same:
+        spread = np.full((len(plan.columns), n), np.nan)
+        spread[:, order] = columns
+        columns = spread
     market = np.array([observation.market.get(key, np.nan) for key in plan.market_keys])
     age = np.zeros(asked) if observation.data_age_s is None else observation.data_age_s
     held = np.nan_to_num(observation.weights, nan=0.0, posinf=0.0, neginf=0.0)
@@ -165,7 +173,7 @@ def _bar_of(
         seed=state.seed,
         elapsed_s=(observation.time_ns - state.time_ns) * _NS if state.steps else 0.0,
         nav=float(observation.nav),
-        log_price=placed(log_prices(observation.prices), np.nan),
+        log_price=placed(log_prices(np.array(observation.prices, np.float64)), np.nan),
         sigma=placed(observation.sigma, np.nan),
         columns=columns,
         market=market,

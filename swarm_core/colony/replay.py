@@ -120,7 +120,8 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
         hive, kernel_plan(plan), numbers, limit_vector(numbers),
         empty_output(total, len(state.scouts.status)), state.steps, state.seed, panel.nav,
         panel.cost_bps * 1e-4, elapsed, placed(panel.prices, np.nan),
-        placed(log_prices(panel.prices), np.nan), placed(panel.sigma, np.nan), columns, market,
+        placed(log_prices(np.array(panel.prices, np.float64)), np.nan),
+        placed(panel.sigma, np.nan), columns, market,
         np.where(np.isnan(age), np.inf, age), np.nan_to_num(placed(panel.anomaly, 0.0)), group,
         currency, log,
     )  # fmt: skip

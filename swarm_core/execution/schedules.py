@@ -69,9 +69,7 @@ def pov(lots: int, volume: Floats, participation: float) -> Schedule:
     room = np.floor(np.cumsum(np.maximum(volume, 0.0)) * participation).astype(np.int64)
     running = np.minimum(room, lots)
     done = int(running[-1]) if len(running) else 0
-    return Schedule(
-        kind=ScheduleKind.POV, lots=np.diff(running, prepend=0), unfilled=lots - done
-    )
+    return Schedule(kind=ScheduleKind.POV, lots=np.diff(running, prepend=0), unfilled=lots - done)
 
 
 def almgren_chriss(lots: int, slices: int, kappa: float) -> Schedule:
@@ -84,9 +82,7 @@ def almgren_chriss(lots: int, slices: int, kappa: float) -> Schedule:
         raise ValueError(f"kappa must be finite and not negative, was {kappa}")
     m = _checked(slices)
     if kappa * m < 1e-6:
-        return Schedule(
-            kind=ScheduleKind.ALMGREN_CHRISS, lots=twap(lots, slices).lots, unfilled=0
-        )
+        return Schedule(kind=ScheduleKind.ALMGREN_CHRISS, lots=twap(lots, slices).lots, unfilled=0)
     # sinh(a) / sinh(b) by exponentials that cannot overflow.
     left = kappa * (m - np.arange(m + 1))
     held = np.exp(left - kappa * m) * -np.expm1(-2.0 * left) / -np.expm1(-2.0 * kappa * m)

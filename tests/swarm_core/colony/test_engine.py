@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from swarm_core.colony import codec
+from swarm_core.colony.cycle import before_limits
 from swarm_core.colony.engine import new_state, step
 from swarm_core.colony.explain import explain
 from swarm_core.colony.replay import run
@@ -190,3 +191,15 @@ def test_memory_is_bounded_by_the_state_and_not_by_history() -> None:
     early = len(codec.encode(run(SETTINGS, state, make_panel(5, 4))[0]))
     late = len(codec.encode(run(SETTINGS, state, panel)[0]))
     assert late <= early + 64  # the header's counters may grow by digits
+
+
+def test_arrays_that_may_not_be_written_to_are_read_and_nothing_is_compiled_for_them() -> None:
+    panel = make_panel(1)
+    state = new_state(SETTINGS, panel.instrument_ids, 3)
+    seen = observation_of(panel, run(SETTINGS, state, panel)[1], 0)
+    first = step(SETTINGS, state, seen)[1]
+    compiled = len(before_limits.signatures)  # type: ignore[attr-defined]  # a numba dispatcher
+    for array in (seen.prices, seen.sigma, seen.weights, *seen.features.values()):
+        array.flags.writeable = False
+    assert step(SETTINGS, state, seen)[1].decision_id == first.decision_id
+    assert len(before_limits.signatures) == compiled  # type: ignore[attr-defined]
