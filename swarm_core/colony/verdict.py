@@ -141,38 +141,33 @@ def _diagnostics(
 def scout_names(state: ColonyState, living: NDArray[np.int64]) -> tuple[str, ...]:
     """Return the names of the scouts at these places."""
     s = state.scouts
-    genomes = tuple(
-        zip(
-            s.identity[living].tolist(), s.sense[living].tolist(), s.column[living].tolist(),
-            s.shape[living].tolist(), s.gain[living].tolist(), s.center[living].tolist(),
-            s.scale[living].tolist(), s.gate[living].tolist(), strict=True,
-        )
-    )  # fmt: skip
-    return _names(genomes, state.sense_names, state.columns, state.market_keys)
+    whole = np.stack([s.identity, s.sense, s.column, s.shape, s.scale, s.gate])[:, living]
+    real = np.stack([s.gain, s.center])[:, living]
+    # Bytes are hashed faster than tuples, and scouts change only now and then.
+    return _names(
+        whole.tobytes(), real.tobytes(), state.sense_names, state.columns, state.market_keys
+    )
 
 
 @lru_cache(maxsize=16)
 def _names(
-    genomes: tuple[tuple[int, int, int, int, float, float, int, int], ...],
+    whole: bytes,
+    real: bytes,
     senses: tuple[str, ...],
     columns: tuple[str, ...],
     gates: tuple[str, ...],
 ) -> tuple[str, ...]:
-    return tuple(
-        scout_name(
-            senses[sense],
-            (
-                columns[column],
-                shape,
-                gain,
-                center,
-                columns[scale] if scale >= 0 else "",
-                gates[gate] if gate >= 0 else "",
-            ),
-            identity,
-        )
-        for identity, sense, column, shape, gain, center, scale, gate in genomes
-    )
+    places: list[list[int]] = np.frombuffer(whole, np.int64).reshape(6, -1).T.tolist()
+    sizes: list[list[float]] = np.frombuffer(real, np.float64).reshape(2, -1).T.tolist()
+    names: list[str] = []
+    for (identity, sense, column, shape, scale, gate), (gain, center) in zip(
+        places, sizes, strict=True
+    ):
+        scale_name = columns[scale] if scale >= 0 else ""
+        gate_name = gates[gate] if gate >= 0 else ""
+        genome = (columns[column], shape, gain, center, scale_name, gate_name)
+        names.append(scout_name(senses[sense], genome, identity))
+    return tuple(names)
 
 
 def _reasons(
@@ -198,7 +193,8 @@ def _reasons(
     book_bound = out.bound[:STALE].any()
     idle = np.where(bound & book_bound, 8, idle)
     code = np.where(moved, code, idle)
-    texts = [REASONS[int(c)] for c in code]
+    codes: list[int] = code.tolist()
+    texts = [REASONS[c] for c in codes]
     for at in np.flatnonzero(held >= 0).tolist():
         texts[at] = _HOLD_REASONS[_CODES[int(held[at])]]
     return tuple(texts)
