@@ -2,9 +2,11 @@
 
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,6 +92,8 @@ def _run_chain(built: "Workshop") -> None:
     from pipelines.definitions import defs
     from pipelines.summary import print_summary
 
+    # It takes seconds to import and is needed only after the first tables are in.
+    threading.Thread(target=import_module, args=("great_expectations",), daemon=True).start()
     with console.status("reading the sources") as status, dg.DagsterInstance.get() as instance:
 
         def tell(text: str) -> None:

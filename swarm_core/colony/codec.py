@@ -37,7 +37,12 @@ def decode(data: bytes) -> ColonyState:
     header = json.loads(data[start : start + size])
     if header["version"] != VERSION:
         raise ValueError(f"version of a colony state must be {VERSION}, was {header['version']}")
-    return _rebuild(header, memoryview(data)[start + size : -32])
+    try:
+        return _rebuild(header, memoryview(data)[start + size : -32])
+    except (TypeError, KeyError) as error:
+        raise ValueError(
+            f"a colony state must have the fields of version {VERSION}, was of another: {error}"
+        ) from error
 
 
 def digest(state: ColonyState) -> str:
