@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml uv.lock Makefile
 	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-project --output-file $(VENV)/requirements.txt
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirements $(VENV)/requirements.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@echo "compiling the kernels (a minute, once)"
-	@$(BIN)/python -m pipelines.warm features & first=$$!; \
+	@echo "compiling the kernels and fetching the default data (a minute, once)"
+	@($(BIN)/python -m pipelines.warm data; $(BIN)/python -m pipelines.warm features) & first=$$!; \
 		$(BIN)/python -m pipelines.warm colony && wait $$first
 	@touch $@
 

@@ -127,6 +127,8 @@ class TradingFloor:
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
         self._releases: dict[str, Release] = {}
+        self._features_at = _by_close(tables.features)
+        self._forecasts_at = _by_close(tables.forecasts)
         self._take_up()
         self.book = book_from_events([], desk.base_currency, desk.starting_cash)
 
@@ -289,14 +291,15 @@ class TradingFloor:
         )
 
     def _features(self, session: str) -> pl.DataFrame:
-        return self.tables.features.filter(
-            (pl.col("event_time") == self._close(session))
-            & (pl.col("knowledge_time") <= self._as_of(session))
-        )
+        rows = self._features_at.get(self._close(session), self.tables.features.clear())
+        return rows.filter(pl.col("knowledge_time") <= self._as_of(session))
+
+    def _forecasts(self, session: str) -> pl.DataFrame:
+        return self._forecasts_at.get(self._close(session), self.tables.forecasts.clear())
 
     def _observer(self, session: str, ids: tuple[str, ...]) -> "SessionObserver":
         as_of = self._as_of(session)
-        forecasts = self.tables.forecasts.filter(pl.col("event_time") == self._close(session))
+        forecasts = self._forecasts(session)
         seen = SessionTables(
             as_of=as_of,
             features=self._features(session),
@@ -328,7 +331,7 @@ class TradingFloor:
         self.hot.put(STATES, {session: zlib.compress(codec.encode(state), 1)})
 
     def _lineage(self, session: str) -> Lineage:
-        rows = self.tables.forecasts.filter(pl.col("event_time") == self._close(session))
+        rows = self._forecasts(session)
         model = rows.select("model_name", "model_version").unique()
         name, version = model.row(0) if model.height == 1 else ("", "")
         versions = self.tables.versions
@@ -343,6 +346,12 @@ class TradingFloor:
             settings_digest=self.desk.colony.digest(),
             run_id=self.run_id,
         )
+
+
+def _by_close(rows: pl.DataFrame) -> dict[datetime, pl.DataFrame]:
+    """Return the rows of each event_time."""
+    parts = rows.partition_by("event_time", as_dict=True, maintain_order=True)
+    return {moment: part for (moment,), part in parts.items()}
 
 
 @dataclass(frozen=True, slots=True)

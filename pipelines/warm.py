@@ -1,6 +1,6 @@
-"""Compiles the kernels once, at installation, so that the first run does not wait for them.
+"""Does once, at installation, what the first run would wait for: kernels and the default data.
 
-    python -m pipelines.warm colony|features
+    python -m pipelines.warm colony|features|data
 
 A small made-up market goes through the same functions as a real one; what numba compiles on the
 way is kept beside the modules. Nothing is stored and no number of it is used.
@@ -148,5 +148,16 @@ def warm_colony() -> None:
         state, _ = step(settings, state, observation)
 
 
+def fetch_data() -> None:
+    """Fetch the default data into the shipped configuration's home; the first run can as well."""
+    from adapters.sources.default_data import DefaultDataSource
+    from pipelines.settings import DEFAULT_CONFIG, read_settings
+
+    try:
+        DefaultDataSource(read_settings(DEFAULT_CONFIG).home / "cache", print).prepare()
+    except OSError as error:
+        print(f"the default data are left to the first run: {error}")
+
+
 if __name__ == "__main__":
-    {"colony": warm_colony, "features": warm_features}[sys.argv[1]]()
+    {"colony": warm_colony, "features": warm_features, "data": fetch_data}[sys.argv[1]]()
