@@ -1,6 +1,6 @@
 """Dagster's embedded event storage with its connections kept open.
 
-Dagster's own opens, syncs and closes an SQLite connection for every event, which is most of what a
+Dagster's own opens, syncs and closes an SQLite connection for every event, which is much of what a
 partition costs. Here a connection per file stays open, and a commit is written ahead without a sync
 of its own: after a loss of power the newest run events may be missing, never torn. The record of
 what was traded is the platform's event log, which syncs every append.
