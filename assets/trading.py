@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -9,8 +10,9 @@ import polars as pl
 from assets.desk import Desk
 from assets.feature_tables import read_inputs
 from assets.ingest import preview
+from assets.online_session import OnlineSession
 from assets.partitions import SESSIONS, SINGLE_RUN
-from assets.ports import BrokerFactory, EventLog, HotStore, RowTiers, TableStore
+from assets.ports import BrokerFactory, EventLog, FeatureStore, HotStore, RowTiers, TableStore
 from assets.trading_floor import TradingFloor, Walk, instruments_of, read_tables
 from features.decision_tables import decision_tables
 from features.projections import OrderProjection, nav_frame, position_frame
@@ -82,6 +84,7 @@ def trading_sessions(
     context: dg.AssetExecutionContext,
     desk: dg.ResourceParam[Desk],
     tables: dg.ResourceParam[TableStore],
+    feature_store: dg.ResourceParam[FeatureStore],
     log: dg.ResourceParam[EventLog],
     hot: dg.ResourceParam[HotStore],
     rows: dg.ResourceParam[RowTiers],
@@ -98,7 +101,9 @@ def trading_sessions(
         slippage_bps=desk.slippage_bps,
         commission_bps=desk.commission_bps,
     )
-    floor = TradingFloor(desk, read, tables, log, hot, broker, context.run.run_id)
+    newest: Any = tables.read("features", columns=["event_time"])["event_time"].max()
+    online = OnlineSession(feature_store, newest)
+    floor = TradingFloor(desk, read, tables, online, log, hot, broker, context.run.run_id)
     walk = floor.walk(sessions, lambda done: context.log.info(done))
     yield _write_decisions(rows, walk)
     yield from _write_ledger(desk, rows, log, floor, walk, (start, end))

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from assets.desk import Desk
+from assets.online_session import OnlineSession, ServedFeatures
 from assets.partitions import month_key
 from assets.ports import EventLog, HotStore, StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES, release_of
@@ -110,12 +111,13 @@ class TradingFloor:
         desk: Desk,
         tables: Tables,
         store: TableStore,
+        online: OnlineSession,
         log: EventLog,
         hot: HotStore,
         broker: BarBroker,
         run_id: str,
     ) -> None:
-        self.desk, self.tables, self.store = desk, tables, store
+        self.desk, self.tables, self.store, self.online = desk, tables, store, online
         self.log, self.hot, self.broker, self.run_id = log, hot, broker, run_id
         self.rules = SessionRules(
             colony=desk.colony,
@@ -127,6 +129,7 @@ class TradingFloor:
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
         self._releases: dict[str, Release] = {}
+        self._served: dict[str, ServedFeatures] = {}
         self._features_at = _by_close(tables.features)
         self._forecasts_at = _by_close(tables.forecasts)
         self._take_up()
@@ -201,7 +204,7 @@ class TradingFloor:
         self._take_up()
 
     def _trade(self, session: str, walk: Walk) -> None:
-        release = self._release(session)
+        release, fault = self._release(session), self._serve(session).fault
         market, ids = self._market(session, release.withheld)
         outcome = trade_session(
             market,
@@ -212,7 +215,9 @@ class TradingFloor:
             broker=self.broker,
             instrument_ids=ids,
             observe=self._observer(session, ids),
-            checks=Checks(release.passed, release.reason),
+            checks=Checks(
+                release.passed and not fault, release.reason if not release.passed else fault
+            ),
             lineage=self._lineage(session),
             at_close=lambda: self._note(market, walk),
             keep_state=lambda state: self._keep_state(session, state),
@@ -291,8 +296,16 @@ class TradingFloor:
         )
 
     def _features(self, session: str) -> pl.DataFrame:
-        rows = self._features_at.get(self._close(session), self.tables.features.clear())
-        return rows.filter(pl.col("knowledge_time") <= self._as_of(session))
+        return self._serve(session).rows
+
+    def _serve(self, session: str) -> ServedFeatures:
+        """Return what the session is decided on, asked once: the newest session's comes online."""
+        if session not in self._served:
+            close = self._close(session)
+            rows = self._features_at.get(close, self.tables.features.clear())
+            known = rows.filter(pl.col("knowledge_time") <= self._as_of(session))
+            self._served[session] = self.online.serve(close, known)
+        return self._served[session]
 
     def _forecasts(self, session: str) -> pl.DataFrame:
         return self._forecasts_at.get(self._close(session), self.tables.forecasts.clear())

@@ -146,6 +146,27 @@ def test_a_decision_started_by_hand_is_held_back_after_a_failed_check(broken: An
         assert not any(kind.startswith("Order") for kind in kinds)
 
 
+def test_no_order_leaves_when_the_online_features_differ_from_the_table(broken: Any) -> None:
+    with broken(market_rows()) as home:
+        home.chain.history(home.windows)
+        home.chain.learn(home.windows)
+        tables: Any = home.workshop.get("tables")
+        online: Any = home.workshop.get("feature_store")
+        rows = tables.read("features")
+        newest = rows.filter(pl.col("event_time") == rows["event_time"].max())
+        online.push_online(newest.with_columns(pl.col("mom_21d") + 1.0))
+        session = home.chain._sessions(home.windows)[-1]
+        with pytest.raises(ChainStoppedError, match=r"must equal the feature table.*mom_21d"):
+            home.chain.run("swarm_decision_job", first=session, last=session)
+        log: Any = home.workshop.get("log")
+        kinds = {type(r.event).__name__ for r in log.read()}
+        assert "DataCheckFailed" in kinds
+        assert not any(kind.startswith("Order") for kind in kinds)
+        online.push_online(newest)  # the true rows again: now the session is decided
+        home.chain.run("swarm_decision_job", first=session, last=session)
+        assert _rows(home, "decisions").height > 0
+
+
 def test_one_bad_row_is_put_aside_and_its_instrument_is_not_traded_that_day(broken: Any) -> None:
     rows = market_rows()
     days = rows["date"].unique().sort()
