@@ -12,6 +12,7 @@ from adapters.stores.lineage_reach import (
     macro_read,
     newest_versions,
     reads,
+    splits_of,
 )
 from adapters.stores.lineage_reads import (
     Events,
@@ -44,6 +45,7 @@ _VALUES = {
     "bars": ("open", "high", "low", "close", "volume"),
     "macro": ("series_id", "value"),
     "news": ("headline",),
+    "corporate_actions": ("kind", "ratio"),
 }
 SeriesChoice = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -231,12 +233,14 @@ class LineageQueries:
     ) -> Iterator[LineageNode]:
         last = event_time if isinstance(event_time, datetime) else as_of
         sessions: list[datetime] = []
-        for table in ("bars", "macro", "news"):
+        for table in ("bars", "macro", "news", "corporate_actions"):
             count = lookback_sessions(reads(table)) + 1
             start = None if table == "macro" else last - calendar_days(count)
             if table == "news" and len(sessions) >= count:
                 start = sessions[-count].replace(hour=0, minute=0, second=0, microsecond=0)
-            end = last + _INSTANT if table == "bars" else None
+            if table == "corporate_actions" and sessions:
+                start = sessions[0]
+            end = last + _INSTANT if table in ("bars", "corporate_actions") else None
             rows = read_pinned(
                 self._tables, lineage, f"clean_{table}", start=start, end=end, known_by=as_of
             )
@@ -259,6 +263,8 @@ class LineageQueries:
             own = self._choose(rows.filter(instrument_id=instrument_id))
             newest = newest_versions(own, ["interval", "event_time", "source"])
             return last_sessions(newest.sort("event_time"), count)
+        if table == "corporate_actions":
+            return newest_versions(splits_of(rows, instrument_id), ["event_time", "source"])
         about = pl.col("instrument_id").is_null() | (pl.col("instrument_id") == instrument_id)
         return newest_versions(rows.filter(about), ["news_id"])
 

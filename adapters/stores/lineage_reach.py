@@ -16,11 +16,13 @@ MACRO_OBSERVATIONS = 26
 def reads(table: str, *, other_instrument: bool = False) -> tuple[Feature, ...]:
     """Return the features that read a source table; of another instrument, the cross-section's.
 
+    A corporate action is read with the bars: a split scales those before it.
     A row of one instrument enters the features of another only through ranks, means and
     regressions over all instruments of the same close.
     """
-    found = (f for f in CATALOG if table in f.source_tables)
-    if table == "bars":
+    source = "bars" if table == "corporate_actions" else table
+    found = (f for f in CATALOG if source in f.source_tables)
+    if table in ("bars", "corporate_actions"):
         # Macro and news features take only the session's time from the bars.
         found = (f for f in found if f.source_tables == ("bars",) and f.family != "calendar")
     if other_instrument:
@@ -40,6 +42,11 @@ def reaching(features: Sequence[Feature], sessions_back: int) -> tuple[str, ...]
         for f in features
         if f.lag_sessions <= sessions_back <= f.lookback_sessions + f.lag_sessions
     )
+
+
+def splits_of(actions: pl.DataFrame, instrument_id: str) -> pl.DataFrame:
+    """Return the instrument's splits: the one kind of action that prices are adjusted by."""
+    return actions.filter(pl.col("instrument_id") == instrument_id, pl.col("kind") == "split")
 
 
 def newest_versions(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:

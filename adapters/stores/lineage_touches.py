@@ -21,6 +21,7 @@ from adapters.stores.lineage_reads import (
 )
 from swarm_core.events import DecisionTaken
 
+_TABLES = ("bars", "macro", "news", "corporate_actions")
 _INSTANT = timedelta(microseconds=1)
 TOUCHES: dict[str, pl.DataType] = {
     "order_id": pl.String(),
@@ -76,13 +77,14 @@ def orders_touched_by(
 ) -> pl.DataFrame:
     """Return TOUCHES: the orders whose decision could read the row, and through what.
 
-    `table` is "bars", "macro" or "news". A row touches an order through "features" of the order's
+    `table` is "bars", "macro", "news" or "corporate_actions" (of which splits alone are read: they
+    scale the bars before them). A row touches an order through "features" of the order's
     own instrument, through the "cross_section" of all instruments, or through the "training" of
     the model; one order may stand once for each. A row that was quarantined, or known only after
     a decision, did not touch it. Raises KeyError where no stored table has the row.
     """
-    if table not in ("bars", "macro", "news"):
-        raise ValueError(f"table must be bars, macro or news, was {table!r}")
+    if table not in _TABLES:
+        raise ValueError(f"table must be one of {', '.join(_TABLES)}, was {table!r}")
     row = _Row(table, event_time, instrument_id, series_id, source)
     _require_row(tables, row)
     reader = _Reader(tables, event_time)
@@ -149,6 +151,8 @@ class _Reach:
         if self._row.event_time > moment(self._taken.time_ns):
             return False
         rows = self._reader.read(f"clean_{self._row.table}", self._taken)
+        if rows.width and self._row.table == "corporate_actions":
+            rows = rows.filter(pl.col("kind") == "split")
         return bool(rows.width) and self._row.of(rows).height > 0
 
     def touches(self, order_id: str, instrument_id: str) -> Iterator[tuple[str, ...]]:

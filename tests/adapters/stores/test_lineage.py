@@ -11,7 +11,7 @@ from rich.console import Console
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from adapters.stores.lineage import LineageQueries, render
 from adapters.stores.tables_delta import DeltaTableStore
-from features.schemas import BARS, MACRO, NEWS
+from features.schemas import BARS, CORPORATE_ACTIONS, MACRO, NEWS
 from features.schemas_derived import DECISION_CONTRIBUTIONS, DECISIONS, FORECASTS
 from swarm_core.events import (
     DecisionTaken,
@@ -68,6 +68,15 @@ def make_news() -> pl.DataFrame:
     return NEWS.conform(pl.DataFrame({**rows, "event_time": times, "knowledge_time": times}))
 
 
+def make_actions() -> pl.DataFrame:
+    """Splits within and out of the reach of features, and a dividend, which scales nothing."""
+    times = [LAST - DAY * i for i in (10, 280, 5)]
+    rows = {"instrument_id": "US.A", "event_time": times, "knowledge_time": times}
+    kinds = {"kind": ["split", "split", "dividend"], "ratio": [2.0, 3.0, None]}
+    origin = {"source": "vendor@abc", "source_row": [0, 1, 2]}
+    return CORPORATE_ACTIONS.conform(pl.DataFrame({**rows, **kinds, **origin}))
+
+
 def make_order(instrument_id: str = "US.A", lots: int = 7) -> Order:
     side = OrderSide.BUY
     return Order(decision_id="D1", instrument_id=instrument_id, side=side, quantity_lots=lots)
@@ -87,6 +96,7 @@ def write_tables(store: DeltaTableStore) -> Lineage:
     store.replace("clean_bars", bars, **span)
     store.replace("clean_macro", pl.concat([make_macro(), make_ended_macro()]), **span)
     store.replace("clean_news", make_news(), **span)
+    store.replace("clean_corporate_actions", make_actions(), **span)
     row = {"instrument_id": list(TICKERS), "event_time": LAST, "knowledge_time": DECIDED}
     features = {"as_of": DECIDED, "ret_1d": [0.01, 0.02], "mom_252d_21d": [0.5, None], "vix": 29.0}
     store.replace("features", pl.DataFrame({**row, **features}), **span)
@@ -204,13 +214,14 @@ def test_the_raw_rows_are_exactly_those_in_reach_with_their_addresses(
     queries: LineageQueries,
 ) -> None:
     tree = queries.explain_order(ORDER_A.client_order_id)
-    bars, macro, news = (n.rows for n in tree.walk() if n.kind == "raw_rows")
+    bars, macro, news, actions = (n.rows for n in tree.walk() if n.kind == "raw_rows")
 
     assert [r["source_row"] for r in bars] == list(range(SESSIONS - 253, SESSIONS))
     assert {r["source"] for r in bars} == {"vendor@abc"}
     assert len(macro) == 26
     assert {r["series_id"] for r in macro} == {"VIXCLS"}
     assert [r["headline"] for r in news] == ["up"]
+    assert [(r["kind"], r["ratio"]) for r in actions] == [("split", 2.0)]
 
 
 def test_a_denied_order_shows_its_numbers(queries: LineageQueries) -> None:
@@ -286,6 +297,20 @@ def test_macro_and_news_touch_every_order_they_can_be_read_in(queries: LineageQu
     assert touched(queries, "macro", series_id="ENDED", event_time=FIRST + DAY * 40) == set()
     assert touched(queries, "news", event_time=LAST - DAY) == both
     assert touched(queries, "news", event_time=LAST - DAY * 7) == set()
+
+
+def test_a_split_touches_orders_whose_features_read_bars_that_it_scales(
+    queries: LineageQueries,
+) -> None:
+    """A dividend is left in the price, so it reaches a model's training window at most."""
+    own = {("US.A", "features"), ("US.A", "cross_section"), ("US.B", "cross_section")}
+    within, beyond, dividend = (LAST - DAY * i for i in (10, 280, 5))
+
+    assert touched(queries, "corporate_actions", instrument_id="US.A", event_time=within) == own
+    assert own.isdisjoint(
+        touched(queries, "corporate_actions", instrument_id="US.A", event_time=beyond)
+    )
+    assert touched(queries, "corporate_actions", instrument_id="US.A", event_time=dividend) == set()
 
 
 def test_a_row_known_only_after_the_decision_touched_nothing(
