@@ -1,0 +1,1 @@
+"""Experiments: what is tried, how often it was tried, and what is left of it after that."""

@@ -1,0 +1,184 @@
+"""The one way to run a backtest: on the ledger first, then through the colony's compiled loop."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from features.schemas import UTC_TIME
+from models.experiments.fields import ExperimentError
+from models.experiments.market import Market
+from models.experiments.trials import Outcome, Trial, TrialLedger, failed, finished, launched
+from swarm_core.colony.engine import new_state
+from swarm_core.colony.replay import Records, run
+from swarm_core.colony.state import ColonyState
+
+SCHEMA: dict[str, pl.DataType] = {
+    "trial_id": pl.String(),
+    "point": pl.String(),
+    "window": pl.String(),
+    "event_time": UTC_TIME,
+    "knowledge_time": UTC_TIME,
+    "net_return": pl.Float64(),  # of the session, after costs
+    "cost": pl.Float64(),  # of the trades at the close before, a fraction of NAV
+    "turnover": pl.Float64(),  # sum of |change of weight| at this close
+    "gross": pl.Float64(),
+    "net": pl.Float64(),
+    "benchmark_return": pl.Float64(),
+}
+PARTS_SCHEMA: dict[str, pl.DataType] = {
+    "trial_id": pl.String(),
+    "point": pl.String(),
+    "window": pl.String(),
+    "event_time": UTC_TIME,
+    "knowledge_time": UTC_TIME,
+    "kind": pl.String(),  # instrument, sense or cost
+    "name": pl.String(),
+    "contribution": pl.Float64(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The scored sessions of a trial, and what instruments, senses and costs added to them."""
+
+    rows: pl.DataFrame
+    parts: pl.DataFrame
+    outcome: Outcome
+
+
+def run_backtest(trial: Trial, market: Market, ledger: TrialLedger, run_id: str) -> Result:
+    """Write the trial down, run it from its warm-up to its end, and write down what came of it.
+
+    `market` holds at least the trial's window. Raises ExperimentError where the window has fewer
+    than three scored sessions; a trial that fails stays on the ledger and counts.
+    """
+    ledger.append(launched(trial, run_id))
+    try:
+        result = _run(trial, market)
+    except Exception as error:
+        ledger.append(failed(trial, f"{type(error).__name__}: {error}"))
+        raise
+    ledger.append(finished(trial, result.outcome))
+    return result
+
+
+def replay(trial: Trial, market: Market) -> tuple[ColonyState, Records]:
+    """Walk the colony over a market that is cut already; only this module and the guard may."""
+    panel = replace(market.panel, nav=trial.nav, cost_bps=trial.costs.total_bps)
+    return run(trial.colony, new_state(trial.colony, panel.instrument_ids, trial.seed), panel)
+
+
+def _run(trial: Trial, market: Market) -> Result:
+    window = trial.window
+    seen = market.between(window.warmup_start, window.end)
+    first = sum(c.date() < window.start for c in seen.closes)
+    if len(seen.closes) - first < 3:
+        raise ExperimentError(
+            f"window {window.key} must have at least 3 scored sessions, "
+            f"had {len(seen.closes) - first}"
+        )
+    state, records = replay(trial, seen)
+    rows = _rows(trial, seen, records, first)
+    parts = _parts(trial, seen, records, state, first)
+    returns = rows["net_return"].to_numpy()
+    digest = hashlib.sha256()
+    for values in (returns, records.target_weights, records.turnover):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    outcome = Outcome(
+        sessions=int(returns.size),
+        mean=float(returns.mean()),
+        mean_square=float((returns**2).mean()),
+        digest=digest.hexdigest(),
+    )
+    return Result(rows, parts, outcome)
+
+
+def _changes(levels: np.ndarray) -> np.ndarray:
+    """Return levels[t] / levels[t - 1] - 1, 0 at the first and where a side is unknown."""
+    out = np.zeros_like(levels)
+    with np.errstate(all="ignore"):
+        out[1:] = levels[1:] / levels[:-1] - 1.0
+    return np.where(np.isfinite(out), out, 0.0)
+
+
+def _filled(prices: np.ndarray) -> np.ndarray:
+    """Carry the last known price forward, as the loop marks a book."""
+    out = np.where((prices > 0) & np.isfinite(prices), prices, np.nan)
+    for t in range(1, len(out)):
+        out[t] = np.where(np.isnan(out[t]), out[t - 1], out[t])
+    return out
+
+
+def _rows(trial: Trial, seen: Market, records: Records, first: int) -> pl.DataFrame:
+    # NAV is taken when the bar is seen: the cost of a close is in the return of the next one.
+    cost = np.concatenate(([0.0], records.turnover[:-1])) * trial.costs.total_bps * 1e-4
+    target = records.target_weights
+    return pl.DataFrame(
+        {
+            **_head(trial, seen, first),
+            "net_return": _changes(records.nav)[first:],
+            "cost": cost[first:],
+            "turnover": records.turnover[first:],
+            "gross": np.abs(target).sum(axis=1)[first:],
+            "net": target.sum(axis=1)[first:],
+            "benchmark_return": _changes(seen.benchmark)[first:],
+        },
+        schema=SCHEMA,
+    )
+
+
+def _head(trial: Trial, seen: Market, first: int) -> dict[str, object]:
+    count = len(seen.closes) - first
+    known = seen.panel.time_ns[first:]
+    return {
+        "trial_id": [trial.trial_id] * count,
+        "point": [trial.point] * count,
+        "window": [trial.window.key] * count,
+        "event_time": list(seen.closes[first:]),
+        "knowledge_time": pl.Series(known).cast(pl.Datetime("ns", "UTC")).cast(UTC_TIME),
+    }
+
+
+def _parts(
+    trial: Trial, seen: Market, records: Records, state: ColonyState, first: int
+) -> pl.DataFrame:
+    """Return what each instrument, each sense and the costs added, by month of the window.
+
+    Instruments: the weight held times the price change. Senses: the trust in a scout times its
+    payoff, scouts counted to the sense that holds their place at the end.
+    """
+    moved = _changes(_filled(seen.panel.prices))
+    held = np.vstack([np.zeros(moved.shape[1]), records.target_weights[:-1]])
+    spent = np.concatenate(([0.0], records.turnover[:-1])) * trial.costs.total_bps * -1e-4
+    trusted = np.vstack([np.zeros(records.trust.shape[1]), records.trust[:-1]])
+    by_place = trusted * np.nan_to_num(records.payoff)
+    senses = np.zeros((len(moved), len(state.sense_names)))
+    for place, sense in enumerate(state.scouts.sense):
+        senses[:, sense] += by_place[:, place]
+    ids = seen.panel.instrument_ids
+    kinds = ["instrument"] * len(ids) + ["sense"] * len(state.sense_names) + ["cost"]
+    names = [*ids, *state.sense_names, "costs"]
+    columns = np.column_stack([held * moved, senses, spent])[first:]
+    closes = seen.closes[first:]
+    months: dict[tuple[int, int], list[int]] = {}
+    for t, close in enumerate(closes):
+        months.setdefault((close.year, close.month), []).append(t)
+    frames = [
+        pl.DataFrame(
+            {
+                "trial_id": trial.trial_id,
+                "point": trial.point,
+                "window": trial.window.key,
+                "event_time": closes[part[0]],
+                "knowledge_time": closes[part[-1]],
+                "kind": kinds,
+                "name": names,
+                "contribution": columns[part].sum(axis=0),
+            },
+            schema=PARTS_SCHEMA,
+        )
+        for part in months.values()
+    ]
+    return pl.concat(frames)

@@ -1,0 +1,145 @@
+"""The market of an experiment: each session as the live decision would have observed it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from features.observing import SessionTables, observe
+from models.experiments.fields import ExperimentError, wrong
+from models.experiments.spec import Universe
+from swarm_core.colony.observation import Observation
+from swarm_core.colony.replay import Panel
+
+
+@dataclass(frozen=True, slots=True)
+class MarketTables:
+    """The rows that a market is made of; `bars` are the chosen, back-adjusted series."""
+
+    features: pl.DataFrame
+    forecasts: pl.DataFrame
+    bars: pl.DataFrame
+    instruments: pl.DataFrame
+    benchmark: pl.DataFrame  # event_time, close
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """The closes of T sessions, what was seen at the decision of each, and a benchmark."""
+
+    closes: tuple[datetime, ...]
+    panel: Panel
+    benchmark: np.ndarray  # [T] closes of the benchmark, NaN where there is none
+
+    def between(self, start: date, end: date) -> "Market":
+        """Return the sessions with start <= day < end; the arrays are views, not copies."""
+        days = [c.date() for c in self.closes]
+        low = sum(d < start for d in days)
+        high = sum(d < end for d in days)
+        return Market(self.closes[low:high], cut(self.panel, low, high), self.benchmark[low:high])
+
+
+def cut(panel: Panel, low: int, high: int) -> Panel:
+    """Return the bars low <= t < high of a panel as views."""
+    return replace(
+        panel,
+        time_ns=panel.time_ns[low:high],
+        prices=panel.prices[low:high],
+        sigma=panel.sigma[low:high],
+        features={name: values[low:high] for name, values in panel.features.items()},
+        market={name: values[low:high] for name, values in panel.market.items()},
+        data_age_s=None if panel.data_age_s is None else panel.data_age_s[low:high],
+        anomaly=None if panel.anomaly is None else panel.anomaly[low:high],
+    )
+
+
+def build_market(tables: MarketTables, universe: Universe, decision_lag: timedelta) -> Market:
+    """Return the market of every session that has features, the universe's members in it.
+
+    Raises ExperimentError where no session or no member has any row.
+    """
+    rows = tables.features
+    wanted = {m.instrument_id for m in universe.members}
+    known = set(rows["instrument_id"].unique())
+    if wanted - known:
+        raise wrong("universe", "instruments that have features", sorted(wanted - known)[0])
+    if wanted:
+        rows = rows.filter(pl.col("instrument_id").is_in(sorted(wanted)))
+    # What was published after its decision was not there to decide on.
+    rows = rows.filter(pl.col("knowledge_time") <= pl.col("event_time") + decision_lag)
+    if rows.is_empty():
+        raise ExperimentError("the feature table must have rows between start and end, had none")
+    ids = tuple(rows["instrument_id"].unique().sort())
+    in_time = tables.bars.filter(
+        pl.col("instrument_id").is_in(list(ids))
+        & (pl.col("knowledge_time") <= pl.col("event_time") + decision_lag)
+    )
+    newest = in_time.sort("knowledge_time").unique(["instrument_id", "event_time"], keep="last")
+    rows_of, bars_of = _by_close(rows), _by_close(newest)
+    forecasts_of = _by_close(tables.forecasts)
+    closes = tuple(sorted(rows_of))
+    seen = [
+        observe(
+            SessionTables(
+                as_of=close + decision_lag,
+                features=rows_of[close],
+                forecasts=forecasts_of.get(close, tables.forecasts.clear()),
+                bars=bars_of.get(close, newest.clear()),
+                instruments=tables.instruments,
+            ),
+            ids,
+            weights=[0.0] * len(ids),
+            nav=1.0,
+        )
+        for close in closes
+    ]
+    panel = _without_strangers(_panel(seen, ids), closes, universe)
+    levels = dict(tables.benchmark.select("event_time", "close").iter_rows())
+    benchmark = np.array([levels.get(c) or np.nan for c in closes], np.float64)
+    return Market(closes, panel, benchmark)
+
+
+def _by_close(rows: pl.DataFrame) -> Mapping[datetime, pl.DataFrame]:
+    parts = rows.partition_by("event_time", as_dict=True, maintain_order=True)
+    return {moment.astimezone(UTC): part for (moment,), part in parts.items()}
+
+
+def _panel(seen: list[Observation], ids: tuple[str, ...]) -> Panel:
+    unknown = float("nan")
+    markets = sorted({name for o in seen for name in o.market})
+    age = [o.data_age_s for o in seen if o.data_age_s is not None]
+    return Panel(
+        time_ns=np.array([o.time_ns for o in seen], np.int64),
+        instrument_ids=ids,
+        prices=np.stack([o.prices for o in seen]),
+        sigma=np.stack([o.sigma for o in seen]),
+        features={name: np.stack([o.features[name] for o in seen]) for name in seen[0].features},
+        market={name: np.array([o.market.get(name, unknown) for o in seen]) for name in markets},
+        sectors=seen[0].sectors,
+        currencies=seen[0].currencies,
+        data_age_s=np.stack(age) if len(age) == len(seen) else None,
+    )
+
+
+def _without_strangers(panel: Panel, closes: tuple[datetime, ...], universe: Universe) -> Panel:
+    """Hide what a non-member shows: without price, sigma and features nothing is decided on it.
+
+    What was held when a membership ended stands still at its last price from then on.
+    """
+    if universe.is_all:
+        return panel
+    inside = np.zeros(panel.prices.shape, bool)
+    days = [c.date() for c in closes]
+    for member in universe.members:
+        at = panel.instrument_ids.index(member.instrument_id)
+        for t, day in enumerate(days):
+            begun = member.start is None or member.start <= day
+            inside[t, at] |= begun and (member.end is None or day <= member.end)
+    return replace(
+        panel,
+        prices=np.where(inside, panel.prices, np.nan),
+        sigma=np.where(inside, panel.sigma, np.nan),
+        features={k: np.where(inside, v, np.nan) for k, v in panel.features.items()},
+    )

@@ -1,0 +1,177 @@
+"""Trials: one point of an experiment over one window, and the ledger that counts them all."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.experiments.spec import Costs, Universe
+from models.experiments.windows import Window
+from models.statistics import YEAR
+from swarm_core.colony.settings import ColonySettings
+
+LAUNCHED, FINISHED, FAILED = "launched", "finished", "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Everything that fixes one backtest: run twice, it gives the same bytes."""
+
+    experiment: str
+    point: str  # the sweep's values as text, "" where nothing is swept
+    window: Window
+    universe: Universe
+    colony: ColonySettings
+    costs: Costs
+    seed: int
+    nav: float
+    code: str  # hash of the code that decides
+    data: str  # the versions of the tables that are read
+
+    @property
+    def strategy_id(self) -> str:
+        """Name what was tried, whatever the window and whatever it was called."""
+        return _digest(self._fixed())
+
+    @property
+    def trial_id(self) -> str:
+        """Name this backtest: the strategy and the window."""
+        return _digest([*self._fixed(), _plain(asdict(self.window))])
+
+    def _fixed(self) -> list[object]:
+        costs, universe = _plain(asdict(self.costs)), _plain(asdict(self.universe))
+        return [self.colony.digest(), costs, universe, self.seed, self.nav, self.code, self.data]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one trial's scored sessions came to: enough to pool windows exactly."""
+
+    sessions: int
+    mean: float  # of the returns of one session, after costs
+    mean_square: float
+    digest: str  # of the result's bytes
+
+    @property
+    def sharpe(self) -> float | None:
+        """The annualised ratio; None where the returns do not move."""
+        return _ratio(self.sessions, self.mean, self.mean_square)
+
+
+class TrialLedger(Protocol):
+    """Every backtest ever launched, written down before it runs and never taken back."""
+
+    def append(self, record: Mapping[str, object]) -> int:
+        """Write the record, durably, and return its number."""
+        ...
+
+    def records(self) -> Sequence[Mapping[str, object]]:
+        """Return every record in order."""
+        ...
+
+
+def launched(trial: Trial, run_id: str) -> dict[str, object]:
+    """Return the record of a trial that is about to run."""
+    return {
+        "kind": LAUNCHED,
+        "trial_id": trial.trial_id,
+        "strategy_id": trial.strategy_id,
+        "experiment": trial.experiment,
+        "window": trial.window.key,
+        "point": trial.point,
+        "settings_digest": trial.colony.digest(),
+        "code": trial.code,
+        "data": trial.data,
+        "run_id": run_id,
+    }
+
+
+def finished(trial: Trial, outcome: Outcome) -> dict[str, object]:
+    """Return the record of a trial that ran to its end."""
+    return {"kind": FINISHED, "trial_id": trial.trial_id, "outcome": asdict(outcome)}
+
+
+def failed(trial: Trial, reason: str) -> dict[str, object]:
+    """Return the record of a trial that stopped before its end."""
+    return {"kind": FAILED, "trial_id": trial.trial_id, "reason": reason}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCount:
+    """How often was tried: what the deflated Sharpe ratio is corrected by.
+
+    `trials` counts strategies, not windows; one whose backtest never finished counts as well.
+    `sharpe_std` is the deviation of their annualised ratios, None with fewer than two.
+    """
+
+    launches: int
+    trials: int
+    sharpes: tuple[float, ...]
+
+    @property
+    def sharpe_std(self) -> float | None:
+        return float(np.std(self.sharpes, ddof=1)) if len(self.sharpes) > 1 else None
+
+
+def count_trials(
+    records: Iterable[Mapping[str, object]], experiment: str | None = None
+) -> TrialCount:
+    """Count what a ledger holds, of one experiment or of all; an identical repeat counts once."""
+    launches = 0
+    strategy_of: dict[str, str] = {}
+    outcomes: dict[str, Outcome] = {}
+    for record in records:
+        trial_id = str(record["trial_id"])
+        if record["kind"] == LAUNCHED and experiment in (None, record["experiment"]):
+            launches += 1
+            strategy_of[trial_id] = str(record["strategy_id"])
+        elif record["kind"] == FINISHED and trial_id in strategy_of:
+            outcomes[trial_id] = outcome_of(record)
+    pooled: dict[str, list[Outcome]] = {}
+    for trial_id, outcome in outcomes.items():
+        pooled.setdefault(strategy_of[trial_id], []).append(outcome)
+    ratios = [pooled_sharpe(parts) for parts in pooled.values()]
+    return TrialCount(
+        launches, len(set(strategy_of.values())), tuple(r for r in ratios if r is not None)
+    )
+
+
+def outcome_of(record: Mapping[str, object]) -> Outcome:
+    """Return the outcome that a record of kind "finished" holds."""
+    value = record["outcome"]
+    assert isinstance(value, Mapping)
+    return Outcome(**value)
+
+
+def finished_trials(records: Iterable[Mapping[str, object]]) -> dict[str, Outcome]:
+    """Return the newest outcome of every trial that finished."""
+    return {str(r["trial_id"]): outcome_of(r) for r in records if r["kind"] == FINISHED}
+
+
+def pooled_sharpe(parts: Sequence[Outcome]) -> float | None:
+    """Return the annualised ratio of several windows' sessions taken together."""
+    sessions = sum(p.sessions for p in parts)
+    if sessions < 2:
+        return None
+    mean = sum(p.mean * p.sessions for p in parts) / sessions
+    square = sum(p.mean_square * p.sessions for p in parts) / sessions
+    return _ratio(sessions, mean, square)
+
+
+def _ratio(sessions: int, mean: float, mean_square: float) -> float | None:
+    variance = mean_square - mean * mean
+    if sessions < 2 or not variance > 1e-24:
+        return None
+    return mean / float(np.sqrt(variance * sessions / (sessions - 1))) * float(np.sqrt(YEAR))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: object) -> object:
+    return json.loads(json.dumps(value, default=str))

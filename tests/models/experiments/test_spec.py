@@ -1,0 +1,129 @@
+"""An experiment's file: what holds is read, what does not is told in one line."""
+
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from models.experiments.fields import ExperimentError
+from models.experiments.points import check_points, grid_points, point_text, resolve
+from models.experiments.spec import Member, read_spec
+from models.experiments.windows import partition_key, split_key, windows_of
+from tests.models.experiments.builders import content, make_ground, make_spec
+
+
+def test_a_whole_experiment_is_read() -> None:
+    """Every field arrives, dates as dates, members with the days they belonged."""
+    spec = make_spec(
+        universe=["US.A", {"instrument": "US.B", "from": "2020-02-01", "to": "2020-06-30"}],
+        costs={"commission_bps": 1.5},
+        risk_limits={"gross_fraction_max": 1.2},
+        sweep={"axes": {"worker.gross_max": [0.5, 1.0]}},
+    )
+    assert spec.universe.members[1] == Member("US.B", date(2020, 2, 1), date(2020, 6, 30))
+    assert spec.costs is not None
+    assert spec.costs.total_bps == 1.5
+    assert spec.look_ahead_samples > 0, "the guard must be on where nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"question": ""}, "question must be text, was ''"),
+        ({"name": "Not Good"}, "name must be lower_snake_case of at most 41 letters"),
+        ({"start": "soon"}, "start must be a date as YYYY-MM-DD, was 'soon'"),
+        ({"end": "2019-01-01"}, "end must be after start (2020-01-01), was '2019-01-01'"),
+        ({"universe": []}, "universe must be all_tradable or a list of members, was []"),
+        ({"universe": [{"name": "x"}]}, "universe[0].name must be one of instrument, from, to"),
+        (
+            {"universe": [{"instrument": "A", "from": "2020-02-01", "to": "2020-01-01"}]},
+            "universe[0].to must be at or after from (2020-02-01)",
+        ),
+        ({"costs": {"commission_bps": -1}}, "costs.commission_bps must be in 0..100, was -1"),
+        ({"costs": {"fee": 1}}, "costs.fee must be one of commission_bps, slippage_bps"),
+        ({"risk_limits": {"gross": 1}}, "risk_limits.gross must be one of gross_fraction_max"),
+        ({"sweep": {"axes": {}}}, "sweep.axes must be at least one axis"),
+        ({"sweep": {"axes": {"a": 3}}}, "sweep.axes.a must be a list of values, was 3"),
+        ({"sweep": {"axes": {"a": []}}}, "sweep.axes.a must be a list that is not empty"),
+        (
+            {"sweep": {"method": "optuna", "axes": {"a": {"low": 2, "high": 1}}}},
+            "sweep.axes.a.high must be above low (2), was 1.0",
+        ),
+        ({"walk_forward": {"test_months": 0}}, "test_months must be a whole number in 1..240"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"look_ahead_samples": True}, "look_ahead_samples must be a whole number"),
+        ({"questoin": "typo"}, "questoin must be one of name, question"),
+    ],
+)
+def test_a_wrong_field_gets_one_line(changes: dict[str, Any], told: str) -> None:
+    """The line names the field, what must hold, and what was given."""
+    with pytest.raises(ExperimentError) as raised:
+        make_spec(**changes)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_holds_no_mapping_gets_one_line() -> None:
+    """A list where fields are expected is refused by what it is."""
+    with pytest.raises(ExperimentError, match="the experiment must be a mapping"):
+        read_spec("x", [content()])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"colony": {"workers": {}}}, "colony.workers must be one of"),
+        ({"senses": ["no_such_sense"]}, "no_such_sense"),
+        ({"sweep": {"axes": {"worker.no_such": [1]}}}, "worker.no_such must be one of"),
+        ({"sweep": {"axes": {"worker.gross_max": [1, -4]}}}, "worker.gross_max=-4"),
+        ({"sweep": {"axes": {"costs.slippage_bps": [1, 900]}}}, "must be in 0..500, was 900"),
+    ],
+)
+def test_a_setting_that_the_colony_refuses_gets_one_line(
+    changes: dict[str, Any], told: str
+) -> None:
+    """Every value of every axis is tried before the first backtest is run."""
+    spec = make_spec(**{k: v for k, v in changes.items() if k != "colony"})
+    if "colony" in changes:
+        spec = make_spec(**changes)
+    with pytest.raises(ExperimentError) as raised:
+        check_points(spec, make_ground())
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_grid_has_every_combination_and_each_sets_what_it_names() -> None:
+    """Two axes of two values are four points; limits and costs are set as well as the colony."""
+    spec = make_spec(
+        sweep={"axes": {"risk_limits.gross_fraction_max": [0.5, 1.0], "costs.slippage_bps": [0, 9]}}
+    )
+    points = grid_points(spec)
+    assert len(points) == 4
+    last = resolve(spec, points[-1], make_ground())
+    assert last.colony.worker.gross_max == 1.0
+    assert last.costs.slippage_bps == 9.0
+    assert len({point_text(p) for p in points}) == 4
+
+
+def test_windows_follow_each_other_without_a_gap() -> None:
+    """Each month of the dates after the warm-up is scored once, and the warm-up lies before."""
+    windows = windows_of(make_spec())
+    assert [w.key for w in windows] == ["2020-03", "2020-07", "2020-11"]
+    assert all(a.end == b.start for a, b in pairwise(windows))
+    assert all(w.warmup_start < w.start for w in windows)
+    assert windows[-1].end == date(2021, 1, 1)
+
+
+def test_dates_that_leave_nothing_to_score_are_refused() -> None:
+    """A warm-up as long as the dates leaves no window."""
+    with pytest.raises(ExperimentError, match="end must be after the first warm-up"):
+        windows_of(make_spec(walk_forward={"warmup_months": 12}))
+
+
+def test_a_partition_key_names_experiment_and_window() -> None:
+    """Splitting a key gives back what it was made of; another text is refused."""
+    spec = make_spec()
+    assert split_key(partition_key(spec, windows_of(spec)[0])) == ("trial", "2020-03")
+    with pytest.raises(ExperimentError, match=r"must be EXPERIMENT\|WINDOW"):
+        split_key("trial")
