@@ -1,0 +1,327 @@
+"""The book held against the broker's account: what was missed, what differs, and what follows.
+
+A pure function of both. What the broker tells and the book missed is booked; what nobody can
+explain is reported, and tightens the trading state by the rule that stands beside each kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.orders import TimeInForce
+from swarm_core.trading_state import TradingState
+
+_S = TradingState
+_DAY_NS = 86_400 * 10**9
+
+
+class FindingKind(Enum):
+    """What a comparison can find, and the tightest state in which trading may go on with it."""
+
+    MISSED_FILL = ("missed_fill", _S.ACTIVE)  # booked now
+    MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
+    MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
+    CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
+    ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
+    FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
+    FOREIGN_FILL = ("foreign_fill", _S.REDUCING)  # of an order that is not ours
+    ORDER_MISSING = ("order_missing", _S.REDUCING)  # the broker had it and shows it nowhere
+    CASH_DIFFERS = ("cash_differs", _S.REDUCING)
+    POSITION_DIFFERS = ("position_differs", _S.HALTED)
+    FILL_CONFLICT = ("fill_conflict", _S.HALTED)  # one execution id, two contents
+    OVERFILLED = ("overfilled", _S.HALTED)
+    BOOK_IMBALANCE = ("book_imbalance", _S.HALTED)
+
+    def __init__(self, code: str, mode: TradingState) -> None:
+        self.code, self.mode = code, mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerOrder:
+    """An order as the account shows it; `client_order_id` is empty where it was placed by hand.
+
+    `ending` is None while the order works, else how it ended: filled orders end with FILLED.
+    """
+
+    broker_order_id: str
+    client_order_id: str
+    instrument_id: str
+    ending: OrderState | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAccount:
+    """A whole account at one moment, each part read in full; cash is left out where unknown.
+
+    `fills` are the executions that the broker still tells; `commissions` those known, by id.
+    """
+
+    time_ns: int
+    orders: tuple[BrokerOrder, ...] = ()
+    fills: tuple[ev.OrderFilled, ...] = ()
+    commissions: tuple[ev.CommissionCharged, ...] = ()
+    position_lots: Mapping[str, int] = field(default_factory=dict[str, int])
+    cash_minor: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationRules:
+    """What is adopted, and how much cash may differ and be booked, in minor units."""
+
+    adopt_foreign: bool = False
+    cash_tolerance_minor: int = 0
+    fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
+
+    def __post_init__(self) -> None:
+        if self.cash_tolerance_minor < 0:
+            raise ValueError(f"cash_tolerance_minor must be >= 0, was {self.cash_tolerance_minor}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    kind: FindingKind
+    subject: str  # of what: an order, an execution, an instrument or a currency
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.code} {self.subject}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was found, what is to be written, and the loosest state in which trading may go on."""
+
+    findings: tuple[Finding, ...]
+    events: tuple[ev.Event, ...]
+    mode: TradingState
+
+    @property
+    def reason(self) -> str:
+        """Return in one line what keeps trading from going on freely."""
+        grave = [str(f) for f in self.findings if f.kind.mode is not _S.ACTIVE]
+        return "; ".join(grave) or "book and account agree"
+
+
+def reconcile(book: Book, account: BrokerAccount, rules: ReconciliationRules) -> Reconciliation:
+    """Compare the book with the account; the book itself is not changed.
+
+    After the events are booked, reconciling the same account again gives no event.
+    """
+    work = _Comparison(book, account, rules)
+    work.fills()
+    work.commissions()
+    work.orders()
+    work.positions()
+    work.cash()
+    imbalance = book.ledger.find_imbalance()
+    if imbalance is not None:
+        work.find(FindingKind.BOOK_IMBALANCE, "ledger", imbalance)
+    modes = [finding.kind.mode for finding in work.findings]
+    mode = next((m for m in (_S.HALTED, _S.REDUCING) if m in modes), _S.ACTIVE)
+    return Reconciliation(tuple(work.findings), tuple(work.events), mode)
+
+
+class _Comparison:
+    """The working state of one comparison: what the book will hold once the events are in."""
+
+    def __init__(self, book: Book, account: BrokerAccount, rules: ReconciliationRules) -> None:
+        self.book, self.account, self.rules = book, account, rules
+        self.findings: list[Finding] = []
+        self.events: list[ev.Event] = []
+        self.new_lots: dict[str, int] = {}  # by client order id
+        self.lots = {i: p.lots for i, p in book.ledger.positions.items()}
+        self.cash_minor = dict(book.ledger.cash)
+        self.charged = set(book.ledger.commissions)
+        self.executions = set(book.ledger.executions)
+
+    def find(self, kind: FindingKind, subject: str, detail: str) -> None:
+        self.findings.append(Finding(kind, subject, detail))
+
+    def fills(self) -> None:
+        told: set[str] = set()
+        for fill in self.account.fills:
+            known = self.book.ledger.executions.get(fill.execution_id)
+            if known is not None and _terms(known) != _terms(fill):
+                detail = f"was booked as {_terms(known)}, is told as {_terms(fill)}"
+                self.find(FindingKind.FILL_CONFLICT, fill.execution_id, detail)
+            if known is None and fill.execution_id not in told:
+                self._missed(fill)
+            told.add(fill.execution_id)
+        for order_id, lots in sorted(self.new_lots.items()):
+            record = self.book.orders.get(order_id)
+            if record is None:
+                continue
+            total = record.filled_lots + lots
+            if total > record.order.quantity_lots:
+                detail = f"must fill {record.order.quantity_lots} lots at most, did {total}"
+                self.find(FindingKind.OVERFILLED, order_id, detail)
+
+    def _missed(self, fill: ev.OrderFilled) -> None:
+        ours = fill.client_order_id in self.book.orders
+        if not ours and not self.rules.adopt_foreign:
+            detail = f"{fill.side.value} {fill.lots} lots of {fill.instrument_id}, not our order"
+            self.find(FindingKind.FOREIGN_FILL, fill.execution_id, detail)
+            return
+        kind = FindingKind.MISSED_FILL if ours else FindingKind.ORDER_ADOPTED
+        self.find(kind, fill.execution_id, f"{fill.lots} lots of {fill.instrument_id}")
+        self.events.append(fill)
+        self.executions.add(fill.execution_id)
+        signed = fill.side.sign * fill.lots
+        self.lots[fill.instrument_id] = self.lots.get(fill.instrument_id, 0) + signed
+        self._pay(fill.currency, -signed * fill.price_ticks * fill.lot_tick_minor)
+        order_id = fill.client_order_id
+        self.new_lots[order_id] = self.new_lots.get(order_id, 0) + fill.lots
+        if fill.commission_minor is not None and fill.execution_id not in self.charged:
+            self.charged.add(fill.execution_id)
+            self._pay(fill.currency, -fill.commission_minor)
+
+    def commissions(self) -> None:
+        for charge in self.account.commissions:
+            if charge.execution_id in self.charged or charge.execution_id not in self.executions:
+                continue
+            self.charged.add(charge.execution_id)
+            self.find(
+                FindingKind.MISSED_COMMISSION, charge.execution_id, f"{charge.commission_minor}"
+            )
+            self.events.append(charge)
+            self._pay(charge.currency, -charge.commission_minor)
+
+    def _pay(self, currency: str, minor: int) -> None:
+        self.cash_minor[currency] = self.cash_minor.get(currency, 0) + minor
+
+    def orders(self) -> None:
+        shown: set[str] = set()
+        for order in self.account.orders:
+            record = self.book.orders.get(order.client_order_id)
+            if record is None:
+                self._foreign(order)
+                continue
+            shown.add(order.client_order_id)
+            self._missed_state(record, order)
+        for record in self.book.working_orders():
+            order_id = record.order.client_order_id
+            filled = record.filled_lots + self.new_lots.get(order_id, 0)
+            done = filled >= record.order.quantity_lots
+            # What was never heard of may be on its way: the order path looks it up by itself.
+            if order_id not in shown and not record.is_unheard and not done:
+                self._missing(record)
+
+    def _foreign(self, order: BrokerOrder) -> None:
+        if order.ending is not None:
+            return  # it does nothing any more; its fills are compared by themselves
+        kind = FindingKind.ORDER_ADOPTED if self.rules.adopt_foreign else FindingKind.FOREIGN_ORDER
+        name = f"broker order {order.broker_order_id}"
+        self.find(kind, name, f"works in {order.instrument_id}, is not in the log")
+
+    def _missed_state(self, record: OrderRecord, order: BrokerOrder) -> None:
+        order_id, time_ns = order.client_order_id, self.account.time_ns
+        told: list[ev.Event] = []
+        if order.broker_order_id and not record.broker_order_id and not record.state.is_final:
+            told.append(
+                ev.OrderAccepted(
+                    event_id=ev.make_event_id("OrderAccepted", order_id, order.broker_order_id),
+                    time_ns=time_ns,
+                    correlation_id=record.order.decision_id,
+                    client_order_id=order_id,
+                    broker_order_id=order.broker_order_id,
+                )
+            )
+        if order.ending is not None and not record.state.is_final:
+            end = ending_event(record, order, time_ns, self.new_lots.get(order_id, 0))
+            told.extend([] if end is None else [end])
+        if told:
+            names = ", ".join(type(event).__name__ for event in told)
+            self.find(FindingKind.MISSED_STATE, order_id, names)
+            self.events.extend(told)
+
+    def _missing(self, record: OrderRecord) -> None:
+        order_id, time_ns = record.order.client_order_id, self.account.time_ns
+        age_ns = time_ns - (record.submitted_ns or record.intended_ns)
+        is_day = record.order.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED
+        if is_day and age_ns > self.rules.fills_reach_back_ns:
+            expired = _expired(record, time_ns, self.new_lots.get(order_id, 0))
+            self.find(FindingKind.MISSED_STATE, order_id, "a day order of an earlier day")
+            self.events.append(expired)
+            return
+        detail = f"is {record.state.value} in the log, and nowhere in the account"
+        self.find(FindingKind.ORDER_MISSING, order_id, detail)
+
+    def positions(self) -> None:
+        held = self.account.position_lots
+        for instrument_id in sorted({*held, *self.lots}):
+            ours, theirs = self.lots.get(instrument_id, 0), held.get(instrument_id, 0)
+            if ours != theirs:
+                detail = f"is {ours} lots in the log, {theirs} at the broker"
+                self.find(FindingKind.POSITION_DIFFERS, instrument_id, detail)
+
+    def cash(self) -> None:
+        if self.account.cash_minor is None:
+            return
+        theirs = self.account.cash_minor
+        for currency in sorted({*theirs, *self.cash_minor}):
+            difference = theirs.get(currency, 0) - self.cash_minor.get(currency, 0)
+            if not difference:
+                continue
+            detail = f"the broker has {difference} minor units more than the log"
+            # While a commission is outstanding nobody can say what the cash should be.
+            outstanding = any(i not in self.charged for i in self.executions)
+            if abs(difference) > self.rules.cash_tolerance_minor:
+                self.find(FindingKind.CASH_DIFFERS, currency, detail)
+                continue
+            if outstanding:
+                continue
+            self.find(FindingKind.CASH_BOOKED, currency, detail)
+            self.events.append(
+                ev.CashMoved(
+                    event_id=ev.make_event_id(
+                        "CashMoved", currency, self.book.sequence, self.account.time_ns
+                    ),
+                    time_ns=self.account.time_ns,
+                    currency=currency,
+                    amount_minor=difference,
+                    reason="reconciled with the broker",
+                )
+            )
+
+
+def ending_event(
+    record: OrderRecord, order: BrokerOrder, time_ns: int, new_lots: int = 0
+) -> ev.OrderEvent | None:
+    """Return the event of how the broker says that an order ended; None where its fills do."""
+    order_id, decision_id = order.client_order_id, record.order.decision_id
+    if order.ending is OrderState.EXPIRED:
+        return _expired(record, time_ns, new_lots)
+    kinds: dict[OrderState, type[ev.OrderCancelled] | type[ev.OrderRejected]] = {
+        OrderState.CANCELLED: ev.OrderCancelled,
+        OrderState.REJECTED: ev.OrderRejected,
+    }
+    if order.ending not in kinds:
+        return None
+    kind = kinds[order.ending]
+    return kind(
+        event_id=ev.make_event_id(kind.__name__, order_id, record.attempt),
+        time_ns=time_ns,
+        correlation_id=decision_id,
+        client_order_id=order_id,
+        reason=order.reason or "told by the account",
+    )
+
+
+def _expired(record: OrderRecord, time_ns: int, new_lots: int) -> ev.OrderExpired:
+    order_id = record.order.client_order_id
+    return ev.OrderExpired(
+        event_id=ev.make_event_id("OrderExpired", order_id),
+        time_ns=time_ns,
+        correlation_id=record.order.decision_id,
+        client_order_id=order_id,
+        unfilled_lots=max(0, record.order.quantity_lots - record.filled_lots - new_lots),
+    )
+
+
+def _terms(fill: ev.OrderFilled) -> tuple[object, ...]:
+    """Return what may not differ between two tellings of one execution."""
+    return (fill.client_order_id, fill.instrument_id, fill.side.value, fill.lots, fill.price_ticks)
