@@ -1,10 +1,24 @@
 """The switches that stop trading: its state, and the cancelling of everything that works."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.order_path import OrderPath
-from swarm_core.ports import Broker, EventLog
+from swarm_core.ports import Broker, ConcurrentAppendError, EventLog
 from swarm_core.trading_state import TradingState
+
+# Another writer may move the log between our read and our write.
+_TRIES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class HaltReport:
+    """What a halt did: how many orders it asked to cancel, and what could not be done."""
+
+    cancelled_count: int
+    failures: tuple[str, ...]
 
 
 def change_trading_state(
@@ -21,23 +35,32 @@ def change_trading_state(
 
     Raises ValueError without a reason and an actor, or where a machine would lift a halt.
     """
-    book.apply_all(log.read(book.sequence))
     if not reason or not actor:
         raise ValueError(f"reason and actor must be given, were {reason!r} and {actor!r}")
-    if not book.trading_state.may_become(state, by_person=by_person):
-        raise ValueError(f"{book.trading_state.value} must be lifted by a person, was by {actor}")
-    if state is book.trading_state:
+    for tries_left in reversed(range(_TRIES_MAX)):
+        book.apply_all(log.read(book.sequence))
+        if not book.trading_state.may_become(state, by_person=by_person):
+            raise ValueError(
+                f"{book.trading_state.value} must be lifted by a person, was by {actor}"
+            )
+        if state is book.trading_state:
+            return
+        changed = ev.TradingStateChanged(
+            event_id=ev.make_event_id("TradingStateChanged", state.value, book.sequence),
+            time_ns=time_ns,
+            state=state,
+            reason=reason,
+            actor=actor,
+            by_person=by_person,
+        )
+        try:
+            log.append([changed], expected_sequence=book.sequence)
+        except ConcurrentAppendError:
+            if not tries_left:
+                raise
+            continue
+        book.apply_all(log.read(book.sequence))
         return
-    changed = ev.TradingStateChanged(
-        event_id=ev.make_event_id("TradingStateChanged", state.value, book.sequence),
-        time_ns=time_ns,
-        state=state,
-        reason=reason,
-        actor=actor,
-        by_person=by_person,
-    )
-    log.append([changed], expected_sequence=book.sequence)
-    book.apply_all(log.read(book.sequence))
 
 
 def cancel_all(*, book: Book, log: EventLog, broker: Broker, reason: str, time_ns: int) -> int:
@@ -48,7 +71,86 @@ def cancel_all(*, book: Book, log: EventLog, broker: Broker, reason: str, time_n
     """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
+    order_ids = [record.order.client_order_id for record in book.working_orders()]
+    return sum(_cancel_one(path, order_id, reason) for order_id in order_ids)
+
+
+def _cancel_one(path: OrderPath, order_id: str, reason: str) -> int:
+    for tries_left in reversed(range(_TRIES_MAX)):
+        record = path.book.orders[order_id]
+        if not record.state.is_working:
+            return 0  # it ended while the others were cancelled
+        try:
+            path.cancel(record, reason)
+        except ConcurrentAppendError:
+            if not tries_left:
+                raise
+            path.catch_up()
+        else:
+            return 1
+    return 0
+
+
+def halt(
+    *,
+    book: Book,
+    log: EventLog,
+    broker: Broker,
+    reason: str,
+    actor: str,
+    by_person: bool,
+    time_ns: int,
+    flatten: Callable[[], None] | None = None,
+) -> HaltReport:
+    """Let nothing more out, cancel everything unexecuted, close positions where asked, halt.
+
+    Where the log is away the orders are cancelled at the broker without it, and `flatten` is not
+    called: a closing order, too, needs its verdict on disk. Each failure is returned, and none
+    keeps the next step from being taken.
+    """
+    failures: list[str] = []
+
+    def become(state: TradingState) -> None:
+        change_trading_state(
+            state,
+            book=book,
+            log=log,
+            reason=reason,
+            actor=actor,
+            by_person=by_person,
+            time_ns=time_ns,
+        )
+
+    try:
+        become(TradingState.REDUCING if flatten is not None else TradingState.HALTED)
+        count = cancel_all(book=book, log=log, broker=broker, reason=reason, time_ns=time_ns)
+    except (OSError, ConcurrentAppendError) as error:
+        failures.append(f"the log must be writable: {error}")
+        count = _cancel_without_log(book, broker, time_ns, failures)
+    if flatten is not None:
+        try:
+            if not failures:
+                flatten()
+            become(TradingState.HALTED)
+        except (OSError, ValueError, ConcurrentAppendError) as error:
+            failures.append(f"positions must be closed by hand: {error}")
+            _halt_at_least(become, failures)
+    return HaltReport(count, tuple(failures))
+
+
+def _cancel_without_log(book: Book, broker: Broker, time_ns: int, failures: list[str]) -> int:
+    """Cancel at the broker what the book last knew to work; the log hears of it when it is back."""
     records = book.working_orders()
     for record in records:
-        path.cancel(record, reason)
+        try:
+            broker.cancel(record.order.client_order_id, time_ns)
+        except OSError as error:
+            failures.append(f"{record.order.client_order_id} must be cancelled by hand: {error}")
     return len(records)
+
+
+def _halt_at_least(become: Callable[[TradingState], None], failures: list[str]) -> None:
+    try:
+        become(TradingState.HALTED)
+    except (OSError, ConcurrentAppendError) as error:
+        failures.append(f"the halt must be written: {error}")

@@ -1,0 +1,170 @@
+"""One book on one log with one broker: the acts that the trader and the commands share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.halting import HaltReport, change_trading_state, halt
+from swarm_core.instruments import Instrument
+from swarm_core.market import Quote
+from swarm_core.orders import Order, OrderKind
+from swarm_core.ports import Broker, EventLog
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.sizing import Targets
+from swarm_core.sizing_settings import SizingSettings
+from swarm_core.trading import ReleaseReport, recover, release
+from swarm_core.trading_state import TradingState
+from trader.kill_switch import Halt, KillSwitch
+
+
+@dataclass(frozen=True, slots=True)
+class FlatTargets:
+    """The decision to hold nothing."""
+
+    decision_id: str
+    time_ns: int
+    instrument_ids: tuple[str, ...]
+
+    @property
+    def target_weights(self) -> tuple[float, ...]:
+        return (0.0,) * len(self.instrument_ids)
+
+
+class SwitchedBroker:
+    """Passes cancels and questions always, and orders only while the kill switch is untouched.
+
+    It is the last thing before the wire: a release that is under way when the switch is pulled
+    sends no further order.
+    """
+
+    def __init__(self, broker: Broker, switch: KillSwitch) -> None:
+        self.broker, self.switch = broker, switch
+        self.closing = False  # set while a halt closes what is held
+
+    def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
+        if not self.switch.is_pulled or self.closing:
+            return self.broker.submit(order, time_ns)
+        order_id = order.client_order_id
+        return (
+            ev.OrderRejected(
+                event_id=ev.make_event_id("OrderRejected", order_id, "kill switch"),
+                time_ns=time_ns,
+                correlation_id=order.decision_id,
+                client_order_id=order_id,
+                reason="the kill switch is pulled: the order did not leave",
+            ),
+        )
+
+    def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
+        return self.broker.find(client_order_id)
+
+    def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
+        return self.broker.cancel(client_order_id, time_ns)
+
+
+@dataclass(slots=True)
+class TradingDesk:
+    """The acts on one book; none of them may run beside another one."""
+
+    book: Book
+    log: EventLog
+    broker: Broker
+    switch: KillSwitch
+    instruments: Mapping[str, Instrument]
+    limits: RiskLimits
+    now_ns: Callable[[], int]
+    sizing: SizingSettings = field(default_factory=SizingSettings)
+    quotes: dict[str, Quote] = field(default_factory=dict[str, Quote])
+    line: SwitchedBroker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.line = SwitchedBroker(self.broker, self.switch)
+
+    def release(self, decision: Targets, *, fault: str = "") -> ReleaseReport:
+        """Take a decision over the order path; `fault` is why it must be held back, if it must."""
+        return self._release(decision, fault, self.sizing)
+
+    def _release(self, decision: Targets, fault: str, sizing: SizingSettings) -> ReleaseReport:
+        return release(
+            decision,
+            book=self.book,
+            quotes=self.quotes,
+            instruments=self.instruments,
+            limits=self.limits,
+            log=self.log,
+            broker=self.line,
+            checks_passed=not fault,
+            check_reason=fault,
+            time_ns=self.now_ns(),
+            sizing=sizing,
+        )
+
+    def take_in(self, said: Sequence[ev.Event]) -> int:
+        """Write down what the broker said and was not known; return how much that was."""
+        news = [event for event in said if not self.book.knows(event)]
+        if news:
+            self.log.append(news)
+        self.catch_up()
+        return len(news)
+
+    def catch_up(self) -> None:
+        self.book.apply_all(self.log.read(self.book.sequence))
+
+    def halt(self, order: Halt) -> HaltReport:
+        """Stop everything: the switch first, then the state, the orders and, if asked, the rest."""
+        unwritten = self.switch.pull(order)
+        report = halt(
+            book=self.book,
+            log=self.log,
+            broker=self.line,
+            reason=order.reason,
+            actor=order.actor,
+            by_person=order.by_person,
+            time_ns=self.now_ns(),
+            flatten=self._flatten if order.flatten else None,
+        )
+        failures = report.failures if unwritten is None else (unwritten, *report.failures)
+        return HaltReport(report.cancelled_count, failures)
+
+    def _flatten(self) -> None:
+        # What was cancelled may still have been filled: only what the broker says now is closed.
+        recover(book=self.book, log=self.log, broker=self.line, time_ns=self.now_ns())
+        held = tuple(i for i, p in sorted(self.book.ledger.positions.items()) if p.lots)
+        if not held:
+            return
+        is_open = any(q.session_open for i, q in self.quotes.items() if i in held)
+        kind = OrderKind.MARKET if is_open else OrderKind.MARKET_ON_OPEN
+        now_ns = self.now_ns()
+        decision = FlatTargets(f"flatten-{now_ns}", now_ns, held)
+        self.line.closing = True
+        try:
+            report = self._release(decision, "", SizingSettings(dust_fraction=0.0, kind=kind))
+        finally:
+            self.line.closing = False
+        if report.denied:
+            told = ", ".join(f"{i}: {code.name}" for i, code in sorted(report.denied.items()))
+            raise ValueError(f"every closing order must pass the gate, were denied: {told}")
+
+    def resume(self, *, by: str, reason: str) -> None:
+        """Lift a halt, by a person's word; the file goes first, so that a crash leaves it halted.
+
+        Raises ValueError without a name and a reason.
+        """
+        if not by.strip() or not reason.strip():
+            raise ValueError(f"by and reason must be given, were {by!r} and {reason!r}")
+        # The log must say HALTED before the file goes: the file may be all that is halted.
+        self._change(TradingState.HALTED, by=by, reason=f"to be lifted: {reason}")
+        self.switch.reset()
+        self._change(TradingState.ACTIVE, by=by, reason=reason)
+
+    def _change(self, state: TradingState, *, by: str, reason: str) -> None:
+        change_trading_state(
+            state,
+            book=self.book,
+            log=self.log,
+            reason=reason,
+            actor=by,
+            by_person=True,
+            time_ns=self.now_ns(),
+        )

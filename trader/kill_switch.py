@@ -1,0 +1,87 @@
+"""The kill switch: a latch in memory and a file beside the book that every process looks at."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """That trading shall stop: who wants it, why, and whether what is held is to be sold."""
+
+    reason: str
+    actor: str
+    flatten: bool = False
+    by_person: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "actor"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name} of a halt must be given, was empty")
+
+
+class KillSwitch:
+    """Pulled once, it stays pulled until somebody resets it; the file outlives the process.
+
+    A file that cannot be read, or that a person made with `touch`, halts like any other.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._latched: Halt | None = None
+        self._lock = Lock()
+
+    def pull(self, halt: Halt) -> str | None:
+        """Latch the halt, and write it down; return why it could not be written, or None."""
+        with self._lock:
+            earlier = self._latched
+            if earlier is None or (halt.flatten and not earlier.flatten):
+                self._latched = halt
+            try:
+                self._write(self._latched or halt)
+            except OSError as error:  # a full disk must not keep orders alive
+                return f"{self.path} must be writable: {error}"
+        return None
+
+    def find(self) -> Halt | None:
+        """Return the halt in force, from memory or from the file, or None."""
+        if self._latched is None:
+            self._latched = self._read()
+        elif not self._latched.flatten:
+            written = self._read()
+            if written is not None and written.flatten:
+                self._latched = written
+        return self._latched
+
+    @property
+    def is_pulled(self) -> bool:
+        return self._latched is not None or self.path.exists()
+
+    def reset(self) -> None:
+        """Forget the halt; to be called only where a person has lifted it in the log."""
+        with self._lock:
+            self.path.unlink(missing_ok=True)
+            self._latched = None
+
+    def _write(self, halt: Halt) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(f".{os.getpid()}.part")
+        with beside.open("w") as file:
+            json.dump(asdict(halt), file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path)
+
+    def _read(self) -> Halt | None:
+        try:
+            text = self.path.read_text()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return Halt(reason=f"{self.path} is there and cannot be read: {error}", actor="file")
+        try:
+            return Halt(**json.loads(text))
+        except (ValueError, TypeError):
+            return Halt(reason=f"{self.path} is there", actor="file")
