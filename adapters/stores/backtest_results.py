@@ -1,0 +1,51 @@
+"""Results of backtests as Arrow files: a folder for each trial, there whole or not at all."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+_SEAL = "sha256"
+
+
+class ArrowResults:
+    """Frames below `root`, one folder for each key; a folder that is not whole is none."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def put(self, key: str, frames: Mapping[str, pl.DataFrame]) -> str:
+        """Keep the frames under the key in one step and return the hash of their bytes."""
+        part = self.root / f".{key}.{os.getpid()}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        for name, rows in frames.items():
+            rows.write_ipc(part / f"{name}.arrow", compression="uncompressed")
+        seal = _hash_of(part)
+        (part / _SEAL).write_text(seal)
+        for path in part.iterdir():
+            with path.open("rb") as written:
+                os.fsync(written.fileno())
+        target = self.root / key
+        shutil.rmtree(target, ignore_errors=True)
+        part.rename(target)
+        return seal
+
+    def find(self, key: str) -> dict[str, pl.DataFrame] | None:
+        """Return the frames of the key, or None where they are not there or were damaged."""
+        folder = self.root / key
+        seal = folder / _SEAL
+        if not seal.is_file() or seal.read_text() != _hash_of(folder):
+            return None
+        return {p.stem: pl.read_ipc(p) for p in sorted(folder.glob("*.arrow"))}
+
+
+def _hash_of(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.arrow")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

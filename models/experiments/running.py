@@ -1,0 +1,95 @@
+"""Running the trials of a window: what is finished is read, the rest is run, all of it kept."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from models.experiments.backtest import run_backtest
+from models.experiments.market import Market
+from models.experiments.points import Ground, grid_points, point_text, resolve
+from models.experiments.spec import ExperimentSpec
+from models.experiments.trials import Outcome, Trial, TrialLedger, finished_trials
+from models.experiments.windows import Window
+
+_ROOT = Path(__file__).parents[2]
+Frames = Mapping[str, pl.DataFrame]
+
+
+class ResultStore(Protocol):
+    """The rows of finished trials, each under the name of its trial."""
+
+    def put(self, key: str, frames: Frames) -> str:
+        """Keep the frames, whole or not at all, and return the hash of their bytes."""
+        ...
+
+    def find(self, key: str) -> Frames | None:
+        """Return the frames, or None where they are not there or not whole."""
+        ...
+
+
+@cache
+def deciding_code() -> str:
+    """Return the hash of the code that a backtest's decisions follow from."""
+    digest = hashlib.sha256()
+    folders = (_ROOT / "swarm_core" / "colony", _ROOT / "models" / "experiments")
+    paths = sorted(p for folder in folders for p in folder.rglob("*.py"))
+    for path in (*paths, _ROOT / "features" / "observing.py"):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def trials_of(spec: ExperimentSpec, window: Window, ground: Ground, data: str) -> tuple[Trial, ...]:
+    """Return a window's trials, one for each point; raises ExperimentError as resolve does."""
+    trials: list[Trial] = []
+    for point in grid_points(spec):
+        chosen = resolve(spec, point, ground)
+        trials.append(
+            Trial(
+                experiment=spec.name,
+                point=point_text(point),
+                window=window,
+                universe=spec.universe,
+                colony=chosen.colony,
+                costs=chosen.costs,
+                seed=ground.seed if spec.seed is None else spec.seed,
+                nav=ground.nav,
+                code=deciding_code(),
+                data=data,
+            )
+        )
+    return tuple(trials)
+
+
+def run_window(
+    trials: Sequence[Trial],
+    market: Market,
+    ledger: TrialLedger,
+    results: ResultStore,
+    run_id: str,
+    tell: Callable[[str], None] = lambda _: None,
+) -> dict[str, pl.DataFrame]:
+    """Return the rows and parts of all trials in order; a finished trial is not run again.
+
+    Killed at any moment and started again, it ends with the same bytes.
+    """
+    done = finished_trials(ledger.records())
+    gathered: list[Frames] = []
+    for number, trial in enumerate(trials, 1):
+        kept = results.find(trial.trial_id) if trial.trial_id in done else None
+        if kept is None:
+            result = run_backtest(trial, market, ledger, run_id)
+            kept = {"rows": result.rows, "parts": result.parts}
+            results.put(trial.trial_id, kept)
+        gathered.append(kept)
+        tell(f"{trial.experiment} {trial.window.key}: trial {number} of {len(trials)}")
+    return {name: pl.concat([frames[name] for frames in gathered]) for name in ("rows", "parts")}
+
+
+def pooled_digest(trials: Iterable[Trial], outcomes: Mapping[str, Outcome]) -> str:
+    """Return the hash of a window's results: equal where every trial gave the same bytes."""
+    parts = [f"{t.trial_id}:{outcomes[t.trial_id].digest}" for t in trials]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

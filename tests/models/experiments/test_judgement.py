@@ -1,0 +1,61 @@
+"""The statistics know how often was tried: luck comes out as luck, and skill as skill."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from models.experiments.judgement import judge
+from models.experiments.trials import TrialCount
+from models.statistics import sharpe
+
+SESSIONS = 1_260
+
+
+def _rows(returns: np.ndarray) -> pl.DataFrame:
+    market = np.random.default_rng(99).normal(0.0003, 0.01, returns.size)
+    return pl.DataFrame(
+        {"net_return": returns, "turnover": 0.1, "gross": 1.0, "benchmark_return": market}
+    )
+
+
+def _count(tried: np.ndarray) -> TrialCount:
+    ratios = tuple(sharpe(r) for r in tried.T)
+    return TrialCount(len(ratios), len(ratios), ratios)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_best_of_a_thousand_without_skill_is_luck(seed: int) -> None:
+    """On its own the best looks sure; with the ledger's count it is luck, as every test says."""
+    tried = np.random.default_rng(seed).normal(0.0, 0.01, (SESSIONS, 1_000))
+    count = _count(tried)
+    best = tried[:, int(np.argmax(count.sharpes))]
+    alone = judge(_rows(best), TrialCount(1, 1, ()))
+    assert alone.deflated is not None
+    assert not alone.is_luck, "uncorrected it must look good, or the test shows nothing"
+    judged = judge(_rows(best), count, tried)
+    assert judged.trials == 1_000
+    assert judged.is_luck
+    assert judged.overfitting is not None
+    assert judged.overfitting > 0.25
+    assert judged.spa is not None
+    assert judged.spa > 0.05
+
+
+def test_skill_among_a_thousand_is_seen() -> None:
+    """A true ratio of three a year stands out of a thousand tries over five years."""
+    tried = np.random.default_rng(4).normal(0.0, 0.01, (SESSIONS, 1_000))
+    tried[:, 7] += 0.01 * 3.0 / np.sqrt(252)
+    judged = judge(_rows(tried[:, 7]), _count(tried), tried)
+    assert not judged.is_luck
+    assert judged.spa is not None
+    assert judged.spa < 0.05
+    assert judged.overfitting is not None
+    assert judged.overfitting < 0.05
+
+
+def test_returns_that_do_not_move_have_no_ratio() -> None:
+    """A strategy that never traded has figures where they are defined and None elsewhere."""
+    judged = judge(_rows(np.zeros(50)), TrialCount(1, 1, ()))
+    assert judged.sharpe is None
+    assert judged.is_luck
+    assert judged.annual_return == 0.0

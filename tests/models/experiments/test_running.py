@@ -1,0 +1,57 @@
+"""A sweep that is killed goes on where it stopped and ends with the same bytes."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from adapters.stores.backtest_results import ArrowResults
+from adapters.stores.trial_ledger import SqliteTrialLedger
+from models.experiments.trials import FINISHED, LAUNCHED, count_trials
+from tests.models.experiments.sweeping import POINTS, sweep, trials
+
+
+def _kinds(folder: Path) -> list[object]:
+    return [r["kind"] for r in SqliteTrialLedger(folder / "trials.db").records()]
+
+
+def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """After kill -9 only what was not finished is run, and every byte comes out the same."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-m", "tests.models.experiments.sweeping", str(killed)]
+    process = subprocess.Popen(command)
+    while process.poll() is None and len(list(killed.glob("results/[0-9a-f]*"))) < 3:
+        pass
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it must be killed in the middle"
+    before = _kinds(killed)
+    assert 0 < before.count(FINISHED) < POINTS
+    assert sweep(killed) == sweep(whole)
+    rerun = _kinds(killed).count(LAUNCHED) - POINTS
+    assert 0 <= rerun <= 2, "at most the trial that was under way is launched again"
+    for trial in trials():
+        mine, other = (ArrowResults(f / "results").find(trial.trial_id) for f in (killed, whole))
+        assert mine is not None
+        assert other is not None
+        assert all(mine[name].equals(other[name]) for name in ("rows", "parts"))
+
+
+def test_a_finished_sweep_is_read_and_not_run(tmp_path: Path) -> None:
+    """The second time nothing is launched, and every point has been counted."""
+    first = sweep(tmp_path)
+    launches = _kinds(tmp_path).count(LAUNCHED)
+    assert sweep(tmp_path) == first
+    assert _kinds(tmp_path).count(LAUNCHED) == launches == POINTS
+    records = SqliteTrialLedger(tmp_path / "trials.db").records()
+    assert count_trials(records).trials == POINTS
+
+
+def test_a_damaged_result_is_run_again(tmp_path: Path) -> None:
+    """A file whose bytes changed is no result; the trial gives the same rows once more."""
+    first = sweep(tmp_path)
+    results, key = ArrowResults(tmp_path / "results"), trials()[0].trial_id
+    file = tmp_path / "results" / key / "rows.arrow"
+    file.write_bytes(file.read_bytes()[:-9] + b"123456789")
+    assert results.find(key) is None
+    assert sweep(tmp_path) == first
+    assert results.find(key) is not None
