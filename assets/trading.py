@@ -89,6 +89,7 @@ def trading_sessions(
     hot: dg.ResourceParam[HotStore],
     rows: dg.ResourceParam[RowTiers],
     open_broker: dg.ResourceParam[BrokerFactory],
+    book_lock: dg.ResourceParam[None],  # held for as long as the run trades
 ) -> Iterator[dg.MaterializeResult]:
     """Trade sessions in order: fills come in, the colony decides, the gate judges, orders leave."""
     sessions = list(context.partition_keys)

@@ -14,6 +14,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from pipelines.cli_backtest import app as backtest_app
+
+from pipelines import cli_trader
+
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
 
@@ -193,8 +197,11 @@ def _explain_row(queries: object, row: str, as_json: bool) -> None:
         console.print(orders_table(touched, f"orders that {row} touched"))
 
 
+app.add_typer(cli_trader.app)
+
 log_app = typer.Typer(help="The event log.", no_args_is_help=True)
 app.add_typer(log_app, name="log")
+app.add_typer(backtest_app, name="backtest")
 
 
 @log_app.command("verify")

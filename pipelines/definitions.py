@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from assets.backtests import backtests
 from assets.cleaning import CLEAN_TABLES
 from assets.cleaning_checks import SUITE_CHECKS, data_docs
 from assets.feature_tables import feature_registry, feature_table
@@ -16,6 +17,8 @@ from assets.online_features import online_features
 from assets.report import report
 from assets.tiers import tiers
 from assets.trading import trading_sessions
+from pipelines.halting import halt_job
+from pipelines.backtests import backtest_job, backtest_resources, experiments_sensor
 from pipelines.jobs import JOBS
 from pipelines.resources import resource_definitions
 from pipelines.schedules import SCHEDULES
@@ -36,10 +39,11 @@ defs = dg.Definitions(
         tiers,
         data_docs,
         report,
+        backtests,
     ],
     asset_checks=[promotion_rule, *SUITE_CHECKS],
-    jobs=JOBS,
+    jobs=[*JOBS, halt_job],
     schedules=SCHEDULES,
-    sensors=[swarm_decision_sensor, run_failure_notification],
-    resources=resource_definitions(),
+    sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
+    resources={**resource_definitions(), **backtest_resources()},
 )

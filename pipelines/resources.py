@@ -3,6 +3,7 @@
 Everything is built when it is first used, so that loading the code location stays fast.
 """
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from pipelines.settings import (
 
 if TYPE_CHECKING:
     from adapters.stores.lineage import LineageQueries
+    from swarm_core.ports import EventLog
 
 
 class Workshop:
@@ -79,6 +81,11 @@ class Workshop:
         from adapters.stores.event_log_sqlite import SqliteEventLog
 
         return SqliteEventLog(self.home / "warm" / "events.db")
+
+    def event_log(self) -> "EventLog":
+        """Return the event log of this home, opened once."""
+        log: Any = self.get("log")
+        return log
 
     def suites(self) -> object:
         from adapters.quality.gx import GreatExpectationsSuites
@@ -190,4 +197,20 @@ def resource_definitions() -> dict[str, dg.ResourceDefinition]:
     def definition(name: str) -> dg.ResourceDefinition:
         return dg.ResourceDefinition(resource_fn=lambda _: workshop().get(name))
 
-    return {name: definition(name) for name in PORTS}
+    return {name: definition(name) for name in PORTS} | {"book_lock": _book_lock}
+
+
+def time_ns() -> int:
+    """Return the system clock's moment in nanoseconds since 1970."""
+    clock: Any = workshop().get("clock")
+    return round(clock.now().timestamp() * 1e6) * 1_000
+
+
+@dg.resource(description="Held while a run trades the book: no trader may trade it meanwhile.")
+def _book_lock(_: dg.InitResourceContext) -> Iterator[None]:
+    from trader.opening import taken_book
+
+    built = workshop()
+    currency = built.settings.base_currency
+    with taken_book(built.home, built.event_log(), "the decision job", currency, time_ns):
+        yield

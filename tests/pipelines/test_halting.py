@@ -1,0 +1,114 @@
+"""Halting from the command and from Dagster: the same switch, and one trader for one book."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines import resources
+from pipelines.cli import app
+from pipelines.halting import halt_job
+from pipelines.settings import choose_config, settings_for_files
+from swarm_core import events as ev
+from swarm_core.trading_state import TradingState
+from tests.swarm_core.builders import NOW_NS, make_order
+from trader.lock import BookLockedError
+from trader.opening import lock_of, switch_of, taken_book
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "data").mkdir()
+    config = settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None)
+    monkeypatch.setenv("APIARY_CONFIG", str(config))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    choose_config(config)
+    monkeypatch.setattr(resources, "_workshops", {})
+    return tmp_path / "home"
+
+
+def say(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, words)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def states() -> list[tuple[TradingState, str]]:
+    recorded = resources.workshop().event_log().read()
+    events = [r.event for r in recorded if isinstance(r.event, ev.TradingStateChanged)]
+    return [(event.state, event.actor) for event in events]
+
+
+def place_order() -> None:
+    order = make_order()
+    order_id, fields = order.client_order_id, {"time_ns": NOW_NS}
+    resources.workshop().event_log().append(
+        [
+            ev.OrderIntended(event_id="i", order=order, **fields),
+            ev.OrderApproved(
+                event_id="v",
+                client_order_id=order_id,
+                attempt=1,
+                reference_ticks=1,
+                value_micros=1,
+                **fields,
+            ),
+            ev.OrderSubmitted(event_id="s", client_order_id=order_id, attempt=1, **fields),
+            ev.OrderAccepted(
+                event_id="a", client_order_id=order_id, broker_order_id="S1", **fields
+            ),
+        ]
+    )
+
+
+def test_the_command_halts_and_a_person_resumes(home: Path) -> None:
+    """Without a trader the command cancels by itself; the log names who did what."""
+    place_order()
+
+    code, told = say("halt", "--reason", "drill", "--by", "anna")
+    halted = switch_of(home).is_pulled
+    again, resumed = say("resume", "--by", "ben", "--reason", "all clear")
+
+    assert (code, again) == (0, 0), told + resumed
+    assert "1 orders were cancelled" in told
+    assert halted
+    assert not switch_of(home).is_pulled
+    assert states() == [(TradingState.HALTED, "anna"), (TradingState.ACTIVE, "ben")]
+
+
+def test_a_running_trader_acts_on_the_file(home: Path) -> None:
+    """The command leaves the orders to the process that holds the book."""
+    with lock_of(home, "the trader"):
+        code, told = say("halt", "--reason", "drill")
+
+    assert code == 0
+    assert "by the trader" in told
+    assert switch_of(home).is_pulled
+
+
+def test_the_job_halts(home: Path) -> None:
+    """The Dagster job pulls the same switch."""
+    config = {"reason": "drill", "actor": "anna", "flatten": False}
+
+    outcome = halt_job.execute_in_process(
+        run_config={"ops": {"pull_kill_switch": {"config": config}}}
+    )
+
+    assert outcome.success
+    assert switch_of(home).is_pulled
+    assert states() == [(TradingState.HALTED, "anna")]
+
+
+def test_the_decision_job_waits_for_no_trader_and_obeys_the_file(home: Path) -> None:
+    """It takes the lock, or is refused; a halt that only the file knew of reaches the log."""
+    log = resources.workshop().event_log()
+    with (
+        lock_of(home, "the trader"),
+        pytest.raises(BookLockedError),
+        taken_book(home, log, "the decision job", "USD", lambda: NOW_NS),
+    ):
+        pass
+    switch_of(home).path.parent.mkdir(parents=True, exist_ok=True)
+    switch_of(home).path.touch()
+
+    with taken_book(home, log, "the decision job", "USD", lambda: NOW_NS):
+        assert states() == [(TradingState.HALTED, "file")]

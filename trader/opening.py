@@ -1,0 +1,70 @@
+"""Where a home keeps what stops its trader, and the taking of its book."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from swarm_core.book import book_from_events
+from swarm_core.halting import change_trading_state
+from swarm_core.ports import Broker, EventLog
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.trading_state import TradingState
+from trader.desk import TradingDesk
+from trader.kill_switch import KillSwitch
+from trader.lock import BookLock
+
+
+def switch_of(home: Path) -> KillSwitch:
+    """Return the kill switch of a home."""
+    return KillSwitch(home / "control" / "halt.json")
+
+
+def lock_of(home: Path, holder: str) -> BookLock:
+    """Return the lock of a home's book, not yet taken."""
+    return BookLock(home / "control" / "book.lock", holder)
+
+
+def open_desk(
+    home: Path,
+    log: EventLog,
+    broker: Broker,
+    *,
+    base_currency: str,
+    starting_cash: Decimal | int,
+    limits: RiskLimits,
+    now_ns: Callable[[], int],
+) -> TradingDesk:
+    """Return the desk of a home, its book rebuilt from the log; it knows no market yet."""
+    return TradingDesk(
+        book=book_from_events(log.read(), base_currency, starting_cash),
+        log=log,
+        broker=broker,
+        switch=switch_of(home),
+        instruments={},
+        limits=limits,
+        now_ns=now_ns,
+    )
+
+
+@contextmanager
+def taken_book(
+    home: Path, log: EventLog, holder: str, base_currency: str, now_ns: Callable[[], int]
+) -> Iterator[None]:
+    """Hold the home's book; a halt that only the file knew of is in the log before it is given.
+
+    Raises BookLockedError where another process trades the book.
+    """
+    with lock_of(home, holder):
+        halt = switch_of(home).find()
+        if halt is not None:
+            change_trading_state(
+                TradingState.HALTED,
+                book=book_from_events(log.read(), base_currency, 0),
+                log=log,
+                reason=halt.reason,
+                actor=halt.actor,
+                by_person=halt.by_person,
+                time_ns=now_ns(),
+            )
+        yield
