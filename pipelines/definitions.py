@@ -17,8 +17,8 @@ from assets.online_features import online_features
 from assets.report import report
 from assets.tiers import tiers
 from assets.trading import trading_sessions
-from pipelines.halting import halt_job
 from pipelines.backtests import backtest_job, backtest_resources, experiments_sensor
+from pipelines.halting import halt_job
 from pipelines.jobs import JOBS
 from pipelines.resources import resource_definitions
 from pipelines.schedules import SCHEDULES
@@ -42,7 +42,7 @@ defs = dg.Definitions(
         backtests,
     ],
     asset_checks=[promotion_rule, *SUITE_CHECKS],
-    jobs=[*JOBS, halt_job],
+    jobs=[*JOBS, backtest_job, halt_job],
     schedules=SCHEDULES,
     sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
     resources={**resource_definitions(), **backtest_resources()},

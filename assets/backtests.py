@@ -1,0 +1,176 @@
+"""Backtests: a partition is one window of an experiment, and a backfill over them the backtest."""
+
+import io
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+import dagster as dg
+import polars as pl
+
+from assets.desk import Desk
+from assets.feature_tables import read_inputs
+from assets.pictures import picture
+from assets.ports import StoredTable, TableStore
+from features import series
+from features.schemas import INSTRUMENTS
+from features.schemas_derived import FORECASTS
+from models.experiments.guard import colony_decides, find_peeks
+from models.experiments.judgement import judge
+from models.experiments.market import Market, MarketTables, build_market
+from models.experiments.points import Ground
+from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
+from models.experiments.spec import Costs, ExperimentSpec
+from models.experiments.trials import TrialLedger, count_trials, finished_trials
+from models.experiments.windows import Window, find_window, split_key
+
+EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
+POOL = "backtests"
+NO_PEEKING = "decisions_stand_without_their_future"
+_READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
+
+
+class Experiments(Protocol):
+    """The experiments that are written down."""
+
+    def get(self, name: str) -> ExperimentSpec:
+        """Return the experiment; raises ExperimentError where it is none or does not hold."""
+        ...
+
+
+def ground_of(desk: Desk) -> Ground:
+    """Return what the desk itself does, for everything that an experiment leaves open."""
+    return Ground(
+        colony=desk.colony,
+        costs=Costs(desk.commission_bps, desk.slippage_bps),
+        seed=desk.colony_seed,
+        nav=float(desk.starting_cash),
+    )
+
+
+def data_versions(tables: TableStore) -> str:
+    """Return the versions of the tables that a backtest reads."""
+    return ",".join(f"{name}@{tables.version(name)}" for name in _READ if tables.exists(name))
+
+
+def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Window) -> Market:
+    """Return the sessions of a window and its warm-up as the live decision would have seen them."""
+    start, end = _midnight(window.warmup_start), _midnight(window.end)
+    bars = read_inputs(desk, tables, start, end).bars
+    read = MarketTables(
+        features=tables.read("features", start=start, end=end),
+        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
+        bars=bars.filter((pl.col("event_time") >= start) & (pl.col("event_time") < end)),
+        instruments=StoredTable(tables, "instruments", INSTRUMENTS.columns).read(),
+        benchmark=_benchmark(desk, tables, start, end),
+    )
+    return build_market(read, spec.universe, desk.decision_lag)
+
+
+@dg.asset(
+    partitions_def=EXPERIMENTS,
+    group_name="research",
+    deps=["features", "forecasts", "clean_bars"],
+    kinds={"numba", "arrow"},
+    pool=POOL,
+    check_specs=[
+        dg.AssetCheckSpec(
+            NO_PEEKING,
+            asset="backtests",
+            description="No decision changes where everything after it is cut off.",
+        )
+    ],
+)
+def backtests(
+    context: dg.AssetExecutionContext,
+    desk: dg.ResourceParam[Desk],
+    tables: dg.ResourceParam[TableStore],
+    experiments: dg.ResourceParam[Experiments],
+    trial_ledger: dg.ResourceParam[TrialLedger],
+    backtest_results: dg.ResourceParam[ResultStore],
+) -> dg.MaterializeResult:
+    """One window of an experiment, every point of its sweep; finished trials are read."""
+    name, key = split_key(context.partition_key)
+    spec = experiments.get(name)
+    window = find_window(spec, key)
+    trials = trials_of(spec, window, ground_of(desk), data_versions(tables))
+    market = market_of(desk, tables, spec, window)
+    peeks = find_peeks(
+        market,
+        colony_decides(trials[0]),
+        samples=spec.look_ahead_samples,
+        seed=int(trials[0].trial_id[:8], 16),
+    )
+    found = run_window(
+        trials, market, trial_ledger, backtest_results, context.run.run_id, context.log.info
+    )
+    records = trial_ledger.records()
+    digest = pooled_digest(trials, finished_trials(records))
+    best = _best(found["rows"])
+    judged = judge(best, count_trials(records, name))
+    figures = {
+        k: dg.MetadataValue.float(float(v)) for k, v in judged.named().items() if v is not None
+    }
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest),
+        metadata={
+            "dagster/row_count": found["rows"].height,
+            "result_hash": digest,
+            "points": len(trials),
+            "best_point": best["point"][0],
+            "is_luck": judged.is_luck,
+            **figures,
+            "equity": picture(_equity_png(found["rows"]), "equity"),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=NO_PEEKING,
+                passed=not peeks,
+                metadata={
+                    "samples": spec.look_ahead_samples,
+                    "reasons": "; ".join(map(str, peeks)) or "none",
+                },
+            )
+        ],
+    )
+
+
+def _best(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of the point with the best ratio of mean to deviation."""
+    spread = pl.col("net_return").std()
+    ranked = (
+        rows.group_by("point", maintain_order=True)
+        .agg(ratio=pl.when(spread > 0).then(pl.col("net_return").mean() / spread))
+        .sort("ratio", descending=True, nulls_last=True, maintain_order=True)
+    )
+    return rows.filter(pl.col("point") == ranked["point"][0])
+
+
+def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> pl.DataFrame:
+    none = pl.DataFrame(schema={"event_time": pl.Datetime("us", "UTC"), "close": pl.Float64})
+    if desk.benchmark_id is None or not tables.exists("clean_bars"):
+        return none
+    rows = tables.read("clean_bars", start=start, end=end).filter(
+        (pl.col("instrument_id") == desk.benchmark_id) & (pl.col("interval") == "1d")
+    )
+    return series.select_series(rows, desk.source_priority).select("event_time", "close")
+
+
+def _equity_png(rows: pl.DataFrame) -> bytes:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for (point,), part in rows.partition_by("point", as_dict=True, maintain_order=True).items():
+        level = (1.0 + part["net_return"]).cum_prod() * 100.0
+        axes.plot(part["event_time"].to_numpy(), level.to_numpy(), lw=1, label=str(point)[:60])
+    axes.set_title("Equity after costs, start = 100", loc="left", fontsize=9)
+    axes.grid(visible=True, axis="y", alpha=0.4)
+    if 1 < rows["point"].n_unique() <= 8:
+        axes.legend(fontsize=7, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)

@@ -1,0 +1,196 @@
+"""Experiments in Dagster: where they are written, their partitions, job, sensor and launch."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from assets.backtests import EXPERIMENTS, POOL, ground_of
+from assets.desk import Desk
+from models.experiments.fields import ExperimentError, wrong
+from models.experiments.points import check_points
+from models.experiments.spec import ExperimentSpec, read_spec
+from models.experiments.windows import partition_key, windows_of
+from pipelines.resources import workshop
+from pipelines.settings import ROOT
+
+FOLDER = ROOT / "experiments"
+POOL_SLOTS = 2  # as many as there are cores; more would only slow each other
+SENSOR_S = 60
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def read_file(path: Path) -> ExperimentSpec:
+    """Return the experiment of a YAML file; raises ExperimentError with one line."""
+    if not path.is_file():
+        raise ExperimentError(f"the experiment must be a file that exists, was {path}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ExperimentError(
+            f"{path} must be valid YAML: {' '.join(str(error).split())}"
+        ) from error
+    try:
+        return read_spec(path.stem, content)
+    except ExperimentError as error:
+        raise ExperimentError(f"{path.name}: {error}") from error
+
+
+class ExperimentFiles:
+    """Experiments by name: first those that were launched in this home, then the shipped ones."""
+
+    def __init__(self, *folders: Path) -> None:
+        self._folders = folders
+
+    def names(self) -> list[str]:
+        """Return the names of every experiment that is written down."""
+        return sorted({path.stem for folder in self._folders for path in folder.glob("*.yaml")})
+
+    def get(self, name: str) -> ExperimentSpec:
+        """Return the experiment; raises ExperimentError where it is none or does not hold."""
+        for folder in self._folders:
+            path = folder / f"{name}.yaml"
+            if path.is_file():
+                return read_file(path)
+        raise wrong("an experiment", f"one of {', '.join(self.names()) or 'none yet'}", name)
+
+    def keep(self, path: Path) -> ExperimentSpec:
+        """Copy a file into the home, so that its partitions can be run again, and read it."""
+        spec, home = read_file(path), self._folders[0]
+        target = home / f"{spec.name}.yaml"
+        home.mkdir(parents=True, exist_ok=True)
+        if target.resolve() != path.resolve():
+            shutil.copyfile(path, target)
+        return spec
+
+
+def experiment_files(home: Path) -> ExperimentFiles:
+    """Return the experiments of a home and those that are shipped."""
+    return ExperimentFiles(home / "experiments", FOLDER)
+
+
+def _ledger() -> object:
+    from adapters.stores.trial_ledger import SqliteTrialLedger
+
+    return SqliteTrialLedger(workshop().home / "backtests" / "trials.db")
+
+
+def _results() -> object:
+    from adapters.stores.backtest_results import ArrowResults
+
+    return ArrowResults(workshop().home / "backtests" / "results")
+
+
+BUILDERS: dict[str, Callable[[], object]] = {
+    "experiments": lambda: experiment_files(workshop().home),
+    "trial_ledger": _ledger,
+    "backtest_results": _results,
+}
+
+
+def backtest_resources() -> dict[str, dg.ResourceDefinition]:
+    """Return the ports of the backtests, each built when a run first needs it."""
+
+    def definition(build: Callable[[], object]) -> dg.ResourceDefinition:
+        return dg.ResourceDefinition(resource_fn=lambda _: build())
+
+    return {name: definition(build) for name, build in BUILDERS.items()}
+
+
+backtest_job = dg.define_asset_job(
+    "backtest_job",
+    selection=dg.AssetSelection.assets("backtests"),
+    partitions_def=EXPERIMENTS,
+    description="One window of an experiment; a backfill over its windows is the backtest.",
+    executor_def=dg.in_process_executor,
+)
+
+
+def keys_of(spec: ExperimentSpec) -> list[str]:
+    """Return the partitions of an experiment, in the order of time."""
+    return [partition_key(spec, window) for window in windows_of(spec)]
+
+
+@dg.sensor(
+    minimum_interval_seconds=SENSOR_S,
+    asset_selection=dg.AssetSelection.assets("backtests"),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def experiments_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Add the partitions of every experiment that is written down, so that it can be launched."""
+    files = experiment_files(workshop().home)
+    known = set(context.instance.get_dynamic_partitions("experiments"))
+    wanted: list[str] = []
+    for name in files.names():
+        try:
+            wanted += keys_of(files.get(name))
+        except ExperimentError as error:
+            context.log.warning(str(error))
+    missing = [key for key in wanted if key not in known]
+    if not missing:
+        return dg.SkipReason("every experiment has its partitions")
+    return dg.SensorResult(dynamic_partitions_requests=[EXPERIMENTS.build_add_request(missing)])
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRun:
+    """One partition that ran: what its metadata say, and which checks failed."""
+
+    partition: str
+    success: bool
+    figures: dict[str, Any]
+    failed_checks: tuple[str, ...]
+
+
+def launch(
+    path: Path,
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    done: Callable[[WindowRun, int, int], None],
+) -> Sequence[WindowRun]:
+    """Check an experiment whole, add its partitions, and run them in order of time.
+
+    Raises ExperimentError before anything is run where a field, a point or a date fails.
+    """
+    built = workshop()
+    desk = built.get("desk")
+    assert isinstance(desk, Desk)
+    check_points(read_file(path), ground_of(desk))
+    spec = experiment_files(built.home).keep(path)
+    keys = keys_of(spec)
+    instance.add_dynamic_partitions("experiments", keys)
+    storage = instance.event_log_storage
+    if storage.supports_global_concurrency_limits:
+        storage.set_concurrency_slots(POOL, POOL_SLOTS)
+    job = defs.resolve_job_def("backtest_job")
+    runs: list[WindowRun] = []
+    for number, key in enumerate(keys, 1):
+        result = job.execute_in_process(
+            instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET
+        )
+        runs.append(_window_run(key, result))
+        done(runs[-1], number, len(keys))
+    return runs
+
+
+def _window_run(key: str, result: dg.ExecuteInProcessResult) -> WindowRun:
+    figures: dict[str, Any] = {}
+    for event in result.get_asset_materialization_events():
+        told = event.step_materialization_data.materialization.metadata
+        figures |= {name: getattr(value, "value", None) for name, value in told.items()}
+    failed = tuple(
+        f"{e.check_name}: {getattr(e.metadata.get('reasons'), 'value', '')}"
+        for e in result.get_asset_check_evaluations()
+        if not e.passed
+    )
+    if not result.success:
+        failed += tuple(
+            " ".join(str(e.step_failure_data.error.message).split())
+            for e in result.all_events
+            if e.is_step_failure and e.step_failure_data.error is not None
+        )
+    return WindowRun(key, result.success, figures, failed)

@@ -1,0 +1,69 @@
+"""`apiary backtest`: launch an experiment and watch it, and see how often was tried."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pipelines.backtests import WindowRun
+
+app = typer.Typer(help="Experiments and their backtests.", no_args_is_help=True)
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
+]
+
+
+@app.command("run")
+def run(
+    experiment: Annotated[Path, typer.Argument(help="A YAML file, e.g. one below experiments/.")],
+    config: ConfigOption = None,
+) -> None:
+    """Run every window of an experiment that is not finished, and say what came of each."""
+    from pipelines import cli
+
+    with cli._one_line_errors():
+        import logging
+
+        import dagster as dg
+
+        cli._workshop(config)
+        logging.disable(logging.WARNING)
+        from pipelines.backtests import launch
+        from pipelines.definitions import defs
+
+        with dg.DagsterInstance.get() as instance:
+            runs = launch(experiment, defs, instance, _told)
+        if not all(run.success and not run.failed_checks for run in runs):
+            raise ValueError("every window must pass its checks, at least one did not")
+
+
+def _told(run: "WindowRun", number: int, count: int) -> None:
+    from pipelines.cli import console
+
+    shown = {name: run.figures.get(name) for name in ("sharpe", "deflated", "trials")}
+    figures = "  ".join(
+        f"{name} {value:.3g}" for name, value in shown.items() if isinstance(value, float)
+    )
+    mark = "✓" if run.success and not run.failed_checks else "✗"
+    line = f"{mark} {number}/{count}  {run.partition:<32} {figures}"
+    console.print(line, highlight=False, markup=False)
+    for failed in run.failed_checks:
+        console.print(f"    {failed}", highlight=False, markup=False)
+
+
+@app.command("trials")
+def trials(config: ConfigOption = None) -> None:
+    """Say how many backtests were launched and how many strategies that makes."""
+    from pipelines import cli
+
+    with cli._one_line_errors():
+        from adapters.stores.trial_ledger import SqliteTrialLedger
+        from models.experiments.trials import count_trials
+
+        home = cli._workshop(config).home
+        count = count_trials(SqliteTrialLedger(home / "backtests" / "trials.db").records())
+        cli.console.print(
+            f"{count.launches} launches of {count.trials} strategies; the chain is sound",
+            highlight=False,
+        )

@@ -1,0 +1,130 @@
+"""An experiment through Dagster: launched, idempotent, guarded, and refused in one line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from models.experiments.fields import ExperimentError
+from models.experiments.points import check_points
+from models.experiments.trials import LAUNCHED
+from pipelines import backtests as module
+from pipelines.backtests import BUILDERS, FOLDER, experiment_files, launch, read_file
+from pipelines.cli import app
+from pipelines.definitions import defs
+from tests.models.experiments.builders import make_ground
+from tests.pipelines.homes import Home, open_home
+from tests.pipelines.market_files import market_rows, write_market
+
+pytestmark = pytest.mark.xdist_group("chain")
+PLAIN: dict[str, Any] = {
+    "question": "does it pay?",
+    "start": "2017-01-02",
+    "end": "2017-12-29",
+    "colony": {"recruitment": {"enabled": False}},
+    "walk_forward": {"warmup_months": 3, "test_months": 6},
+    "sweep": {"axes": {"worker.gross_max": [0.5, 1.0]}},
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with features and forecasts of a small market."""
+    path = tmp_path_factory.mktemp("experiments")
+    mapping = write_market(path / "data", market_rows())
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_home(path, path / "data", mapping, patch) as opened,
+    ):
+        opened.chain.whole(opened.windows)
+        yield opened
+
+
+def _write(folder: Path, **changes: Any) -> Path:
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(PLAIN | changes))
+    return path
+
+
+def _launches() -> int:
+    ledger: Any = BUILDERS["trial_ledger"]()
+    return [r["kind"] for r in ledger.records()].count(LAUNCHED)
+
+
+def test_an_experiment_runs_window_by_window_and_a_second_time_reads(
+    home: Home, tmp_path: Path
+) -> None:
+    """Every window passes the guard; launched again, nothing is run and the hashes are equal."""
+    path = _write(tmp_path)
+    told: list[str] = []
+    first = launch(path, defs, home.instance, lambda r, n, c: told.append(f"{n}/{c}"))
+    assert told == ["1/2", "2/2"]
+    assert all(run.success and not run.failed_checks for run in first), first
+    assert set(home.instance.get_dynamic_partitions("experiments")) >= {r.partition for r in first}
+    launched = _launches()
+    assert launched == 4, "two windows of two points"
+    again = launch(path, defs, home.instance, lambda *_: None)
+    assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
+    assert _launches() == launched
+    assert first[-1].figures["trials"] == 2
+
+
+def test_a_strategy_that_peeks_fails_the_check(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision that moves with its future is named in the failed check."""
+    from assets import backtests as asset
+
+    def peeking(_: object) -> Any:
+        return lambda market: market.panel.prices[::-1].copy()
+
+    monkeypatch.setattr(asset, "colony_decides", peeking)
+    runs = launch(_write(tmp_path, name="peeks"), defs, home.instance, lambda *_: None)
+    assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
+
+
+def test_a_wrong_experiment_is_refused_before_anything_runs(home: Home, tmp_path: Path) -> None:
+    """No partition is added and nothing is counted where a value of an axis fails."""
+    before = _launches(), set(home.instance.get_dynamic_partitions("experiments"))
+    wrong = _write(tmp_path, name="wrong", sweep={"axes": {"worker.no_such": [1]}})
+    with pytest.raises(ExperimentError, match=r"worker\.no_such must be one of"):
+        launch(wrong, defs, home.instance, lambda *_: None)
+    assert (_launches(), set(home.instance.get_dynamic_partitions("experiments"))) == before
+
+
+def test_the_sensor_adds_the_partitions_of_what_is_written_down(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new file gets its partitions; once they are there, nothing is asked for."""
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    experiment_files(home.workshop.home).keep(_write(tmp_path, name="fresh"))
+    with dg.build_sensor_context(instance=home.instance) as context:
+        result: Any = module.experiments_sensor(context)
+        (request,) = result.dynamic_partitions_requests
+        assert "fresh|2017-05" in request.partition_keys
+        home.instance.add_dynamic_partitions("experiments", list(request.partition_keys))
+        assert isinstance(module.experiments_sensor(context), dg.SkipReason)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_shipped_experiment_holds(path: Path) -> None:
+    """Every file in the folder can be launched."""
+    check_points(read_file(path), make_ground())
+
+
+def test_a_mistake_on_the_command_line_gets_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that does not exist, and one that is no YAML."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("a: [")
+    with pytest.raises(ExperimentError, match="must be valid YAML"):
+        read_file(bad)
+    with pytest.raises(ExperimentError, match="must be a file that exists"):
+        read_file(tmp_path / "none.yaml")
+    shown = CliRunner().invoke(app, ["backtest", "--help"])
+    assert "trials" in shown.output
