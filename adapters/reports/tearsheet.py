@@ -1,0 +1,218 @@
+"""Tearsheets: one self-contained page for an experiment, or for several side by side."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import plotly.graph_objects as go
+import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from adapters.reports.charts import chart_html
+from adapters.reports.palette import GAIN, GRID, HONEY, INK, LOSS, SLATE, series_colour
+
+Figures = Mapping[str, object]
+_SHOWN_MAX = 12  # lines that can still be told apart; the table has every one
+_ROLLING = 63
+_PERCENT = {"annual_return", "annual_volatility", "drawdown_max", "hit_rate", "overfitting"}
+_PERCENT |= {"probabilistic", "deflated", "alpha", "value_at_risk_95", "expected_shortfall_95"}
+_TILES = ("sharpe", "deflated", "trials", "annual_return", "annual_volatility", "drawdown_max")
+_TILES += ("overfitting", "spa", "track_record_min", "sessions")
+_SURE = 0.95
+
+
+class TearsheetPages:
+    """Writes pages below `root`, one file each, readable offline."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = Path(root)
+
+    def write(
+        self,
+        name: str,
+        note: str,
+        rows: pl.DataFrame,
+        parts: pl.DataFrame,
+        figures: Mapping[str, Figures],
+    ) -> Path:
+        """Write NAME.html over rows and parts with a `label`, and the figures of each label.
+
+        The first label of `figures` is the one that the page speaks of.
+        """
+        first = next(iter(figures))
+        best = figures[first]
+        chance = best.get("deflated")
+        luck = not isinstance(chance, float) or chance < _SURE
+        environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent),
+            autoescape=True,
+            undefined=StrictUndefined,
+        )
+        page = environment.get_template("tearsheet.html.j2").render(
+            title=name.replace("_", " ").capitalize(),
+            note=note,
+            luck=luck,
+            verdict=_verdict(first, best, luck),
+            tiles=[(key.replace("_", " "), _text(key, best.get(key))) for key in _TILES],
+            heads=["", *(key.replace("_", " ") for key in best)],
+            lines=[
+                [label, *(_text(key, told.get(key)) for key in best)]
+                for label, told in figures.items()
+            ],
+            charts=_charts(rows, parts, list(figures)),
+            plotly=get_plotlyjs(),
+        )
+        path = self._root / f"{name}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(page, encoding="utf-8")
+        return part.replace(path)
+
+
+def _verdict(label: str, told: Figures, luck: bool) -> str:
+    chance, trials = _text("deflated", told.get("deflated")), told.get("trials")
+    after = f"after {trials} trials on record the chance of a true ratio above zero is {chance}"
+    return f"{label}: {after}; {'this may be luck' if luck else 'more than luck'}."
+
+
+def _charts(rows: pl.DataFrame, parts: pl.DataFrame, labels: list[str]) -> list[tuple[str, str]]:
+    shown = labels[:_SHOWN_MAX]
+    series = {label: rows.filter(pl.col("label") == label).sort("event_time") for label in shown}
+    drawn: list[tuple[str, go.Figure]] = [
+        ("Equity after costs, start = 100", _equity(series)),
+        ("Drawdown", _lines(series, _drawdown, percent=True)),
+        (f"Sharpe ratio of {_ROLLING} sessions", _lines(series, _rolling)),
+        ("Gross exposure, fraction of NAV", _lines(series, lambda r: r["gross"], percent=True)),
+        ("Turnover of a session, fraction of NAV", _lines(series, lambda r: r["turnover"])),
+        (f"Months of {labels[0]}, %", _months(series[labels[0]])),
+    ]
+    own = parts.filter(pl.col("label") == labels[0])
+    for kind in ("sense", "instrument", "cost"):
+        told = own.filter(pl.col("kind") == kind)
+        if told.height:
+            drawn.append((f"What each {kind} added to {labels[0]}", _added(told)))
+    return [(title, chart_html(figure)) for title, figure in drawn]
+
+
+def _level(changes: pl.Series) -> pl.Series:
+    return (1.0 + changes).cum_prod() * 100.0
+
+
+def _drawdown(rows: pl.DataFrame) -> pl.Series:
+    level = _level(rows["net_return"])
+    return level / level.cum_max().clip(lower_bound=100.0) - 1.0
+
+
+def _rolling(rows: pl.DataFrame) -> pl.Series:
+    changes = rows["net_return"]
+    spread = changes.rolling_std(_ROLLING)
+    ratio = changes.rolling_mean(_ROLLING) / spread * 252**0.5
+    return pl.select(pl.when(spread > 1e-12).then(ratio)).to_series()
+
+
+def _equity(series: Mapping[str, pl.DataFrame]) -> go.Figure:
+    figure = _lines(series, lambda rows: _level(rows["net_return"]))
+    longest = max(series.values(), key=lambda rows: rows.height)
+    if longest["benchmark_return"].abs().sum() > 0:
+        level = _level(longest["benchmark_return"])
+        figure.add_trace(_line(longest, level, "benchmark", SLATE, dash="dot"))
+    return figure
+
+
+def _lines(
+    series: Mapping[str, pl.DataFrame],
+    values: Callable[[pl.DataFrame], pl.Series],
+    *,
+    percent: bool = False,
+) -> go.Figure:
+    figure = _figure()
+    for number, (label, rows) in enumerate(series.items()):
+        colour = HONEY if number == 0 else series_colour(number)
+        figure.add_trace(_line(rows, values(rows), label, colour, width=2.2 if number == 0 else 1))
+    if percent:
+        figure.update_yaxes(tickformat=".0%")
+    return figure
+
+
+def _line(
+    rows: pl.DataFrame,
+    values: pl.Series,
+    name: str,
+    colour: str,
+    *,
+    width: float = 1.2,
+    dash: str = "solid",
+) -> go.Scatter:
+    style = {"color": colour, "width": width, "dash": dash}
+    days = rows["event_time"].dt.date().to_list()
+    return go.Scatter(x=days, y=values.to_list(), name=name, mode="lines", line=style)
+
+
+def _months(rows: pl.DataFrame) -> go.Figure:
+    told = (
+        rows.group_by(year=pl.col("event_time").dt.year(), month=pl.col("event_time").dt.month())
+        .agg(change=((1.0 + pl.col("net_return")).product() - 1.0) * 100.0)
+        .sort("year", "month")
+    )
+    years = told["year"].unique().sort().to_list()
+    cells: dict[tuple[int, int], float] = {(y, m): c for y, m, c in told.iter_rows()}
+    grid = [[cells.get((year, month)) for month in range(1, 13)] for year in years]
+    figure = _figure(height=120 + 34 * len(years))
+    figure.add_trace(
+        go.Heatmap(
+            z=grid,
+            x=list(range(1, 13)),
+            y=[str(year) for year in years],
+            colorscale=[[0.0, LOSS], [0.5, "#ffffff"], [1.0, GAIN]],
+            zmid=0.0,
+            texttemplate="%{z:.1f}",
+            xgap=2,
+            ygap=2,
+        )
+    )
+    figure.update_xaxes(dtick=1, title="month")
+    figure.update_yaxes(type="category", autorange="reversed")
+    return figure
+
+
+def _added(parts: pl.DataFrame) -> go.Figure:
+    total = parts.group_by("name").agg(pl.col("contribution").sum()).sort("contribution")
+    shown = pl.concat([total.head(15), total.tail(15)]).unique(maintain_order=True)
+    colours = [GAIN if value >= 0 else LOSS for value in shown["contribution"]]
+    figure = _figure(height=90 + 20 * shown.height)
+    figure.add_trace(
+        go.Bar(
+            x=shown["contribution"].to_list(),
+            y=shown["name"].to_list(),
+            orientation="h",
+            marker={"color": colours},
+        )
+    )
+    figure.update_xaxes(tickformat=".2%")
+    return figure.update_layout(showlegend=False)
+
+
+def _figure(height: int = 300) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        font={"color": INK, "size": 12},
+        hovermode="x unified",
+        legend={"orientation": "h", "y": -0.2},
+        showlegend=True,
+    )
+    figure.update_xaxes(gridcolor=GRID, automargin=True)
+    figure.update_yaxes(gridcolor=GRID, zerolinecolor=GRID, automargin=True)
+    return figure
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, int | float) or value != value:
+        return "–"
+    if key in _PERCENT:
+        return f"{value:.1%}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"

@@ -1,0 +1,73 @@
+"""A tearsheet is one page that needs no network and says what is luck."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from adapters.reports.tearsheet import TearsheetPages
+
+LABELS = ("gross 0.5", "gross <1.0>")
+
+
+def _rows(label: str, seed: int, sessions: int = 300) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    first = datetime(2019, 1, 2, 21, tzinfo=UTC)
+    return pl.DataFrame(
+        {
+            "label": label,
+            "event_time": [first + timedelta(days=n) for n in range(sessions)],
+            "net_return": rng.normal(0.0004, 0.01, sessions),
+            "benchmark_return": rng.normal(0.0003, 0.01, sessions),
+            "gross": 0.8,
+            "turnover": np.abs(rng.normal(0, 0.1, sessions)),
+        }
+    )
+
+
+def _parts() -> pl.DataFrame:
+    names = ["momentum", "carry", "US.A", "US.B", "costs"]
+    kinds = ["sense", "sense", "instrument", "instrument", "cost"]
+    added = [0.02, -0.01, 0.03, -0.02, -0.004]
+    return pl.DataFrame({"label": LABELS[0], "kind": kinds, "name": names, "contribution": added})
+
+
+def write_sample(folder: Path, deflated: float | None = 0.4) -> Path:
+    """Write a page over two points of a sweep."""
+    rows = pl.concat([_rows(label, n) for n, label in enumerate(LABELS)])
+    told = {"sharpe": 0.61, "deflated": deflated, "trials": 12, "annual_return": 0.081}
+    figures = {LABELS[0]: told, LABELS[1]: told | {"sharpe": None}}
+    return TearsheetPages(folder).write("walk_forward", "Does it pay?", rows, _parts(), figures)
+
+
+def test_the_page_holds_everything_inside(tmp_path: Path) -> None:
+    """Plots, library and styles are in the file; nothing is fetched."""
+    page = write_sample(tmp_path).read_text()
+    assert "<script src=" not in page
+    assert '<link rel="stylesheet"' not in page
+    for told in ("Equity after costs", "Drawdown", "Months of", "What each sense added", "8.1%"):
+        assert told in page
+
+
+@pytest.mark.parametrize(
+    ("deflated", "told"), [(0.4, "this may be luck"), (None, "this may be luck"), (0.99, "more")]
+)
+def test_the_page_says_what_is_luck(tmp_path: Path, deflated: float | None, told: str) -> None:
+    """The sentence at the head names the number of trials and what is left after them."""
+    page = write_sample(tmp_path, deflated).read_text()
+    assert told in page
+    assert "after 12 trials on record" in page
+
+
+def test_what_people_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
+    """A label with brackets stands in the page as text."""
+    page = write_sample(tmp_path).read_text()
+    assert "<td>gross &lt;1.0&gt;</td>" in page
+
+
+def test_nothing_is_left_beside_the_page(tmp_path: Path) -> None:
+    """The page is written in one step."""
+    write_sample(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["walk_forward.html"]
