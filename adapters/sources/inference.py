@@ -1,6 +1,7 @@
 """A first mapping for an undescribed folder: what is certain is written, the rest is asked."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -27,14 +28,21 @@ from adapters.sources.stamps import Stamps, recognise
 _READABLE = (".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _NAMES: dict[str, tuple[str, ...]] = {
     "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
-             "trading_day", "datum", "fecha", "period",
+             "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "published", "published_at", "created_at"),
-    "symbol": ("symbol", "ticker", "sym", "instrument", "isin", "ric", "security", "code"),
-    "open": ("open", "o", "open_price", "px_open", "opening_price"),
-    "high": ("high", "h", "high_price", "px_high"),
-    "low": ("low", "l", "low_price", "px_low"),
-    "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "last"),
-    "volume": ("volume", "v", "vol", "qty_traded", "shares"),
+    "symbol": ("symbol", "ticker", "sym", "instrument", "isin", "ric", "security", "code",
+               "kurzel", "simbolo", "symbole"),
+    "open": ("open", "o", "open_price", "px_open", "opening_price",
+             "eroffnung", "eroffnungskurs", "erster", "apertura", "ouverture", "abertura"),
+    "high": ("high", "h", "high_price", "px_high",
+             "hoch", "tageshoch", "maximo", "max", "plus_haut", "massimo", "alto"),
+    "low": ("low", "l", "low_price", "px_low",
+            "tief", "tagestief", "minimo", "min", "plus_bas", "basso", "bajo", "baixo"),
+    "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "last",
+              "schluss", "schlusskurs", "schlussstand", "cierre", "cloture", "chiusura",
+              "fechamento"),
+    "volume": ("volume", "v", "vol", "qty_traded", "shares",
+               "volumen", "stuck", "umsatz", "volumes"),
     "bid": ("bid", "bid_price", "bid_close"),
     "ask": ("ask", "ask_price", "offer", "ask_close"),
     "bid_size": ("bid_size", "bidsize", "bid_qty"),
@@ -54,6 +62,11 @@ _MEASURES = {
     "trades": ("price", "size", "currency"),
     "macro": ("series_id", "value"),
 }
+# A file, or a member of an archive, that is named for its instrument.
+_FILE_NAME = (
+    r"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?(?:[_ ][^/]*)?"
+    r"(?:\.(?:csv|txt|tsv|jsonl|ndjson|parquet|pq|gz|zip))+$"
+)
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
@@ -145,7 +158,7 @@ def _layout(name: str, content: bytes) -> Csv:
 
 def _known_columns(rows: pl.DataFrame) -> dict[str, str]:
     """Return which column bears which meaning, by its name."""
-    plain = {re.sub(r"\W+", "_", c.strip().lower()).strip("_"): c for c in rows.columns}
+    plain = {_plain_name(c): c for c in rows.columns}
     found = {
         meaning: next(plain[name] for name in names if name in plain)
         for meaning, names in _NAMES.items()
@@ -157,6 +170,24 @@ def _known_columns(rows: pl.DataFrame) -> dict[str, str]:
         if len(dated or unnamed) == 1:
             return {"time": (dated or unnamed)[0], **found}
     return found
+
+
+def _plain_name(column: str) -> str:
+    """Return a column's name in small letters without accents: Eröffnung is eroffnung."""
+    letters = unicodedata.normalize("NFKD", column.strip().lower())
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"\W+", "_", bare).strip("_")
+
+
+def _ticker_of(file_name: str) -> str:
+    """Return the ticker that a file is named for: BRK.B of BRK.B.csv.gz, AAPL of aapl.us_daily.txt.
+
+    Raises MappingError where the name is none.
+    """
+    match = re.search(_FILE_NAME, file_name)
+    if match is None:
+        raise MappingError(f"which instrument is {file_name!r}?")
+    return match["symbol"].upper()
 
 
 def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
@@ -189,7 +220,7 @@ def _columns(
     hints: Hints,
 ) -> dict[str, object]:  # fmt: skip
     """Return the entries of the table mapping that depend on its table."""
-    stem = re.sub(r"\W+", "_", Path(relative).name.split(".")[0])
+    stem = _stem(relative)
     fields_ = {m: Field(column=(columns[m],)) for m in _MEASURES[table] if m in columns}
     spec: dict[str, object] = {"unpivot": unpivot, "columns": fields_}
     if table == "macro":
@@ -212,15 +243,21 @@ def _columns(
             fields_["close"] = Field(column=("close",))
     if "currency" not in columns and table in {"bars", "quotes", "trades"}:
         fields_["currency"] = Field(constant=hints.currency)
-    spec |= _symbol(table, columns, unpivot, stem, hints)
+    spec |= _symbol(table, columns, unpivot, relative, hints)
     spec["time"] = _time(table, columns, stamps)
     spec["knowledge"] = Knowledge(lag="15m" if stamps.days_only else "0s")
     return spec
 
 
+def _stem(relative: str) -> str:
+    """Return a file's name as a word."""
+    return re.sub(r"\W+", "_", Path(relative).name.split(".")[0])
+
+
 def _symbol(
-    table: str, columns: dict[str, str], unpivot: Unpivot | None, stem: str, hints: Hints
+    table: str, columns: dict[str, str], unpivot: Unpivot | None, relative: str, hints: Hints
 ) -> dict[str, object]:
+    stem = _stem(relative)
     if table == "news" and "symbol" not in columns:
         return {"dataset": stem}
     instrument = Instrument(
@@ -234,9 +271,11 @@ def _symbol(
     if "symbol" in columns:
         symbol = Field(column=(columns["symbol"],), upper=True)
         return {"symbol": symbol, "instrument": instrument, "dataset": stem}
-    # The file is named for its instrument: AAPL.csv, aapl_daily.csv.
-    symbol = Field(constant=re.split(r"[_ ]", stem)[0].upper())
-    return {"symbol": symbol, "instrument": instrument, "dataset": table, "source_per_file": True}
+    named: dict[str, object] = {"instrument": instrument, "dataset": table, "source_per_file": True}
+    if relative.lower().endswith(".zip"):  # its members may be many, each named for its own
+        symbol = Field(template="{symbol}", upper=True)
+        return named | {"symbol": symbol, "file_name": _FILE_NAME}
+    return named | {"symbol": Field(constant=_ticker_of(relative))}
 
 
 def _time(table: str, columns: dict[str, str], stamps: Stamps) -> TimeField:

@@ -1,5 +1,6 @@
 """A mapping is inferred where the files leave no doubt, and asked for where they do."""
 
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -101,3 +102,36 @@ def test_all_questions_come_at_once(tmp_path):
 def test_a_folder_without_data_is_refused(tmp_path):
     with pytest.raises(MappingError, match="must hold files"):
         infer_mapping(tmp_path)
+
+
+def test_headers_in_other_languages_are_read(tmp_path: Path) -> None:
+    """Accents and capitals make no difference."""
+    text = (
+        "Datum;Symbol;Eröffnung;Hoch;Tief;Schlusskurs;Volumen\n"
+        "15.01.2024;SAP;10,5;11,0;10,0;10,8;500\n"
+        "16.01.2024;SAP;10,8;11,5;10,7;11,2;600\n"
+    )
+    rows = inferred(tmp_path, {"kurse.csv": text}).fetch("bars", *EVER)
+
+    assert rows.select("open", "high", "low", "close", "volume").rows() == [
+        (10.5, 11.0, 10.0, 10.8, 500.0),
+        (10.8, 11.5, 10.7, 11.2, 600.0),
+    ]
+
+
+def test_each_member_of_an_archive_is_its_own_instrument(tmp_path: Path) -> None:
+    """Members are named for their tickers, as files are; a ticker may have a dot."""
+    day = "date,open,high,low,close,volume\n2024-01-16,{0},{0},{0},{0},5\n"
+    folder = tmp_path / "x"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "daily.zip", "w") as archive:
+        archive.writestr("data/us/aapl.us.txt", day.format(10))
+        archive.writestr("data/us/BRK.B.csv", day.format(20))
+    (folder / "BRK.A_daily.csv").write_text(day.format(30))
+    rows = FileSource(folder, infer_mapping(folder)).fetch("bars", *EVER)
+
+    assert dict(rows.select("instrument_id", "close").iter_rows()) == {
+        "US.AAPL": 10.0,
+        "US.BRK.B": 20.0,
+        "US.BRK.A": 30.0,
+    }
