@@ -14,9 +14,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.cli_backtest import app as backtest_app
-
 from pipelines import cli_trader
+from pipelines.cli_backtest import app as backtest_app
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
