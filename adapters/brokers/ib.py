@@ -1,0 +1,258 @@
+"""Interactive Brokers as a broker of the order path, over ib_async."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ib_async import IB, Fill, Trade
+
+from adapters.brokers import ib_orders
+from adapters.brokers.ib_contracts import ContractBook, ContractTerms
+from adapters.brokers.ib_session import IbSession, IbSettings
+from swarm_core import events as ev
+from swarm_core.instruments import Instrument, to_minor
+from swarm_core.order_states import OrderState
+from swarm_core.orders import Order
+from swarm_core.reconciliation import BrokerAccount, BrokerOrder
+
+T = TypeVar("T")
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """All that the gateway tells of orders: each of the three parts was read to its end."""
+
+    trades: tuple[Trade, ...]
+    fills: tuple[Fill, ...]
+
+    def reference(self, fill: Fill) -> str:
+        """Return whose fill it is; by the lasting id, since order ids repeat."""
+        execution = fill.execution
+        by_id = {t.order.permId: t.order.orderRef for t in self.trades if t.order.permId}
+        found = execution.orderRef or by_id.get(execution.permId, "")
+        return ib_orders.reference_of(found, execution.permId)
+
+
+class IbBroker:
+    """Sends orders and tells what became of them; each order goes by our own id as reference.
+
+    Every method may be called from any thread, and raises OSError where the gateway does not
+    answer: then nobody knows whether it has heard.
+    """
+
+    def __init__(
+        self,
+        settings: IbSettings,
+        instruments: Mapping[str, Instrument],
+        *,
+        now_ns: Callable[[], int],
+        terms: Mapping[str, ContractTerms] | None = None,
+        make_client: Callable[[], IB] = IB,
+    ) -> None:
+        self.contracts = ContractBook(instruments, terms)
+        self.session = IbSession(settings, make_client=make_client, on_client=self._listen)
+        self._now_ns = now_ns
+        self._sent: dict[str, Trade] = {}
+        self._heard: deque[ev.Event] = deque()
+        self._first_told: dict[str, ev.Event] = {}  # a fact keeps the words it was first told in
+
+    def open(self) -> None:
+        """Connect; raises ConnectionError, or ValueError on an account not to be traded."""
+        self.session.open()
+
+    def close(self) -> None:
+        self.session.close()
+
+    @property
+    def is_connected(self) -> bool:
+        return self.session.is_connected
+
+    @property
+    def connection_count(self) -> int:
+        return self.session.connection_count
+
+    def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
+        """Send an order and wait for the first word; what was sent before is looked up instead."""
+        if order.client_order_id in self._sent:
+            return self.find(order.client_order_id) or ()
+        return self.session.call(self._submit(order, time_ns))
+
+    async def _submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
+        client, order_id = self.session.client, order.client_order_id
+        try:
+            contract = await self._in_time(
+                self.contracts.qualify(order.instrument_id, client.reqContractDetailsAsync)
+            )
+        except ValueError as error:
+            rejected = ev.OrderRejected(
+                event_id=ev.make_event_id("OrderRejected", order_id),
+                time_ns=time_ns,
+                correlation_id=order.decision_id,
+                client_order_id=order_id,
+                reason=str(error),
+            )
+            return [self._once(rejected)]
+        instrument = self.contracts.instruments[order.instrument_id]
+        sent = ib_orders.ib_order(order, instrument, self.session.account)
+        trade = client.placeOrder(contract, sent)
+        self._sent[order_id] = trade
+        await self._in_time(self._first_word(client, trade))
+        return self._story(trade)
+
+    async def _first_word(self, client: IB, trade: Trade) -> None:
+        while not (trade.orderStatus.permId or trade.order.permId or trade.isDone()):
+            if not client.isConnected():
+                raise ConnectionResetError("the connection broke before the order was answered")
+            await asyncio.sleep(_POLL_S)
+
+    def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
+        """Return all that the gateway knows of an order; None only where all was read to its end.
+
+        Raises OSError where open orders, completed orders or executions could not all be read.
+        """
+        told = self.session.call(self._read())
+        trades = [t for t in told.trades if t.order.orderRef == client_order_id]
+        fills = [f for f in told.fills if told.reference(f) == client_order_id]
+        if not trades and not fills:
+            self._sent.pop(client_order_id, None)  # it never arrived: it may be sent again
+            return None
+        events = [e for trade in trades for e in self._story(trade)]
+        events += self._fill_events(fills, told.reference)
+        return list({event.event_id: event for event in events}.values())
+
+    async def _read(self) -> _Told:
+        """Read open orders, completed orders and executions over one unbroken connection."""
+        client, before = self.session.client, self.session.connection_count
+        opened = await self._in_time(client.reqAllOpenOrdersAsync())
+        completed = await self._in_time(client.reqCompletedOrdersAsync(False))
+        fills = await self._in_time(client.reqExecutionsAsync())
+        if self.session.client is not client or self.session.connection_count != before:
+            raise ConnectionResetError("the connection broke while the account was read")
+        by_id = {t.order.permId or id(t): t for t in (*opened, *completed)}
+        # What this connection placed itself is known beside, with its errors.
+        mine = {t.order.permId: t for t in client.trades() if t.order.permId in by_id}
+        return _Told(tuple((by_id | mine).values()), tuple(fills))
+
+    def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
+        """Ask for an order's cancel; that it is cancelled is told later."""
+        return self.session.call(self._cancel(client_order_id))
+
+    async def _cancel(self, client_order_id: str) -> Sequence[ev.Event]:
+        client = self.session.client
+        working = [t for t in client.trades() if t.order.orderRef == client_order_id]
+        if not working:
+            opened = await self._in_time(client.reqAllOpenOrdersAsync())
+            working = [t for t in opened if t.order.orderRef == client_order_id]
+        for trade in working:
+            if not trade.isDone():
+                client.cancelOrder(trade.order)
+        return ()
+
+    def cancel_everything(self) -> None:
+        """Ask for the cancel of every order of the account, whoever placed it."""
+
+        async def ask() -> None:
+            self.session.client.reqGlobalCancel()
+
+        self.session.call(ask())
+
+    def heard(self) -> Sequence[ev.Event]:
+        """Return what the gateway has said unasked since the last call."""
+        said: list[ev.Event] = []
+        while self._heard:
+            said.append(self._heard.popleft())
+        return said
+
+    def account(self) -> BrokerAccount:
+        """Return the whole account; OSError where any part of it was not read to its end."""
+        return self.session.call(self._account())
+
+    async def _account(self) -> BrokerAccount:
+        told, client = await self._read(), self.session.client
+        positions = await self._in_time(client.reqPositionsAsync())
+        await self._in_time(client.reqAccountUpdatesAsync(self.session.account))
+        lots: dict[str, int] = {}
+        for held in positions:
+            if held.account != self.session.account or not held.position:
+                continue
+            instrument = self.contracts.find(held.contract)
+            if instrument is None:
+                lots[f"ib-contract-{held.contract.conId}"] = round(held.position)
+            else:
+                lots[instrument.instrument_id] = instrument.quantity_to_lots(held.position)
+        events = self._fill_events(told.fills, told.reference)
+        values = client.accountValues(self.session.account)
+        cash = {
+            v.currency: to_minor(v.value)
+            for v in values
+            if v.tag == "CashBalance" and v.currency != "BASE"
+        }
+        return BrokerAccount(
+            time_ns=self._now_ns(),
+            orders=tuple(self._broker_order(t) for t in told.trades),
+            fills=tuple(e for e in events if isinstance(e, ev.OrderFilled)),
+            commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
+            position_lots=lots,
+            cash_minor=cash or None,
+        )
+
+    def _broker_order(self, trade: Trade) -> BrokerOrder:
+        instrument = self.contracts.find(trade.contract)
+        ending: tuple[OrderState | None, str] = ib_orders.ending_of(trade) or (None, "")
+        return BrokerOrder(
+            broker_order_id=str(trade.order.permId),
+            client_order_id=trade.order.orderRef,
+            instrument_id=instrument.instrument_id if instrument else trade.contract.symbol,
+            ending=ending[0],
+            reason=ending[1],
+        )
+
+    def _listen(self, client: IB) -> None:
+        self._sent.clear()  # a new connection: what went before is looked up at the gateway
+        client.openOrderEvent += self._hear_trade
+        client.orderStatusEvent += self._hear_trade
+        client.execDetailsEvent += self._hear_fill
+        client.commissionReportEvent += self._hear_commission
+
+    def _hear_trade(self, trade: Trade) -> None:
+        if trade.order.orderRef:
+            self._heard.extend(self._story(trade))
+
+    def _hear_fill(self, trade: Trade, fill: Fill) -> None:
+        reference = ib_orders.reference_of(fill.execution.orderRef, fill.execution.permId)
+        if not fill.execution.orderRef and trade.order.permId == fill.execution.permId:
+            reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)
+        self._heard.extend(self._fill_events([fill], lambda _: reference))
+
+    def _hear_commission(self, _: Trade, __: Fill, report: Any) -> None:
+        charge = ib_orders.charged(report, self._now_ns())
+        if charge is not None:
+            self._heard.append(self._once(charge))
+
+    def _story(self, trade: Trade) -> list[ev.Event]:
+        now_ns = self._now_ns()
+        told = (ib_orders.accepted(trade, now_ns), ib_orders.ended(trade, now_ns))
+        return [self._once(event) for event in told if event is not None]
+
+    def _fill_events(
+        self, fills: Sequence[Fill], reference: Callable[[Fill], str]
+    ) -> list[ev.Event]:
+        told: list[ev.Event] = []
+        for fill in fills:
+            instrument = self.contracts.find(fill.contract)
+            if instrument is None:
+                continue  # nothing of ours: the position says what it did
+            told.append(self._once(ib_orders.filled(fill.execution, reference(fill), instrument)))
+            charge = ib_orders.charged(fill.commissionReport, self._now_ns())
+            if charge is not None:
+                told.append(self._once(charge))
+        return told
+
+    def _once(self, event: ev.Event) -> ev.Event:
+        return self._first_told.setdefault(event.event_id, event)
+
+    async def _in_time(self, work: Coroutine[Any, Any, T] | Any) -> T:
+        return await asyncio.wait_for(work, self.session.settings.answer_s_max)

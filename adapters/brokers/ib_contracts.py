@@ -1,0 +1,149 @@
+"""Instruments as Interactive Brokers names them: contracts, looked up once and then remembered."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ib_async import Contract, ContractDetails
+
+from swarm_core.instruments import Instrument
+
+_FX_VENUE, _CRYPTO_VENUE, _SMART = "IDEALPRO", "PAXOS", "SMART"
+_TYPES = {
+    "equity": "STK",
+    "stock": "STK",
+    "etf": "STK",
+    "fund": "STK",
+    "adr": "STK",
+    "future": "FUT",
+    "option": "OPT",
+    "fx": "CASH",
+    "crypto": "CRYPTO",
+    "cfd": "CFD",
+    "index": "IND",
+}
+Lookup = Callable[[Contract], Awaitable[Sequence[ContractDetails]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractTerms:
+    """What an instrument's id does not say; a `con_id` alone names any contract."""
+
+    symbol: str = ""
+    exchange: str = ""
+    primary_exchange: str = ""
+    last_trade_date: str = ""  # YYYYMM or YYYYMMDD, of futures and options
+    strike: float = 0.0
+    right: str = ""  # "C" or "P"
+    multiplier: str = ""
+    trading_class: str = ""
+    con_id: int = 0
+
+
+def contract_of(instrument: Instrument, terms: ContractTerms | None = None) -> Contract:
+    """Return the contract to ask for, not yet qualified.
+
+    Raises ValueError for an asset class that the broker does not trade, or where a future or an
+    option does not say when it ends.
+    """
+    known = terms or ContractTerms()
+    kind = _TYPES.get(instrument.asset_class)
+    if kind is None:
+        raise ValueError(
+            f"asset_class of {instrument.instrument_id} must be one of {sorted(_TYPES)}, "
+            f"was {instrument.asset_class}"
+        )
+    if kind in ("FUT", "OPT") and not (known.last_trade_date or known.con_id):
+        raise ValueError(
+            f"last_trade_date of {instrument.instrument_id} must be given for a {kind}, was ''"
+        )
+    symbol = known.symbol or instrument.instrument_id.rsplit(".", 1)[-1].rsplit(":", 1)[-1]
+    if kind in ("CASH", "CRYPTO"):
+        symbol = symbol.replace("/", "").replace("-", "")
+        symbol = symbol.removesuffix(instrument.currency) or symbol
+    venue = {"CASH": _FX_VENUE, "CRYPTO": _CRYPTO_VENUE}.get(kind, _SMART)
+    if kind in ("FUT", "IND") and instrument.venue:
+        venue = instrument.venue
+    return Contract(
+        secType=kind,
+        symbol=symbol,
+        currency=instrument.currency,
+        exchange=known.exchange or venue,
+        primaryExchange=known.primary_exchange,
+        lastTradeDateOrContractMonth=known.last_trade_date,
+        strike=known.strike,
+        right=known.right,
+        multiplier=known.multiplier,
+        tradingClass=known.trading_class,
+        conId=known.con_id,
+    )
+
+
+class ContractBook:
+    """The contracts of some instruments, each asked for once; and the way back by contract id."""
+
+    def __init__(
+        self,
+        instruments: Mapping[str, Instrument],
+        terms: Mapping[str, ContractTerms] | None = None,
+    ) -> None:
+        self.instruments = dict(instruments)
+        self._terms = dict(terms or {})
+        self._contracts: dict[str, Contract] = {}
+        self._ids: dict[int, str] = {}
+
+    async def qualify(self, instrument_id: str, lookup: Lookup) -> Contract:
+        """Return the one contract of an instrument.
+
+        Raises ValueError where the broker knows none, or more than one.
+        """
+        known = self._contracts.get(instrument_id)
+        if known is not None:
+            return known
+        instrument = self.instruments.get(instrument_id)
+        if instrument is None:
+            raise ValueError(f"no contract is known for {instrument_id}")
+        asked = contract_of(instrument, self._terms.get(instrument_id))
+        details = await lookup(asked)
+        found = [d.contract for d in details if d.contract and d.contract.secType == asked.secType]
+        if len(found) != 1:
+            raise ValueError(
+                f"one contract must answer to {instrument_id} ({asked.symbol} {asked.secType}), "
+                f"did {len(found)}"
+            )
+        contract = found[0]
+        if asked.exchange == _SMART:
+            contract.exchange = _SMART  # where it is listed is not where it is routed
+        self._contracts[instrument_id] = contract
+        self._ids[contract.conId] = instrument_id
+        return contract
+
+    def find(self, contract: Contract) -> Instrument | None:
+        """Return the instrument of a contract that the broker names, or None."""
+        known = self._ids.get(contract.conId)
+        if known is not None:
+            return self.instruments[known]
+        for instrument_id, instrument in sorted(self.instruments.items()):
+            if self._is(contract, instrument_id, instrument):
+                self._ids[contract.conId] = instrument_id
+                return instrument
+        return None
+
+    def _is(self, contract: Contract, instrument_id: str, instrument: Instrument) -> bool:
+        try:
+            asked = contract_of(instrument, self._terms.get(instrument_id))
+        except ValueError:
+            return False
+        if asked.conId:
+            return asked.conId == contract.conId
+        same_end = contract.lastTradeDateOrContractMonth.startswith(
+            asked.lastTradeDateOrContractMonth
+        )
+        terms = (asked.secType, asked.symbol, asked.currency, asked.strike, asked.right)
+        theirs = contract.right if contract.right in ("C", "P") else ""
+        return same_end and terms == (
+            contract.secType,
+            contract.symbol,
+            contract.currency,
+            contract.strike,
+            theirs,
+        )

@@ -1,0 +1,119 @@
+"""Orders as Interactive Brokers takes them, and what it says of them as events of ours."""
+
+from ib_async import CommissionReport, Execution, Trade
+from ib_async import Order as IbOrder
+
+from swarm_core import events as ev
+from swarm_core.instruments import Instrument, to_minor
+from swarm_core.order_states import OrderState
+from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
+
+_TYPES = {
+    OrderKind.MARKET: "MKT",
+    OrderKind.LIMIT: "LMT",
+    OrderKind.MARKET_ON_OPEN: "MKT",
+    OrderKind.LIMIT_ON_OPEN: "LMT",
+    OrderKind.MARKET_ON_CLOSE: "MOC",
+}
+_TIMES = {
+    TimeInForce.DAY: "DAY",
+    TimeInForce.GOOD_TILL_CANCELLED: "GTC",
+    TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
+}
+_AT_OPEN = (OrderKind.MARKET_ON_OPEN, OrderKind.LIMIT_ON_OPEN)
+# A cancel that was asked for is told as an error with this number.
+_CANCELLED_CODE = 202
+
+
+def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
+    """Return the broker's order; our client order id travels as its reference."""
+    sent = IbOrder(
+        action="BUY" if order.side is OrderSide.BUY else "SELL",
+        totalQuantity=float(instrument.lots_to_quantity(order.quantity_lots)),
+        orderType=_TYPES[order.kind],
+        tif="OPG" if order.kind in _AT_OPEN else _TIMES[order.time_in_force],
+        orderRef=order.client_order_id,
+        account=account,
+        transmit=True,
+    )
+    if order.limit_price_ticks is not None:
+        sent.lmtPrice = float(instrument.ticks_to_price(order.limit_price_ticks))
+    return sent
+
+
+def reference_of(order_ref: str, perm_id: int) -> str:
+    """Return our client order id; an order placed by hand is named by the broker's lasting id."""
+    return order_ref or f"ib-{perm_id}"
+
+
+def accepted(trade: Trade, time_ns: int) -> ev.OrderAccepted | None:
+    """Return the acceptance of an order that the broker has given its lasting id, else None."""
+    perm_id = trade.order.permId or trade.orderStatus.permId
+    if not perm_id:
+        return None
+    order_id = reference_of(trade.order.orderRef, perm_id)
+    return ev.OrderAccepted(
+        event_id=ev.make_event_id("OrderAccepted", order_id, perm_id),
+        time_ns=time_ns,
+        client_order_id=order_id,
+        broker_order_id=str(perm_id),
+    )
+
+
+def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
+    """Return how an order ended and why, or None where it works."""
+    status = trade.orderStatus.status
+    faults = [entry for entry in trade.log if entry.errorCode not in (0, _CANCELLED_CODE)]
+    if status == "Filled":
+        return OrderState.FILLED, ""
+    if status == "Inactive" or (status in ("Cancelled", "ApiCancelled") and faults):
+        told = f"{faults[-1].errorCode}: {faults[-1].message}" if faults else "inactive"
+        return OrderState.REJECTED, told
+    if status in ("Cancelled", "ApiCancelled"):
+        return OrderState.CANCELLED, "told by the broker"
+    return None
+
+
+def ended(trade: Trade, time_ns: int) -> ev.OrderEvent | None:
+    """Return the event of an order's end; None where it works, or where its fills tell it."""
+    ending = ending_of(trade)
+    if ending is None or ending[0] is OrderState.FILLED:
+        return None
+    order_id = reference_of(trade.order.orderRef, trade.order.permId)
+    kind = ev.OrderRejected if ending[0] is OrderState.REJECTED else ev.OrderCancelled
+    return kind(
+        event_id=ev.make_event_id(kind.__name__, order_id),
+        time_ns=time_ns,
+        client_order_id=order_id,
+        reason=ending[1],
+    )
+
+
+def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.OrderFilled:
+    """Return an execution as a fill; its commission is always told by itself."""
+    return ev.OrderFilled(
+        event_id=ev.make_event_id("OrderFilled", execution.execId),
+        time_ns=round(execution.time.timestamp() * 1e3) * 10**6,
+        client_order_id=order_id,
+        execution_id=execution.execId,
+        instrument_id=instrument.instrument_id,
+        side=OrderSide.BUY if execution.side in ("BOT", "BUY") else OrderSide.SELL,
+        lots=instrument.quantity_to_lots(execution.shares),
+        price_ticks=instrument.price_to_ticks(execution.price),
+        lot_tick_minor=instrument.lot_tick_minor,
+        currency=instrument.currency,
+        commission_minor=None,
+    )
+
+
+def charged(report: CommissionReport, time_ns: int) -> ev.CommissionCharged | None:
+    """Return what an execution cost; None where it has not been told yet."""
+    if not report.execId:
+        return None
+    return ev.CommissionCharged(
+        event_id=ev.make_event_id("CommissionCharged", report.execId),
+        time_ns=time_ns,
+        execution_id=report.execId,
+        currency=report.currency,
+        commission_minor=to_minor(report.commission),
+    )

@@ -1,0 +1,279 @@
+"""The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
+
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import pytest
+
+from adapters.brokers.ib import IbBroker
+from adapters.brokers.ib_contracts import ContractTerms, contract_of
+from adapters.brokers.ib_session import IbSettings, LiveAccountError
+from swarm_core import events as ev
+from swarm_core.instruments import to_minor
+from swarm_core.orders import OrderSide
+from swarm_core.reconciliation import ReconciliationRules, reconcile
+from swarm_core.trading import book_from_events
+from swarm_core.trading_state import TradingState
+from tests.adapters.brokers.gateway_double import GatewayDouble
+from tests.adapters.brokers.test_broker_contract import kinds, make_ib
+from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
+
+
+@pytest.fixture
+def gateway() -> GatewayDouble:
+    return GatewayDouble()
+
+
+@pytest.fixture
+def broker(gateway: GatewayDouble) -> Iterator[IbBroker]:
+    opened = make_ib(gateway)
+    yield opened
+    opened.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if holds():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it must hold at last, and did not")
+
+
+def test_our_own_id_travels_as_the_reference(gateway: GatewayDouble, broker: IbBroker) -> None:
+    """Side, size, type and account arrive as the broker names them."""
+    order = make_order(lots=7, side=OrderSide.SELL, limit=10_050)
+
+    broker.submit(order, NOW_NS)
+
+    sent = gateway.open[0].order
+    assert (sent.orderRef, sent.action, sent.totalQuantity) == (order.client_order_id, "SELL", 7.0)
+    assert (sent.orderType, sent.tif, sent.lmtPrice, sent.account) == ("LMT", "OPG", 100.5, "DU1")
+
+
+@pytest.mark.parametrize("part", ["open", "completed", "executions"])
+def test_a_part_that_is_not_read_is_a_doubt_and_no_answer(
+    gateway: GatewayDouble, broker: IbBroker, part: str
+) -> None:
+    """`find` says None only after all three parts were read to their ends."""
+    gateway.silent.add(part)
+
+    with pytest.raises(TimeoutError):
+        broker.find(make_order().client_order_id)
+
+
+def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """The doubt is an OSError; the order is at the broker once, and is found by its reference."""
+    gateway.loses_acknowledgements = True
+    order = make_order()
+
+    with pytest.raises(TimeoutError):
+        broker.submit(order, NOW_NS)
+    found = broker.submit(order, NOW_NS)
+
+    assert kinds(found) == {"OrderAccepted"}
+    assert gateway.received == [order.client_order_id]
+
+
+def test_an_order_that_was_lost_on_the_way_may_be_sent_again(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Not found anywhere: the second submission is the first that arrives."""
+    gateway.loses_orders = True
+    order = make_order()
+    with pytest.raises(TimeoutError):
+        broker.submit(order, NOW_NS)
+    gateway.loses_orders = False
+
+    assert broker.find(order.client_order_id) is None
+    assert kinds(broker.submit(order, NOW_NS)) == {"OrderAccepted"}
+    assert gateway.received == [order.client_order_id]
+
+
+def test_a_rejection_is_told_with_its_reason(gateway: GatewayDouble, broker: IbBroker) -> None:
+    """The broker's number and words stand in the event."""
+    gateway.rejects = True
+
+    told = broker.submit(make_order(), NOW_NS)
+
+    reasons = [e.reason for e in told if isinstance(e, ev.OrderRejected)]
+    assert reasons == ["201: no shares"]
+
+
+def test_fills_and_late_commissions_are_heard_each_by_itself(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """The commission is an event of its own, whenever it comes."""
+    order = make_order(lots=10)
+    broker.submit(order, NOW_NS)
+    broker.heard()
+
+    fill = gateway.fill(order.client_order_id, 10, 100.25, "e1")
+    first = [e for e in broker.heard() if isinstance(e, ev.OrderFilled)]
+    gateway.charge(fill, 1.25)
+    second = [e for e in broker.heard() if isinstance(e, ev.CommissionCharged)]
+
+    assert [(e.lots, e.price_ticks, e.commission_minor) for e in first] == [(10, 10_025, None)]
+    assert [(e.execution_id, e.commission_minor) for e in second] == [("e1", to_minor("1.25"))]
+
+
+def test_fills_while_disconnected_and_repeated_order_ids_are_told_apart(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """After a restart that rolls ids back, each fill goes to its own order by reference."""
+    first, second = make_order(lots=10), make_order(lots=4, decision_id="d2")
+    broker.submit(first, NOW_NS)
+    gateway.restart()
+    gateway.fill(first.client_order_id, 10, 100.0, "e1")
+    wait_until(lambda: broker.connection_count == 2 and broker.is_connected)
+    broker.submit(second, NOW_NS)
+    gateway.fill(second.client_order_id, 4, 101.0, "e2")
+
+    lots = {
+        order.client_order_id: [
+            e.lots
+            for e in broker.find(order.client_order_id) or ()
+            if isinstance(e, ev.OrderFilled)
+        ]
+        for order in (first, second)
+    }
+    assert lots == {first.client_order_id: [10], second.client_order_id: [4]}
+
+
+def test_an_order_placed_by_hand_is_named_by_its_lasting_id(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """It has order id 0 and no reference: the account shows it, and it is not ours."""
+    broker.submit(make_order(), NOW_NS)
+    by_hand = gateway.open[0]
+    by_hand.order.orderRef, by_hand.order.orderId, by_hand.order.permId = "", 0, 55
+    gateway.fill("", 3, 100.0, "e1")
+
+    account = broker.account()
+    found = reconcile(book_from_events([], "USD", CASH), account, ReconciliationRules())
+
+    assert [fill.client_order_id for fill in account.fills] == ["ib-55"]
+    assert found.mode is TradingState.HALTED
+
+
+def test_the_account_agrees_with_a_book_that_heard_everything(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Orders, executions, positions and cash of the broker, held against the log."""
+    order = make_order(lots=10)
+    book = book_from_events([], "USD", CASH)
+    broker.submit(order, NOW_NS)
+    gateway.charge(gateway.fill(order.client_order_id, 10, 100.0, "e1"), 1.5)
+    book.apply_all(e for e in broker.heard() if not isinstance(e, ev.OrderAccepted))
+
+    account = broker.account()
+
+    assert account.position_lots == {A: 10}
+    assert account.cash_minor == {"USD": to_minor(Decimal("998998.5"))}
+    assert reconcile(book, account, ReconciliationRules()).findings == ()
+
+
+def test_while_the_gateway_has_no_way_out_nothing_is_sent(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """1100 closes the line, 1102 opens it again, and what happened must be asked for."""
+    gateway.tell("errorEvent", -1, 1100, "connectivity lost", None)
+    with pytest.raises(ConnectionError):
+        broker.submit(make_order(), NOW_NS)
+    gateway.tell("errorEvent", -1, 1102, "restored, data kept", None)
+
+    assert gateway.received == []
+    assert (broker.is_connected, broker.connection_count) == (True, 2)
+    assert not broker.session.data_lost
+
+
+def test_data_that_was_lost_and_farms_that_are_down_are_known(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """1101 asks for new subscriptions; farm messages are kept by name."""
+    gateway.tell("errorEvent", -1, 1101, "restored, data lost", None)
+    gateway.tell("errorEvent", -1, 2103, "connection is broken:usfarm", None)
+    gateway.tell("errorEvent", -1, 2104, "connection is OK:eufarm", None)
+
+    assert broker.session.data_lost
+    assert broker.session.farms == {"usfarm": False, "eufarm": True}
+
+
+def test_a_contract_is_looked_up_once(gateway: GatewayDouble, broker: IbBroker) -> None:
+    """The second order of an instrument asks nothing."""
+    broker.submit(make_order(), NOW_NS)
+    broker.submit(make_order(decision_id="d2"), NOW_NS)
+
+    assert gateway.lookups == 1
+
+
+@pytest.mark.parametrize(
+    ("account", "live", "passes"),
+    [
+        ("DU1", "", True),
+        ("U7", "", False),
+        ("U7", "U8", False),
+        ("U7", "U7", True),
+    ],
+)
+def test_a_live_account_must_be_named(account: str, live: str, passes: bool) -> None:
+    """A gateway logged in to a live account is refused, unless the setting names that account."""
+    settings = IbSettings(live_account=live)
+    if passes:
+        assert settings.choose_account([account]) == account
+        return
+    with pytest.raises(LiveAccountError, match="live_account must name U7"):
+        settings.choose_account([account])
+
+
+def test_a_refused_account_sends_nothing(gateway: GatewayDouble) -> None:
+    """The connection is closed again before anything is asked."""
+    gateway.accounts = ["U7"]
+
+    with pytest.raises(LiveAccountError):
+        make_ib(gateway)
+
+    assert not any(client.isConnected() for client in gateway.clients)
+
+
+@pytest.mark.parametrize(
+    ("instrument_id", "fields", "terms", "expected"),
+    [
+        ("US.AAPL", {}, None, ("STK", "AAPL", "SMART")),
+        ("US.SPY", {"asset_class": "etf"}, None, ("STK", "SPY", "SMART")),
+        ("FX.EURUSD", {"asset_class": "fx"}, None, ("CASH", "EUR", "IDEALPRO")),
+        ("CC.BTC/USD", {"asset_class": "crypto"}, None, ("CRYPTO", "BTC", "PAXOS")),
+        ("US.IBUS500", {"asset_class": "cfd"}, None, ("CFD", "IBUS500", "SMART")),
+        (
+            "F.ESH7",
+            {"asset_class": "future", "venue": "CME"},
+            ContractTerms(symbol="ES", last_trade_date="202703"),
+            ("FUT", "ES", "CME"),
+        ),
+        (
+            "O.AAPL",
+            {"asset_class": "option"},
+            ContractTerms(symbol="AAPL", last_trade_date="20270115", strike=200.0, right="C"),
+            ("OPT", "AAPL", "SMART"),
+        ),
+    ],
+)
+def test_every_asset_class_has_its_contract(
+    instrument_id: str,
+    fields: dict[str, object],
+    terms: ContractTerms | None,
+    expected: tuple[str, str, str],
+) -> None:
+    """Stocks, funds, pairs, coins, CFDs, futures and options."""
+    contract = contract_of(make_instrument(instrument_id, **fields), terms)
+
+    assert (contract.secType, contract.symbol, contract.exchange) == expected
+
+
+@pytest.mark.parametrize("asset_class", ["future", "option", "house"])
+def test_what_cannot_be_named_is_refused(asset_class: str) -> None:
+    """A future without its month, or an unknown class, is one line."""
+    with pytest.raises(ValueError, match="must be"):
+        contract_of(make_instrument("X.Y", asset_class=asset_class))
