@@ -1,6 +1,7 @@
 """Backtests: a partition is one window of an experiment, and a backfill over them the backtest."""
 
 import io
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Protocol
 
@@ -15,12 +16,13 @@ from features import series
 from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
 from models.experiments.guard import colony_decides, find_peeks
-from models.experiments.judgement import judge
+from models.experiments.judgement import judge, returns_by_point
 from models.experiments.market import Market, MarketTables, build_market
 from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
-from models.experiments.spec import Costs, ExperimentSpec
-from models.experiments.trials import TrialLedger, count_trials, finished_trials
+from models.experiments.search import search_window
+from models.experiments.spec import SEARCH, Costs, ExperimentSpec
+from models.experiments.trials import Trial, TrialLedger, count_trials, finished_trials
 from models.experiments.windows import Window, find_window, split_key
 
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
@@ -35,6 +37,8 @@ class Experiments(Protocol):
     def get(self, name: str) -> ExperimentSpec:
         """Return the experiment; raises ExperimentError where it is none or does not hold."""
         ...
+
+    def names(self) -> Sequence[str]: ...
 
 
 def ground_of(desk: Desk) -> Ground:
@@ -92,21 +96,28 @@ def backtests(
     name, key = split_key(context.partition_key)
     spec = experiments.get(name)
     window = find_window(spec, key)
-    trials = trials_of(spec, window, ground_of(desk), data_versions(tables))
     market = market_of(desk, tables, spec, window)
+    given = spec, window, ground_of(desk), data_versions(tables)
+
+    def run(asked: Sequence[Trial]) -> dict[str, pl.DataFrame]:
+        run_id = context.run.run_id
+        return run_window(asked, market, trial_ledger, backtest_results, run_id, context.log.info)
+
+    if spec.sweep is not None and spec.sweep.method == SEARCH:
+        trials, found = search_window(*given, run)
+    else:
+        trials = trials_of(*given)
+        found = run(trials)
     peeks = find_peeks(
         market,
         colony_decides(trials[0]),
         samples=spec.look_ahead_samples,
         seed=int(trials[0].trial_id[:8], 16),
     )
-    found = run_window(
-        trials, market, trial_ledger, backtest_results, context.run.run_id, context.log.info
-    )
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
     best = _best(found["rows"])
-    judged = judge(best, count_trials(records, name))
+    judged = judge(best, count_trials(records, name), returns_by_point(found["rows"]))
     figures = {
         k: dg.MetadataValue.float(float(v)) for k, v in judged.named().items() if v is not None
     }

@@ -85,10 +85,17 @@ def _results() -> object:
     return ArrowResults(workshop().home / "backtests" / "results")
 
 
+def _pages() -> object:
+    from adapters.reports.tearsheet import TearsheetPages
+
+    return TearsheetPages(workshop().home / "backtests" / "tearsheets")
+
+
 BUILDERS: dict[str, Callable[[], object]] = {
     "experiments": lambda: experiment_files(workshop().home),
     "trial_ledger": _ledger,
     "backtest_results": _results,
+    "tearsheet_pages": _pages,
 }
 
 
@@ -106,6 +113,13 @@ backtest_job = dg.define_asset_job(
     selection=dg.AssetSelection.assets("backtests"),
     partitions_def=EXPERIMENTS,
     description="One window of an experiment; a backfill over its windows is the backtest.",
+    executor_def=dg.in_process_executor,
+)
+
+tearsheet_job = dg.define_asset_job(
+    "tearsheet_job",
+    selection=dg.AssetSelection.assets("tearsheets"),
+    description="Write a page for each experiment and one that sets them side by side.",
     executor_def=dg.in_process_executor,
 )
 
@@ -174,6 +188,9 @@ def launch(
         )
         runs.append(_window_run(key, result))
         done(runs[-1], number, len(keys))
+    defs.resolve_job_def("tearsheet_job").execute_in_process(
+        instance=instance, raise_on_error=False, run_config=_QUIET
+    )
     return runs
 
 

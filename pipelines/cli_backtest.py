@@ -27,13 +27,14 @@ def run(
 
         import dagster as dg
 
-        cli._workshop(config)
+        home = cli._workshop(config).home
         logging.disable(logging.WARNING)
         from pipelines.backtests import launch
         from pipelines.definitions import defs
 
         with dg.DagsterInstance.get() as instance:
             runs = launch(experiment, defs, instance, _told)
+        cli.console.print(f"tearsheets: {home / 'backtests' / 'tearsheets'}", highlight=False)
         if not all(run.success and not run.failed_checks for run in runs):
             raise ValueError("every window must pass its checks, at least one did not")
 

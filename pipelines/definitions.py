@@ -15,9 +15,15 @@ from assets.learning import (
 )
 from assets.online_features import online_features
 from assets.report import report
+from assets.tearsheets import tearsheets
 from assets.tiers import tiers
 from assets.trading import trading_sessions
-from pipelines.backtests import backtest_job, backtest_resources, experiments_sensor
+from pipelines.backtests import (
+    backtest_job,
+    backtest_resources,
+    experiments_sensor,
+    tearsheet_job,
+)
 from pipelines.halting import halt_job
 from pipelines.jobs import JOBS
 from pipelines.resources import resource_definitions
@@ -40,9 +46,10 @@ defs = dg.Definitions(
         data_docs,
         report,
         backtests,
+        tearsheets,
     ],
     asset_checks=[promotion_rule, *SUITE_CHECKS],
-    jobs=[*JOBS, backtest_job, halt_job],
+    jobs=[*JOBS, backtest_job, tearsheet_job, halt_job],
     schedules=SCHEDULES,
     sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
     resources={**resource_definitions(), **backtest_resources()},

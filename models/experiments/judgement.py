@@ -87,6 +87,12 @@ def judge(
     )
 
 
+def returns_by_point(rows: pl.DataFrame, by: str = "point") -> NDArray[np.float64]:
+    """Return [sessions, points] of the sessions that every point was scored in."""
+    wide = rows.pivot(on=by, index="event_time", values="net_return", aggregate_function="first")
+    return wide.sort("event_time").drop("event_time").drop_nulls().to_numpy().astype(np.float64)
+
+
 def _sweep(tried: NDArray[np.float64] | None) -> tuple[float | None, float | None]:
     if tried is None or tried.shape[1] < 2 or tried.shape[0] < 2 * _BLOCKS:
         return None, None

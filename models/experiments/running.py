@@ -10,7 +10,7 @@ import polars as pl
 
 from models.experiments.backtest import run_backtest
 from models.experiments.market import Market
-from models.experiments.points import Ground, grid_points, point_text, resolve
+from models.experiments.points import Ground, Point, grid_points, point_text, resolve
 from models.experiments.spec import ExperimentSpec
 from models.experiments.trials import Outcome, Trial, TrialLedger, finished_trials
 from models.experiments.windows import Window
@@ -43,25 +43,27 @@ def deciding_code() -> str:
 
 
 def trials_of(spec: ExperimentSpec, window: Window, ground: Ground, data: str) -> tuple[Trial, ...]:
-    """Return a window's trials, one for each point; raises ExperimentError as resolve does."""
-    trials: list[Trial] = []
-    for point in grid_points(spec):
-        chosen = resolve(spec, point, ground)
-        trials.append(
-            Trial(
-                experiment=spec.name,
-                point=point_text(point),
-                window=window,
-                universe=spec.universe,
-                colony=chosen.colony,
-                costs=chosen.costs,
-                seed=ground.seed if spec.seed is None else spec.seed,
-                nav=ground.nav,
-                code=deciding_code(),
-                data=data,
-            )
-        )
-    return tuple(trials)
+    """Return a window's trials, one for each point of the grid; raises as resolve does."""
+    return tuple(trial_of(spec, window, ground, data, point) for point in grid_points(spec))
+
+
+def trial_of(
+    spec: ExperimentSpec, window: Window, ground: Ground, data: str, point: Point
+) -> Trial:
+    """Return the trial of one point; raises ExperimentError where its settings fail."""
+    chosen = resolve(spec, point, ground)
+    return Trial(
+        experiment=spec.name,
+        point=point_text(point),
+        window=window,
+        universe=spec.universe,
+        colony=chosen.colony,
+        costs=chosen.costs,
+        seed=ground.seed if spec.seed is None else spec.seed,
+        nav=ground.nav,
+        code=deciding_code(),
+        data=data,
+    )
 
 
 def run_window(

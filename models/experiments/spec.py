@@ -9,7 +9,8 @@ from types import MappingProxyType
 from models.experiments import fields
 
 ALL_TRADABLE = "all_tradable"
-METHODS = ("grid", "optuna")
+SEARCH = "optuna"
+METHODS = ("grid", SEARCH)
 _FIELDS = (
     *("name", "question", "universe", "start", "end", "senses", "colony", "costs"),
     *("risk_limits", "sweep", "walk_forward", "seed", "look_ahead_samples"),

@@ -71,6 +71,23 @@ def test_an_experiment_runs_window_by_window_and_a_second_time_reads(
     assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
     assert _launches() == launched
     assert first[-1].figures["trials"] == 2
+    pages = home.workshop.home / "backtests" / "tearsheets"
+    page = (pages / "small.html").read_text()
+    assert "after 2 trials on record" in page
+    assert "What each instrument added" in page
+    assert "small: worker.gross_max" in (pages / "side_by_side.html").read_text()
+
+
+def test_a_search_asks_for_the_same_points_again(home: Home, tmp_path: Path) -> None:
+    """A search over a range ends with the same bytes, and the second time launches nothing."""
+    axes = {"worker.gross_max": {"low": 0.3, "high": 1.0}}
+    path = _write(tmp_path, name="search", sweep={"method": "optuna", "axes": axes, "trials": 3})
+    first = launch(path, defs, home.instance, lambda *_: None)
+    assert [run.figures["points"] for run in first] == [3, 3]
+    launched = _launches()
+    again = launch(path, defs, home.instance, lambda *_: None)
+    assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
+    assert _launches() == launched
 
 
 def test_a_strategy_that_peeks_fails_the_check(

@@ -1,0 +1,61 @@
+"""A search instead of a grid: the next point is chosen by what the earlier ones gave."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import optuna
+import polars as pl
+
+from models.experiments.fields import ExperimentError
+from models.experiments.points import Ground
+from models.experiments.running import trial_of
+from models.experiments.spec import ExperimentSpec, Range
+from models.experiments.trials import Trial
+from models.experiments.windows import Window
+from models.statistics import sharpe
+
+Run = Callable[[Sequence[Trial]], Mapping[str, pl.DataFrame]]
+
+
+def search_window(
+    spec: ExperimentSpec, window: Window, ground: Ground, data: str, run: Run
+) -> tuple[tuple[Trial, ...], dict[str, pl.DataFrame]]:
+    """Run the points that a seeded search asks for (TPE, Bergstra et al. 2011), each once.
+
+    The sequence follows from the seed and the results, so that a search that was killed asks for
+    the same points again and finds them finished. A point that does not hold is passed over;
+    raises ExperimentError where none does.
+    """
+    sweep = spec.sweep
+    assert sweep is not None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=sweep.seed)
+    )
+    done: dict[str, tuple[Trial, Mapping[str, pl.DataFrame]]] = {}
+    refused: ExperimentError | None = None
+    for _ in range(sweep.trials):
+        asked = study.ask()
+        point = {name: _suggest(asked, name, axis) for name, axis in sweep.axes.items()}
+        try:
+            trial = trial_of(spec, window, ground, data, point)
+        except ExperimentError as error:
+            refused = error
+            study.tell(asked, state=optuna.trial.TrialState.PRUNED)
+            continue
+        if trial.trial_id not in done:
+            done[trial.trial_id] = trial, run((trial,))
+        ratio = sharpe(done[trial.trial_id][1]["rows"]["net_return"].to_numpy())
+        study.tell(asked, ratio if ratio == ratio else 0.0)
+    if not done:
+        raise refused or ExperimentError("a search must try at least one point, tried none")
+    frames = {
+        name: pl.concat([found[name] for _, found in done.values()]) for name in ("rows", "parts")
+    }
+    return tuple(trial for trial, _ in done.values()), frames
+
+
+def _suggest(asked: optuna.Trial, name: str, axis: tuple[object, ...] | Range) -> object:
+    if isinstance(axis, Range):
+        return asked.suggest_float(name, axis.low, axis.high, log=axis.log)
+    place = asked.suggest_categorical(name, list(range(len(axis))))
+    return axis[place]
