@@ -75,6 +75,11 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
                 error = error.cause
             text = " ".join(str(error.message).split()) if error is not None else ""
             return f"{event.step_key}: {text}"
+        error = getattr(event.event_specific_data, "error", None)
+        if error is not None:  # a resource that cannot be opened fails outside of every step
+            while error.cause is not None:
+                error = error.cause
+            return " ".join(str(error.message).split())
     return "a blocking check failed"
 
 
