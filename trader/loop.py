@@ -1,0 +1,219 @@
+"""The trader: feed to engine to gate to broker, one act at a time, and a watch over all of it."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from swarm_core.halting import cancel_all, change_trading_state
+from swarm_core.market import Bar, Quote
+from swarm_core.ports import ConcurrentAppendError
+from swarm_core.reconciliation import ReconciliationRules, reconcile
+from swarm_core.trading import recover
+from swarm_core.trading_state import TradingState
+from trader.desk import TradingDesk
+from trader.kill_switch import Halt
+from trader.ports import Engine, Feed, LiveBroker
+from trader.settings import TraderSettings
+
+T = TypeVar("T")
+_NS_PER_S = 10**9
+_TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+# What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
+_FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
+
+
+class Trader:
+    """Trades one book until its feed ends or it is told to leave.
+
+    Nothing is kept but in the log: a trader that was killed goes on from there. Acts on the book
+    run one after another beside the event loop, which stays free to hear signals and calls.
+    """
+
+    def __init__(
+        self,
+        desk: TradingDesk,
+        broker: LiveBroker,
+        feed: Feed,
+        engine: Engine,
+        settings: TraderSettings,
+        rules: ReconciliationRules,
+        on_item: Callable[[Bar | Quote], None] = lambda _: None,
+    ) -> None:
+        self.desk, self.broker, self.feed, self.engine = desk, broker, feed, engine
+        self.settings, self.rules, self._on_item = settings, rules, on_item
+        self.beat_count = 0
+        self._fault = "the account must be reconciled first"  # why nothing may be released
+        self._halted: Halt | None = None  # the halt that was acted on
+        self._connections = -1
+        self._reconciled_ns = 0
+        self._item_ns = 0  # when the feed last spoke
+        self._leaving = False
+        self._items: asyncio.Queue[Bar | Quote | None] = asyncio.Queue()
+
+    def leave(self) -> None:
+        """Cancel what works, and end."""
+        self._leaving = True
+
+    def health(self) -> Mapping[str, object]:
+        """Return how the trader stands."""
+        return {
+            "state": self.desk.book.trading_state.value,
+            "beats": self.beat_count,
+            "connected": self.broker.is_connected,
+            "held_back": self._fault,
+            "halt": None if self._halted is None else self._halted.reason,
+            "working_orders": len(self.desk.book.working_orders()),
+        }
+
+    def obey_signals(self) -> None:
+        """USR1 halts, USR2 halts and flattens, TERM and INT cancel what works and leave."""
+        loop = asyncio.get_running_loop()
+        for number, flatten in ((signal.SIGUSR1, False), (signal.SIGUSR2, True)):
+            halt = Halt(reason=f"{number.name} was sent", actor="signal", flatten=flatten)
+            loop.add_signal_handler(number, self.desk.switch.pull, halt)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.leave)
+
+    async def run(self) -> None:
+        """Rebuild, reconcile, trade; returns when the feed has ended or somebody said leave."""
+        self._item_ns = self.desk.now_ns()
+        await self._beat()
+        reader = asyncio.create_task(self._read_feed())
+        try:
+            while not self._leaving:
+                try:
+                    item = await asyncio.wait_for(self._items.get(), self.settings.heartbeat_s)
+                except TimeoutError:
+                    await self._beat()
+                    continue
+                if item is None:
+                    break
+                await self._guarded(lambda item=item: self._take(item))
+                await self._beat()
+        finally:
+            reader.cancel()
+            await self._guarded(self._end)
+
+    async def _read_feed(self) -> None:
+        try:
+            async for item in self.feed.stream():
+                await self._items.put(item)
+        except OSError as error:
+            self._pull(f"the feed must not break: {error}")
+            return
+        await self._items.put(None)
+
+    def _pull(self, reason: str) -> None:
+        """Halt by the trader itself; what is wrong stays wrong until a person has looked."""
+        self.desk.switch.pull(Halt(reason=reason, actor="trader", by_person=False))
+
+    async def _guarded(self, act: Callable[[], object]) -> None:
+        try:
+            await asyncio.to_thread(act)
+        except _FAULTS as error:
+            self._pull(f"the trader must not fail: {type(error).__name__}: {error}")
+
+    async def _beat(self) -> None:
+        self.beat_count += 1
+        silence_s = (self.desk.now_ns() - self._item_ns) / _NS_PER_S
+        if silence_s > self.settings.feed_silence_s_max:
+            self._pull(f"the feed must speak, was silent for {silence_s:.1f} s")
+        await self._guarded(self._obey)
+        await self._guarded(self._watch)
+        await self._guarded(self._obey)
+
+    def _obey(self) -> None:
+        """Act on the switch, once for each halt, and again where the log did not take it."""
+        desk = self.desk
+        halt, is_halted = desk.switch.find(), desk.book.trading_state is TradingState.HALTED
+        if self._halted is not None and is_halted and not desk.switch.path.exists():
+            desk.catch_up()
+            if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
+                desk.switch.reset()
+                self._halted = None
+                return
+        if halt is not None and (halt != self._halted or not is_halted):
+            desk.halt(halt)
+            self._halted = halt
+
+    def _watch(self) -> None:
+        """Take in what the broker said; reconcile after each reconnection and every so often."""
+        self.desk.take_in(self.broker.heard())
+        if not self.broker.is_connected:
+            self._fault = "the broker must be connected"
+            return
+        now_ns = self.desk.now_ns()
+        due_s = (now_ns - self._reconciled_ns) / _NS_PER_S
+        if self._connections != self.broker.connection_count:
+            self._connections = self.broker.connection_count
+            recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
+        elif not self._fault and due_s < self.settings.reconcile_every_s:
+            return
+        self._reconcile()
+
+    def _reconcile(self) -> None:
+        """Hold the book against the account; without a whole account nothing is released."""
+        desk, now_ns = self.desk, self.desk.now_ns()
+        try:
+            account = self.broker.account()
+        except OSError as error:
+            self._fault = f"the account must be readable: {error}"
+            return
+        # What was said while the account was read is part of both.
+        desk.take_in(self.broker.heard())
+        found = reconcile(desk.book, account, self.rules)
+        if found.events:
+            desk.take_in(found.events)
+        self._fault, self._reconciled_ns = "", now_ns
+        state = desk.book.trading_state
+        if _TIGHTNESS.index(found.mode) <= _TIGHTNESS.index(state):
+            return
+        reason = f"reconciliation: {found.reason}"
+        if found.mode is TradingState.HALTED:
+            self._pull(reason)
+            return
+        change_trading_state(
+            found.mode,
+            book=desk.book,
+            log=desk.log,
+            reason=reason,
+            actor="trader",
+            by_person=False,
+            time_ns=now_ns,
+        )
+
+    def _take(self, item: Bar | Quote) -> None:
+        """Show the market to the engine, and take what it decides over the order path."""
+        desk, now_ns = self.desk, self.desk.now_ns()
+        self._item_ns = now_ns
+        age_s = (now_ns - item.time_ns) / _NS_PER_S
+        if not -1.0 <= age_s <= self.settings.data_age_s_max:
+            self._pull(f"data of {item.instrument_id} must be fresh, was {age_s:.1f} s old")
+            return
+        if isinstance(item, Quote):
+            desk.quotes[item.instrument_id] = item
+        self._on_item(item)
+        desk.take_in(self.broker.heard())
+        decision = self.engine.on_market(item, desk.book, now_ns)
+        if decision is not None:
+            fault = self._fault
+            if not self.broker.is_connected:
+                fault = "the broker must be connected"
+            desk.release(decision, fault=fault)
+
+    def _end(self) -> None:
+        """At the end of a session: nothing is left working unasked, and the account agrees."""
+        desk, now_ns = self.desk, self.desk.now_ns()
+        desk.take_in(self.broker.heard())
+        if self._leaving:
+            cancel_all(
+                book=desk.book,
+                log=desk.log,
+                broker=desk.line,
+                reason="the trader leaves",
+                time_ns=now_ns,
+            )
+        recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
+        self._reconcile()
+        self._obey()
