@@ -76,6 +76,8 @@ class TradingDesk:
     now_ns: Callable[[], int]
     sizing: SizingSettings = field(default_factory=SizingSettings)
     quotes: dict[str, Quote] = field(default_factory=dict[str, Quote])
+    # What the broker has said unasked; a halt hears it out before it closes what is held.
+    listen: Callable[[], Sequence[ev.Event]] = tuple
     line: SwitchedBroker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,7 @@ class TradingDesk:
     def _flatten(self) -> None:
         # What was cancelled may still have been filled: only what the broker says now is closed.
         recover(book=self.book, log=self.log, broker=self.line, time_ns=self.now_ns())
+        self.take_in(self.listen())
         held = tuple(i for i, p in sorted(self.book.ledger.positions.items()) if p.lots)
         if not held:
             return

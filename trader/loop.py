@@ -42,6 +42,7 @@ class Trader:
     ) -> None:
         self.desk, self.broker, self.feed, self.engine = desk, broker, feed, engine
         self.settings, self.rules, self._on_item = settings, rules, on_item
+        self.desk.listen = broker.heard
         self.beat_count = 0
         self._fault = "the account must be reconciled first"  # why nothing may be released
         self._halted: Halt | None = None  # the halt that was acted on
