@@ -128,7 +128,8 @@ class Trader:
         """Act on the switch, once for each halt, and again where the log did not take it."""
         desk = self.desk
         halt, is_halted = desk.switch.find(), desk.book.trading_state is TradingState.HALTED
-        if self._halted is not None and is_halted and not desk.switch.path.exists():
+        # The file goes before the log says ACTIVE, and the log may have been read since.
+        if self._halted is not None and not desk.switch.path.exists():
             desk.catch_up()
             if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
                 desk.switch.reset()
