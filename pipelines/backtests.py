@@ -41,22 +41,36 @@ def read_file(path: Path) -> ExperimentSpec:
 
 
 class ExperimentFiles:
-    """Experiments by name: first those that were launched in this home, then the shipped ones."""
+    """Experiments by name: first those that were launched in this home, then the shipped ones.
+
+    The name is the one the file gives itself, its stem where it gives none; a file that cannot be
+    read goes by its stem, so that asking for it tells what is wrong with it.
+    """
 
     def __init__(self, *folders: Path) -> None:
         self._folders = folders
 
+    def _paths(self) -> dict[str, Path]:
+        paths: dict[str, Path] = {}
+        for folder in self._folders:
+            for path in sorted(folder.glob("*.yaml")):
+                try:
+                    name = read_file(path).name
+                except ExperimentError:
+                    name = path.stem
+                paths.setdefault(name, path)
+        return paths
+
     def names(self) -> list[str]:
-        """Return the names of every experiment that is written down."""
-        return sorted({path.stem for folder in self._folders for path in folder.glob("*.yaml")})
+        """Return the names of every experiment that is written down, each once."""
+        return sorted(self._paths())
 
     def get(self, name: str) -> ExperimentSpec:
         """Return the experiment; raises ExperimentError where it is none or does not hold."""
-        for folder in self._folders:
-            path = folder / f"{name}.yaml"
-            if path.is_file():
-                return read_file(path)
-        raise wrong("an experiment", f"one of {', '.join(self.names()) or 'none yet'}", name)
+        paths = self._paths()
+        if name not in paths:
+            raise wrong("an experiment", f"one of {', '.join(sorted(paths)) or 'none yet'}", name)
+        return read_file(paths[name])
 
     def keep(self, path: Path) -> ExperimentSpec:
         """Copy a file into the home, so that its partitions can be run again, and read it."""

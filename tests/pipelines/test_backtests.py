@@ -123,6 +123,7 @@ def test_the_sensor_adds_the_partitions_of_what_is_written_down(
         result: Any = module.experiments_sensor(context)
         (request,) = result.dynamic_partitions_requests
         assert "fresh|2017-05" in request.partition_keys
+        assert len(set(request.partition_keys)) == len(request.partition_keys)
         home.instance.add_dynamic_partitions("experiments", list(request.partition_keys))
         assert isinstance(module.experiments_sensor(context), dg.SkipReason)
 
