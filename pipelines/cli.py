@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from pipelines import cli_trader
 from pipelines.cli_backtest import app as backtest_app
+from pipelines.cli_log import app as log_app
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
@@ -198,26 +199,8 @@ def _explain_row(queries: object, row: str, as_json: bool) -> None:
 
 app.add_typer(cli_trader.app)
 
-log_app = typer.Typer(help="The event log.", no_args_is_help=True)
 app.add_typer(log_app, name="log")
 app.add_typer(backtest_app, name="backtest")
-
-
-@log_app.command("verify")
-def verify(config: ConfigOption = None) -> None:
-    """Recompute the hash chain of the event log and say whether every byte stands."""
-    with _one_line_errors():
-        from adapters.stores.event_log_sqlite import SqliteEventLog
-
-        log = _workshop(config).get("log")
-        assert isinstance(log, SqliteEventLog)
-        found = log.verify()
-        if not found.sound:
-            raise ValueError(
-                f"the event log must be sound, is not from record {found.first_bad_sequence} on: "
-                f"{found.detail}"
-            )
-        console.print(f"the chain of {found.checked_count} events is sound", highlight=False)
 
 
 @app.command()

@@ -78,9 +78,15 @@ class Workshop:
         return FileModelRegistry(self.home / "models", clock=SystemClock().now)
 
     def log(self) -> object:
-        from adapters.stores.event_log_sqlite import SqliteEventLog
+        from adapters.stores.event_log_opening import open_event_log
 
-        return SqliteEventLog(self.home / "warm" / "events.db")
+        environment = Environment()
+        url = environment.postgres_url
+        return open_event_log(
+            self.home / "warm" / "events.db",
+            postgres_url=None if url is None else url.get_secret_value(),
+            ca_file=environment.postgres_ca_file,
+        )
 
     def event_log(self) -> "EventLog":
         """Return the event log of this home, opened once."""

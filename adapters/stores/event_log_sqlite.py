@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from adapters.stores.event_log_appends import EventConflictError
 from swarm_core.event_chain import GENESIS, ChainReport, chain_hash, check_chain
 from swarm_core.events import Event, RecordedEvent, decode, encode
 from swarm_core.ports import ConcurrentAppendError
@@ -26,10 +27,6 @@ create table if not exists head (
     hash blob not null
 );
 """
-
-
-class EventConflictError(ValueError):
-    """An event id is in the log already, with other contents."""
 
 
 class SqliteEventLog:
