@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+from features.calendars import rests_after_close
+from features.session_bars import Market
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
 from models.training import TrainingSettings
@@ -38,6 +40,17 @@ class Desk:
     commission_bps: float = 1.0
     model_name: str = "forward_return"
     colony_seed: int = 20200102
+
+    @property
+    def market(self) -> Market:
+        """Return which instruments the desk trades, on whose calendar."""
+        return Market(self.calendar, self.base_currency, self.asset_classes, self.decision_lag)
+
+    @property
+    def label_entry(self) -> str:
+        """Return where a decision's position is entered: an open that comes before it is none."""
+        rests = rests_after_close(self.calendar, self.decision_lag)
+        return "next_open" if rests else "next_close"
 
     def __post_init__(self) -> None:
         if self.training_start >= self.training_end:

@@ -13,6 +13,7 @@ from assets.pictures import coverage_picture
 from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
 from features import catalog, point_in_time, series
 from features.schemas import INSTRUMENTS
+from features.session_bars import session_bars
 
 # Twice the longest lookback in sessions, in calendar days, so that a slow start never shows.
 LOOKBACK = timedelta(days=760)
@@ -44,7 +45,7 @@ def read_inputs(
     bars = clean_table(tables, "bars").read(start=start, end=window_end)
     actions = clean_table(tables, "corporate_actions").read()
     chosen = series.select_series(
-        series.tradable(bars, instruments, desk.asset_classes, desk.base_currency),
+        session_bars(bars, instruments, desk.market),
         desk.source_priority,
     )
     return ClosedInputs(

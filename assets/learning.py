@@ -42,7 +42,9 @@ def labelled_features(desk: Desk, tables: TableStore, feature_store: FeatureStor
     start, end = midnight(desk.training_start), midnight(desk.training_end)
     inputs = read_inputs(desk, tables, start, end)
     bars = inputs.bars.filter((pl.col("event_time") >= start) & (pl.col("event_time") < end))
-    labels = forward_returns(bars, desk.horizon_sessions, desk.label_cost_bps, known_by=end)
+    labels = forward_returns(
+        bars, desk.horizon_sessions, desk.label_cost_bps, entry=desk.label_entry, known_by=end
+    )
     entities = labels.filter(pl.col("label").is_not_null()).with_columns(
         event_timestamp=pl.col("event_time") + desk.decision_lag
     )
@@ -219,7 +221,9 @@ def realised_ic(desk: Desk, tables: TableStore) -> pl.DataFrame:
     forecast = tables.read("forecasts")
     start, end = forecast["event_time"].min(), forecast["event_time"].max()
     inputs = read_inputs(desk, tables, start, end + timedelta(days=1))  # type: ignore[operator, arg-type]  # columns of times
-    labels = forward_returns(inputs.bars, desk.horizon_sessions, desk.label_cost_bps)
+    labels = forward_returns(
+        inputs.bars, desk.horizon_sessions, desk.label_cost_bps, entry=desk.label_entry
+    )
     joined = forecast.join(
         labels.select("instrument_id", "event_time", "forward_return", "label_end_time"),
         on=["instrument_id", "event_time"],
@@ -227,5 +231,8 @@ def realised_ic(desk: Desk, tables: TableStore) -> pl.DataFrame:
     if joined.is_empty():
         return pl.DataFrame(schema={"session": pl.Date, "ic": pl.Float64})
     return evaluate(joined).by_decision.select(
-        pl.col("decision_time").dt.date().alias("session"), pl.col("rank_ic").alias("ic")
+        (pl.col("decision_time") - desk.decision_lag - timedelta(microseconds=1))
+        .dt.date()
+        .alias("session"),
+        pl.col("rank_ic").alias("ic"),
     )

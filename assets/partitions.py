@@ -5,9 +5,12 @@ history are months, and a decision has the session it belongs to.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import dagster as dg
+
+from features import calendars
 
 # Rows older than the first month are ingested with it.
 HISTORY_START = date(1990, 1, 1)
@@ -18,24 +21,47 @@ EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 
 # Written out because building the exchange calendar takes longer than loading this whole code
 # location; a test compares it with the calendar.
+USUAL_CALENDAR = "XNYS"
 HOLIDAYS_FILE = Path(__file__).with_name("holidays_xnys.txt")
 
 
-def _holidays() -> list[datetime]:
-    return [
-        datetime.combine(date.fromisoformat(line), datetime.min.time(), tzinfo=UTC)
-        for line in HOLIDAYS_FILE.read_text().split()
-    ]
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)
+
+
+def _closed_days(calendar: str) -> tuple[list[date], set[int]]:
+    """Return the days without a session, and the weekdays that have any (Monday is 0).
+
+    Days beyond what is known of a calendar do not count as closed.
+    """
+    if calendar == USUAL_CALENDAR:
+        closed = [date.fromisoformat(line) for line in HOLIDAYS_FILE.read_text().split()]
+        return closed, set(range(5))
+    last = min(SESSIONS_END, calendars.LAST_DAY)
+    days = calendars.sessions(calendar, SESSIONS_START, last)["session"].to_list()
+    open_days, weekdays = set(days), {day.weekday() for day in days}
+    span = range((days[-1] - days[0]).days + 1)
+    all_days = (days[0] + timedelta(days=n) for n in span)
+    return [d for d in all_days if d.weekday() in weekdays and d not in open_days], weekdays
+
+
+@lru_cache(maxsize=16)
+def session_partitions(calendar: str) -> dg.TimeWindowPartitionsDefinition:
+    """Return one partition for each session of a calendar; raises ValueError for an unknown one."""
+    closed, weekdays = _closed_days(calendar)
+    listed = "*" if len(weekdays) == 7 else ",".join(str((d + 1) % 7) for d in sorted(weekdays))
+    return dg.TimeWindowPartitionsDefinition(
+        start=SESSIONS_START.isoformat(),
+        end=SESSIONS_END.isoformat(),
+        fmt="%Y-%m-%d",
+        cron_schedule=f"0 0 * * {'1-5' if listed == '1,2,3,4,5' else listed}",
+        exclusions=[_midnight(day) for day in closed],
+    )
 
 
 MONTHS = dg.MonthlyPartitionsDefinition(start_date=HISTORY_START.isoformat())
-SESSIONS = dg.TimeWindowPartitionsDefinition(
-    start=SESSIONS_START.isoformat(),
-    end=SESSIONS_END.isoformat(),
-    fmt="%Y-%m-%d",
-    cron_schedule="0 0 * * 1-5",
-    exclusions=_holidays(),
-)
+# Those of the usual desk; `pipelines.definitions` gives its assets the sessions of its own desk.
+SESSIONS = session_partitions(USUAL_CALENDAR)
 
 
 def window(context: dg.AssetExecutionContext) -> tuple[datetime, datetime]:

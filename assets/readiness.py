@@ -8,6 +8,7 @@ import polars as pl
 from assets.desk import Desk
 from assets.partitions import month_key
 from assets.ports import EventLog, StoredTable, TableStore
+from features.calendars import session_of_close
 from features.data_status import DATA_STATUS, Release, may_release
 from features.schemas_derived import FEATURES_BASE, FORECASTS
 from swarm_core.events import DecisionTaken
@@ -56,7 +57,7 @@ def next_session(desk: Desk, tables: TableStore, log: EventLog) -> NextSession:
     if features.is_empty():
         return NextSession(None, "no features yet")
     newest: datetime = features["event_time"].max()  # type: ignore[assignment]  # column of times
-    session = newest.date().isoformat()
+    session = session_of_close(desk.calendar, newest).isoformat()
     decided = decided_sessions(log)
     if session in decided:
         return NextSession(None, f"session {session} is decided")

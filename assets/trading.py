@@ -56,9 +56,14 @@ _SPECS = [
 
 
 def _span(keys: list[str]) -> tuple[datetime, datetime]:
+    """Return [start, end) around the closes of these sessions, the last one at midnight included.
+
+    A close at midnight is that of the day which ends.
+    """
     low = datetime.combine(date.fromisoformat(min(keys)), datetime.min.time(), tzinfo=UTC)
     high = datetime.combine(date.fromisoformat(max(keys)), datetime.min.time(), tzinfo=UTC)
-    return low, high + timedelta(days=1)
+    instant = timedelta(microseconds=1)
+    return low + instant, high + timedelta(days=1) + instant
 
 
 @dg.multi_asset(

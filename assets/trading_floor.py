@@ -13,7 +13,7 @@ from assets.partitions import month_key
 from assets.ports import EventLog, HotStore, StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES, release_of
 from features import series
-from features.calendars import session_close, session_open
+from features.calendars import day_of, is_session, session_close, session_open
 from features.data_status import Release
 from features.observing import SessionTables, observe, time_ns
 from features.projections import bars_of, nav_row, position_rows
@@ -99,7 +99,7 @@ def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -
     )
     chosen = series.select_series(rows, desk.source_priority)
     return {
-        row["event_time"].date().isoformat(): row["close"] for row in chosen.iter_rows(named=True)
+        day_of(row["event_time"]).isoformat(): row["close"] for row in chosen.iter_rows(named=True)
     }
 
 
@@ -141,7 +141,9 @@ class TradingFloor:
         Sessions without features are passed over: their day brought no data.
         """
         walk = Walk()
-        present = [s for s in sorted(sessions) if not self._features(s).is_empty()]
+        calendar = self.desk.calendar
+        open_days = [s for s in sorted(sessions) if is_session(calendar, date.fromisoformat(s))]
+        present = [s for s in open_days if not self._features(s).is_empty()]
         for number, session in enumerate(present, 1):
             if number % PROGRESS_EVERY == 0 or number == len(present):
                 progress(f"session {session}, {number} of {len(present)}")
@@ -263,7 +265,8 @@ class TradingFloor:
     ) -> tuple[SessionMarket, tuple[str, ...]]:
         close, as_of = self._close(session), self._as_of(session)
         today = self._newest_bars(as_of).filter(pl.col("event_time") == close)
-        bars = bars_of(today, self.rules.instruments)
+        open_ns = time_ns(session_open(self.desk.calendar, date.fromisoformat(session)))
+        bars = bars_of(today, self.rules.instruments, open_ns)
         quotes = {
             bar.instrument_id: Quote(
                 instrument_id=bar.instrument_id,
@@ -277,7 +280,7 @@ class TradingFloor:
         }
         market = SessionMarket(
             session=session,
-            open_ns=time_ns(session_open(self.desk.calendar, date.fromisoformat(session))),
+            open_ns=open_ns,
             close_ns=time_ns(close),
             decision_ns=time_ns(as_of),
             bars=bars,

@@ -54,6 +54,58 @@ def session_close(calendar: str, day: date) -> datetime:
     return _get_session(calendar, day)[2]
 
 
+def session_of_close(calendar: str, moment: datetime) -> date:
+    """Return the session that closes at the moment; its own UTC day where none does.
+
+    A round-the-clock session closes when the next day begins: it is the day that ends.
+    """
+    closing = sessions(calendar, moment - timedelta(days=2), moment + timedelta(days=2)).filter(
+        pl.col("close") == utc(moment)
+    )
+    return day_of(moment) if closing.is_empty() else closing["session"][0]
+
+
+def sessions_of_closes(calendar: str, closes: pl.Series) -> list[date]:
+    """Return the sessions that close at these moments, ascending; other moments are passed over."""
+    if closes.is_empty():
+        return []
+    around = timedelta(days=2)
+    table = sessions(calendar, closes.min() - around, closes.max() + around)  # type: ignore[operator]  # a column of times
+    return table.filter(pl.col("close").is_in(closes.implode()))["session"].sort().to_list()
+
+
+def day_of(moment: datetime) -> date:
+    """Return the UTC day that a close belongs to: at midnight the day that ends."""
+    return (utc(moment) - timedelta(microseconds=1)).date()
+
+
+def day_of_close() -> pl.Expr:
+    """Return the UTC day that each row's event_time belongs to: at midnight the day that ends."""
+    return (pl.col("event_time") - pl.duration(microseconds=1)).dt.date()
+
+
+@lru_cache(maxsize=256)
+def same_hours(calendar: str, other: str) -> bool:
+    """Return whether two calendars have the same closes (XNAS and XNYS), seen in one year."""
+    if calendar == other:
+        return True
+    year = date(2019, 1, 1), date(2020, 1, 1)
+    return sessions(calendar, *year)["close"].equals(sessions(other, *year)["close"])
+
+
+@lru_cache(maxsize=64)
+def rests_after_close(calendar: str, lag: timedelta) -> bool:
+    """Return whether the exchange is still closed this long after a usual close."""
+    table = sessions(calendar, date(2019, 1, 1), date(2020, 1, 1))
+    pause = (table["open"].shift(-1) - table["close"]).drop_nulls().median()
+    return isinstance(pause, timedelta) and pause >= lag
+
+
+def usual_close(calendar: str) -> tuple[str, time]:
+    """Return the zone and local time at which the exchange usually closes."""
+    return _usual_close(calendar)
+
+
 def is_session(calendar: str, day: date) -> bool:
     """Return whether the exchange opens on this day."""
     return not sessions(calendar, day, day + timedelta(days=1)).is_empty()

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
+from features.calendars import day_of
 from features.schemas_derived import FILLS, NAV, ORDERS, POSITIONS
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -122,7 +123,7 @@ class OrderProjection:
         self._fills[event.execution_id] = {
             "fill_id": event.execution_id,
             "order_id": event.client_order_id,
-            "session": moment(event.time_ns).date().isoformat(),
+            "session": day_of(moment(event.time_ns)).isoformat(),
             **_times(event.time_ns),
             "instrument_id": event.instrument_id,
             "side": event.side.value,
@@ -222,8 +223,13 @@ def position_frame(rows: list[dict[str, object]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=POSITIONS.columns)
 
 
-def bars_of(rows: pl.DataFrame, instruments: Mapping[str, Instrument]) -> tuple[Bar, ...]:
-    """Return the bars of one session on their instruments' integer grids, by instrument id."""
+def bars_of(
+    rows: pl.DataFrame, instruments: Mapping[str, Instrument], open_ns: int
+) -> tuple[Bar, ...]:
+    """Return the bars of one session on their instruments' integer grids, by instrument id.
+
+    `open_ns` is when the session opened: an order that came later cannot have that open.
+    """
     bars: list[Bar] = []
     for row in rows.sort("instrument_id").iter_rows(named=True):
         instrument = instruments.get(row["instrument_id"])
@@ -238,6 +244,7 @@ def bars_of(rows: pl.DataFrame, instruments: Mapping[str, Instrument]) -> tuple[
                 high=row["high"],
                 low=row["low"],
                 volume=row["volume"],
+                open_time_ns=open_ns,
             )
         )
     return tuple(bars)

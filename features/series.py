@@ -99,16 +99,6 @@ def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def tradable(
-    bars: pl.DataFrame, instruments: pl.DataFrame, asset_classes: Sequence[str], currency: str
-) -> pl.DataFrame:
-    """Return the daily bars of instruments of these classes that are quoted in this currency."""
-    ids = instruments.filter(
-        pl.col("asset_class").is_in(list(asset_classes)) & (pl.col("currency") == currency)
-    )["instrument_id"].unique()
-    return bars.filter((pl.col("interval") == "1d") & pl.col("instrument_id").is_in(ids.implode()))
-
-
 def newest_known(bars: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
     """Return one row per bar: its newest version that was known at `as_of`."""
     return (

@@ -13,9 +13,11 @@ import polars as pl
 from assets.ingest import INGESTED
 from assets.partitions import ALL_TIME, month_key
 from assets.ports import Source
-from features import series
+from features.calendars import sessions_of_closes
+from features.session_bars import Market, session_bars
 from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
+from pipelines.market import settle_market, with_market
 from pipelines.resources import Workshop
 from pipelines.settings import ApiarySettings, Windows, read_training
 
@@ -38,18 +40,34 @@ class Stage:
     failed_checks: tuple[str, ...]
 
 
+def settle(built: Workshop, tell: Progress) -> Windows:
+    """Settle what the configuration leaves open, and return the dates of the three stages.
+
+    The market and the dates are read off the source and written down. Raises SettingsError where
+    nothing can be traded or there are too few sessions.
+    """
+    source: Any = built.get("source")
+    market = settle_market(built.settings, source)
+    if market is not None:
+        built.adopt(with_market(built.settings, market))
+        tell(f"market: {market.sentence}")
+        for line in market.left_out:
+            tell(f"market: {line}")
+    return find_windows(built.settings, source)
+
+
 def find_windows(settings: ApiarySettings, source: Source) -> Windows:
-    """Return the configured dates, or those that the source's daily bars allow.
+    """Return the configured dates, or those that the source's bars allow.
 
     Raises SettingsError where there are too few sessions.
     """
     if settings.windows is not None:
         return settings.windows
-    bars = source.fetch("bars", *ALL_TIME)
-    chosen = series.tradable(
-        bars, source.instruments(), settings.asset_classes, settings.base_currency
+    market = Market(
+        settings.calendar, settings.base_currency, settings.asset_classes, settings.decision_lag
     )
-    sessions = chosen["event_time"].dt.date().unique().sort().to_list()
+    bars = session_bars(source.fetch("bars", *ALL_TIME), source.instruments(), market)
+    sessions = sessions_of_closes(settings.calendar, bars["event_time"].unique())
     windows = windows_from_sessions(sessions, read_training(settings)[0].horizon_sessions)
     keep_windows(settings.home, windows)
     return windows
@@ -154,7 +172,9 @@ class Chain:
     def learn(self, windows: Windows) -> None:
         """Train, promote by the rule, and forecast every month that is decided."""
         self.run("training_job")
-        first, last = month_key(_at(windows.decisions.start)), month_key(_at(windows.decisions.end))
+        # A close at midnight lies in the day, and so may lie in the month, after its session.
+        end = _at(windows.decisions.end) + timedelta(days=1)
+        first, last = month_key(_at(windows.decisions.start)), month_key(end)
         self.run("forecast_job", first=first, last=last)
 
     def trade(self, windows: Windows) -> None:
@@ -173,11 +193,13 @@ class Chain:
     def _sessions(self, windows: Windows) -> list[str]:
         tables: Any = self._workshop.get("tables")
         start = _at(windows.decisions.start)
-        end = _at(windows.decisions.end) + timedelta(days=1)
-        days: pl.Series = tables.read("features", start=start, end=end, columns=["event_time"])[
+        end = _at(windows.decisions.end) + timedelta(days=2)
+        closes: pl.Series = tables.read("features", start=start, end=end, columns=["event_time"])[
             "event_time"
         ]
-        return [d.isoformat() for d in days.dt.date().unique().sort().to_list()]
+        calendar, span = self._workshop.settings.calendar, windows.decisions
+        sessions = sessions_of_closes(calendar, closes.unique())
+        return [day.isoformat() for day in sessions if span.start <= day <= span.end]
 
     def _ask_sensor(self) -> list[dg.RunRequest]:
         """Evaluate the decision sensor as the daemon does, and return the runs it asks for."""

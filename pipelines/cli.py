@@ -92,8 +92,7 @@ def _run_chain(built: "Workshop") -> None:
     warnings.simplefilter("ignore")
     import dagster as dg
 
-    from pipelines.chain import Chain, find_windows
-    from pipelines.definitions import defs
+    from pipelines.chain import Chain, settle
     from pipelines.summary import print_summary
 
     # It takes seconds to import and is needed only after the first tables are in.
@@ -104,7 +103,10 @@ def _run_chain(built: "Workshop") -> None:
             if sys.stdout.isatty():
                 status.update(text[:110])
 
-        windows = find_windows(built.settings, built.get("source"))  # type: ignore[arg-type]  # built by name
+        windows = settle(built, lambda line: console.print(line, highlight=False))
+        # Only now: the partitions of this code location are the sessions of the desk's calendar.
+        from pipelines.definitions import defs
+
         chain = Chain(defs, instance, built, tell, done=_print_stage)
         chain.whole(windows)
     print_summary(console, built, chain.stages)

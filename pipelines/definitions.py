@@ -14,6 +14,7 @@ from assets.learning import (
     promotion_rule,
 )
 from assets.online_features import online_features
+from assets.partitions import session_partitions
 from assets.report import report
 from assets.tearsheets import tearsheets
 from assets.tiers import tiers
@@ -26,31 +27,42 @@ from pipelines.backtests import (
 )
 from pipelines.halting import halt_job
 from pipelines.jobs import JOBS
+from pipelines.market import desk_calendar
 from pipelines.resources import resource_definitions
-from pipelines.schedules import SCHEDULES
+from pipelines.schedules import build_schedules
 from pipelines.sensors import run_failure_notification, swarm_decision_sensor
 
-defs = dg.Definitions(
-    assets=[
-        instruments,
-        *RAW_TABLES,
-        *CLEAN_TABLES,
-        feature_table,
-        feature_registry,
-        online_features,
-        forecast_model,
-        champion_model,
-        forecasts,
-        trading_sessions,
-        tiers,
-        data_docs,
-        report,
-        backtests,
-        tearsheets,
-    ],
-    asset_checks=[promotion_rule, *SUITE_CHECKS],
-    jobs=[*JOBS, backtest_job, tearsheet_job, halt_job],
-    schedules=SCHEDULES,
-    sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
-    resources={**resource_definitions(), **backtest_resources()},
-)
+
+def build_definitions(calendar: str) -> dg.Definitions:
+    """Return the code location of a desk whose sessions are those of this calendar."""
+    sessions = session_partitions(calendar)
+    traded = trading_sessions.map_asset_specs(
+        lambda spec: spec.replace_attributes(partitions_def=sessions)
+    )
+    return dg.Definitions(
+        assets=[
+            instruments,
+            *RAW_TABLES,
+            *CLEAN_TABLES,
+            feature_table,
+            feature_registry,
+            online_features,
+            forecast_model,
+            champion_model,
+            forecasts,
+            traded,
+            tiers,
+            data_docs,
+            report,
+            backtests,
+            tearsheets,
+        ],
+        asset_checks=[promotion_rule, *SUITE_CHECKS],
+        jobs=[*JOBS, backtest_job, tearsheet_job, halt_job],
+        schedules=build_schedules(calendar),
+        sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
+        resources={**resource_definitions(), **backtest_resources()},
+    )
+
+
+defs = build_definitions(desk_calendar())

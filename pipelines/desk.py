@@ -7,6 +7,7 @@ from pathlib import Path
 from assets.desk import Desk
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
+from pipelines.market import MARKET_FILE, is_open
 from pipelines.settings import (
     ApiarySettings,
     SettingsError,
@@ -66,6 +67,11 @@ def keep_windows(home: Path, windows: Windows) -> None:
 
 def build_desk(settings: ApiarySettings) -> Desk:
     """Return the desk of these settings; raises SettingsError with one line."""
+    if is_open(settings):
+        raise SettingsError(
+            "calendar, base_currency and asset_classes must be configured, or read off the data "
+            f"by `apiary run` first: {settings.home / MARKET_FILE} is not there"
+        )
     windows = windows_of(settings)
     training, training_settings = read_training(settings)
     try:

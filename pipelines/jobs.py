@@ -3,7 +3,7 @@
 import dagster as dg
 
 from assets.ingest import INGESTED
-from assets.partitions import MONTHS, SESSIONS
+from assets.partitions import MONTHS
 
 BOOK_TAG = {"apiary/book": "main"}  # one book is traded by one run at a time
 
@@ -41,7 +41,6 @@ forecast_job = dg.define_asset_job(
 swarm_decision_job = dg.define_asset_job(
     "swarm_decision_job",
     selection=dg.AssetSelection.assets("decisions", "orders", "fills", "ledger"),
-    partitions_def=SESSIONS,
     description="The colony decides a session, the gate checks it, and orders go to the broker.",
     tags=BOOK_TAG,
     executor_def=dg.in_process_executor,

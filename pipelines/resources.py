@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pipelines.market import find_market, with_market
 from pipelines.settings import (
     ApiarySettings,
     DefaultSource,
@@ -31,6 +32,10 @@ class Workshop:
         self.settings = settings
         self.home = settings.home
         self._built: dict[str, object] = {}
+
+    def adopt(self, settings: ApiarySettings) -> None:
+        """Take settings in which nothing is left open; before anything but the source is built."""
+        self.settings = settings
 
     def source(self) -> object:
         from adapters.sources.combined import CombinedSource
@@ -193,7 +198,8 @@ _workshops: dict[Path | None, Workshop] = {}
 def workshop(config: Path | None = None) -> Workshop:
     """Return the workshop of a configuration, one per process and configuration."""
     if config not in _workshops:
-        _workshops[config] = Workshop(read_settings(config))
+        settings = read_settings(config)
+        _workshops[config] = Workshop(with_market(settings, find_market(settings.home)))
     return _workshops[config]
 
 

@@ -1,69 +1,123 @@
-"""Schedules: on the days the exchange opens, after its close and the arrival of its data."""
+"""Schedules: after each session of the desk's exchange, once its close and its data are in."""
 
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 import dagster as dg
 
-from assets.partitions import HOLIDAYS_FILE, month_key
+from assets.partitions import HOLIDAYS_FILE, USUAL_CALENDAR, month_key
+from features import calendars
 from pipelines.jobs import report_job, session_job, training_job
 
-EXCHANGE_ZONE = "America/New_York"
-_HOLIDAYS = frozenset(date.fromisoformat(line) for line in HOLIDAYS_FILE.read_text().split())
+# Building a calendar takes a second; of the usual one these suffice (a test compares them).
+_USUAL_ZONE, _USUAL_CLOSE = "America/New_York", time(16, 0)
+SESSION_DELAY = timedelta(minutes=90)  # from the usual close to the arrival of the day's data
+REPORT_DELAY = timedelta(hours=4)
+_DAY = timedelta(days=1)
 
 
-def is_session_day(day: date) -> bool:
-    """Return whether the exchange opens on this day."""
-    return day.weekday() < 5 and day not in _HOLIDAYS
+@lru_cache(maxsize=1)
+def _holidays() -> frozenset[date]:
+    return frozenset(date.fromisoformat(line) for line in HOLIDAYS_FILE.read_text().split())
 
 
-@dg.schedule(
-    job=session_job,
-    cron_schedule="30 17 * * 1-5",
-    execution_timezone=EXCHANGE_ZONE,
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def newest_session_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """Ingest, validate and forecast the session that just closed; the decision sensor goes on.
+@dataclass(frozen=True, slots=True)
+class DeskHours:
+    """When the desk's sessions end: the zone and the local time of a usual close."""
 
-    Starts stopped: turn it on once the sources of the desk are live ones.
-    """
-    moment = context.scheduled_execution_time
-    if not is_session_day(moment.date()):
-        return dg.SkipReason(f"{moment.date()} is no session")
-    return dg.RunRequest(
-        run_key=f"session-{moment.date()}",
-        partition_key=month_key(moment),
-        tags={"apiary/session": moment.date().isoformat()},
+    calendar: str
+    zone: str
+    close: time
+
+    @classmethod
+    def of(cls, calendar: str) -> "DeskHours":
+        """Return the hours of a calendar."""
+        if calendar == USUAL_CALENDAR:
+            return cls(calendar, _USUAL_ZONE, _USUAL_CLOSE)
+        return cls(calendar, *calendars.usual_close(calendar))
+
+    def cron(self, delay: timedelta) -> str:
+        """Return the daily tick that lies `delay` after the usual close."""
+        tick = datetime.combine(date(2000, 1, 1), self.close) + delay
+        return f"{tick.minute} {tick.hour} * * *"
+
+    def session_before(self, moment: datetime) -> date | None:
+        """Return the session that closed within the day before the moment, None where none did."""
+        if self.calendar == USUAL_CALENDAR:
+            day = moment.date()  # a tick comes in the exchange's own zone, after its close
+            return day if day.weekday() < 5 and day not in _holidays() else None
+        now = moment.astimezone(UTC)
+        near = calendars.sessions(self.calendar, now - 3 * _DAY, now + _DAY)
+        closed = [s for s, close in near.select("session", "close").iter_rows()
+                  if now - _DAY < close <= now]  # fmt: skip
+        return closed[-1] if closed else None
+
+
+def build_schedules(calendar: str) -> Sequence[dg.ScheduleDefinition]:
+    """Return the schedules of a desk on this calendar, all stopped until its sources are live."""
+    hours = DeskHours.of(calendar)
+    return [_newest_session(hours), _weekly_training(hours), _daily_report(hours)]
+
+
+def _newest_session(hours: DeskHours) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="newest_session_schedule",
+        job=session_job,
+        cron_schedule=hours.cron(SESSION_DELAY),
+        execution_timezone=hours.zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Ingest, validate and forecast the session that just closed; the decision "
+        "sensor goes on. Turn it on once the sources of the desk are live ones.",
     )
+    def newest_session_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        moment = context.scheduled_execution_time
+        session = hours.session_before(moment)
+        if session is None:
+            return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
+        return dg.RunRequest(
+            run_key=f"session-{session}",
+            partition_key=month_key(moment - SESSION_DELAY),
+            tags={"apiary/session": session.isoformat()},
+        )
+
+    return newest_session_schedule
 
 
-@dg.schedule(
-    job=training_job,
-    cron_schedule="0 9 * * 6",
-    execution_timezone=EXCHANGE_ZONE,
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def weekly_training_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """Train a challenger on Saturdays, when no session is open."""
-    return dg.RunRequest(run_key=f"training-{context.scheduled_execution_time.date()}")
+def _weekly_training(hours: DeskHours) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="weekly_training_schedule",
+        job=training_job,
+        cron_schedule="0 9 * * 6",
+        execution_timezone=hours.zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Train a challenger on Saturdays, when few exchanges are open.",
+    )
+    def weekly_training_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"training-{context.scheduled_execution_time.date()}")
+
+    return weekly_training_schedule
 
 
-@dg.schedule(
-    job=report_job,
-    cron_schedule="0 20 * * 1-5",
-    execution_timezone=EXCHANGE_ZONE,
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-)
-def daily_report_schedule(
-    context: dg.ScheduleEvaluationContext,
-) -> dg.RunRequest | dg.SkipReason:
-    """Move aged rows to colder tiers and write the report after each session."""
-    day = context.scheduled_execution_time.date()
-    if not is_session_day(day):
-        return dg.SkipReason(f"{day} is no session")
-    return dg.RunRequest(run_key=f"report-{day}")
+def _daily_report(hours: DeskHours) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="daily_report_schedule",
+        job=report_job,
+        cron_schedule=hours.cron(REPORT_DELAY),
+        execution_timezone=hours.zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Move aged rows to colder tiers and write the report after each session.",
+    )
+    def daily_report_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        moment = context.scheduled_execution_time
+        session = hours.session_before(moment)
+        if session is None:
+            return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
+        return dg.RunRequest(run_key=f"report-{session}")
 
-
-SCHEDULES = [newest_session_schedule, weekly_training_schedule, daily_report_schedule]
+    return daily_report_schedule

@@ -19,6 +19,7 @@ from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
 
 ROOT = Path(__file__).parents[1]
+AUTO = "auto"
 DEFAULT_CONFIG = ROOT / "config" / "apiary.yaml"
 
 
@@ -145,8 +146,9 @@ class ApiarySettings(_Part):
 
     home: Path = Path("var")
     sources: tuple[DefaultSource | FilesSource | WebSource, ...] = Field(min_length=1)
+    # "auto", and an empty list of classes: read off the data by the first run (pipelines.market).
     calendar: str = "XNYS"
-    base_currency: str = Field("USD", pattern="^[A-Z]{3}$")
+    base_currency: str = Field("USD", pattern="^([A-Z]{3,5}|auto)$")
     asset_classes: tuple[str, ...] = ("equity", "etf")
     source_priority: tuple[str, ...] = ()
     benchmark: str | None = None
@@ -223,8 +225,8 @@ def settings_for_files(
 ) -> Path:
     """Write a configuration that runs on a folder of files, and return its path.
 
-    Dates are left out, so that they are read off the data. Raises SettingsError where the folder
-    is none.
+    Market and dates are left open, so that they are read off the data. Raises SettingsError
+    where the folder is none.
     """
     if not folder.is_dir():
         raise SettingsError(f"--files must be a folder that exists, was {folder}")
@@ -235,6 +237,7 @@ def settings_for_files(
     if mapping is not None:
         source["mapping"] = str(Path(mapping).resolve()) if is_file else mapping
     content |= {"home": str(kept), "sources": [source], "benchmark": None}
+    content |= {"calendar": AUTO, "base_currency": AUTO, "asset_classes": []}
     content.pop("windows", None)
     kept.mkdir(parents=True, exist_ok=True)
     path = kept / "apiary.yaml"

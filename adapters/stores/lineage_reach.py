@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from features.calendars import day_of
 from features.catalog import CATALOG, Feature
 from features.catalog.macro_states import FRESH_FOR, SURPRISE_WINDOW
 
@@ -82,4 +83,4 @@ def calendar_days(sessions: int) -> timedelta:
 
 def sessions_between(dates: Sequence[date], earlier: datetime, session: date) -> int:
     """Return how many of the sorted session dates lie after `earlier` and up to `session`."""
-    return sum(1 for d in dates if earlier.date() < d <= session)
+    return sum(1 for d in dates if day_of(earlier) < d <= session)

@@ -19,6 +19,7 @@ from adapters.stores.lineage_reads import (
     moment,
     pinned_version,
 )
+from features.calendars import day_of, day_of_close
 from swarm_core.events import DecisionTaken
 
 _TABLES = ("bars", "macro", "news", "corporate_actions")
@@ -184,7 +185,7 @@ class _Reach:
     def _sessions_back(self, instrument_id: str) -> int:
         bars = self._reader.read("clean_bars", self._taken)
         own = bars.filter(pl.col("instrument_id") == instrument_id)
-        dates: list[date] = own["event_time"].dt.date().unique().sort().to_list()
+        dates: list[date] = own.select(day_of_close()).to_series().unique().sort().to_list()
         return sessions_between(dates, self._row.event_time, self._session)
 
     def _macro_features(self) -> tuple[str, ...]:
@@ -200,7 +201,7 @@ class _Reach:
             card = self._models.card(self._lineage.model_name, self._lineage.model_version)
         except (KeyError, OSError):
             return False
-        return _trained_on(card, self._row.event_time.date())
+        return _trained_on(card, day_of(self._row.event_time))
 
 
 def _trained_on(card: Mapping[str, object], day: date) -> bool:

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from features.calendars import day_of_close
 from features.kernels.expressions import SEGMENT, mean_of_moment
 
 CLOSE, OPEN, HIGH, LOW, VOLUME = (pl.col(c) for c in ("close", "open", "high", "low", "volume"))
@@ -54,8 +55,6 @@ def build_panel(view: pl.DataFrame) -> pl.LazyFrame:
 
     Adds segment, position, session, log_return and market_return. Impossible prices are null.
     """
-    # The bar of a round-the-clock market closes at midnight: it belongs to the day that ends.
-    session = (pl.col("event_time") - pl.duration(microseconds=1)).dt.date()
     return (
         view.lazy()
         .sort("instrument_id", "event_time")
@@ -64,7 +63,7 @@ def build_panel(view: pl.DataFrame) -> pl.LazyFrame:
             _volume(),
             pl.col("instrument_id").rle_id().alias(SEGMENT),
             pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
-            session.alias("session"),
+            day_of_close().alias("session"),
         )
         .with_columns(log_return=(CLOSE / shifted(CLOSE, 1)).log())
         .with_columns(market_return=mean_of_moment(LOG_RETURN))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from features.calendars import day_of
 from features.schemas import UTC_TIME
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
@@ -73,7 +74,7 @@ def replay(trial: Trial, market: Market) -> tuple[ColonyState, Records]:
 def _run(trial: Trial, market: Market) -> Result:
     window = trial.window
     seen = market.between(window.warmup_start, window.end)
-    first = sum(c.date() < window.start for c in seen.closes)
+    first = sum(day_of(c) < window.start for c in seen.closes)
     if len(seen.closes) - first < 3:
         raise ExperimentError(
             f"window {window.key} must have at least 3 scored sessions, "

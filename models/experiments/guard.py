@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from features.calendars import day_of
 from models.experiments.backtest import replay
 from models.experiments.market import Market
 from models.experiments.trials import Trial
@@ -55,8 +56,8 @@ def find_peeks(market: Market, decide: Decide, *, samples: int, seed: int) -> tu
 
 
 def _peek(market: Market, decide: Decide, whole: Weights, last: int) -> Peek | None:
-    day = market.closes[last].date()
-    cut = market.between(market.closes[0].date(), day + timedelta(days=1))
+    day = day_of(market.closes[last])
+    cut = market.between(day_of(market.closes[0]), day + timedelta(days=1))
     with_cut, with_all = decide(cut), whole[: last + 1]
     changed = ~((with_cut == with_all) | (np.isnan(with_cut) & np.isnan(with_all)))
     if not changed.any():

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from features.calendars import day_of
 from features.observing import SessionTables, observe
 from models.experiments.fields import ExperimentError, wrong
 from models.experiments.spec import Universe
@@ -35,7 +36,7 @@ class Market:
 
     def between(self, start: date, end: date) -> "Market":
         """Return the sessions with start <= day < end; the arrays are views, not copies."""
-        days = [c.date() for c in self.closes]
+        days = [day_of(c) for c in self.closes]
         low = sum(d < start for d in days)
         high = sum(d < end for d in days)
         return Market(self.closes[low:high], cut(self.panel, low, high), self.benchmark[low:high])
@@ -131,7 +132,7 @@ def _without_strangers(panel: Panel, closes: tuple[datetime, ...], universe: Uni
     if universe.is_all:
         return panel
     inside = np.zeros(panel.prices.shape, bool)
-    days = [c.date() for c in closes]
+    days = [day_of(c) for c in closes]
     for member in universe.members:
         at = panel.instrument_ids.index(member.instrument_id)
         for t, day in enumerate(days):

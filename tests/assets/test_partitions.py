@@ -2,12 +2,14 @@
 
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import exchange_calendars
 import pytest
 
-from assets.partitions import EPOCH, SESSIONS, month_key, months_between
-from pipelines.schedules import is_session_day
+from assets.partitions import EPOCH, SESSIONS, month_key, months_between, session_partitions
+from features import calendars
+from pipelines.schedules import DeskHours
 
 
 def test_sessions_are_those_of_the_exchange() -> None:
@@ -18,12 +20,43 @@ def test_sessions_are_those_of_the_exchange() -> None:
     assert abs(len(ours) - len(theirs)) <= 1
 
 
+@pytest.mark.parametrize("name", ["XTKS", "XLON", "XTAE", "24/7", "24/5", "CMES"])
+def test_sessions_of_a_desk_are_those_of_its_calendar(name: str) -> None:
+    keys = session_partitions(name).get_partition_keys(
+        current_time=datetime(2021, 1, 1, tzinfo=UTC)
+    )
+    days = calendars.sessions(name, date(2019, 1, 1), date(2021, 1, 1))["session"]
+    assert [k for k in keys if k >= "2019-01-01"] == [d.isoformat() for d in days]
+
+
 @pytest.mark.parametrize(
     ("day", "opens"),
     [("2020-07-03", False), ("2020-07-02", True), ("2020-07-04", False), ("2025-01-09", False)],
 )
 def test_schedules_follow_the_exchange(day: str, opens: bool) -> None:
-    assert is_session_day(date.fromisoformat(day)) is opens
+    tick = datetime.fromisoformat(f"{day}T17:30").replace(tzinfo=ZoneInfo("America/New_York"))
+    found = DeskHours.of("XNYS").session_before(tick)
+    assert found == (date.fromisoformat(day) if opens else None)
+
+
+def test_the_hours_written_out_for_the_usual_desk_are_its_calendars() -> None:
+    usual = DeskHours.of("XNYS")
+    assert (usual.zone, usual.close) == calendars.usual_close("XNYS")
+
+
+@pytest.mark.parametrize(
+    ("name", "tick", "session"),
+    [
+        ("XTKS", "2020-02-21T16:30+09:00", date(2020, 2, 21)),
+        ("XTKS", "2020-02-24T16:30+09:00", None),  # the day after the emperor's birthday
+        ("XTAE", "2020-03-01T18:59+02:00", date(2020, 3, 1)),  # a Sunday
+        ("24/7", "2020-03-01T01:30+00:00", date(2020, 2, 29)),  # the day that ended at midnight
+    ],
+)
+def test_schedules_of_a_foreign_desk_follow_its_exchange(
+    name: str, tick: str, session: date | None
+) -> None:
+    assert DeskHours.of(name).session_before(datetime.fromisoformat(tick)) == session
 
 
 def test_months_between_cover_the_span_without_a_gap() -> None:

@@ -36,6 +36,21 @@ def test_a_close_follows_daylight_saving_time():
     assert calendars.session_open("XNYS", date(2024, 7, 5)).hour == 13
 
 
+@pytest.mark.parametrize("name", ["XNYS", "XTKS", "XASX", "XNZE", "XTAE", "CMES", "24/7", "24/5"])
+def test_every_close_names_its_session(name: str):
+    table = calendars.sessions(name, date(2018, 1, 1), date(2019, 1, 1))
+    assert calendars.sessions_of_closes(name, table["close"]) == table["session"].to_list()
+    for session, close in table.select("session", "close").sample(20, seed=3).iter_rows():
+        assert calendars.session_of_close(name, close) == session
+
+
+@pytest.mark.parametrize(
+    ("name", "rests"), [("XNYS", True), ("XTKS", True), ("24/7", False), ("24/5", False)]
+)
+def test_only_an_exchange_that_rests_is_decided_before_its_next_open(name: str, rests: bool):
+    assert calendars.rests_after_close(name, timedelta(hours=2)) is rests
+
+
 def test_a_closed_day_has_no_close():
     with pytest.raises(ValueError, match="2024-12-25 must be a session of XNYS, was a closed day"):
         calendars.session_close("XNYS", date(2024, 12, 25))

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from pipelines import resources
-from pipelines.chain import Chain, find_windows
+from pipelines.chain import Chain, settle
 from pipelines.resources import Workshop
 from pipelines.settings import Windows, choose_config, settings_for_files
 
@@ -30,7 +30,7 @@ def open_home(
     path: Path, folder: Path, mapping: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Home]:
     """Open a home on a folder of files; nothing outside of `path` is touched."""
-    from pipelines.definitions import defs
+    from pipelines.definitions import build_definitions
 
     monkeypatch.setenv("DAGSTER_HOME", str(path))
     config = settings_for_files(folder, str(mapping), path / "home", base=None)
@@ -41,6 +41,12 @@ def open_home(
     monkeypatch.setattr(resources, "_workshops", {})
     built = resources.workshop()
     with dg.DagsterInstance.ephemeral(str(path)) as instance:
-        windows = find_windows(built.settings, built.get("source"))
-        chain = Chain(defs, instance, built, lambda _: None, lambda *_: None)
+        windows = settle(built, lambda _: None)
+        chain = Chain(
+            build_definitions(built.settings.calendar),
+            instance,
+            built,
+            lambda _: None,
+            lambda *_: None,
+        )
         yield Home(path, chain, built, windows, instance)
