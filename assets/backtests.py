@@ -22,6 +22,7 @@ from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
 from models.experiments.search import search_window
 from models.experiments.spec import SEARCH, Costs, ExperimentSpec
+from models.experiments.sweeping import WorkerPool
 from models.experiments.trials import Trial, TrialLedger, count_trials, finished_trials
 from models.experiments.windows import Window, find_window, split_key
 
@@ -39,6 +40,14 @@ class Experiments(Protocol):
         ...
 
     def names(self) -> Sequence[str]: ...
+
+
+class PoolFactory(Protocol):
+    """Opens the workers that a sweep's trials run in."""
+
+    def __call__(self, worker_count: int) -> WorkerPool | None:
+        """Return a pool of so many workers; None where trials run in this process."""
+        ...
 
 
 def ground_of(desk: Desk) -> Ground:
@@ -91,6 +100,7 @@ def backtests(
     experiments: dg.ResourceParam[Experiments],
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
+    open_pool: dg.ResourceParam[PoolFactory],
 ) -> dg.MaterializeResult:
     """One window of an experiment, every point of its sweep; finished trials are read."""
     name, key = split_key(context.partition_key)
@@ -98,10 +108,11 @@ def backtests(
     window = find_window(spec, key)
     market = market_of(desk, tables, spec, window)
     given = spec, window, ground_of(desk), data_versions(tables)
+    pool = None if spec.sweep is None else open_pool(spec.sweep.workers)
 
     def run(asked: Sequence[Trial]) -> dict[str, pl.DataFrame]:
-        run_id = context.run.run_id
-        return run_window(asked, market, trial_ledger, backtest_results, run_id, context.log.info)
+        kept = trial_ledger, backtest_results
+        return run_window(asked, market, *kept, context.run.run_id, context.log.info, pool)
 
     if spec.sweep is not None and spec.sweep.method == SEARCH:
         trials, found = search_window(*given, run)

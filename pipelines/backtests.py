@@ -105,11 +105,29 @@ def _pages() -> object:
     return TearsheetPages(workshop().home / "backtests" / "tearsheets")
 
 
+def _open_pool() -> object:
+    sweeps = workshop().settings.sweeps
+
+    def open_pool(worker_count: int) -> object:
+        if sweeps.engine == "in_process" or worker_count == 1:
+            return None
+        if sweeps.engine == "ray":
+            from adapters.workers.ray_cluster import RayPool
+
+            return RayPool(worker_count, sweeps.address)
+        from adapters.workers.processes import ProcessPool
+
+        return ProcessPool(worker_count)
+
+    return open_pool
+
+
 BUILDERS: dict[str, Callable[[], object]] = {
     "experiments": lambda: experiment_files(workshop().home),
     "trial_ledger": _ledger,
     "backtest_results": _results,
     "tearsheet_pages": _pages,
+    "open_pool": _open_pool,
 }
 
 

@@ -141,6 +141,13 @@ class TierAges(_Part):
     warm_days: int = Field(60, ge=0, le=36500)
 
 
+class Sweeps(_Part):
+    """Where the trials of a sweep run; `address` is that of a Ray cluster, "local" for one here."""
+
+    engine: Literal["processes", "ray", "in_process"] = "processes"
+    address: str = "local"
+
+
 class ApiarySettings(_Part):
     """The whole configuration of one desk."""
 
@@ -155,6 +162,7 @@ class ApiarySettings(_Part):
     windows: Windows | None = None
     book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
     tiers: TierAges = TierAges(hot_days=7, warm_days=60)
+    sweeps: Sweeps = Sweeps(engine="processes", address="local")
     validation: dict[str, Any] = Field(default_factory=dict)
     colony: Path = Path("colony.yaml")
     risk_limits: Path = Path("risk_limits.yaml")
@@ -256,7 +264,7 @@ def run_dagster(host: str, port: int) -> int:
 def prepare_environment() -> None:
     """Set what libraries read at import: where Dagster lives, and that nothing phones home."""
     quiet = {"GX_ANALYTICS_ENABLED": "false", "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
-    quiet["DAGSTER_DISABLE_TELEMETRY"] = "1"
+    quiet |= {"DAGSTER_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     for name, value in {"DAGSTER_HOME": str(ROOT / "dagster_home"), **quiet}.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - the one file that may
     if not Path(os.environ["DAGSTER_HOME"]).is_dir():  # noqa: TID251 - the same

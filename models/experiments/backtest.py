@@ -57,7 +57,7 @@ def run_backtest(trial: Trial, market: Market, ledger: TrialLedger, run_id: str)
     """
     ledger.append(launched(trial, run_id))
     try:
-        result = _run(trial, market)
+        result = compute(trial, market)
     except Exception as error:
         ledger.append(failed(trial, f"{type(error).__name__}: {error}"))
         raise
@@ -71,7 +71,8 @@ def replay(trial: Trial, market: Market) -> tuple[ColonyState, Records]:
     return run(trial.colony, new_state(trial.colony, panel.instrument_ids, trial.seed), panel)
 
 
-def _run(trial: Trial, market: Market) -> Result:
+def compute(trial: Trial, market: Market) -> Result:
+    """Run a trial that is on the ledger already; anything else calls run_backtest."""
     window = trial.window
     seen = market.between(window.warmup_start, window.end)
     first = sum(day_of(c) < window.start for c in seen.closes)

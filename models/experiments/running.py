@@ -8,14 +8,16 @@ from typing import Protocol
 
 import polars as pl
 
-from models.experiments.backtest import run_backtest
+from models.experiments.backtest import Result, run_backtest
 from models.experiments.market import Market
 from models.experiments.points import Ground, Point, grid_points, point_text, resolve
 from models.experiments.spec import ExperimentSpec
+from models.experiments.sweeping import WorkerPool, run_pooled
 from models.experiments.trials import Outcome, Trial, TrialLedger, finished_trials
 from models.experiments.windows import Window
 
 _ROOT = Path(__file__).parents[2]
+POOLED_FROM = 4  # fewer trials are over before a worker process has started
 Frames = Mapping[str, pl.DataFrame]
 
 
@@ -73,21 +75,31 @@ def run_window(
     results: ResultStore,
     run_id: str,
     tell: Callable[[str], None] = lambda _: None,
+    pool: WorkerPool | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Return the rows and parts of all trials in order; a finished trial is not run again.
 
-    Killed at any moment and started again, it ends with the same bytes.
+    Killed at any moment and started again, it ends with the same bytes; so it does whether the
+    trials run here or in the workers of `pool`.
     """
     done = finished_trials(ledger.records())
-    gathered: list[Frames] = []
-    for number, trial in enumerate(trials, 1):
-        kept = results.find(trial.trial_id) if trial.trial_id in done else None
-        if kept is None:
-            result = run_backtest(trial, market, ledger, run_id)
-            kept = {"rows": result.rows, "parts": result.parts}
-            results.put(trial.trial_id, kept)
-        gathered.append(kept)
-        tell(f"{trial.experiment} {trial.window.key}: trial {number} of {len(trials)}")
+    kept = {t.trial_id: results.find(t.trial_id) for t in trials if t.trial_id in done}
+    missing = {t.trial_id: t for t in trials if kept.get(t.trial_id) is None}
+    ran = len(trials) - len(missing)
+
+    def finish(trial: Trial, result: Result) -> None:
+        nonlocal ran
+        kept[trial.trial_id] = frames = {"rows": result.rows, "parts": result.parts}
+        results.put(trial.trial_id, frames)
+        ran += 1
+        tell(f"{trial.experiment} {trial.window.key}: trial {ran} of {len(trials)}")
+
+    if pool is None or len(missing) < POOLED_FROM:
+        for trial in missing.values():
+            finish(trial, run_backtest(trial, market, ledger, run_id))
+    else:
+        run_pooled(tuple(missing.values()), market, ledger, run_id, pool, finish)
+    gathered = [frames for t in trials if (frames := kept[t.trial_id]) is not None]
     return {name: pl.concat([frames[name] for frames in gathered]) for name in ("rows", "parts")}
 
 

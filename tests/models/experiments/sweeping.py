@@ -5,6 +5,7 @@ from pathlib import Path
 
 from adapters.stores.backtest_results import ArrowResults
 from adapters.stores.trial_ledger import SqliteTrialLedger
+from adapters.workers.processes import ProcessPool
 from models.experiments.running import pooled_digest, run_window, trials_of
 from models.experiments.trials import Trial, finished_trials
 from models.experiments.windows import windows_of
@@ -20,10 +21,11 @@ def trials() -> tuple[Trial, ...]:
     return trials_of(spec, windows_of(spec)[0], make_ground(), "d")
 
 
-def sweep(folder: Path) -> str:
-    """Run what is not finished and return the hash of all results."""
+def sweep(folder: Path, workers: int = 1) -> str:
+    """Run what is not finished, here or in so many workers; return the hash of all results."""
     ledger, results = SqliteTrialLedger(folder / "trials.db"), ArrowResults(folder / "results")
-    run_window(trials(), make_market(), ledger, results, "run")
+    pool = ProcessPool(workers) if workers > 1 else None
+    run_window(trials(), make_market(), ledger, results, "run", pool=pool)
     return pooled_digest(trials(), finished_trials(ledger.records()))
 
 

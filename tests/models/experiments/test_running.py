@@ -3,11 +3,18 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from adapters.stores.backtest_results import ArrowResults
 from adapters.stores.trial_ledger import SqliteTrialLedger
-from models.experiments.trials import FINISHED, LAUNCHED, count_trials
+from adapters.workers.processes import ProcessPool
+from models.experiments.fields import ExperimentError
+from models.experiments.running import run_window
+from models.experiments.trials import FAILED, FINISHED, LAUNCHED, count_trials
+from tests.models.experiments.builders import make_market
 from tests.models.experiments.sweeping import POINTS, sweep, trials
 
 
@@ -34,6 +41,32 @@ def test_a_killed_sweep_ends_as_one_that_was_not(tmp_path: Path) -> None:
         assert mine is not None
         assert other is not None
         assert all(mine[name].equals(other[name]) for name in ("rows", "parts"))
+
+
+def test_a_sweep_over_workers_gives_the_bytes_of_one_without(tmp_path: Path) -> None:
+    """Every trial is on the ledger once, and its rows are those of a run in one process."""
+    pooled, alone = tmp_path / "pooled", tmp_path / "alone"
+    assert sweep(pooled, workers=2) == sweep(alone)
+    kinds = _kinds(pooled)
+    assert kinds.count(LAUNCHED) == kinds.count(FINISHED) == POINTS
+    for trial in trials():
+        mine, other = (ArrowResults(f / "results").find(trial.trial_id) for f in (pooled, alone))
+        assert mine is not None
+        assert other is not None
+        assert all(mine[name].equals(other[name]) for name in ("rows", "parts"))
+
+
+def test_a_trial_that_fails_in_a_worker_is_told_once_the_others_are_done(tmp_path: Path) -> None:
+    """The failed one stays on the ledger and counts; everything else is kept."""
+    ledger, results = SqliteTrialLedger(tmp_path / "t.db"), ArrowResults(tmp_path / "results")
+    asked = trials()[:5]
+    empty = replace(asked[2], window=replace(asked[2].window, end=asked[2].window.start))
+    given = (*asked[:2], empty, *asked[3:])
+    with pytest.raises(ExperimentError, match=r"1 of 5 did not: .*at least 3 scored"):
+        run_window(given, make_market(), ledger, results, "r", pool=ProcessPool(2))
+    kinds = [r["kind"] for r in ledger.records()]
+    assert (kinds.count(LAUNCHED), kinds.count(FINISHED), kinds.count(FAILED)) == (5, 4, 1)
+    assert all(results.find(t.trial_id) for n, t in enumerate(asked) if n != 2)
 
 
 def test_a_finished_sweep_is_read_and_not_run(tmp_path: Path) -> None:

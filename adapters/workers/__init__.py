@@ -1,0 +1,1 @@
+"""Pools of worker processes for sweeps: on this machine, or on a Ray cluster."""

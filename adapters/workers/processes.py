@@ -1,0 +1,107 @@
+"""A pool of processes on this machine that share one memory-mapped file of arrays."""
+
+import multiprocessing
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapters.workers.shared_arrays import map_arrays, write_arrays
+
+Arrays = Mapping[str, NDArray[np.generic]]
+T = TypeVar("T")
+R = TypeVar("R")
+ATTEMPTS_MAX = 3  # an item that has lost its worker so often is taken to be what kills it
+
+_mapped: dict[str, NDArray[np.generic]] = {}
+
+
+def _open(path: str) -> None:
+    _mapped.update(map_arrays(Path(path)))
+
+
+def _call(work: Callable[[Arrays, T], R], item: T) -> R:
+    return work(_mapped, item)
+
+
+class ProcessPool:
+    """Runs a function over items in worker processes; what a killed worker held is run again.
+
+    The arrays are written once and mapped by every worker. Only as many items are handed out as
+    there are workers, so that a worker that dies takes at most its own item with it.
+    """
+
+    def __init__(self, worker_count: int) -> None:
+        if worker_count < 1:
+            raise ValueError(f"worker_count must be at least 1, was {worker_count}")
+        self.worker_count = worker_count
+
+    def run(
+        self,
+        work: Callable[[Arrays, T], R],
+        arrays: Arrays,
+        items: Sequence[T],
+        starting: Callable[[int], None],
+    ) -> Iterator[tuple[int, R | None]]:
+        """Yield the place of an item and what `work` gave for it, in the order of completion.
+
+        `work` is a function of a module; `starting` is told each item's place before it is handed
+        out, again where it is handed out again. None stands where an item lost its worker
+        ATTEMPTS_MAX times. What `work` raises is raised here.
+        """
+        with tempfile.TemporaryDirectory(prefix="apiary-sweep-") as folder:
+            path = Path(folder) / "arrays.arrow"
+            write_arrays(path, arrays)
+            waiting = deque(range(len(items)))
+            lost = [0] * len(items)
+            while waiting:
+                with self._pool(path, len(waiting)) as pool:
+                    yield from self._drain(pool, work, items, waiting, lost, starting)
+
+    def _pool(self, path: Path, count: int) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            max_workers=min(self.worker_count, count),
+            mp_context=multiprocessing.get_context("spawn"),  # threads and fork do not mix
+            initializer=_open,
+            initargs=(str(path),),
+        )
+
+    def _drain(
+        self,
+        pool: ProcessPoolExecutor,
+        work: Callable[[Arrays, T], R],
+        items: Sequence[T],
+        waiting: deque[int],
+        lost: list[int],
+        starting: Callable[[int], None],
+    ) -> Iterator[tuple[int, R | None]]:
+        """Work until nothing is left or the pool has lost a worker."""
+        running: dict[Future[R], int] = {}
+        broken = False
+        while running or (waiting and not broken):
+            while waiting and not broken and len(running) < self.worker_count:
+                place = waiting.popleft()
+                starting(place)
+                try:
+                    running[pool.submit(_call, work, items[place])] = place
+                except BrokenProcessPool:
+                    waiting.appendleft(place)
+                    broken = True
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                place = running.pop(done)
+                error = done.exception()
+                if isinstance(error, BrokenProcessPool):
+                    broken = True
+                    lost[place] += 1
+                    if lost[place] >= ATTEMPTS_MAX:
+                        yield place, None
+                    else:
+                        waiting.appendleft(place)
+                    continue
+                yield place, done.result()

@@ -1,0 +1,67 @@
+"""A market as plain named arrays, so that workers share one copy of it."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.experiments.market import Market
+from swarm_core.colony.replay import Panel
+
+Arrays = Mapping[str, NDArray[np.generic]]
+_WORDS = "words"  # everything of a market that is text, as JSON bytes
+_OPTIONAL = ("data_age_s", "anomaly")
+
+
+def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
+    """Return the market's arrays by name; from_arrays gives the market back."""
+    panel = market.panel
+    words = {
+        "closes": [c.isoformat() for c in market.closes],
+        "instrument_ids": panel.instrument_ids,
+        "sectors": panel.sectors,
+        "currencies": panel.currencies,
+        "nav": panel.nav,
+        "cost_bps": panel.cost_bps,
+    }
+    arrays: dict[str, NDArray[np.generic]] = {
+        _WORDS: np.frombuffer(json.dumps(words).encode(), np.uint8),
+        "benchmark": market.benchmark,
+        "time_ns": panel.time_ns,
+        "prices": panel.prices,
+        "sigma": panel.sigma,
+    }
+    arrays |= {f"feature/{name}": values for name, values in panel.features.items()}
+    arrays |= {f"market/{name}": values for name, values in panel.market.items()}
+    given = {name: getattr(panel, name) for name in _OPTIONAL}
+    return arrays | {name: values for name, values in given.items() if values is not None}
+
+
+def from_arrays(arrays: Arrays) -> Market:
+    """Return the market over views of the arrays; nothing is copied."""
+    words = json.loads(arrays[_WORDS].tobytes())
+
+    def below(prefix: str) -> dict[str, NDArray[np.float64]]:
+        return {
+            name.removeprefix(prefix): values.view(np.float64)
+            for name, values in arrays.items()
+            if name.startswith(prefix)
+        }
+
+    panel = Panel(
+        time_ns=arrays["time_ns"].view(np.int64),
+        instrument_ids=tuple(words["instrument_ids"]),
+        prices=arrays["prices"].view(np.float64),
+        sigma=arrays["sigma"].view(np.float64),
+        features=below("feature/"),
+        market=below("market/"),
+        sectors=tuple(words["sectors"]),
+        currencies=tuple(words["currencies"]),
+        nav=words["nav"],
+        cost_bps=words["cost_bps"],
+        **{name: arrays[name].view(np.float64) for name in _OPTIONAL if name in arrays},
+    )
+    closes = tuple(datetime.fromisoformat(c) for c in words["closes"])
+    return Market(closes, panel, arrays["benchmark"].view(np.float64))

@@ -1,0 +1,68 @@
+"""One suite for the pools of workers: processes on this machine, and a local Ray cluster."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from adapters.workers.processes import ProcessPool
+from adapters.workers.ray_cluster import RayPool
+from adapters.workers.shared_arrays import map_arrays, write_arrays
+from tests.models.experiments.working import die_in_turn, fail, total
+
+VALUES = {"values": np.arange(1000.0), "none": np.empty((0, 3)), "words": np.array([1, 2], "u1")}
+
+pytestmark = pytest.mark.xdist_group("workers")
+
+
+def test_every_item_is_worked_on_in_more_than_one_process() -> None:
+    started: list[int] = []
+    found = dict(ProcessPool(2).run(total, VALUES, list(range(8)), started.append))
+    values = {place: told[0] for place, told in found.items() if told is not None}
+    assert values == {place: VALUES["values"].sum() * place for place in range(8)}
+    assert os.getpid() not in {told[1] for told in found.values() if told is not None}
+    assert sorted(started) == list(range(8))
+
+
+@pytest.mark.parametrize("kind", [ProcessPool, RayPool], ids=["processes", "ray"])
+def test_what_a_killed_worker_held_is_run_again_and_what_always_kills_is_given_up(
+    kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    items = [(number, str(tmp_path)) for number in range(6)]
+    found = dict(kind(2).run(die_in_turn, VALUES, items, lambda _: None))
+    assert found == {number: number * 1000 if number != 2 else None for number in range(6)}
+    assert {p.name for p in tmp_path.iterdir()} == {"1", "4"}, "they must have been killed once"
+
+
+def test_what_the_work_raises_is_raised() -> None:
+    with pytest.raises(ValueError, match="does not hold"):
+        list(ProcessPool(2).run(fail, VALUES, [1], lambda _: None))
+
+
+def test_a_pool_must_have_a_worker() -> None:
+    for kind in (ProcessPool, RayPool):
+        with pytest.raises(ValueError, match="worker_count must be at least 1, was 0"):
+            kind(0)
+
+
+def test_shared_arrays_come_back_as_views_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.arrow"
+    write_arrays(path, VALUES)
+    mapped = map_arrays(path)
+    assert set(mapped) == set(VALUES)
+    for name, values in VALUES.items():
+        assert mapped[name].dtype == values.dtype
+        assert mapped[name].shape == values.shape
+        np.testing.assert_array_equal(mapped[name], values)
+        assert not mapped[name].flags.writeable or not values.size
+    assert not mapped["values"].flags.owndata
+
+
+def test_a_file_without_shared_arrays_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.arrow"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match="must hold shared arrays"):
+        map_arrays(path)
