@@ -8,7 +8,7 @@ from typing import Any
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
-from swarm_core.order_states import ENDINGS, IllegalTransitionError, OrderRecord
+from swarm_core.order_states import IllegalTransitionError, OrderRecord
 from swarm_core.risk.codes import DenialCode
 from swarm_core.trading_state import TradingState
 
@@ -110,11 +110,7 @@ class Book:
         record = (
             self.orders.get(event.client_order_id) if isinstance(event, ev.OrderEvent) else None
         )
-        if record is None:
-            return False
-        if isinstance(event, ev.OrderAccepted):
-            return event.broker_order_id == record.broker_order_id
-        return type(event) in ENDINGS and record.state.is_final
+        return record is not None and isinstance(event, ev.OrderEvent) and record.knows(event)
 
     def working_orders(self) -> list[OrderRecord]:
         """Return the orders that may still be filled, in the order of their ids."""
@@ -201,6 +197,12 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
     ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
+    ev.HoldingChanged: lambda book, event: book.ledger.book_holding(event),
+    ev.EntitlementAccrued: lambda book, event: book.ledger.book_entitlement(event),
+    ev.EntitlementPaid: lambda book, event: book.ledger.book_payment(event),
+    ev.CarryCharged: lambda book, event: book.ledger.book_carry(event),
+    ev.VariationSettled: lambda book, event: book.ledger.settle(event),
+    ev.CurrencyConverted: lambda book, event: book.ledger.convert(event),
     ev.DecisionTaken: _take_decision,
     ev.ReleasePlanned: _plan,
     ev.ReleaseBlocked: _block,

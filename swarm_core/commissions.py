@@ -16,8 +16,25 @@ IB_TIERS: tuple[tuple[Decimal, Decimal], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderFacts:
+    """What some price lists ask for beside an order's lots and value.
+
+    `month_quantity` is what the account traded this month before the order; `maker_value_minor`
+    is the part of the value that was filled while the order stood in the book.
+    """
+
+    month_quantity: Decimal = Decimal(0)
+    maker_value_minor: int = 0
+
+
+NO_FACTS = OrderFacts()
+
+
 class CommissionModel(Protocol):
-    def order_commission_minor(self, instrument: Instrument, lots: int, value_minor: int) -> int:
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
         """Return what an order costs once `lots` worth `value_minor` of it are filled.
 
         Both are totals so far: the charge of one fill is the difference, so that minima and
@@ -42,7 +59,9 @@ class BpsCommission:
         _bounded("bps", self.bps, Decimal(10_000))
         _bounded("minimum", self.minimum, Decimal(10_000))
 
-    def order_commission_minor(self, instrument: Instrument, lots: int, value_minor: int) -> int:
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
         return max(to_minor(self.minimum), to_minor(from_minor(value_minor) * self.bps / 10_000))
 
 
@@ -59,7 +78,9 @@ class IbFixedCommission:
         _bounded("minimum", self.minimum, Decimal(10_000))
         _bounded("cap_fraction", self.cap_fraction, Decimal(1))
 
-    def order_commission_minor(self, instrument: Instrument, lots: int, value_minor: int) -> int:
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
         amount = max(self.minimum, instrument.lots_to_quantity(lots) * self.per_share)
         return min(to_minor(amount), to_minor(from_minor(value_minor) * self.cap_fraction))
 
@@ -68,7 +89,8 @@ class IbFixedCommission:
 class IbTieredCommission:
     """Interactive Brokers' tiered list: each share is charged by the tier that it falls into.
 
-    `month_quantity` is what was traded this month before the order.
+    The tier is found by what the account has traded this month: what the facts say, on top of
+    `month_quantity`, which was traded elsewhere. Exchange and clearing fees are not in it.
     """
 
     month_quantity: Decimal = Decimal(0)
@@ -80,8 +102,10 @@ class IbTieredCommission:
         _bounded("minimum", self.minimum, Decimal(10_000))
         _bounded("cap_fraction", self.cap_fraction, Decimal(1))
 
-    def order_commission_minor(self, instrument: Instrument, lots: int, value_minor: int) -> int:
-        amount, start = Decimal(0), self.month_quantity
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
+        amount, start = Decimal(0), self.month_quantity + facts.month_quantity
         end = start + instrument.lots_to_quantity(lots)
         for up_to, rate in IB_TIERS:
             if start < up_to:
@@ -93,3 +117,50 @@ class IbTieredCommission:
             to_minor(max(self.minimum, amount)),
             to_minor(from_minor(value_minor) * self.cap_fraction),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PerContractCommission:
+    """A sum per contract, the broker's and the exchange's, with a minimum per order.
+
+    Source: Interactive Brokers' lists for US futures (0.85 USD and the exchange's fee) and US
+    options (0.65 USD, at least 1 USD an order), 2024.
+    """
+
+    per_contract: Decimal = Decimal("0.85")
+    exchange_fee: Decimal = Decimal(0)
+    minimum: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        _bounded("per_contract", self.per_contract, Decimal(1_000))
+        _bounded("exchange_fee", self.exchange_fee, Decimal(1_000))
+        _bounded("minimum", self.minimum, Decimal(10_000))
+
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
+        contracts = instrument.lots_to_quantity(lots)
+        return to_minor(max(self.minimum, contracts * (self.per_contract + self.exchange_fee)))
+
+
+@dataclass(frozen=True, slots=True)
+class MakerTakerCommission:
+    """A fraction of the value, less where the order stood in the book; a rebate is negative.
+
+    Source: the price lists of crypto exchanges; 10 and 10 bps are Binance's first spot tier (2024).
+    """
+
+    maker_bps: Decimal = Decimal(10)
+    taker_bps: Decimal = Decimal(10)
+
+    def __post_init__(self) -> None:
+        _bounded("taker_bps", self.taker_bps, Decimal(1_000))
+        if not (self.maker_bps.is_finite() and -100 <= self.maker_bps <= 1_000):
+            raise ValueError(f"maker_bps must be in [-100, 1000], was {self.maker_bps}")
+
+    def order_commission_minor(
+        self, instrument: Instrument, lots: int, value_minor: int, facts: OrderFacts = NO_FACTS
+    ) -> int:
+        taken = value_minor - facts.maker_value_minor
+        made = from_minor(facts.maker_value_minor) * self.maker_bps
+        return to_minor((made + from_minor(taken) * self.taker_bps) / 10_000)

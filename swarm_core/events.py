@@ -7,10 +7,20 @@ Money is in minor units, prices in ticks, quantities in lots.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from hashlib import sha256
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from swarm_core.action_events import ACTION_CLASSES
+from swarm_core.action_events import CarryCharged as CarryCharged
+from swarm_core.action_events import CurrencyConverted as CurrencyConverted
+from swarm_core.action_events import EntitlementAccrued as EntitlementAccrued
+from swarm_core.action_events import EntitlementPaid as EntitlementPaid
+from swarm_core.action_events import HoldingChanged as HoldingChanged
+from swarm_core.action_events import VariationSettled as VariationSettled
 from swarm_core.event_codec import Codec
+from swarm_core.event_record import Event as Event
+from swarm_core.event_record import OrderEvent as OrderEvent
+from swarm_core.event_record import RecordedEvent as RecordedEvent
+from swarm_core.event_record import make_event_id as make_event_id
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
@@ -19,40 +29,6 @@ from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading_state import TradingState
-
-
-def make_event_id(kind: str, *parts: str | int) -> str:
-    """Return the id of a fact: 32 hex characters of the hash of its kind and its parts."""
-    text = "\x1f".join((kind, *map(str, parts)))
-    return sha256(text.encode()).hexdigest()[:32]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """What every event carries; `time_ns` is nanoseconds since 1970 in UTC."""
-
-    schema_version: ClassVar[int] = 1
-
-    event_id: str
-    time_ns: int
-    causation_id: str = ""
-    correlation_id: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.event_id:
-            raise ValueError("event_id must not be empty, was ''")
-        if self.time_ns < 0:
-            raise ValueError(f"time_ns must be >= 0, was {self.time_ns}")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """An event at its place in the log; `hash` covers it and everything before it (hex)."""
-
-    sequence: int
-    event: Event
-    hash: str
-    previous_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +100,9 @@ class TargetDenied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntended(Event):
+    schema_version: ClassVar[int] = 2  # 2: orders have a stop price
+
     order: Order
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderEvent(Event):
-    """What happened to one order."""
-
-    client_order_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +167,11 @@ class OrderFilled(OrderEvent):
     """A fill, complete enough to be booked without any table.
 
     `lot_tick_minor` is the value of one lot and one tick; `commission_minor` is None until the
-    broker reports it.
+    broker reports it. `is_maker` says whether the order stood in the book when it was hit;
+    a fill that is `is_margined` moves no cash but its profit (futures).
     """
+
+    schema_version: ClassVar[int] = 2  # 2: is_maker and is_margined
 
     execution_id: str
     instrument_id: str
@@ -207,6 +181,8 @@ class OrderFilled(OrderEvent):
     lot_tick_minor: int
     currency: str
     commission_minor: int | None
+    is_maker: bool = False
+    is_margined: bool = False
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)
@@ -215,6 +191,29 @@ class OrderFilled(OrderEvent):
                 f"lots and lot_tick_minor of a fill must be positive, "
                 f"were {self.lots} and {self.lot_tick_minor}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderTriggered(OrderEvent):
+    """The stop price of a stop order has traded: from now on it is a market or limit order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderHeld(OrderEvent):
+    """The venue let a bar pass: the order had not reached it yet, or the instrument was halted."""
+
+    reason: str
+    bars_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAdjusted(OrderEvent):
+    """A corporate action changed an open order: its whole quantity (filled and open) and prices."""
+
+    action_id: str
+    quantity_lots: int
+    limit_price_ticks: int | None
+    stop_price_ticks: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +346,9 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     OrderAccepted,
     OrderRejected,
     OrderFilled,
+    OrderTriggered,
+    OrderHeld,
+    OrderAdjusted,
     CommissionCharged,
     OrderCancelRequested,
     OrderCancelled,
@@ -361,10 +363,23 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     CashMoved,
     TierMoved,
     ModelPromoted,
+    *ACTION_CLASSES,
 )
 
+
+def _with_stop_price(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "order": {**body["order"], "stop_price_ticks": None}}
+
+
+def _with_liquidity(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "is_maker": False, "is_margined": False}
+
+
 # A changed event gets a new schema_version and, here, the step that lifts what is stored.
-_codec = Codec(EVENT_CLASSES, upcasts={})
+_codec = Codec(
+    EVENT_CLASSES,
+    upcasts={("OrderIntended", 1): _with_stop_price, ("OrderFilled", 1): _with_liquidity},
+)
 
 
 def encode(event: Event) -> bytes:

@@ -12,6 +12,9 @@ MINOR_PER_UNIT = 10**8
 TICKS_MAX = 10**12
 LOTS_MAX = 10**12
 
+# Asset classes whose gains and losses are paid in cash each day, and whose price is not.
+MARGINED = frozenset({"future"})
+
 # Asset classes whose short sale needs a located borrow.
 BORROWED_WHEN_SHORT = frozenset({"equity", "stock", "etf", "fund", "adr"})
 
@@ -113,6 +116,10 @@ class Instrument:
     @property
     def needs_locate(self) -> bool:
         return self.asset_class in BORROWED_WHEN_SHORT
+
+    @property
+    def is_margined(self) -> bool:
+        return self.asset_class in MARGINED
 
     def price_to_ticks(self, price: Decimal | float | int | str) -> int:
         """Return the nearest tick (half to even); ValueError unless finite and in range."""

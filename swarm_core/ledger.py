@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from swarm_core.events import CashMoved, CommissionCharged, OrderFilled, PositionMarked
+from swarm_core.events import (
+    CarryCharged,
+    CashMoved,
+    CommissionCharged,
+    CurrencyConverted,
+    EntitlementAccrued,
+    EntitlementPaid,
+    HoldingChanged,
+    OrderFilled,
+    PositionMarked,
+    VariationSettled,
+)
 from swarm_core.instruments import convert_minor
 
 
@@ -21,6 +32,8 @@ class Position:
     cost_minor: int = 0
     realised_minor: int = 0
 
+    is_margined: bool = False  # its profit is paid each day, its price never was
+
     @property
     def value_minor(self) -> int:
         return self.lots * self.mark_ticks * self.lot_tick_minor
@@ -29,19 +42,39 @@ class Position:
     def unrealised_minor(self) -> int:
         return self.value_minor - self.cost_minor
 
-    def trade(self, signed_lots: int, price_ticks: int) -> None:
-        """Book a trade: what it closes realises profit at average cost, the rest opens."""
+    @property
+    def equity_minor(self) -> int:
+        """What the position adds to the net asset value beside cash."""
+        return self.unrealised_minor if self.is_margined else self.value_minor
+
+    @property
+    def paid_minor(self) -> int:
+        """The part of its cost that cash was paid for."""
+        return 0 if self.is_margined else self.cost_minor
+
+    def trade(self, signed_lots: int, price_ticks: int) -> int:
+        """Book a trade; return the profit that it realised."""
+        return self.take(signed_lots, signed_lots * price_ticks * self.lot_tick_minor)
+
+    def take(self, signed_lots: int, cost_minor: int) -> int:
+        """Take in lots that cost so much: what they close realises profit at average cost.
+
+        The rest opens. Returns the profit realised. The rounding of an average stays inside the
+        books: what is released is exactly what remains less, so no minor unit appears or is lost.
+        """
         closing = 0
         if self.lots * signed_lots < 0:
             closing = max(-abs(self.lots), min(abs(self.lots), signed_lots))
+        realised = 0
         if closing:
-            # The rounding of an average stays inside the books: what is released is exactly
-            # what remains less, so no minor unit appears or is lost.
             released = self.cost_minor * -closing // self.lots
-            self.realised_minor += -closing * price_ticks * self.lot_tick_minor - released
-            self.cost_minor -= released
-        self.cost_minor += (signed_lots - closing) * price_ticks * self.lot_tick_minor
+            spent = cost_minor * closing // signed_lots
+            realised = -spent - released
+            self.cost_minor += -released - spent
+        self.realised_minor += realised
+        self.cost_minor += cost_minor
         self.lots += signed_lots
+        return realised
 
 
 class Ledger:
@@ -61,6 +94,12 @@ class Ledger:
         self.executions: dict[str, OrderFilled] = {}
         self.commissions: dict[str, int] = {}
         self.conflicts: set[str] = set()  # executions told twice with different contents
+        self.income: dict[str, int] = {}  # dividends, interest and borrow cost, net
+        self.converted: dict[str, int] = {}  # by conversions between currencies, net
+        self.entitlements: dict[str, EntitlementAccrued] = {}  # by action id, owed or paid
+        self.paid: set[str] = set()  # action ids of entitlements that became cash
+        self.action_lots: dict[str, int] = {}  # what actions, not fills, did to a position
+        self.booked: set[str] = set()  # action ids of holdings, event ids of carry
 
     def book_fill(self, fill: OrderFilled) -> bool:
         """Book an execution; return False where it was booked before."""
@@ -74,10 +113,16 @@ class Ledger:
         signed = fill.side.sign * fill.lots
         position = self.positions.get(fill.instrument_id)
         if position is None:
-            position = Position(fill.currency, fill.lot_tick_minor, fill.price_ticks)
+            position = Position(
+                fill.currency,
+                fill.lot_tick_minor,
+                fill.price_ticks,
+                is_margined=fill.is_margined,
+            )
             self.positions[fill.instrument_id] = position
-        position.trade(signed, fill.price_ticks)
-        self._add(self.cash, fill.currency, -signed * fill.price_ticks * fill.lot_tick_minor)
+        realised = position.trade(signed, fill.price_ticks)
+        paid = -signed * fill.price_ticks * fill.lot_tick_minor
+        self._add(self.cash, fill.currency, realised if position.is_margined else paid)
         self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
         return True
 
@@ -97,6 +142,85 @@ class Ledger:
         self._add(self.cash, move.currency, move.amount_minor)
         self._add(self.deposited, move.currency, move.amount_minor)
 
+    def book_holding(self, change: HoldingChanged) -> bool:
+        """Book what an action did to a holding; False where it was booked before."""
+        if not self._is_new(change.action_id):
+            return False
+        position = self.positions[change.instrument_id]
+        position.lots += change.lots_change
+        position.cost_minor -= change.cost_out_minor
+        position.realised_minor += change.cash_minor + change.to_cost_minor - change.cost_out_minor
+        if change.mark_ticks is not None:
+            position.mark_ticks = change.mark_ticks
+        self._add(self.action_lots, change.instrument_id, change.lots_change)
+        self._add(self.cash, change.currency, change.cash_minor)
+        if change.to_instrument_id and change.to_lots:
+            self._receive(change)
+        return True
+
+    def _receive(self, change: HoldingChanged) -> None:
+        target = self.positions.get(change.to_instrument_id)
+        if target is None:
+            target = Position(change.currency, change.to_lot_tick_minor, change.to_mark_ticks)
+            self.positions[change.to_instrument_id] = target
+        target.take(change.to_lots, change.to_cost_minor)
+        target.mark_ticks = change.to_mark_ticks
+        self._add(self.action_lots, change.to_instrument_id, change.to_lots)
+
+    def book_entitlement(self, owed: EntitlementAccrued) -> None:
+        """Count what is owed from the ex-date on in the net asset value; once per action."""
+        if owed.action_id not in self.entitlements:
+            self.entitlements[owed.action_id] = owed
+            self._add(self.income, owed.currency, owed.amount_minor)
+
+    def book_payment(self, payment: EntitlementPaid) -> None:
+        """Turn what was owed into cash; once per action."""
+        owed = self.entitlements.get(payment.action_id)
+        if owed is not None and payment.action_id not in self.paid:
+            self.paid.add(payment.action_id)
+            self._add(self.cash, owed.currency, owed.amount_minor)
+
+    def book_carry(self, carry: CarryCharged) -> None:
+        if self._is_new(carry.event_id):
+            self._add(self.cash, carry.currency, carry.amount_minor)
+            self._add(self.income, carry.currency, carry.amount_minor)
+
+    def settle(self, settled: VariationSettled) -> None:
+        """Pay a margined position's profit up to a price; it costs that price from now on."""
+        position = self.positions[settled.instrument_id]
+        position.mark_ticks = settled.price_ticks
+        if position.is_margined:
+            gain = position.unrealised_minor
+            position.realised_minor += gain
+            position.cost_minor = position.value_minor
+            self._add(self.cash, position.currency, gain)
+
+    def convert(self, trade: CurrencyConverted) -> None:
+        """Exchange cash of one currency for another's, and pay what that costs."""
+        if not self._is_new(trade.event_id):
+            return
+        for currency, minor in (
+            (trade.from_currency, -trade.from_minor),
+            (trade.to_currency, trade.to_minor),
+        ):
+            self._add(self.cash, currency, minor)
+            self._add(self.converted, currency, minor)
+        self._add(self.cash, trade.fee_currency, -trade.fee_minor)
+        self._add(self.fees, trade.fee_currency, trade.fee_minor)
+
+    def _is_new(self, booking_id: str) -> bool:
+        is_new = booking_id not in self.booked
+        self.booked.add(booking_id)
+        return is_new
+
+    def receivable_minor(self, currency: str) -> int:
+        """Return what is owed to the account and not yet paid; negative where it owes."""
+        return sum(
+            owed.amount_minor
+            for action_id, owed in self.entitlements.items()
+            if owed.currency == currency and action_id not in self.paid
+        )
+
     def mark(self, mark: PositionMarked) -> None:
         """Value an instrument's lots at a new price; an instrument never held needs no mark."""
         position = self.positions.get(mark.instrument_id)
@@ -112,7 +236,7 @@ class Ledger:
         return 0 if position is None else position.lots
 
     def market_value_minor(self, currency: str) -> int:
-        return sum(p.value_minor for p in self.positions.values() if p.currency == currency)
+        return sum(p.equity_minor for p in self.positions.values() if p.currency == currency)
 
     def find_nav_minor(self) -> int | None:
         """Return the net asset value in base minor units; None where a rate is not known.
@@ -124,30 +248,36 @@ class Ledger:
         return None if lines is None else sum(lines.values())
 
     def nav_lines(self) -> dict[str, int] | None:
-        """Return each currency's cash plus market value, in base minor units."""
+        """Return each currency's cash, receivables and market value, in base minor units."""
         lines: dict[str, int] = {}
-        for currency in sorted({*self.cash, *(p.currency for p in self.positions.values())}):
-            total = self.cash.get(currency, 0) + self.market_value_minor(currency)
+        for currency in self._currencies():
+            total = self.cash.get(currency, 0) + self.receivable_minor(currency)
+            total += self.market_value_minor(currency)
             if total and currency not in self.rates:
                 return None
             lines[currency] = convert_minor(total, self.rates[currency]) if total else 0
         return lines
 
+    def _currencies(self) -> list[str]:
+        held = (p.currency for p in self.positions.values())
+        owed = (e.currency for e in self.entitlements.values())
+        return sorted({*self.cash, *held, *owed})
+
     def find_imbalance(self) -> str | None:
         """Return what does not add up, or None: the books checked against themselves.
 
-        In every currency, cash + cost of what is held + fees = deposits + realised profit; and
-        every position is the sum of its fills.
+        In every currency, cash + receivables + what was paid for holdings + fees = deposits +
+        realised profit + income + conversions; every position is the sum of its fills and actions.
         """
-        for currency in self.cash:
+        for currency in self._currencies():
             held = [p for p in self.positions.values() if p.currency == currency]
-            left = (
-                self.cash[currency] + self.fees.get(currency, 0) + sum(p.cost_minor for p in held)
-            )
+            left = self.cash.get(currency, 0) + self.receivable_minor(currency)
+            left += self.fees.get(currency, 0) + sum(p.paid_minor for p in held)
             right = self.deposited.get(currency, 0) + sum(p.realised_minor for p in held)
+            right += self.income.get(currency, 0) + self.converted.get(currency, 0)
             if left != right:
                 return f"{currency}: cash + cost + fees must be {right}, was {left} minor units"
-        totals: dict[str, int] = {}
+        totals = dict(self.action_lots)
         for fill in self.executions.values():
             self._add(totals, fill.instrument_id, fill.side.sign * fill.lots)
         for instrument_id, total in totals.items():

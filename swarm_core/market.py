@@ -62,6 +62,9 @@ class Bar:
     low_ticks: int | None = None
     volume_lots: int | None = None
     open_time_ns: int | None = None  # when the bar opened, where that is known
+    band_low_ticks: int | None = None  # limit down: nobody buys at it, nothing trades below
+    band_high_ticks: int | None = None  # limit up: nobody sells at it, nothing trades above
+    is_halted: bool = False  # the venue had halted the instrument: nothing trades
 
     def __post_init__(self) -> None:
         low, high = self.low_ticks, self.high_ticks

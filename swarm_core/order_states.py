@@ -5,7 +5,7 @@ refuses it. What the broker says is a fact, however late or out of order: it is 
 and a message that comes after the end changes nothing but fills.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from swarm_core import events as ev
@@ -92,6 +92,9 @@ class OrderRecord:
     submitted_ns: int | None = None
     broker_order_id: str = ""
     executions: set[str] = field(default_factory=set[str])
+    is_triggered: bool = False  # the stop price of a stop order has traded
+    held_ns: int = 0  # the last bar that the venue let pass
+    adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
 
     @property
     def open_lots(self) -> int:
@@ -111,6 +114,12 @@ class OrderRecord:
             self._fill(event)
         elif isinstance(event, ev.OrderAccepted):
             self._accept(event)
+        elif isinstance(event, ev.OrderTriggered):
+            self.is_triggered = True
+        elif isinstance(event, ev.OrderHeld):
+            self.held_ns = max(self.held_ns, event.time_ns)
+        elif isinstance(event, ev.OrderAdjusted):
+            self._adjust(event)
         elif type(event) in ENDINGS:
             if not self.state.is_final:
                 self.state = ENDINGS[type(event)]
@@ -146,3 +155,32 @@ class OrderRecord:
             self.state = _S.FILLED
         elif not self.state.is_final and self.state is not _S.CANCEL_PENDING:
             self.state = _S.PARTIALLY_FILLED
+
+    def _adjust(self, event: ev.OrderAdjusted) -> None:
+        """Take over the terms that a corporate action left the open order with; told once."""
+        if event.action_id in self.adjustments:
+            return
+        self.adjustments.add(event.action_id)
+        self.order = adjusted_order(self.order, event)
+
+    def knows(self, event: ev.OrderEvent) -> bool:
+        """Return whether this was told before."""
+        if isinstance(event, ev.OrderAccepted):
+            return event.broker_order_id == self.broker_order_id
+        if isinstance(event, ev.OrderTriggered):
+            return self.is_triggered
+        if isinstance(event, ev.OrderHeld):
+            return event.time_ns <= self.held_ns
+        if isinstance(event, ev.OrderAdjusted):
+            return event.action_id in self.adjustments
+        return type(event) in ENDINGS and self.state.is_final
+
+
+def adjusted_order(order: Order, event: ev.OrderAdjusted) -> Order:
+    """Return the order with the quantity and the prices that a corporate action gave it."""
+    return replace(
+        order,
+        quantity_lots=event.quantity_lots,
+        limit_price_ticks=event.limit_price_ticks,
+        stop_price_ticks=event.stop_price_ticks,
+    )

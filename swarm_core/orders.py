@@ -25,15 +25,40 @@ class OrderKind(Enum):
     MARKET_ON_OPEN = "market_on_open"
     MARKET_ON_CLOSE = "market_on_close"
     LIMIT_ON_OPEN = "limit_on_open"
+    LIMIT_ON_CLOSE = "limit_on_close"
+    STOP = "stop"  # becomes a market order when its stop price trades
+    STOP_LIMIT = "stop_limit"  # becomes a limit order when its stop price trades
 
     @property
     def has_limit(self) -> bool:
-        return self in (OrderKind.LIMIT, OrderKind.LIMIT_ON_OPEN)
+        return self in _WITH_LIMIT
+
+    @property
+    def has_stop(self) -> bool:
+        return self in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+
+    @property
+    def is_at_open(self) -> bool:
+        return self in (OrderKind.MARKET_ON_OPEN, OrderKind.LIMIT_ON_OPEN)
+
+    @property
+    def is_at_close(self) -> bool:
+        return self in (OrderKind.MARKET_ON_CLOSE, OrderKind.LIMIT_ON_CLOSE)
 
     @property
     def waits_for_auction(self) -> bool:
         """Whether the order may be placed while the session is closed."""
-        return self not in (OrderKind.MARKET, OrderKind.LIMIT)
+        return self.is_at_open or self.is_at_close
+
+
+_WITH_LIMIT = frozenset(
+    {
+        OrderKind.LIMIT,
+        OrderKind.LIMIT_ON_OPEN,
+        OrderKind.LIMIT_ON_CLOSE,
+        OrderKind.STOP_LIMIT,
+    }
+)
 
 
 class TimeInForce(Enum):
@@ -69,6 +94,7 @@ class Order:
     kind: OrderKind = OrderKind.MARKET_ON_OPEN
     time_in_force: TimeInForce = TimeInForce.DAY
     limit_price_ticks: int | None = None
+    stop_price_ticks: int | None = None
     slice_index: int = 0
     strategy: str = "colony"
     parent_client_order_id: str = ""
@@ -87,6 +113,15 @@ class Order:
         if self.limit_price_ticks is not None and abs(self.limit_price_ticks) > TICKS_MAX:
             raise ValueError(
                 f"limit_price_ticks must be within {TICKS_MAX}, was {self.limit_price_ticks}"
+            )
+        if self.kind.has_stop != (self.stop_price_ticks is not None):
+            raise ValueError(
+                f"stop_price_ticks must be given exactly for stop orders, "
+                f"was {self.stop_price_ticks} for a {self.kind.value} order"
+            )
+        if self.stop_price_ticks is not None and not 0 < self.stop_price_ticks <= TICKS_MAX:
+            raise ValueError(
+                f"stop_price_ticks must be in 1..{TICKS_MAX}, was {self.stop_price_ticks}"
             )
         client_order_id(self.decision_id, self.instrument_id, self.slice_index)
 

@@ -172,7 +172,8 @@ class _Comparison:
         self.executions.add(fill.execution_id)
         signed = fill.side.sign * fill.lots
         self.lots[fill.instrument_id] = self.lots.get(fill.instrument_id, 0) + signed
-        self._pay(fill.currency, -signed * fill.price_ticks * fill.lot_tick_minor)
+        if not fill.is_margined:
+            self._pay(fill.currency, -signed * fill.price_ticks * fill.lot_tick_minor)
         order_id = fill.client_order_id
         self.new_lots[order_id] = self.new_lots.get(order_id, 0) + fill.lots
         if fill.commission_minor is not None and fill.execution_id not in self.charged:

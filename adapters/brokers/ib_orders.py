@@ -14,13 +14,16 @@ _TYPES = {
     OrderKind.MARKET_ON_OPEN: "MKT",
     OrderKind.LIMIT_ON_OPEN: "LMT",
     OrderKind.MARKET_ON_CLOSE: "MOC",
+    OrderKind.LIMIT_ON_CLOSE: "LOC",
+    OrderKind.STOP: "STP",
+    OrderKind.STOP_LIMIT: "STP LMT",
 }
 _TIMES = {
     TimeInForce.DAY: "DAY",
     TimeInForce.GOOD_TILL_CANCELLED: "GTC",
     TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
 }
-_AT_OPEN = (OrderKind.MARKET_ON_OPEN, OrderKind.LIMIT_ON_OPEN)
+_ADDED_LIQUIDITY = 1  # an execution's lastLiquidity where the order stood in the book
 # A cancel that was asked for is told as an error with this number.
 _CANCELLED_CODE = 202
 
@@ -31,13 +34,15 @@ def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
         action="BUY" if order.side is OrderSide.BUY else "SELL",
         totalQuantity=float(instrument.lots_to_quantity(order.quantity_lots)),
         orderType=_TYPES[order.kind],
-        tif="OPG" if order.kind in _AT_OPEN else _TIMES[order.time_in_force],
+        tif="OPG" if order.kind.is_at_open else _TIMES[order.time_in_force],
         orderRef=order.client_order_id,
         account=account,
         transmit=True,
     )
     if order.limit_price_ticks is not None:
         sent.lmtPrice = float(instrument.ticks_to_price(order.limit_price_ticks))
+    if order.stop_price_ticks is not None:
+        sent.auxPrice = float(instrument.ticks_to_price(order.stop_price_ticks))
     return sent
 
 
@@ -103,6 +108,8 @@ def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.Or
         lot_tick_minor=instrument.lot_tick_minor,
         currency=instrument.currency,
         commission_minor=None,
+        is_maker=execution.lastLiquidity == _ADDED_LIQUIDITY,
+        is_margined=instrument.is_margined,
     )
 
 

@@ -2,29 +2,39 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 
 from swarm_core import events as ev
-from swarm_core.commissions import BpsCommission, CommissionModel
-from swarm_core.fills import Fill, FillSettings, fill_of
+from swarm_core.commissions import BpsCommission, CommissionModel, OrderFacts
+from swarm_core.fills import Fill, FillSettings, bar_rank, fill_of, find_trigger_ticks
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
-from swarm_core.orders import Order, OrderKind, TimeInForce
+from swarm_core.order_states import adjusted_order
+from swarm_core.orders import Order, TimeInForce
 
 _NS_PER_S = 10**9
 
 
 @dataclass(slots=True)
 class _Ticket:
-    """One order as the broker holds it; `value_minor` is the absolute value filled so far."""
+    """One order as the broker holds it; `value_minor` is the absolute value filled so far.
+
+    `month_quantity` is what the account had traded in the month before the order's first fill.
+    """
 
     order: Order
-    received_ns: int
+    received_ns: int  # when it stands at the venue
+    bars_to_wait: int = 0
     events: list[ev.Event] = field(default_factory=list[ev.Event])
     open_lots: int = 0
     fill_count: int = 0
     value_minor: int = 0
+    maker_value_minor: int = 0
+    month_quantity: Decimal = Decimal(0)
     commission_minor: int = 0
     last_bar_ns: int = 0
+    is_triggered: bool = False
     working: bool = True
 
 
@@ -47,6 +57,7 @@ class SimulatedBroker:
         self._fills = fills or FillSettings()
         self._commission: CommissionModel = commission or BpsCommission()
         self._tickets: dict[str, _Ticket] = {}
+        self._month_quantities: dict[str, Decimal] = {}  # traded, by calendar month
 
     def with_events(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> "SimulatedBroker":
         """Return a broker that has the orders which the log says that it had accepted."""
@@ -112,17 +123,19 @@ class SimulatedBroker:
         return (cancelled,)
 
     def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]:
-        """Fill working orders from the bars, in the order of their ids; return what happened.
+        """Fill working orders from the bars; return what happened.
 
-        A bar that was seen before, or that closed before an order came, does nothing to it.
+        Orders are worked by `bar_rank` and then by id, and share each bar's volume. A bar that
+        was seen before, or that closed before an order came, does nothing to it.
         """
         latest = {bar.instrument_id: bar for bar in bars}
+        taken: dict[str, int] = {}
         happened: list[ev.Event] = []
-        for order_id in sorted(i for i, t in self._tickets.items() if t.working):
-            ticket = self._tickets[order_id]
+        working = [t for t in self._tickets.values() if t.working]
+        for ticket in sorted(working, key=lambda t: (bar_rank(t.order), t.order.client_order_id)):
             bar = latest.get(ticket.order.instrument_id)
             if bar is not None and bar.time_ns > max(ticket.received_ns, ticket.last_bar_ns):
-                happened.extend(self._trade(ticket, bar))
+                happened.extend(self._meet(ticket, bar, taken))
             if ticket.working and self._is_over_age(ticket, time_ns):
                 happened.append(self._expire(ticket, time_ns))
         return tuple(happened)
@@ -131,9 +144,14 @@ class SimulatedBroker:
         return tuple(sorted(i for i, t in self._tickets.items() if t.working))
 
     def _open(self, order: Order, answer: ev.OrderEvent) -> None:
-        working = isinstance(answer, ev.OrderAccepted)
+        latency = self._fills.latency
         self._tickets[order.client_order_id] = _Ticket(
-            order, answer.time_ns, [answer], order.quantity_lots, working=working
+            order,
+            latency.arrival_ns(answer.time_ns),
+            latency.bars,
+            [answer],
+            order.quantity_lots,
+            working=isinstance(answer, ev.OrderAccepted),
         )
 
     def _remember(self, event: ev.OrderEvent) -> None:
@@ -146,45 +164,104 @@ class SimulatedBroker:
             if event.execution_id in told:
                 return
             self._count(ticket, event)
+        elif isinstance(event, ev.OrderHeld):
+            ticket.bars_to_wait, ticket.last_bar_ns = event.bars_left, event.time_ns
+        elif isinstance(event, ev.OrderTriggered):
+            ticket.is_triggered, ticket.last_bar_ns = True, event.time_ns
+        elif isinstance(event, ev.OrderAdjusted):
+            self._take_terms(ticket, event)
         elif isinstance(event, ev.OrderCancelled | ev.OrderExpired):
             ticket.working = False
         else:
             return  # our own acts: the broker never heard of them
         ticket.events.append(event)
 
+    def _take_terms(self, ticket: _Ticket, event: ev.OrderAdjusted) -> None:
+        ticket.open_lots += event.quantity_lots - ticket.order.quantity_lots
+        ticket.order = adjusted_order(ticket.order, event)
+
     def _count(self, ticket: _Ticket, fill: ev.OrderFilled) -> None:
+        value = abs(fill.lots * fill.price_ticks * fill.lot_tick_minor)
+        month = _month(fill.time_ns)
+        traded = self._month_quantities.get(month, Decimal(0))
+        if ticket.fill_count == 0:
+            ticket.month_quantity = traded
+        instrument = self._instruments.get(fill.instrument_id)
+        if instrument is not None:
+            self._month_quantities[month] = traded + instrument.lots_to_quantity(fill.lots)
         ticket.open_lots -= fill.lots
         ticket.fill_count += 1
-        ticket.value_minor += abs(fill.lots * fill.price_ticks * fill.lot_tick_minor)
+        ticket.value_minor += value
+        ticket.maker_value_minor += value if fill.is_maker else 0
         ticket.commission_minor += fill.commission_minor or 0
         ticket.last_bar_ns = fill.time_ns
         ticket.working = ticket.working and ticket.open_lots > 0
 
-    def _trade(self, ticket: _Ticket, bar: Bar) -> list[ev.Event]:
-        order = ticket.order
-        fill = fill_of(order, ticket.open_lots, ticket.received_ns, bar, self._fills)
+    def _meet(self, ticket: _Ticket, bar: Bar, taken: dict[str, int]) -> list[ev.Event]:
+        """Return what a bar does to an order: nothing yet, a trigger, a fill, its end."""
+        ticket.last_bar_ns = bar.time_ns
+        if ticket.bars_to_wait:
+            ticket.bars_to_wait -= 1
+            return [self._held(ticket, bar)]
         happened: list[ev.Event] = []
+        order, received_ns = ticket.order, ticket.received_ns
+        was_triggered = ticket.is_triggered
+        if not was_triggered and find_trigger_ticks(order, received_ns, bar) is not None:
+            ticket.is_triggered = True
+            happened.append(self._triggered(ticket, bar))
+        fill = fill_of(
+            order,
+            ticket.open_lots,
+            received_ns,
+            bar,
+            self._fills,
+            is_triggered=was_triggered,
+            taken_lots=taken.get(order.instrument_id, 0),
+        )
         if fill is not None:
+            taken[order.instrument_id] = taken.get(order.instrument_id, 0) + fill.lots
             filled = self._filled(ticket, fill, bar.time_ns)
             self._count(ticket, filled)
             ticket.events.append(filled)
             happened.append(filled)
-        ticket.last_bar_ns = bar.time_ns
-        one_bar = (
-            order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
-            or order.kind in (OrderKind.MARKET_ON_OPEN, OrderKind.LIMIT_ON_OPEN)
-            or (order.time_in_force is TimeInForce.DAY and self._fills.day_order_is_one_bar)
-        )
-        if ticket.working and one_bar:
+        if ticket.working and self._lives_one_bar(order):
             happened.append(self._expire(ticket, bar.time_ns))
         return happened
+
+    def _lives_one_bar(self, order: Order) -> bool:
+        return (
+            order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
+            or order.kind.is_at_open
+            or (order.time_in_force is TimeInForce.DAY and self._fills.day_order_is_one_bar)
+        )
+
+    def _held(self, ticket: _Ticket, bar: Bar) -> ev.OrderHeld:
+        order_id = ticket.order.client_order_id
+        held = ev.OrderHeld(
+            event_id=ev.make_event_id("OrderHeld", order_id, bar.time_ns),
+            time_ns=bar.time_ns,
+            correlation_id=ticket.order.decision_id,
+            client_order_id=order_id,
+            reason="on its way",
+            bars_left=ticket.bars_to_wait,
+        )
+        ticket.events.append(held)
+        return held
+
+    def _triggered(self, ticket: _Ticket, bar: Bar) -> ev.OrderTriggered:
+        order_id = ticket.order.client_order_id
+        triggered = ev.OrderTriggered(
+            event_id=ev.make_event_id("OrderTriggered", order_id),
+            time_ns=bar.time_ns,
+            correlation_id=ticket.order.decision_id,
+            client_order_id=order_id,
+        )
+        ticket.events.append(triggered)
+        return triggered
 
     def _filled(self, ticket: _Ticket, fill: Fill, time_ns: int) -> ev.OrderFilled:
         order = ticket.order
         instrument = self._instruments[order.instrument_id]
-        lots = order.quantity_lots - ticket.open_lots + fill.lots
-        value = ticket.value_minor + abs(instrument.value_minor(fill.lots, fill.price_ticks))
-        total = self._commission.order_commission_minor(instrument, lots, value)
         execution_id = f"{order.client_order_id}-{ticket.fill_count + 1}"
         return ev.OrderFilled(
             event_id=ev.make_event_id("OrderFilled", execution_id),
@@ -199,8 +276,27 @@ class SimulatedBroker:
             price_ticks=fill.price_ticks,
             lot_tick_minor=instrument.lot_tick_minor,
             currency=instrument.currency,
-            commission_minor=total - ticket.commission_minor,
+            commission_minor=self._commission_minor(ticket, fill, time_ns),
+            is_maker=fill.is_maker,
+            is_margined=instrument.is_margined,
         )
+
+    def _commission_minor(self, ticket: _Ticket, fill: Fill, time_ns: int) -> int:
+        """Return what the fill adds to what its order has cost so far."""
+        instrument = self._instruments[ticket.order.instrument_id]
+        lots = ticket.order.quantity_lots - ticket.open_lots + fill.lots
+        value = abs(instrument.value_minor(fill.lots, fill.price_ticks))
+        month = ticket.month_quantity
+        if ticket.fill_count == 0:
+            month = self._month_quantities.get(_month(time_ns), Decimal(0))
+        facts = OrderFacts(
+            month_quantity=month,
+            maker_value_minor=ticket.maker_value_minor + (value if fill.is_maker else 0),
+        )
+        total = self._commission.order_commission_minor(
+            instrument, lots, ticket.value_minor + value, facts
+        )
+        return total - ticket.commission_minor
 
     def _is_over_age(self, ticket: _Ticket, time_ns: int) -> bool:
         age_s = (time_ns - ticket.received_ns) / _NS_PER_S
@@ -219,3 +315,7 @@ class SimulatedBroker:
         ticket.events.append(expired)
         ticket.working = False
         return expired
+
+
+def _month(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // _NS_PER_S, UTC).strftime("%Y-%m")

@@ -58,13 +58,14 @@ class InstrumentRisk:
         return max(abs(self.long_lots), abs(self.short_lots))
 
 
-LikeKey = tuple[str, str, str, int, int]
+LikeKey = tuple[str, str, str, int, int, int]
 
 
 def like_key(order: Order) -> LikeKey:
     """Return what makes two orders alike for the duplicate check, whoever decided them."""
     limit = order.limit_price_ticks if order.limit_price_ticks is not None else -1
-    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit
+    stop = order.stop_price_ticks if order.stop_price_ticks is not None else -1
+    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit, stop
 
 
 @dataclass(slots=True, kw_only=True)

@@ -85,11 +85,12 @@ class _Check:
 
 
 def order_lot_value(order: Order, risk: InstrumentRisk) -> int:
-    """Return one lot's value in micros at the worse of reference and limit, rounded up."""
-    limit = order.limit_price_ticks
-    if limit is None or limit <= risk.reference_ticks or risk.reference_ticks <= 0:
+    """Return one lot's value in micros at the worst of reference, limit and stop, rounded up."""
+    prices = (order.limit_price_ticks, order.stop_price_ticks)
+    worst = max((price for price in prices if price is not None), default=None)
+    if worst is None or worst <= risk.reference_ticks or risk.reference_ticks <= 0:
         return risk.lot_value
-    return -(-risk.lot_value * limit // risk.reference_ticks)
+    return -(-risk.lot_value * worst // risk.reference_ticks)
 
 
 Rule: TypeAlias = Callable[[_Check], Denied | None]

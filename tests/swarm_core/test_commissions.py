@@ -11,6 +11,9 @@ from swarm_core.commissions import (
     CommissionModel,
     IbFixedCommission,
     IbTieredCommission,
+    MakerTakerCommission,
+    OrderFacts,
+    PerContractCommission,
 )
 from swarm_core.instruments import from_minor
 from tests.swarm_core.builders import make_instrument
@@ -61,3 +64,22 @@ def test_a_commission_grows_with_the_order_and_never_over_its_cap(
 def test_a_rate_off_its_bounds_is_refused(value: Decimal) -> None:
     with pytest.raises(ValueError, match=r"bps must be in \[0, 10000\], was"):
         BpsCommission(value)
+
+
+def test_contracts_pay_the_broker_and_the_exchange_with_a_minimum() -> None:
+    future = make_instrument(asset_class="future", multiplier=Decimal(50))
+    listed = PerContractCommission(Decimal("0.85"), Decimal("1.38"))
+
+    assert listed.order_commission_minor(future, 4, 10**12) == 892_000_000  # 4 x 2.23
+    options = PerContractCommission(Decimal("0.65"), minimum=Decimal(1))
+    assert options.order_commission_minor(future, 1, 10**12) == 10**8
+    assert options.order_commission_minor(future, 10, 10**12) == 650_000_000
+
+
+def test_makers_may_be_paid_and_takers_pay() -> None:
+    model = MakerTakerCommission(Decimal("-0.5"), Decimal(5))
+    facts = OrderFacts(maker_value_minor=10_000 * 10**8)
+
+    assert model.order_commission_minor(STOCK, 1, 30_000 * 10**8, facts) == 950_000_000
+    with pytest.raises(ValueError, match=r"maker_bps must be in \[-100, 1000\], was -101"):
+        MakerTakerCommission(Decimal(-101))

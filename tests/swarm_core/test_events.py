@@ -17,7 +17,13 @@ from swarm_core.market import Quote
 from swarm_core.orders import Order
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
-from tests.swarm_core.builders import make_instrument, make_limits, make_order, make_quote
+from tests.swarm_core.builders import (
+    make_fill,
+    make_instrument,
+    make_limits,
+    make_order,
+    make_quote,
+)
 
 texts = st.text(min_size=1, max_size=12)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -145,3 +151,16 @@ def test_an_id_is_made_of_what_happened() -> None:
         len({ev.make_event_id("A", "x", 1), ev.make_event_id("A", "x1"), ev.make_event_id("Ax", 1)})
         == 3
     )
+
+
+def test_orders_and_fills_that_were_stored_before_stops_came_are_lifted() -> None:
+    """The very bytes of version 1 give the same order and fill, with the new fields unset."""
+    intended = json.loads(ev.encode(ev.OrderIntended(event_id="e", time_ns=1, order=make_order())))
+    del intended["order"]["stop_price_ticks"]
+    fill = make_fill(make_order())
+    filled = json.loads(ev.encode(fill))
+    del filled["is_maker"], filled["is_margined"]
+
+    lifted = [ev.decode(json.dumps({**body, "v": 1}).encode()) for body in (intended, filled)]
+
+    assert lifted == [ev.OrderIntended(event_id="e", time_ns=1, order=make_order()), fill]

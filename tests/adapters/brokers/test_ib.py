@@ -3,15 +3,18 @@
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
+from ib_async.util import UNSET_DOUBLE
 
 from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_contracts import ContractTerms, contract_of
+from adapters.brokers.ib_orders import ib_order
 from adapters.brokers.ib_session import IbSettings, LiveAccountError
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
-from swarm_core.orders import OrderSide
+from swarm_core.orders import OrderKind, OrderSide
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
@@ -49,6 +52,28 @@ def test_our_own_id_travels_as_the_reference(gateway: GatewayDouble, broker: IbB
     sent = gateway.open[0].order
     assert (sent.orderRef, sent.action, sent.totalQuantity) == (order.client_order_id, "SELL", 7.0)
     assert (sent.orderType, sent.tif, sent.lmtPrice, sent.account) == ("LMT", "OPG", 100.5, "DU1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "prices", "expected"),
+    [
+        (OrderKind.STOP, {"stop_price_ticks": 9_500}, ("STP", "DAY", 95.0)),
+        (
+            OrderKind.STOP_LIMIT,
+            {"stop_price_ticks": 9_500, "limit": 9_450},
+            ("STP LMT", "DAY", 95.0, 94.5),
+        ),
+        (OrderKind.LIMIT_ON_CLOSE, {"limit": 9_450}, ("LOC", "DAY", 94.5)),
+    ],
+)
+def test_stops_and_closing_limits_go_out_as_the_broker_names_them(
+    kind: OrderKind, prices: dict[str, Any], expected: tuple[object, ...]
+) -> None:
+    """A stop price travels as auxPrice, a limit as lmtPrice; what is not given stays unset."""
+    sent = ib_order(make_order(kind=kind, **prices), make_instrument(), "DU1")
+
+    told = [p for p in (sent.auxPrice, sent.lmtPrice) if p != UNSET_DOUBLE]
+    assert (sent.orderType, sent.tif, *told) == expected
 
 
 @pytest.mark.parametrize("part", ["open", "completed", "executions"])

@@ -85,6 +85,7 @@ def drawn_orders(draw: st.DrawFn) -> Order:
         limit_price_ticks=draw(st.sampled_from([-5, 80, 95, 98, 100, 102, 115]))
         if kind.has_limit
         else None,
+        stop_price_ticks=draw(st.sampled_from([1, 80, 100, 115])) if kind.has_stop else None,
         slice_index=draw(st.integers(0, 3)),
     )
 
