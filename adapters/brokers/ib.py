@@ -128,7 +128,10 @@ class IbBroker:
         client, before = self.session.client, self.session.connection_count
         opened = await self._in_time(client.reqAllOpenOrdersAsync())
         completed = await self._in_time(client.reqCompletedOrdersAsync(False))
-        fills = await self._in_time(client.reqExecutionsAsync())
+        told = await self._in_time(client.reqExecutionsAsync())
+        # What is told again comes without its commission: that stands where it was told first.
+        first: dict[str, Fill] = {fill.execution.execId: fill for fill in client.fills()}
+        fills: list[Fill] = [first.get(fill.execution.execId) or fill for fill in told]
         if self.session.client is not client or self.session.connection_count != before:
             raise ConnectionResetError("the connection broke while the account was read")
         by_id = {t.order.permId or id(t): t for t in (*opened, *completed)}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ["pipelines", "assets", "adapters", "models", "features", "swarm_core"]
+PACKAGES = ["pipelines", "gateway_simulator", "assets", "adapters", "models", "features"]
+PACKAGES += ["swarm_core"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

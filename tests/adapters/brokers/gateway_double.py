@@ -183,6 +183,9 @@ class ClientDouble:
         ]
         return self._answer("details", found)
 
+    def fills(self) -> list[Fill]:
+        return list(self.gateway.fills)
+
     def trades(self) -> list[Trade]:
         return list(self._mine)
 

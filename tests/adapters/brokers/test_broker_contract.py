@@ -9,11 +9,13 @@ from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_session import IbSettings
 from adapters.brokers.simulated import SimulatedBroker
 from adapters.stores.event_log_memory import MemoryEventLog
+from gateway_simulator.hosting import HostedGateway
 from swarm_core import events as ev
 from swarm_core.orders import Order, OrderKind, TimeInForce
 from swarm_core.ports import Broker
 from swarm_core.trading import book_from_events
 from tests.adapters.brokers.gateway_double import GatewayDouble
+from tests.gateway_simulator.gateways import fill, hosted
 from tests.swarm_core.builders import CASH, DAY_NS, INSTRUMENTS, NOW_NS, make_bar, make_order
 
 GTC = {"kind": OrderKind.MARKET, "time_in_force": TimeInForce.GOOD_TILL_CANCELLED}
@@ -42,12 +44,38 @@ def interactive() -> Iterator[Rig]:
     gateway = GatewayDouble()
     broker = make_ib(gateway)
 
-    def fill(order: Order) -> None:
+    def fill_all(order: Order) -> None:
         done = gateway.fill(order.client_order_id, order.quantity_lots, 100.0, "e1")
         gateway.charge(done, 1.0)
 
-    yield Rig(broker, fill, lambda: len(gateway.received))
+    yield Rig(broker, fill_all, lambda: len(gateway.received))
     broker.close()
+
+
+def over_tcp() -> Iterator[Rig]:
+    with hosted(matches_by_itself=False) as host:
+        broker = tcp_ib(host)
+        yield Rig(
+            broker,
+            lambda order: fill(host, order.client_order_id),
+            lambda: host.call(lambda g: g.venue.received_count),
+        )
+        broker.close()
+
+
+def tcp_ib(host: HostedGateway, **fields: object) -> IbBroker:
+    """Return the adapter with the real client, connected to a simulated gateway over TCP."""
+    values: dict[str, object] = {
+        "port": host.port,
+        "answer_s_max": 2.0,
+        "backoff_s_min": 0.01,
+        "backoff_s_max": 0.05,
+        **fields,
+    }
+    settings = IbSettings(**values)  # type: ignore[arg-type]  # a builder of any field
+    broker = IbBroker(settings, INSTRUMENTS, now_ns=lambda: NOW_NS)
+    broker.open()
+    return broker
 
 
 def make_ib(gateway: GatewayDouble, **fields: object) -> IbBroker:
@@ -67,7 +95,7 @@ def make_ib(gateway: GatewayDouble, **fields: object) -> IbBroker:
     return broker
 
 
-@pytest.fixture(params=[simulated, interactive], ids=["simulated", "ib"])
+@pytest.fixture(params=[simulated, interactive, over_tcp], ids=["simulated", "ib", "tcp"])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     yield from request.param()
 
