@@ -19,15 +19,11 @@ from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
 from pipelines.market import settle_market, with_market
 from pipelines.resources import Workshop
-from pipelines.settings import ApiarySettings, Windows, read_training
+from pipelines.settings import ApiarySettings, ChainStoppedError, Windows, read_training
 
 Progress = Callable[[str], None]
 StageDone = Callable[[str, float, tuple[str, ...]], None]  # job, seconds, failed checks
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-class ChainStoppedError(RuntimeError):
-    """A stage failed; nothing after it ran. The text says which check or step, and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ ConfigOption = Annotated[
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
     """Turn what a user can mend into one line on stderr and exit code 1."""
-    from pipelines.chain import ChainStoppedError
+    from pipelines.settings import ChainStoppedError
 
     try:
         yield
@@ -141,11 +141,14 @@ def ui(
 
 @app.command()
 def status(config: ConfigOption = None) -> None:
-    """Show data, checks, model, decisions, orders, NAV, and where they are."""
+    """Show the trader, data, checks, model, decisions, orders, NAV, and where they are."""
     with _one_line_errors():
+        built = _workshop(config)
+        for line in cli_trader.trader_lines(built.settings):
+            console.print(line, highlight=False, soft_wrap=True)
         from pipelines.summary import print_summary
 
-        print_summary(console, _workshop(config), [])
+        print_summary(console, built, [])
 
 
 @app.command()

@@ -1,4 +1,7 @@
-"""`apiary halt` and `apiary resume`: stop the trading of a book, and lift the stop."""
+"""`apiary trade`, `halt` and `resume`: trade a book, stop it, and lift the stop.
+
+Nothing here imports Dagster: the trader and its switches work where it is down or not there.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pipelines.resources import Workshop
-    from trader.desk import TradingDesk
+    from pipelines.settings import ApiarySettings
     from trader.kill_switch import Halt
 
 app = typer.Typer()
@@ -15,6 +17,27 @@ app = typer.Typer()
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
 ]
+
+
+def _settings(config: Path | None) -> "ApiarySettings":
+    from pipelines.settings import choose_config, read_settings
+
+    choose_config(config)
+    return read_settings()
+
+
+@app.command("trade")
+def trade_command(config: ConfigOption = None) -> None:
+    """Trade a book in one long-lived process: feed, engine, gate, broker; TERM leaves."""
+    from pipelines.cli import _one_line_errors, console
+
+    with _one_line_errors():
+        from pipelines.trading_process import trade
+
+        def tell(line: str) -> None:
+            console.print(line, highlight=False, soft_wrap=True)
+
+        tell(trade(_settings(config), tell))
 
 
 @app.command("halt")
@@ -27,14 +50,14 @@ def halt_command(
     config: ConfigOption = None,
 ) -> None:
     """Stop trading: cancel every unexecuted order; only `apiary resume` lifts it."""
-    from pipelines.cli import _one_line_errors, _workshop, console
+    from pipelines.cli import _one_line_errors, console
 
     with _one_line_errors():
         from trader.kill_switch import Halt
 
         halt = Halt(reason=reason, actor=by, flatten=flatten)
-        for line in stop(_workshop(config), halt):
-            console.print(line, highlight=False)
+        for line in stop(_settings(config), halt):
+            console.print(line, highlight=False, soft_wrap=True)
 
 
 @app.command("resume")
@@ -44,14 +67,16 @@ def resume_command(
     config: ConfigOption = None,
 ) -> None:
     """Lift a halt, by name and with a reason; both stand in the log."""
-    from pipelines.cli import _one_line_errors, _workshop, console
+    from pipelines.cli import _one_line_errors, console
 
     with _one_line_errors():
-        _desk(_workshop(config)).resume(by=by, reason=reason)
+        from pipelines.trading_parts import offline_desk
+
+        offline_desk(_settings(config)).resume(by=by, reason=reason)
         console.print(f"trading goes on, by {by}: {reason}", highlight=False)
 
 
-def stop(built: "Workshop", halt: "Halt") -> list[str]:
+def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
     """Pull the switch of the home, and do what it means where no trader is there to do it.
 
     The file comes first: it stops every process of the home, whatever else is down.
@@ -59,36 +84,47 @@ def stop(built: "Workshop", halt: "Halt") -> list[str]:
     from trader.lock import BookLockedError
     from trader.opening import lock_of, switch_of
 
-    told = switch_of(built.home).pull(halt)
-    lines = [f"the kill switch is pulled: {built.home / 'control' / 'halt.json'}"]
+    told = switch_of(settings.home).pull(halt)
+    lines = [f"the kill switch is pulled: {settings.home / 'control' / 'halt.json'}"]
     lines += [told] if told else []
     try:
-        with lock_of(built.home, "apiary halt"):
-            report = _desk(built).halt(halt)
+        with lock_of(settings.home, "apiary halt"):
+            return lines + _stop_here(settings, halt)
     except BookLockedError as error:
         return [*lines, f"its holder acts on it: {error}"]
     except OSError as error:
         return [*lines, f"the orders must be cancelled at the broker by hand: {error}"]
-    return [*lines, f"{report.cancelled_count} orders were cancelled", *report.failures]
 
 
-def _desk(built: "Workshop") -> "TradingDesk":
-    from adapters.brokers.opening import open_simulated_broker
-    from pipelines.resources import time_ns
-    from pipelines.settings import read_risk_limits
-    from trader.opening import open_desk
+def _stop_here(settings: "ApiarySettings", halt: "Halt") -> list[str]:
+    from pipelines.trading_parts import reached_desk
 
-    settings, log = built.settings, built.event_log()
-    fees = settings.book.fees
-    broker = open_simulated_broker(
-        {}, log.read(), slippage_bps=fees.slippage_bps, commission_bps=fees.commission_bps
-    )
-    return open_desk(
-        built.home,
-        log,
-        broker,
-        base_currency=settings.base_currency,
-        starting_cash=settings.book.starting_cash,
-        limits=read_risk_limits(settings),
-        now_ns=time_ns,
-    )
+    with reached_desk(settings) as desk:
+        report = desk.halt(halt)
+    return [f"{report.cancelled_count} orders were cancelled", *report.failures]
+
+
+def trader_lines(settings: "ApiarySettings") -> list[str]:
+    """Return how the trader of a home stands, as its heartbeat and its lock say."""
+    from trader.clocks import wall_ns
+    from trader.heartbeat import find_heartbeat, heartbeat_path
+    from trader.opening import is_taken, switch_of
+
+    told = find_heartbeat(heartbeat_path(settings.home))
+    halt = switch_of(settings.home).find()
+    lines = [] if halt is None else [f"the kill switch is pulled: {halt.reason}, by {halt.actor}"]
+    if told is None:
+        return [*lines, "no trader has run here"]
+    age_s = (wall_ns() - int(told.get("time_ns", 0))) / 1e9
+    holder = is_taken(settings.home)
+    if told.get("ended"):
+        life = "has left"
+    elif not holder:
+        life = "has died without leaving"
+    else:
+        life = f"lives: process {told.get('process')}"
+    stands = ", ".join(f"{name} {told.get(name)}" for name in ("feed", "engine", "broker", "state"))
+    held = f"; held back: {told['held_back']}" if told.get("held_back") else ""
+    beat = f"last beat {age_s:.1f} s ago"
+    orders = f"{told.get('working_orders')} orders working"
+    return [*lines, f"the trader {life}, {beat}: {stands}, {orders}{held}"]

@@ -17,7 +17,7 @@ def pull_kill_switch(context: dg.OpExecutionContext) -> None:
     from trader.kill_switch import Halt
 
     halt = Halt(**context.op_config)
-    for line in stop(workshop(), halt):
+    for line in stop(workshop().settings, halt):
         context.log.info(line)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.settings import TrainingSettings
+from pipelines.trade_settings import TradeSettings
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
 
@@ -25,6 +26,10 @@ DEFAULT_CONFIG = ROOT / "config" / "apiary.yaml"
 
 class SettingsError(ValueError):
     """A setting that does not hold; its text is one line that says what must hold."""
+
+
+class ChainStoppedError(RuntimeError):
+    """A stage failed; nothing after it ran. The text says which check or step, and why."""
 
 
 class Environment(BaseSettings):
@@ -167,6 +172,7 @@ class ApiarySettings(_Part):
     colony: Path = Path("colony.yaml")
     risk_limits: Path = Path("risk_limits.yaml")
     training: Path = Path("training.yaml")
+    trade: TradeSettings | None = None
 
     @property
     def decision_lag(self) -> timedelta:
@@ -212,6 +218,7 @@ def read_settings(path: Path | None = None) -> ApiarySettings:
     beside = chosen.parent
     return settings.model_copy(
         update={
+            "trade": None if settings.trade is None else settings.trade.beside(beside, ROOT),
             "home": (ROOT / settings.home).resolve(),
             "colony": _beside(beside, settings.colony),
             "risk_limits": _beside(beside, settings.risk_limits),

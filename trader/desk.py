@@ -7,6 +7,7 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.halting import HaltReport, change_trading_state, halt
 from swarm_core.instruments import Instrument
+from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderKind
 from swarm_core.ports import Broker, EventLog
@@ -76,6 +77,7 @@ class TradingDesk:
     now_ns: Callable[[], int]
     sizing: SizingSettings = field(default_factory=SizingSettings)
     quotes: dict[str, Quote] = field(default_factory=dict[str, Quote])
+    located: frozenset[str] = frozenset()  # instruments with a confirmed borrow
     # What the broker has said unasked; a halt hears it out before it closes what is held.
     listen: Callable[[], Sequence[ev.Event]] = tuple
     line: SwitchedBroker = field(init=False)
@@ -83,15 +85,33 @@ class TradingDesk:
     def __post_init__(self) -> None:
         self.line = SwitchedBroker(self.broker, self.switch)
 
-    def release(self, decision: Targets, *, fault: str = "") -> ReleaseReport:
-        """Take a decision over the order path; `fault` is why it must be held back, if it must."""
-        return self._release(decision, fault, self.sizing)
+    def release(
+        self,
+        decision: Targets,
+        *,
+        fault: str = "",
+        lineage: Lineage | None = None,
+        withheld: frozenset[str] = frozenset(),
+    ) -> ReleaseReport:
+        """Take a decision over the order path; `fault` is why it must be held back, if it must.
 
-    def _release(self, decision: Targets, fault: str, sizing: SizingSettings) -> ReleaseReport:
+        What is `withheld` has no quote for this decision, and the gate denies what has none.
+        """
+        quotes = {i: q for i, q in self.quotes.items() if i not in withheld}
+        return self._release(decision, fault, self.sizing, quotes, lineage)
+
+    def _release(
+        self,
+        decision: Targets,
+        fault: str,
+        sizing: SizingSettings,
+        quotes: Mapping[str, Quote],
+        lineage: Lineage | None = None,
+    ) -> ReleaseReport:
         return release(
             decision,
             book=self.book,
-            quotes=self.quotes,
+            quotes=quotes,
             instruments=self.instruments,
             limits=self.limits,
             log=self.log,
@@ -99,6 +119,8 @@ class TradingDesk:
             checks_passed=not fault,
             check_reason=fault,
             time_ns=self.now_ns(),
+            lineage=lineage,
+            located=self.located,
             sizing=sizing,
         )
 
@@ -142,7 +164,9 @@ class TradingDesk:
         decision = FlatTargets(f"flatten-{now_ns}", now_ns, held)
         self.line.closing = True
         try:
-            report = self._release(decision, "", SizingSettings(dust_fraction=0.0, kind=kind))
+            report = self._release(
+                decision, "", SizingSettings(dust_fraction=0.0, kind=kind), self.quotes
+            )
         finally:
             self.line.closing = False
         if report.denied:

@@ -3,21 +3,26 @@
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from swarm_core.halting import cancel_all, change_trading_state
-from swarm_core.market import Bar, Quote
+from swarm_core.market import Quote
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
+from trader.clocks import wall_ns
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
-from trader.ports import Engine, Feed, LiveBroker
+from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment
+from trader.session_keeper import SessionKeeper
 from trader.settings import TraderSettings
 
 T = TypeVar("T")
 _NS_PER_S = 10**9
+# A feed that is faster than the trader is held up: what then grows too old halts.
+_WAITING_MAX = 10_000
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
@@ -38,10 +43,24 @@ class Trader:
         engine: Engine,
         settings: TraderSettings,
         rules: ReconciliationRules,
-        on_item: Callable[[Bar | Quote], None] = lambda _: None,
+        *,
+        hours: Hours | None = None,
+        before_item: Callable[[Item], None] = lambda _: None,
+        on_beat: Callable[[int, Mapping[str, object], bool], None] = lambda *_: None,
+        replayed: bool = False,
     ) -> None:
+        """Compose a trader; without `hours` no session is kept and the feed may never be silent.
+
+        A `replayed` feed may be silent, and tells the moments at which is decided; beside any
+        other the engine is shown the time at each beat.
+
+        `before_item` is shown every item first (a replayed market moves its clock and fills its
+        orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
+        """
         self.desk, self.broker, self.feed, self.engine = desk, broker, feed, engine
-        self.settings, self.rules, self._on_item = settings, rules, on_item
+        self.settings, self.rules, self._before_item = settings, rules, before_item
+        self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
+        self.sessions = None if hours is None else SessionKeeper(desk, hours)
         self.desk.listen = broker.heard
         self.beat_count = 0
         self._fault = "the account must be reconciled first"  # why nothing may be released
@@ -49,8 +68,9 @@ class Trader:
         self._connections = -1
         self._reconciled_ns = 0
         self._item_ns = 0  # when the feed last spoke
+        self._thought_ns = 0  # when the engine was last shown the time
         self._leaving = False
-        self._items: asyncio.Queue[Bar | Quote | None] = asyncio.Queue()
+        self._items: asyncio.Queue[Item | None] = asyncio.Queue(_WAITING_MAX)
 
     def leave(self) -> None:
         """Cancel what works, and end."""
@@ -65,6 +85,9 @@ class Trader:
             "held_back": self._fault,
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
+            "session": self.desk.book.session,
+            "log_sequence": self.desk.book.sequence,
+            "now_ns": self.desk.now_ns(),
         }
 
     def obey_signals(self) -> None:
@@ -95,6 +118,7 @@ class Trader:
         finally:
             reader.cancel()
             await self._guarded(self._end)
+            self._on_beat(wall_ns(), self.health(), True)
 
     async def _read_feed(self) -> None:
         try:
@@ -117,12 +141,44 @@ class Trader:
 
     async def _beat(self) -> None:
         self.beat_count += 1
-        silence_s = (self.desk.now_ns() - self._item_ns) / _NS_PER_S
-        if silence_s > self.settings.feed_silence_s_max:
-            self._pull(f"the feed must speak, was silent for {silence_s:.1f} s")
+        await self._guarded(self._listen_for_silence)
         await self._guarded(self._obey)
         await self._guarded(self._watch)
+        await self._guarded(self._keep_session)
+        await self._guarded(self._think)
         await self._guarded(self._obey)
+        self._on_beat(wall_ns(), self.health(), False)
+
+    def _listen_for_silence(self) -> None:
+        """Halt where the feed says nothing while the market is open."""
+        now_ns = self.desk.now_ns()
+        if self._replayed or (self.hours is not None and not self.hours.is_open(now_ns)):
+            self._item_ns = now_ns
+            return
+        silence_s = (now_ns - self._item_ns) / _NS_PER_S
+        if silence_s > self.settings.feed_silence_s_max:
+            self._pull(f"the feed must speak, was silent for {silence_s:.1f} s")
+
+    def _think(self) -> None:
+        """Show the engine that time has passed, at most once a heartbeat."""
+        now_ns = self.desk.now_ns()
+        due = (now_ns - self._thought_ns) / _NS_PER_S >= self.settings.heartbeat_s
+        if self._replayed or not due:
+            return
+        self._thought_ns = now_ns
+        self._decide(Moment(now_ns), now_ns)
+
+    def _keep_session(self) -> None:
+        """Close the session that is over, with the account read once more; open the next."""
+        if self.sessions is None or self._fault:
+            return
+        now_ns = self.desk.now_ns()
+        if not now_ns:
+            return  # a replayed clock that has not started
+        if self.sessions.is_due_to_close(now_ns):
+            self._reconcile()
+            self.sessions.close(now_ns)
+        self.sessions.open_if_due(now_ns)
 
     def _obey(self) -> None:
         """Act on the switch, once for each halt, and again where the log did not take it."""
@@ -185,24 +241,44 @@ class Trader:
             time_ns=now_ns,
         )
 
-    def _take(self, item: Bar | Quote) -> None:
+    def _take(self, item: Item) -> None:
         """Show the market to the engine, and take what it decides over the order path."""
-        desk, now_ns = self.desk, self.desk.now_ns()
-        self._item_ns = now_ns
+        desk = self.desk
+        self._before_item(item)
+        now_ns = self._item_ns = desk.now_ns()
+        self._keep_session()
         age_s = (now_ns - item.time_ns) / _NS_PER_S
-        if not -1.0 <= age_s <= self.settings.data_age_s_max:
+        if not isinstance(item, Moment) and not -1.0 <= age_s <= self.settings.data_age_s_max:
             self._pull(f"data of {item.instrument_id} must be fresh, was {age_s:.1f} s old")
             return
         if isinstance(item, Quote):
-            desk.quotes[item.instrument_id] = item
-        self._on_item(item)
+            desk.quotes[item.instrument_id] = self._with_hours(item, now_ns)
         desk.take_in(self.broker.heard())
-        decision = self.engine.on_market(item, desk.book, now_ns)
-        if decision is not None:
-            fault = self._fault
-            if not self.broker.is_connected:
-                fault = "the broker must be connected"
-            desk.release(decision, fault=fault)
+        self._decide(item, now_ns)
+
+    def _with_hours(self, quote: Quote, now_ns: int) -> Quote:
+        """Return the quote with what the calendar knows, where the feed does not say."""
+        if quote.session_open is not None or self.hours is None:
+            return quote
+        return replace(quote, session_open=self.hours.is_open(now_ns))
+
+    def _decide(self, item: Item, now_ns: int) -> None:
+        intent = self.engine.on_market(item, self.desk.book, now_ns)
+        if intent is None:
+            return
+        if intent.fault:
+            self._pull(f"the decision's checks must pass: {intent.fault}")
+        fault = intent.fault or self._fault
+        if not self.broker.is_connected:
+            fault = "the broker must be connected"
+        self._release(intent, fault)
+
+    def _release(self, intent: Intent, fault: str) -> None:
+        report = self.desk.release(
+            intent.targets, fault=fault, lineage=intent.lineage, withheld=intent.withheld
+        )
+        if report.blocked and not fault:
+            self._pull(f"a decision must be sound: {report.blocked_reason}")
 
     def _end(self) -> None:
         """At the end of a session: nothing is left working unasked, and the account agrees."""
@@ -219,3 +295,5 @@ class Trader:
         recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
         self._reconcile()
         self._obey()
+        if self.sessions is not None and self.sessions.is_due_to_close(now_ns + 1):
+            self.sessions.close(now_ns)

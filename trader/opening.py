@@ -12,7 +12,7 @@ from swarm_core.risk.limits import RiskLimits
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.kill_switch import KillSwitch
-from trader.lock import BookLock
+from trader.lock import BookLock, BookLockedError
 
 
 def switch_of(home: Path) -> KillSwitch:
@@ -23,6 +23,15 @@ def switch_of(home: Path) -> KillSwitch:
 def lock_of(home: Path, holder: str) -> BookLock:
     """Return the lock of a home's book, not yet taken."""
     return BookLock(home / "control" / "book.lock", holder)
+
+
+def is_taken(home: Path) -> bool:
+    """Return whether some process trades the book of a home now."""
+    try:
+        with lock_of(home, "apiary status"):
+            return False
+    except BookLockedError:
+        return True
 
 
 def open_desk(

@@ -1,14 +1,40 @@
 """What the trader needs of the outside world beside the log: a broker that talks, and a feed."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
 from swarm_core.ports import Broker
 from swarm_core.reconciliation import BrokerAccount
 from swarm_core.sizing import Targets
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Nothing new but the time: what waits for an hour may act."""
+
+    time_ns: int
+
+
+Item: TypeAlias = Bar | Quote | Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What the book shall become, and what that stands on.
+
+    `withheld` are instruments whose newest record is bad: no quote of theirs is traded on.
+    `fault` is why nothing may be released, where a check of the engine's data has failed.
+    """
+
+    targets: Targets
+    lineage: Lineage | None = None
+    withheld: frozenset[str] = frozenset()
+    fault: str = ""
 
 
 class LiveBroker(Broker, Protocol):
@@ -38,12 +64,29 @@ class LiveBroker(Broker, Protocol):
 class Feed(Protocol):
     """The market, as it happens; the iterator ends with the session, OSError means it is lost."""
 
-    def stream(self) -> AsyncIterator[Bar | Quote]: ...
+    def stream(self) -> AsyncIterator[Item]: ...
 
 
 class Engine(Protocol):
     """Turns the market into decisions."""
 
-    def on_market(self, item: Bar | Quote, book: Book, time_ns: int) -> Targets | None:
-        """Return what the book shall become, or None where nothing is to be decided now."""
+    def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
+        """Return what the book shall become, or None where nothing is to be decided now.
+
+        Raises ValueError where what it decides on has failed a check: the trader halts.
+        """
         ...
+
+
+class Hours(Protocol):
+    """When the market is open, and which session a moment belongs to."""
+
+    def session_at(self, time_ns: int) -> str:
+        """Return the ISO date of the newest session that has opened by then."""
+        ...
+
+    def is_over(self, session: str, time_ns: int) -> bool:
+        """Return whether the session had closed before the moment."""
+        ...
+
+    def is_open(self, time_ns: int) -> bool: ...

@@ -20,6 +20,7 @@ from tests.swarm_core.builders import A, B, make_decision, make_quote
 from tests.trader.desks import make_desk
 from tests.trader.venue import FileVenue
 from trader.loop import Trader
+from trader.ports import Intent, Item, Moment
 from trader.settings import TraderSettings
 
 SETTINGS = TraderSettings(heartbeat_s=0.01)
@@ -46,8 +47,9 @@ class PlannedEngine:
     def __init__(self, plan: Sequence[Targets | None]) -> None:
         self.plan = iter(plan)
 
-    def on_market(self, item: Bar | Quote, book: Book, time_ns: int) -> Targets | None:
-        return next(self.plan, None)
+    def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
+        targets = None if isinstance(item, Moment) else next(self.plan, None)
+        return None if targets is None else Intent(targets=targets)
 
 
 def quotes(count: int) -> list[Quote]:

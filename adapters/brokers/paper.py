@@ -1,0 +1,122 @@
+"""The simulated venue as a live broker: it fills from the feed's bars, and shows an account."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from adapters.brokers.simulated import SimulatedBroker
+from swarm_core import events as ev
+from swarm_core.market import Bar
+from swarm_core.order_states import OrderState
+from swarm_core.orders import Order
+from swarm_core.reconciliation import BrokerAccount, BrokerOrder
+
+_ENDINGS: dict[type[ev.Event], OrderState] = {
+    ev.OrderCancelled: OrderState.CANCELLED,
+    ev.OrderExpired: OrderState.EXPIRED,
+    ev.OrderRejected: OrderState.REJECTED,
+}
+
+
+class PaperBroker:
+    """Trades on paper: orders rest here and are filled by the bars that `on_bar` is shown.
+
+    Its memory is the log's: a broker that is opened again stands where the log says. What it
+    accepted and nobody wrote down is gone with its process, as if it had never arrived.
+    """
+
+    def __init__(
+        self,
+        venue: SimulatedBroker,
+        events: Iterable[ev.RecordedEvent],
+        *,
+        base_currency: str,
+        starting_cash_minor: int,
+        now_ns: Callable[[], int],
+    ) -> None:
+        past = tuple(events)
+        self.venue = venue.with_events(past)
+        self._base, self._cash_minor, self._now_ns = base_currency, starting_cash_minor, now_ns
+        self._unheard: deque[ev.Event] = deque()
+        self._told: dict[str, Order] = {}
+        self._moved: list[ev.CashMoved] = []
+        for recorded in past:
+            event = recorded.event
+            if isinstance(event, ev.OrderIntended):
+                self._told[event.order.client_order_id] = event.order
+            elif isinstance(event, ev.CashMoved):
+                self._moved.append(event)
+
+    connection_count = 1
+    is_connected = True
+
+    def open(self) -> None:
+        """Nothing is to be reached: the venue is in this process."""
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
+        self._told[order.client_order_id] = order
+        return self.venue.submit(order, time_ns)
+
+    def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
+        return self.venue.find(client_order_id)
+
+    def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
+        return self.venue.cancel(client_order_id, time_ns)
+
+    def cancel_everything(self) -> None:
+        for order_id in self.venue.working_order_ids():
+            self._unheard.extend(self.venue.cancel(order_id, self._now_ns()))
+
+    def on_bar(self, bar: Bar) -> None:
+        """Fill what the bar fills; it is told by the next `heard`."""
+        self._unheard.extend(self.venue.on_bars([bar], bar.time_ns))
+
+    def heard(self) -> Sequence[ev.Event]:
+        said = tuple(self._unheard)
+        self._unheard.clear()
+        return said
+
+    def account(self) -> BrokerAccount:
+        """Return the account: the sum of all that the venue has said."""
+        cash = {self._base: self._cash_minor}
+        for move in self._moved:
+            cash[move.currency] = cash.get(move.currency, 0) + move.amount_minor
+        lots: dict[str, int] = {}
+        orders: list[BrokerOrder] = []
+        fills: list[ev.OrderFilled] = []
+        for order_id, order in self._told.items():
+            story = self.venue.find(order_id)
+            if story is None:
+                continue
+            filled = [event for event in story if isinstance(event, ev.OrderFilled)]
+            fills.extend(filled)
+            orders.append(_shown(order, story, sum(fill.lots for fill in filled)))
+        for fill in fills:
+            signed = fill.side.sign * fill.lots
+            lots[fill.instrument_id] = lots.get(fill.instrument_id, 0) + signed
+            paid = signed * fill.price_ticks * fill.lot_tick_minor + (fill.commission_minor or 0)
+            cash[fill.currency] = cash.get(fill.currency, 0) - paid
+        return BrokerAccount(
+            time_ns=self._now_ns(),
+            orders=tuple(orders),
+            fills=tuple(fills),
+            position_lots=lots,
+            cash_minor=cash,
+        )
+
+
+def _shown(order: Order, story: Sequence[ev.Event], filled_lots: int) -> BrokerOrder:
+    """Return the order as an account shows it."""
+    order_id = order.client_order_id
+    accepted = [e.broker_order_id for e in story if isinstance(e, ev.OrderAccepted)]
+    ended = [_ENDINGS[type(event)] for event in story if type(event) in _ENDINGS]
+    if filled_lots >= order.quantity_lots:
+        ended = [OrderState.FILLED]
+    return BrokerOrder(
+        broker_order_id=accepted[0] if accepted else "",
+        client_order_id=order_id,
+        instrument_id=order.instrument_id,
+        ending=ended[0] if ended else None,
+    )

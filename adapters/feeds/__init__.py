@@ -1,0 +1,1 @@
+"""Feeds: where the trader sees its market."""

@@ -1,0 +1,153 @@
+"""Settings of the trader: which market it sees, what decides, and where orders go."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from swarm_core.orders import OrderKind
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReplayFeed(_Part):
+    """Recorded bars: of a file (CSV or Parquet), or of a home's clean bars."""
+
+    kind: Literal["replay"]
+    file: Path | None = None
+    home: Path | None = None  # whose clean bars; this desk's own where neither is given
+    start: date | None = None
+    end: date | None = None  # included
+    speed: float = Field(0.0, ge=0, le=10_000_000)  # times real time; 0 is as fast as it goes
+
+    def holds(self, time_ns: int) -> bool:
+        """Return whether a moment lies on the days from start to end."""
+        day = datetime.fromtimestamp(time_ns // 10**9, UTC).date()
+        return (self.start or day) <= day <= (self.end or day)
+
+
+class IbFeed(_Part):
+    """Live market data of Interactive Brokers."""
+
+    kind: Literal["ib"]
+    client_id: int = Field(12, ge=0, le=999)
+
+
+class TargetsEngine(_Part):
+    """Target weights that a person writes into a file."""
+
+    kind: Literal["targets"]
+    file: Path
+
+
+class ColonyEngine(_Part):
+    """The colony, once per session, on the features and forecasts of a home's tables."""
+
+    kind: Literal["colony"]
+    home: Path | None = None  # whose tables; this desk's own where unset
+
+
+class SimulatedVenue(_Part):
+    """Orders are filled on paper from the feed's bars."""
+
+    kind: Literal["simulated"]
+
+
+class IbVenue(_Part):
+    """TWS or IB Gateway; a live account must be named as such."""
+
+    kind: Literal["ib_paper", "ib_live"]
+    host: str = "127.0.0.1"
+    port: int = Field(4002, gt=0, lt=65_536)
+    client_id: int = Field(11, ge=0, le=999)
+    account: str = ""
+    answer_s_max: float = Field(10.0, ge=0.1, le=120)
+
+    @model_validator(mode="after")
+    def _a_live_account_is_named(self) -> "IbVenue":
+        if self.kind == "ib_live" and not self.account:
+            raise ValueError("account must name the live account to trade, was ''")
+        return self
+
+
+class Watch(_Part):
+    """How the trader watches its market, its broker and itself; seconds."""
+
+    heartbeat_s: float = Field(0.25, ge=0.001, le=60)
+    feed_silence_s_max: float = Field(30.0, ge=0.01, le=86_400)
+    data_age_s_max: float = Field(60.0, ge=0.01, le=604_800)
+    reconcile_every_s: float = Field(300.0, ge=0.1, le=86_400)
+
+
+class Account(_Part):
+    """What reconciliation may take as it is."""
+
+    adopt_foreign: bool = False
+    cash_tolerance: float = Field(0.0, ge=0, le=1_000_000)  # units of each currency
+
+
+class TradeSettings(_Part):
+    """The whole of `trade:` in a desk's configuration."""
+
+    feed: ReplayFeed | IbFeed = Field(discriminator="kind")
+    engine: TargetsEngine | ColonyEngine = Field(discriminator="kind")
+    broker: SimulatedVenue | IbVenue = Field(discriminator="kind")
+    instruments: tuple[dict[str, Any], ...] = ()  # of the instruments table where none is given
+    order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
+    dust_fraction: float = Field(0.0005, ge=0, le=1)
+    located: tuple[str, ...] = ()  # instruments with a confirmed borrow
+    control_port: int = Field(0, ge=0, lt=65_536)  # on the loopback; 0 takes a free one
+    watch: Watch = Watch(
+        heartbeat_s=0.25, feed_silence_s_max=30.0, data_age_s_max=60.0, reconcile_every_s=300.0
+    )
+    account: Account = Account(adopt_foreign=False, cash_tolerance=0.0)
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "TradeSettings":
+        if isinstance(self.broker, SimulatedVenue) and not isinstance(self.feed, ReplayFeed):
+            raise ValueError("broker simulated must be filled by a replay feed, feed was ib")  # noqa: TRY004  # settings raise one kind
+        if isinstance(self.broker, IbVenue) and isinstance(self.feed, ReplayFeed):
+            live = self.broker.kind == "ib_live"
+            if live or not self.feed.speed:
+                raise ValueError(
+                    "a replay must go to a simulated broker, or paced to a paper account, "
+                    f"was {self.broker.kind} at speed {self.feed.speed}"
+                )
+        return self
+
+    def beside(self, folder: Path, root: Path) -> "TradeSettings":
+        """Return the settings with files taken beside the configuration, homes below `root`."""
+        places = {"file": folder, "home": root}
+        parts = {
+            name: part.model_copy(
+                update={
+                    field: (place / value).resolve()
+                    for field, place in places.items()
+                    if (value := getattr(part, field, None)) is not None
+                }
+            )
+            for name, part in (("feed", self.feed), ("engine", self.engine))
+        }
+        return self.model_copy(update=parts)
+
+    @property
+    def tables_home(self) -> Path | None:
+        """Return whose tables name the instruments; None: the desk's own."""
+        asked = (getattr(self.engine, "home", None), getattr(self.feed, "home", None))
+        return next((home for home in asked if home is not None), None)
+
+    @property
+    def strategy(self) -> str:
+        """Return the name under which orders are limited and told."""
+        return self.engine.kind
+
+    def decision_lag(self, scheduled: timedelta) -> timedelta:
+        """Return how long after a bar's close is decided: the colony waits for its data."""
+        return scheduled if isinstance(self.engine, ColonyEngine) else timedelta(0)
+
+    @property
+    def kind(self) -> OrderKind:
+        return OrderKind(self.order_kind)

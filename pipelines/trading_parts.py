@@ -1,0 +1,171 @@
+"""From settings to the parts of a trading desk, with nothing of Dagster: log, broker, desk."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
+from pipelines.trade_settings import IbVenue, TradeSettings
+from swarm_core.instruments import Instrument, to_minor
+from swarm_core.ports import EventLog
+from swarm_core.sizing_settings import SizingSettings
+from trader.clocks import wall_ns
+from trader.desk import TradingDesk
+from trader.opening import open_desk
+from trader.ports import LiveBroker
+
+if TYPE_CHECKING:
+    from trader.market_tables import MarketTables
+
+
+class OpenableBroker(LiveBroker, Protocol):
+    """A live broker that is reached and left."""
+
+    def open(self) -> None:
+        """Reach the broker; OSError where it is not there, ValueError on a wrong account."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def trade_settings(settings: ApiarySettings) -> TradeSettings:
+    """Return the trader's settings; SettingsError where the desk has none."""
+    if settings.trade is None:
+        raise SettingsError(
+            "trade must be configured to start the trader, was not: config/paper.yaml is an example"
+        )
+    return settings.trade
+
+
+def open_event_log(settings: ApiarySettings) -> EventLog:
+    """Return the event log of a desk: its own file, or PostgreSQL where one is named."""
+    from adapters.stores.event_log_opening import open_event_log as open_log
+
+    environment = Environment()
+    url = environment.postgres_url
+    return open_log(
+        settings.home / "warm" / "events.db",
+        postgres_url=None if url is None else url.get_secret_value(),
+        ca_file=environment.postgres_ca_file,
+    )
+
+
+def market_tables(settings: ApiarySettings, home: Path | None = None) -> "MarketTables":
+    """Return the tables of this desk's home, or of another."""
+    from trader.market_tables import MarketTables
+
+    return MarketTables(
+        home or settings.home,
+        asset_classes=settings.asset_classes,
+        base_currency=settings.base_currency,
+        source_priority=settings.source_priority,
+    )
+
+
+def instruments_of(settings: ApiarySettings) -> dict[str, Instrument]:
+    """Return what may be traded: those of the settings, or else of the instruments table."""
+    trade = settings.trade
+    if trade is None or not trade.instruments:
+        home = None if trade is None else trade.tables_home
+        return market_tables(settings, home).instruments()
+    try:
+        listed = [Instrument.from_mapping(row) for row in trade.instruments]
+    except ValueError as error:
+        raise SettingsError(f"trade.instruments: {error}") from error
+    return {instrument.instrument_id: instrument for instrument in listed}
+
+
+def open_broker(
+    settings: ApiarySettings,
+    log: EventLog,
+    instruments: Mapping[str, Instrument],
+    now_ns: Callable[[], int],
+) -> OpenableBroker:
+    """Return the broker that the settings name, not yet reached."""
+    if settings.trade is not None and isinstance(settings.trade.broker, IbVenue):
+        return _open_ib(settings.trade.broker, instruments, now_ns)
+    from adapters.brokers.opening import open_simulated_broker
+    from adapters.brokers.paper import PaperBroker
+
+    fees = settings.book.fees
+    venue = open_simulated_broker(
+        instruments, (), slippage_bps=fees.slippage_bps, commission_bps=fees.commission_bps
+    )
+    return PaperBroker(
+        venue,
+        log.read(),
+        base_currency=settings.base_currency,
+        starting_cash_minor=to_minor(settings.book.starting_cash),
+        now_ns=now_ns,
+    )
+
+
+def _open_ib(
+    venue: IbVenue, instruments: Mapping[str, Instrument], now_ns: Callable[[], int]
+) -> OpenableBroker:
+    from adapters.brokers.ib import IbBroker
+    from adapters.brokers.ib_session import IbSettings
+
+    reach = IbSettings(
+        host=venue.host,
+        port=venue.port,
+        client_id=venue.client_id,
+        account=venue.account,
+        live_account=venue.account if venue.kind == "ib_live" else "",
+        answer_s_max=venue.answer_s_max,
+    )
+    return IbBroker(reach, instruments, now_ns=now_ns)
+
+
+def build_desk(
+    settings: ApiarySettings,
+    log: EventLog,
+    broker: LiveBroker,
+    instruments: Mapping[str, Instrument],
+    now_ns: Callable[[], int],
+) -> TradingDesk:
+    """Return the desk of these settings, its book rebuilt from the log."""
+    desk = open_desk(
+        settings.home,
+        log,
+        broker,
+        base_currency=settings.base_currency,
+        starting_cash=settings.book.starting_cash,
+        limits=read_risk_limits(settings),
+        now_ns=now_ns,
+    )
+    desk.instruments = dict(instruments)
+    if settings.trade is not None:
+        desk.sizing = SizingSettings(
+            dust_fraction=settings.trade.dust_fraction,
+            kind=settings.trade.kind,
+            strategy=settings.trade.strategy,
+        )
+        desk.located = frozenset(settings.trade.located)
+    return desk
+
+
+def offline_desk(settings: ApiarySettings) -> TradingDesk:
+    """Return a desk that writes to the log; it knows no market and reaches no broker."""
+    log = open_event_log(settings)
+    return build_desk(settings, log, open_broker(settings, log, {}, wall_ns), {}, wall_ns)
+
+
+@contextmanager
+def reached_desk(settings: ApiarySettings) -> Iterator[TradingDesk]:
+    """Give a desk whose broker is reached, for a command that acts where no trader runs.
+
+    OSError where the broker is not there.
+    """
+    log = open_event_log(settings)
+    try:
+        instruments = instruments_of(settings)
+    except ValueError:
+        instruments = {}  # a halt must not wait for a table
+    broker = open_broker(settings, log, instruments, wall_ns)
+    broker.open()
+    try:
+        yield build_desk(settings, log, broker, instruments, wall_ns)
+    finally:
+        broker.close()

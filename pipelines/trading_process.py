@@ -1,0 +1,194 @@
+"""The trader as a process: composed from settings, watched by its heartbeat, told to leave."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipelines.settings import ApiarySettings
+from pipelines.trade_settings import ReplayFeed, TargetsEngine, TradeSettings
+from pipelines.trading_parts import (
+    OpenableBroker,
+    build_desk,
+    instruments_of,
+    market_tables,
+    open_broker,
+    open_event_log,
+    trade_settings,
+)
+from swarm_core.instruments import Instrument, to_minor
+from swarm_core.market import Bar
+from swarm_core.reconciliation import ReconciliationRules
+from trader.clocks import ReplayClock, wall_ns
+from trader.control import ControlServer, make_token
+from trader.desk import TradingDesk
+from trader.heartbeat import Heartbeat, heartbeat_path
+from trader.hours import ExchangeHours
+from trader.loop import Trader
+from trader.opening import lock_of
+from trader.ports import Engine, Feed, Item
+from trader.replay import ReplayFeed as BarReplay
+from trader.replay import resume_ns
+from trader.settings import TraderSettings
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What the trader sees: its feed, its clock, and what an item does before it is taken."""
+
+    feed: Feed
+    now_ns: Callable[[], int]
+    before_item: Callable[[Item], None]
+    replayed: bool = False
+
+
+def trade(settings: ApiarySettings, tell: Tell) -> str:
+    """Trade the book of these settings until the feed ends or somebody says leave.
+
+    Returns how it stands then. Raises SettingsError, BookLockedError where another process trades
+    the book, and OSError where the broker cannot be reached.
+    """
+    chosen = trade_settings(settings)
+    with lock_of(settings.home, "the trader"):
+        log, instruments = open_event_log(settings), instruments_of(settings)
+        clock = ReplayClock() if isinstance(chosen.feed, ReplayFeed) else wall_ns
+        broker = open_broker(settings, log, instruments, clock)
+        broker.open()
+        try:
+            desk = build_desk(settings, log, broker, instruments, clock)
+            market = _market(settings, chosen, desk, broker, clock)
+            return asyncio.run(_run(settings, chosen, desk, broker, market, tell))
+        finally:
+            broker.close()
+
+
+async def _run(
+    settings: ApiarySettings,
+    chosen: TradeSettings,
+    desk: TradingDesk,
+    broker: OpenableBroker,
+    market: Market,
+    tell: Tell,
+) -> str:
+    control = settings.home / "control"
+    heartbeat = Heartbeat(heartbeat_path(settings.home), int(chosen.watch.heartbeat_s * 1e9))
+    watch = chosen.watch
+    about: dict[str, object] = {
+        "feed": chosen.feed.kind,
+        "engine": chosen.engine.kind,
+        "broker": chosen.broker.kind,
+    }
+
+    def beat(now_ns: int, health: Mapping[str, object], last: bool) -> None:
+        heartbeat.beat(now_ns, {**about, **health}, last=last)
+
+    trader = Trader(
+        desk,
+        broker,
+        market.feed,
+        _engine(settings, chosen, desk, tell),
+        TraderSettings(**watch.model_dump()),
+        ReconciliationRules(
+            adopt_foreign=chosen.account.adopt_foreign,
+            cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
+        ),
+        hours=ExchangeHours(settings.calendar),
+        before_item=market.before_item,
+        on_beat=beat,
+        replayed=market.replayed,
+    )
+    server = ControlServer(
+        chosen.control_port, make_token(control / "token"), desk.switch.pull, trader.health
+    )
+    async with server:
+        about["control_port"] = server.port
+        trader.obey_signals()
+        tell(f"trading {chosen.engine.kind} on {chosen.feed.kind} through {chosen.broker.kind}")
+        tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
+        await trader.run()
+    return summary(desk)
+
+
+def summary(desk: TradingDesk) -> str:
+    """Return in one line how the book stands."""
+    book = desk.book
+    nav = book.find_nav()
+    fills, orders = len(book.ledger.executions), len(book.orders)
+    halt = desk.switch.find()
+    why = f" ({halt.reason})" if halt is not None else ""
+    return (
+        f"{book.trading_state.value}{why}: {orders} orders, {fills} fills, "
+        f"{len(book.working_orders())} working, NAV {nav if nav is None else round(nav, 2)} "
+        f"{book.base_currency}"
+    )
+
+
+def _engine(
+    settings: ApiarySettings, chosen: TradeSettings, desk: TradingDesk, tell: Tell
+) -> Engine:
+    if isinstance(chosen.engine, TargetsEngine):
+        from trader.target_file import TargetFileEngine
+
+        return TargetFileEngine(chosen.engine.file, desk.quotes, tell)
+    raise NotImplementedError
+
+
+def _market(
+    settings: ApiarySettings,
+    chosen: TradeSettings,
+    desk: TradingDesk,
+    broker: OpenableBroker,
+    clock: Callable[[], int],
+) -> Market:
+    if isinstance(chosen.feed, ReplayFeed):
+        assert isinstance(clock, ReplayClock)
+        return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
+    raise NotImplementedError
+
+
+def _replayed(
+    settings: ApiarySettings,
+    chosen: TradeSettings,
+    feed: ReplayFeed,
+    desk: TradingDesk,
+    broker: OpenableBroker,
+    clock: ReplayClock,
+) -> Market:
+    """Return a market of recorded bars that goes on from where the log says that it was left."""
+    from adapters.brokers.paper import PaperBroker
+
+    bars = _bars(settings, feed, desk.instruments)
+    if not bars:
+        raise ValueError("the replay must have bars between its start and its end, had none")
+    hours = ExchangeHours(settings.calendar)
+    from_ns = resume_ns(desk.log.read())
+    replay = BarReplay(
+        bars,
+        is_open=lambda _, time_ns: hours.is_open(time_ns),
+        moment_lag_ns=int(chosen.decision_lag(settings.decision_lag).total_seconds()) * 10**9,
+        speed=feed.speed,
+        from_ns=from_ns,
+    )
+    for bar in bars:  # what the market showed before the log's end is known
+        if bar.time_ns <= from_ns:
+            desk.quotes[bar.instrument_id] = replay.quote(bar)
+    clock.advance(from_ns or bars[0].time_ns)
+
+    def before_item(item: Item) -> None:
+        clock.advance(item.time_ns)
+        if isinstance(item, Bar) and isinstance(broker, PaperBroker):
+            broker.on_bar(item)
+
+    return Market(replay, clock, before_item, replayed=True)
+
+
+def _bars(
+    settings: ApiarySettings, feed: ReplayFeed, instruments: Mapping[str, Instrument]
+) -> tuple[Bar, ...]:
+    if feed.file is None:
+        return market_tables(settings, feed.home).bars(instruments, feed.start, feed.end)
+    from adapters.feeds.bar_file import read_bar_file
+
+    read = read_bar_file(feed.file, instruments)
+    return tuple(bar for bar in read if feed.holds(bar.time_ns))

@@ -1,0 +1,75 @@
+"""Recorded bars as a feed: each moment's bars, then the quotes at their closes, at any speed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import groupby
+
+from swarm_core import events as ev
+from swarm_core.market import Bar, Quote
+from trader.ports import Item, Moment
+
+# What the market has put in the log; an operator's words carry another clock's time.
+_MARKET_EVENTS = (
+    ev.OrderFilled,
+    ev.SessionOpened,
+    ev.SessionClosed,
+    ev.ReleasePlanned,
+    ev.OrderSubmitted,
+)
+
+
+def resume_ns(events: Iterable[ev.RecordedEvent]) -> int:
+    """Return the market's time at the end of a log: from there a replay goes on (0: the start)."""
+    return max((r.event.time_ns for r in events if isinstance(r.event, _MARKET_EVENTS)), default=0)
+
+
+class ReplayFeed:
+    """Tells bars in the order of their closes; a moment that was told before does no harm.
+
+    Whoever takes an item moves the clock, so a slow trader is never overrun. At `speed` 0 the
+    items come as fast as they are taken, else that many times as fast as they once came.
+    """
+
+    def __init__(
+        self,
+        bars: Sequence[Bar],
+        *,
+        is_open: Callable[[str, int], bool],
+        moment_lag_ns: int = 0,
+        speed: float = 0.0,
+        from_ns: int = 0,
+    ) -> None:
+        """Tell the bars that close at or after `from_ns`, or whose moment comes after it.
+
+        `is_open` says whether an instrument trades after a moment; quotes carry it. The time
+        alone is told `moment_lag_ns` after a moment's quotes: what is decided then sees them all.
+        """
+        self.bars = [bar for bar in bars if bar.time_ns + moment_lag_ns >= from_ns]
+        self._is_open, self._lag_ns, self._speed = is_open, moment_lag_ns, speed
+
+    async def stream(self) -> AsyncIterator[Item]:
+        before_ns = 0
+        for time_ns, together in groupby(self.bars, key=lambda bar: bar.time_ns):
+            await self._wait(before_ns, time_ns)
+            bars = list(together)
+            for bar in bars:
+                yield bar
+            for bar in bars:
+                yield self.quote(bar)
+            before_ns = time_ns + self._lag_ns
+            await self._wait(time_ns, before_ns)
+            yield Moment(before_ns)
+
+    def quote(self, bar: Bar) -> Quote:
+        """Return what the market shows when the bar has closed."""
+        return Quote(
+            instrument_id=bar.instrument_id,
+            reference_ticks=bar.close_ticks,
+            time_ns=bar.time_ns,
+            daily_volume_lots=bar.volume_lots,
+            session_open=self._is_open(bar.instrument_id, bar.time_ns),
+        )
+
+    async def _wait(self, before_ns: int, time_ns: int) -> None:
+        if self._speed and before_ns:
+            await asyncio.sleep(max(0, time_ns - before_ns) / 1e9 / self._speed)

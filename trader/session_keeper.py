@@ -1,0 +1,65 @@
+"""Opens and closes the sessions of a book as time goes by, each with its net asset value."""
+
+from collections.abc import Sequence
+
+from swarm_core import events as ev
+from swarm_core.marking import position_marks
+from trader.desk import TradingDesk
+from trader.ports import Hours
+
+
+class SessionKeeper:
+    """Writes `SessionOpened` and `SessionClosed`: the day's loss is measured from the first."""
+
+    def __init__(self, desk: TradingDesk, hours: Hours) -> None:
+        self.desk, self.hours = desk, hours
+
+    def open_if_due(self, now_ns: int) -> None:
+        """Open the session of this moment, once; what the book holds is valued first."""
+        session, book = self.hours.session_at(now_ns), self.desk.book
+        if session <= book.session:
+            return
+        self._write(position_marks(book, self.desk.quotes, now_ns))
+        self._write(
+            [
+                ev.SessionOpened(
+                    event_id=ev.make_event_id("SessionOpened", session),
+                    time_ns=now_ns,
+                    session=session,
+                    base_currency=book.base_currency,
+                    nav_minor=self._nav(f"before {session}"),
+                )
+            ]
+        )
+
+    def is_due_to_close(self, now_ns: int) -> bool:
+        """Return whether the book's session is over and not yet closed."""
+        book = self.desk.book
+        is_open = bool(book.session) and book.session not in book.closed_sessions
+        return is_open and self.hours.is_over(book.session, now_ns)
+
+    def close(self, now_ns: int) -> None:
+        """Value what is held at the newest quotes, and close the book's session."""
+        book = self.desk.book
+        self._write(position_marks(book, self.desk.quotes, now_ns))
+        self._write(
+            [
+                ev.SessionClosed(
+                    event_id=ev.make_event_id("SessionClosed", book.session),
+                    time_ns=now_ns,
+                    session=book.session,
+                    nav_minor=self._nav(f"of {book.session}"),
+                )
+            ]
+        )
+
+    def _nav(self, when: str) -> int:
+        nav = self.desk.book.ledger.find_nav_minor()
+        if nav is None:
+            raise ValueError(f"NAV {when} must be known, was not: a mark or a rate is missing")
+        return nav
+
+    def _write(self, events: Sequence[ev.Event]) -> None:
+        if events:
+            self.desk.log.append(events)
+            self.desk.catch_up()

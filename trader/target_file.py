@@ -1,0 +1,138 @@
+"""A strategy that a person writes down: a file of target weights, each from a moment on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from math import isfinite
+from pathlib import Path
+
+import yaml
+
+from swarm_core.book import Book
+from swarm_core.lineage import Lineage
+from swarm_core.market import Quote
+from swarm_core.trading_state import TradingState
+from trader.ports import Intent, Item, Moment
+
+# How long an instrument that has not been quoted yet is waited for; then the gate denies it.
+PATIENCE_NS = 60 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """Weights, as fractions of NAV, that the book shall have from `time_ns` on.
+
+    It is a decision: its id is made from its contents, so a row is traded once.
+    """
+
+    time_ns: int
+    instrument_ids: tuple[str, ...]
+    target_weights: tuple[float, ...]
+
+    @property
+    def decision_id(self) -> str:
+        text = repr((self.time_ns, self.instrument_ids, self.target_weights))
+        return f"targets-{sha256(text.encode()).hexdigest()[:16]}"
+
+
+def read_targets(path: Path) -> tuple[TargetRow, ...]:
+    """Return the rows of a file in the order of their moments.
+
+    The file: `targets:`, a list of `{at: 2020-03-02T14:30:00Z, weights: {US.SPY: 0.5}}`. Raises
+    ValueError with one line that says what must hold and what was given.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} must be readable YAML: {' '.join(str(error).split())}") from error
+    rows = content.get("targets") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise ValueError(f"{path} must hold a list `targets`, was {content!r:.80}")
+    read = [_row(path, number, row) for number, row in enumerate(rows, 1)]
+    if len({row.time_ns for row in read}) != len(read):
+        raise ValueError(f"{path}: each moment must stand once, one stands twice")
+    return tuple(sorted(read, key=lambda row: row.time_ns))
+
+
+def _row(path: Path, number: int, row: object) -> TargetRow:
+    where = f"{path}: target {number}"
+    if not isinstance(row, Mapping) or set(row) != {"at", "weights"}:
+        raise ValueError(f"{where} must have `at` and `weights`, was {row!r:.80}")
+    weights = row["weights"]
+    if not isinstance(weights, Mapping) or not weights:
+        raise ValueError(f"{where}: weights must map instruments to numbers, was {weights!r:.80}")
+    for name, weight in weights.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{where}: an instrument must be a name, was {name!r}")  # noqa: TRY004  # one kind of error for a file
+        is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not (is_number and isfinite(weight) and abs(weight) <= 10):
+            raise ValueError(f"{where}: weight of {name} must be in [-10, 10], was {weight!r}")
+    ids = tuple(sorted(weights))
+    return TargetRow(_moment(where, row["at"]), ids, tuple(float(weights[n]) for n in ids))
+
+
+def _moment(where: str, at: object) -> int:
+    found = at
+    if isinstance(at, str):
+        try:
+            found = datetime.fromisoformat(at)
+        except ValueError:
+            found = None
+    if isinstance(found, datetime) and found.tzinfo is not None:
+        return round(found.timestamp() * 1_000_000) * 1_000
+    raise ValueError(f"{where}: at must be a moment in ISO 8601 with its zone, was {at!s}")
+
+
+class TargetFileEngine:
+    """Decides the newest row whose moment has come; a changed file is read again by itself.
+
+    A file that cannot be read keeps the rows that were read before, and is told once. `quotes`
+    are the desk's: a row waits, for a while, until each of its instruments has one.
+    """
+
+    def __init__(
+        self, path: Path, quotes: Mapping[str, Quote], tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """Read the file; raises ValueError where it does not hold."""
+        self.path, self._quotes, self._tell = path, quotes, tell
+        self._stamp = self._stamped()
+        self.rows = read_targets(path)
+        self._asked: set[str] = set()  # decisions of this process: the log knows the others
+
+    def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
+        """Return the row that is due, at the first moment at which it can be traded."""
+        # What is decided while trading is halted would be denied, and be lost when it goes on.
+        if not isinstance(item, Moment) or book.trading_state is TradingState.HALTED:
+            return None
+        self._read_again()
+        due = [row for row in self.rows if row.time_ns <= time_ns]
+        if not due or due[-1].decision_id in self._asked:
+            return None
+        row = due[-1]
+        missing = set(row.instrument_ids) - set(self._quotes)
+        if missing and time_ns < row.time_ns + PATIENCE_NS:
+            return None
+        self._asked.add(row.decision_id)
+        return Intent(
+            targets=row, lineage=Lineage(decision_id=row.decision_id, session=book.session)
+        )
+
+    def _stamped(self) -> tuple[int, int]:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_mtime_ns, found.st_size
+
+    def _read_again(self) -> None:
+        stamp = self._stamped()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.rows = read_targets(self.path)
+        except ValueError as error:
+            self._tell(f"the targets stay as they were: {error}")
+        else:
+            self._tell(f"read {len(self.rows)} targets of {self.path}")
