@@ -23,7 +23,13 @@ from models.experiments.running import ResultStore, pooled_digest, run_window, t
 from models.experiments.search import search_window
 from models.experiments.spec import SEARCH, Costs, ExperimentSpec
 from models.experiments.sweeping import WorkerPool
-from models.experiments.trials import Trial, TrialLedger, count_trials, finished_trials
+from models.experiments.trials import (
+    Trial,
+    TrialCount,
+    TrialLedger,
+    count_trials,
+    finished_trials,
+)
 from models.experiments.windows import Window, find_window, split_key
 
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
@@ -127,20 +133,13 @@ def backtests(
     )
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
-    best = _best(found["rows"])
-    judged = judge(best, count_trials(records, name), returns_by_point(found["rows"]))
-    figures = {
-        k: dg.MetadataValue.float(float(v)) for k, v in judged.named().items() if v is not None
-    }
     return dg.MaterializeResult(
         data_version=dg.DataVersion(digest),
         metadata={
             "dagster/row_count": found["rows"].height,
             "result_hash": digest,
             "points": len(trials),
-            "best_point": best["point"][0],
-            "is_luck": judged.is_luck,
-            **figures,
+            **_figures(found["rows"], count_trials(records, name)),
             "equity": picture(_equity_png(found["rows"]), "equity"),
         },
         check_results=[
@@ -154,6 +153,18 @@ def backtests(
             )
         ],
     )
+
+
+def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, object]:
+    """Return what the best point came to, judged by how often was tried."""
+    best = _best(rows)
+    judged = judge(best, count, returns_by_point(rows))
+    named = judged.named().items()
+    return {
+        "best_point": best["point"][0],
+        "is_luck": judged.is_luck,
+        **{k: dg.MetadataValue.float(float(v)) for k, v in named if v is not None},
+    }
 
 
 def _best(rows: pl.DataFrame) -> pl.DataFrame:
