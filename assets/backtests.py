@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import dagster as dg
 import polars as pl
@@ -155,7 +155,7 @@ def backtests(
     )
 
 
-def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, object]:
+def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, Any]:
     """Return what the best point came to, judged by how often was tried."""
     best = _best(rows)
     judged = judge(best, count, returns_by_point(rows))
