@@ -144,3 +144,18 @@ def log_of(config: Path) -> list[ev.RecordedEvent]:
 
 def book_of(config: Path) -> Book:
     return book_from_events(log_of(config), "USD", 1_000_000)
+
+
+def make_slow_home(folder: Path) -> Path:
+    """Write a market of one bar a second in real time; US.CAT trades only at its beginning.
+
+    So an order in US.CAT is never filled, and one in US.ANT within a second.
+    """
+    config = make_home(folder, speed=1)
+    lines = ["instrument_id,time,open,high,low,close,volume"]
+    for second in range(1, 900):
+        moment = OPEN + timedelta(seconds=second)
+        names = NAMES[:1] if second > 1 else NAMES
+        lines.extend(f"{name},{moment},20.0,20.1,19.9,20.0,200000" for name in names)
+    (folder / "bars.csv").write_text("\n".join(lines) + "\n")
+    return config
