@@ -125,14 +125,15 @@ class SimulatedBroker:
     def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]:
         """Fill working orders from the bars; return what happened.
 
-        Orders are worked by `bar_rank` and then by id, and share each bar's volume. A bar that
-        was seen before, or that closed before an order came, does nothing to it.
+        Orders are worked by `bar_rank` and then as they came, and share each bar's volume. A bar
+        that was seen before, or that closed before an order came, does nothing to it.
         """
         latest = {bar.instrument_id: bar for bar in bars}
         taken: dict[str, int] = {}
         happened: list[ev.Event] = []
         working = [t for t in self._tickets.values() if t.working]
-        for ticket in sorted(working, key=lambda t: (bar_rank(t.order), t.order.client_order_id)):
+        # The tickets stand as they came, and sorting keeps that.
+        for ticket in sorted(working, key=lambda t: bar_rank(t.order)):
             bar = latest.get(ticket.order.instrument_id)
             if bar is not None and bar.time_ns > max(ticket.received_ns, ticket.last_bar_ns):
                 happened.extend(self._meet(ticket, bar, taken))
