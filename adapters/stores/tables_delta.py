@@ -1,9 +1,7 @@
 """Tables in Delta Lake: they grow in versions, and every read can be pinned and repeated."""
 
-import fcntl
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +15,10 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from adapters.stores.cold_places import ColdPlace, LocalPlace, answering
+from adapters.stores.cold_scans import scan_months, scan_rows, table_schema
 from adapters.stores.content_hash import IDENTITY_COLUMNS, canonical_order, content_hash
 from adapters.stores.revisions import new_rows
 from adapters.stores.table_months import MONTH, UNDATED, month_span, span_filter, utc, with_month
@@ -29,10 +29,18 @@ from adapters.stores.table_types import storable, unified
 _WRITER = "apiary"
 _ATTEMPTS = 8
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Statistics beyond the identity columns cost log bytes and are never asked for: months prune.
-_CONFIGURATION = {"delta.dataSkippingNumIndexedCols": "4"}
+_CONFIGURATION = {
+    # Statistics beyond the identity columns cost log bytes and are never asked for: months prune.
+    "delta.dataSkippingNumIndexedCols": "4",
+    # By default a version older than a month goes with the log; a backtest may have pinned it.
+    "delta.enableExpiredLogCleanup": "false",
+}
+# Within a month rows lie by these, so that one instrument is in few row groups.
+_CLUSTER = (MONTH, "instrument_id", "series_id")
+_ROW_GROUP_ROWS = 65_536
 # Dictionaries shrink text; on prices they double the time of a write and save nothing.
 _WRITER_PROPERTIES = WriterProperties(
+    max_row_group_size=_ROW_GROUP_ROWS,
     default_column_properties=ColumnProperties(dictionary_enabled=False),
     column_properties={
         c: ColumnProperties(dictionary_enabled=True)
@@ -65,10 +73,14 @@ class _Change:
 
 
 class DeltaTableStore:
-    """The cold tier: one Delta table per name under `root`, partitioned by month of event_time."""
+    """The cold tier: one Delta table per name, partitioned by month of event_time.
 
-    def __init__(self, root: Path) -> None:
-        self._root = Path(root)
+    `root` is a folder, or a place on S3-compatible storage. Raises ColdStoreUnavailableError
+    where the storage is away.
+    """
+
+    def __init__(self, root: Path | ColdPlace) -> None:
+        self.place: ColdPlace = LocalPlace(root) if isinstance(root, Path | str) else root
 
     def append(
         self,
@@ -103,8 +115,8 @@ class DeltaTableStore:
         def plan(stored: DeltaTable | None) -> _Change | None:
             if stored is None:
                 return _Change(rows, rows.height)
-            batch = unified(table, rows, _schema(stored))
-            old = unified(table, _scan(stored, *_months(batch)).collect(), batch.schema)
+            batch = unified(table, rows, table_schema(stored))
+            old = unified(table, self._rows(stored, *_months(batch)).collect(), batch.schema)
             fresh = batch.join(old, on=batch.columns, how="anti", nulls_equal=True)
             return None if fresh.is_empty() else _Change(fresh, fresh.height)
 
@@ -145,52 +157,66 @@ class DeltaTableStore:
         of the months asked for are opened. Raises KeyError where the table, a column or the
         version does not exist, ValueError on times without a zone.
         """
-        stored = self._open(table, version)
-        scan = _scan(stored, *month_span(start, end)).filter(span_filter(start, end))
+        stored = self.open(table, version)
+        scan = scan_months(self.place, stored, *month_span(start, end)).filter(
+            span_filter(start, end)
+        )
         if known_by is not None:
             scan = scan.filter(pl.col("knowledge_time") <= utc("known_by", known_by))
-        wanted = list(columns) if columns is not None else list(_schema(stored))
-        identity = [c for c in IDENTITY_COLUMNS if c in _schema(stored) and c not in wanted]
+        wanted = list(columns) if columns is not None else list(table_schema(stored))
+        identity = [c for c in IDENTITY_COLUMNS if c in table_schema(stored) and c not in wanted]
         try:
-            rows = scan.select([*wanted, *identity]).collect()
+            with answering():
+                rows = scan.select([*wanted, *identity]).collect()
         except pl.exceptions.ColumnNotFoundError as error:
             raise KeyError(f"{table} must have the columns asked for: {error}") from error
         return canonical_order(rows).select(wanted)
 
+    def scan(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        instrument_ids: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pl.LazyFrame:
+        """Return rows with start <= event_time < end of these instruments, read when collected."""
+        return scan_rows(self.place, self.open(table, version), start, end, instrument_ids)
+
     def exists(self, table: str) -> bool:
-        return DeltaTable.is_deltatable(str(self._path(table)))
+        self._uri(table)
+        return self.place.exists(table)
 
     def version(self, table: str) -> int:
         """Return the newest version; raise KeyError where the table does not exist."""
-        return self._open(table).version()
+        return self.open(table).version()
 
     def tables(self) -> tuple[str, ...]:
         """Return the names of the tables that exist, sorted."""
-        if not self._root.is_dir():
-            return ()
-        return tuple(sorted(p.name for p in self._root.iterdir() if (p / "_delta_log").is_dir()))
+        return self.place.tables()
 
     def schema(self, table: str, version: int | None = None) -> pl.Schema:
         """Return the columns of a table and their types; raise KeyError where it is not there."""
-        return _schema(self._open(table, version))
+        return table_schema(self.open(table, version))
 
     def history(self, table: str) -> Sequence[Mapping[str, object]]:
         """Return what each version did, newest first, with the content hash of its rows."""
-        return self._open(table).history()
+        return self.open(table).history()
 
     def size(self, table: str) -> tuple[int, int]:
         """Return (rows, bytes) of the newest version, from its log alone."""
-        actions = pl.DataFrame(self._open(table).get_add_actions(flatten=True))
+        actions = pl.DataFrame(self.open(table).get_add_actions(flatten=True))
         if actions.is_empty():
             return 0, 0
         return int(actions["num_records"].sum()), int(actions["size_bytes"].sum())
 
     def span(self, table: str) -> tuple[datetime | None, datetime | None]:
         """Return the first and the last event_time; None where no row has one."""
-        stored = self._open(table)
-        if "event_time" not in _schema(stored):
+        stored = self.open(table)
+        if "event_time" not in table_schema(stored):
             return None, None
-        bounds = _scan(stored).select(
+        bounds = self._rows(stored).select(
             low=pl.col("event_time").min(), high=pl.col("event_time").max()
         )
         low, high = bounds.collect().row(0)
@@ -198,26 +224,34 @@ class DeltaTableStore:
 
     def compact(self, table: str) -> int:
         """Merge each month's small files into one and return the version; older ones stay."""
-        stored = self._open(table)
+        stored = self.open(table)
         stored.optimize.compact(
             writer_properties=_WRITER_PROPERTIES,
             commit_properties=_commit_properties(stored.version() + 1, {}),
         )
         return stored.version()
 
-    def _path(self, table: str) -> Path:
+    def _uri(self, table: str) -> str:
         if not _NAME.fullmatch(table):
             raise ValueError(f"a table's name must be lower_snake_case, was {table!r}")
-        return self._root / table
+        return self.place.uri(table)
 
-    def _open(self, table: str, version: int | None = None) -> DeltaTable:
-        path = self._path(table)
-        if not DeltaTable.is_deltatable(str(path)):
-            raise KeyError(f"there is no table {table} in {self._root}")
+    def open(self, table: str, version: int | None = None) -> DeltaTable:
+        """Return the Delta table as of a version; KeyError where it does not exist."""
         try:
-            return DeltaTable(path, version=version)
+            with answering():
+                return DeltaTable(
+                    self._uri(table), version=version, storage_options=self.place.delta_options
+                )
+        except TableNotFoundError as error:
+            raise KeyError(f"there is no table {table} in {self.place}") from error
         except DeltaError as error:
             raise KeyError(f"{table} has no version {version}: {error}") from error
+
+    def _rows(
+        self, stored: DeltaTable, first: str | None = None, last: str | None = None
+    ) -> pl.LazyFrame:
+        return scan_months(self.place, stored, first, last)
 
     def _plan_append(
         self,
@@ -230,12 +264,12 @@ class DeltaTableStore:
         if stored is None:
             fresh = new_rows(rows.clear(), rows, key, table=table)
             return _Change(fresh, fresh.height)
-        rows = unified(table, rows, _schema(stored))
+        rows = unified(table, rows, table_schema(stored))
         # A record moves between months only where its time is not part of its key.
         months: list[str] = (
             with_month(rows)[MONTH].unique().to_list() if "event_time" in key else []
         )
-        near = _scan(stored, min(months), max(months)) if months else _scan(stored)
+        near = self._rows(stored, *((min(months), max(months)) if months else ()))
         old = unified(table, near.collect(), rows.schema)
         fresh = new_rows(old, rows, key, table=table, ingested_at=ingested_at)
         if fresh.is_empty():
@@ -256,10 +290,10 @@ class DeltaTableStore:
     ) -> _Change | None:
         if stored is None:
             return _Change(rows, rows.height)
-        rows = unified(table, rows, _schema(stored))
+        rows = unified(table, rows, table_schema(stored))
         first, last = month_span(start, end)
-        old = unified(table, _scan(stored, first, last).collect(), rows.schema)
-        undated = unified(table, _scan(stored, UNDATED, UNDATED).collect(), rows.schema)
+        old = unified(table, self._rows(stored, first, last).collect(), rows.schema)
+        undated = unified(table, self._rows(stored, UNDATED, UNDATED).collect(), rows.schema)
         dated = rows.filter(pl.col("event_time").is_not_null())
         added = rows.filter(pl.col("event_time").is_null()).join(
             undated, on=rows.columns, how="anti", nulls_equal=True
@@ -281,20 +315,39 @@ class DeltaTableStore:
         writers on others, who share the storage but not the lock.
         """
         digest = content_hash(canonical_order(rows))
-        with _locked(self._root / ".locks" / self._path(table).name):
-            return self._commit_retrying(table, digest, plan)
+        self._uri(table)
+        with self.place.locked(table):
+            return self._commit_retrying(table, rows, digest, plan)
+
+    def _opened(self, table: str, rows: pl.DataFrame) -> DeltaTable | None:
+        """Return the table, or None where its first rows are to make it.
+
+        delta-rs commits the loser of two creations as a second version, unasked. Where writers
+        of other machines may come, a table is therefore made without rows, and then added to.
+        """
+        if self.exists(table):
+            return self.open(table)
+        if not self.place.shared:
+            return None
+        self._write(table, None, _Change(rows.clear(), 0), "")
+        return self.open(table)
 
     def _commit_retrying(
-        self, table: str, digest: str, plan: Callable[[DeltaTable | None], _Change | None]
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        digest: str,
+        plan: Callable[[DeltaTable | None], _Change | None],
     ) -> WriteReceipt:
         for attempt in range(_ATTEMPTS):
-            stored = self._open(table) if self.exists(table) else None
+            stored = self._opened(table, rows)
             change = plan(stored)
             if change is None and stored is not None:
                 return WriteReceipt(table, stored.version(), 0, digest)
             assert change is not None
             try:
-                version = self._write(self._path(table), stored, change, digest)
+                with answering():
+                    version = self._write(table, stored, change, digest)
             except (CommitFailedError, DeltaError):
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -302,15 +355,16 @@ class DeltaTableStore:
             return WriteReceipt(table, version, change.inserted_row_count, digest)
         raise AssertionError("the loop returns or raises")
 
-    def _write(self, path: Path, stored: DeltaTable | None, change: _Change, digest: str) -> int:
+    def _write(self, table: str, stored: DeltaTable | None, change: _Change, digest: str) -> int:
         version = 0 if stored is None else stored.version() + 1
         removed = change.removed_months
         mode = "error" if stored is None else "overwrite" if removed else "append"
-        rows = with_month(unified(path.name, canonical_order(change.rows), pl.Schema()))
-        path.mkdir(parents=True, exist_ok=True)
+        rows = with_month(unified(table, change.rows, pl.Schema()))
+        rows = canonical_order(rows, [c for c in _CLUSTER if c in rows.columns])
+        self.place.prepare(table)
         write_deltalake(
-            stored if stored is not None else path,
-            rows,  # in order of time, hence of months
+            stored if stored is not None else self._uri(table),
+            rows,
             # Its overloads want one literal mode, ours is one of three.
             mode=mode,  # pyright: ignore[reportArgumentType]
             predicate=_between(*removed) if removed else None,
@@ -319,16 +373,9 @@ class DeltaTableStore:
             configuration=_CONFIGURATION if stored is None else None,
             writer_properties=_WRITER_PROPERTIES,
             commit_properties=_commit_properties(version, {"content_hash": digest}),
+            storage_options=self.place.delta_options if stored is None else None,
         )
         return version
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # closing the file, or dying, releases it
-        yield
 
 
 def _commit_properties(version: int, metadata: dict[str, str]) -> CommitProperties:
@@ -350,25 +397,3 @@ def _require(table: str, rows: pl.DataFrame, columns: Sequence[str]) -> None:
     missing = [c for c in columns if c not in rows.columns]
     if missing or not columns:
         raise ValueError(f"{table} must have the columns {list(columns)}, had {rows.columns}")
-
-
-def _schema(stored: DeltaTable) -> pl.Schema:
-    columns = pl.Schema(stored.schema()).items()
-    return pl.Schema({name: dtype for name, dtype in columns if name != MONTH})
-
-
-def _scan(stored: DeltaTable, first: str | None = None, last: str | None = None) -> pl.LazyFrame:
-    """Return the rows of the months first..last, without the month itself."""
-    bounds = [(MONTH, op, m) for op, m in ((">=", first), ("<=", last)) if m is not None]
-    files = sorted(stored.file_uris(file_pruning_predicate=bounds or None))
-    schema = _schema(stored)
-    if not files:
-        return pl.LazyFrame(schema=schema)
-    return pl.scan_parquet(
-        files,
-        schema=schema,
-        missing_columns="insert",
-        extra_columns="ignore",
-        hive_partitioning=False,
-        glob=False,
-    )

@@ -7,9 +7,9 @@ import polars as pl
 
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.hot import HotStore
+from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
-from adapters.stores.tiers import Move, TierPolicy, Tiers
-from adapters.stores.warm import WarmStore
+from adapters.stores.tiers import Catalogue, Move, TierPolicy, Tiers
 
 
 class TieredTables:
@@ -20,7 +20,7 @@ class TieredTables:
     """
 
     def __init__(
-        self, hot: HotStore, warm: WarmStore, cold: DeltaTableStore, policy: TierPolicy
+        self, hot: HotStore, warm: SegmentTier, cold: DeltaTableStore, policy: TierPolicy
     ) -> None:
         self._tiers = Tiers(hot, warm, cold)
         self._cold = cold
@@ -52,13 +52,17 @@ class TieredTables:
             if isinstance(first, datetime) and isinstance(last, datetime):
                 start, end = first, last + timedelta(microseconds=1)
         try:
-            return self._tiers.catalogue().query(table, versions=True, start=start, end=end)
+            return self._tiers.catalogue().query(table, revisions=True, start=start, end=end)
         except KeyError:
             return None
 
     def demote(self, as_of: datetime) -> tuple[Move, ...]:
         """Move what is older than the policy allows; each move was read back and compared."""
         return self._tiers.demote(as_of, self._policy)
+
+    def catalogue(self) -> Catalogue:
+        """Return the catalogue over all tiers."""
+        return self._tiers.catalogue()
 
     def query(
         self,

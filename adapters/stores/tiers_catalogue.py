@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-import duckdb
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from adapters.stores.catalogue_sql import answer
+from adapters.stores.cold_places import answering
 from adapters.stores.content_hash import canonical_order
 from adapters.stores.hot import HotStore
 from adapters.stores.hot_tables import HotTables
-from adapters.stores.segments import ColdTables, SegmentTier
-from adapters.stores.table_months import span_filter, utc
+from adapters.stores.plan_parts import pushable
+from adapters.stores.segments import ColdTables, SegmentTier, TierCorruptionError
+from adapters.stores.table_months import utc
 from features.schemas import TABLES, UTC_TIME
 from features.schemas_derived import DERIVED_TABLES
 
@@ -22,6 +25,11 @@ _PLACES: dict[str, pl.DataType] = {
     "first": UTC_TIME,
     "last": UTC_TIME,
 }
+# A record keeps these in all its versions, so that a condition on them may come before the choice
+# of the newest version.
+_LASTING = ("event_time", "instrument_id", "session")
+
+Between = tuple[datetime | None, datetime | None]
 
 
 def known_key(table: str) -> tuple[str, ...]:
@@ -50,6 +58,46 @@ class Catalogue:
         self._cold = cold
         self._keys = dict(keys or {})
 
+    def scan(
+        self,
+        table: str,
+        *,
+        between: Between = (None, None),
+        instrument: str | Sequence[str] | None = None,
+        known_by: datetime | None = None,
+        versions: Mapping[str, int] | None = None,
+        revisions: bool = False,
+    ) -> pl.LazyFrame:
+        """Return rows with between[0] <= event_time < between[1] from every tier, each once.
+
+        A row in two tiers is one row; of a record's versions the newest known (by `known_by`) is
+        returned, or all with `revisions`. Files, row groups and partitions that cannot hold what
+        is asked are not read, and a filter put on the frame prunes as the arguments do. A table
+        named in `versions` is read from the cold tier as of that version alone. The order is
+        none. Raises KeyError where no tier has the table.
+        """
+        ids = [instrument] if isinstance(instrument, str) else instrument
+        pinned = (versions or {}).get(table)
+        parts = list(self._parts(table, between, ids, pinned))
+        if not parts:
+            raise KeyError(f"no tier has a table {table}")
+        whole = pl.concat(parts, how="diagonal_relaxed")
+        schema = whole.collect_schema()
+        if known_by is not None:
+            whole = whole.filter(pl.col("knowledge_time") <= utc("known_by", known_by))
+
+        def fetch(
+            columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            early, key = pushable(predicate, _LASTING), self._key(table, schema)
+            rows = whole if early is None else whole.filter(early)
+            rows = self._once(rows, key, whole_rows=revisions)
+            rows = rows if predicate is None else rows.filter(predicate)
+            rows = rows if columns is None else rows.select(columns)
+            yield _collected(table, rows if limit is None else rows.head(limit))
+
+        return register_io_source(fetch, schema=schema)
+
     def query(
         self,
         table: str,
@@ -59,28 +107,36 @@ class Catalogue:
         columns: Sequence[str] | None = None,
         instrument_ids: Sequence[str] | None = None,
         known_by: datetime | None = None,
-        versions: bool = False,
+        revisions: bool = False,
         sql: str | None = None,
     ) -> pl.DataFrame:
-        """Return rows with start <= event_time < end from every tier, each once.
-
-        A row in two tiers is one row; of a record's versions the newest known (by `known_by`) is
-        returned, or all with `versions`. With `sql`, DuckDB answers it over these rows under the
-        table's name. Raises KeyError where no tier has the table.
-        """
-        parts = list(self._parts(table, start, end))
-        if not parts:
-            raise KeyError(f"no tier has a table {table}")
-        rows = pl.concat(parts, how="diagonal_relaxed").unique(maintain_order=True)
-        if start is not None or end is not None:
-            rows = rows.filter(span_filter(start, end))
-        if instrument_ids is not None:
-            rows = rows.filter(pl.col("instrument_id").is_in(list(instrument_ids)))
-        if known_by is not None:
-            rows = rows.filter(pl.col("knowledge_time") <= utc("known_by", known_by))
-        rows = canonical_order(rows if versions else self._newest(table, rows))
+        """Return what `scan` finds, in canonical order; with `sql`, DuckDB's answer over it."""
+        rows = canonical_order(
+            self.scan(
+                table,
+                between=(start, end),
+                instrument=instrument_ids,
+                known_by=known_by,
+                revisions=revisions,
+            ).collect()
+        )
         rows = rows if columns is None else rows.select(columns)
-        return rows if sql is None else _answer(table, rows, sql)
+        return rows if sql is None else answer(sql, {table: rows.lazy()})
+
+    def sql(self, query: str, *, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
+        """Return DuckDB's answer to a query in which every table of every tier is a table.
+
+        Conditions on time and instrument, and the columns that are named, reach down to the
+        files. The query sees these tables and nothing else: neither files nor the network.
+        Raises ValueError where DuckDB refuses the query.
+        """
+        named = [t for t in self.names() if t in query]
+        return answer(query, {t: self.scan(t, versions=versions) for t in named})
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the tables of every tier, sorted."""
+        tiers = (*self._segmented, self._cold)
+        return tuple(sorted({t for tier in tiers for t in tier.tables()}))
 
     def tables(self) -> pl.DataFrame:
         """Return (table, tier, rows, bytes, first, last), a row for each table in each tier."""
@@ -88,22 +144,38 @@ class Catalogue:
         return pl.DataFrame(places, schema=_PLACES, orient="row").sort("table", "tier")
 
     def _parts(
-        self, table: str, start: datetime | None, end: datetime | None
-    ) -> Iterator[pl.DataFrame]:
+        self,
+        table: str,
+        between: Between,
+        ids: Sequence[str] | None,
+        pinned: int | None,
+    ) -> Iterator[pl.LazyFrame]:
+        start, end = between
+        if pinned is None:
+            yield from self._segment_parts(table, start, end, ids)
+        if pinned is not None or self._cold.exists(table):
+            yield self._cold.scan(table, start=start, end=end, instrument_ids=ids, version=pinned)
+
+    def _segment_parts(
+        self, table: str, start: datetime | None, end: datetime | None, ids: Sequence[str] | None
+    ) -> Iterator[pl.LazyFrame]:
+        seen: set[str] = set()  # a segment on its way lies in two tiers
         for tier in self._segmented:
             found = tier.segments(table)
-            inside = [s for s in found if s.overlaps(start, end)]
-            for segment in inside:
-                yield tier.read_segment(segment)
-            if found and not inside:  # the columns must be known even where no row is asked for
-                yield tier.read_segment(found[0]).clear()
-        if self._cold.exists(table):
-            yield self._cold.read(table, start=start, end=end)
+            inside = [s for s in found if s.overlaps(start, end) and s.content_hash not in seen]
+            seen |= {s.content_hash for s in inside}
+            if inside:
+                yield tier.scan(table, inside, start=start, end=end, instrument_ids=ids)
+            elif found:  # the columns must be known even where no row is asked for
+                yield tier.scan(table, found[:1]).head(0)
 
-    def _newest(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    def _key(self, table: str, schema: pl.Schema) -> list[str]:
         key = list(self._keys.get(table) or known_key(table))
-        if not key or not set(key) <= set(rows.columns) or "knowledge_time" not in rows.columns:
-            return rows
+        return key if set(key) <= set(schema) and "knowledge_time" in schema else []
+
+    def _once(self, rows: pl.LazyFrame, key: list[str], *, whole_rows: bool) -> pl.LazyFrame:
+        if whole_rows or not key:
+            return rows.unique(maintain_order=True)
         # Stable, so that of two versions known at one time the hotter tier's stands.
         ordered = rows.sort("knowledge_time", descending=True, nulls_last=True, maintain_order=True)
         return ordered.unique(key, keep="first", maintain_order=True)
@@ -126,9 +198,11 @@ class Catalogue:
             yield (table, "cold", *self._cold.size(table), *self._cold.span(table))
 
 
-def _answer(table: str, rows: pl.DataFrame, sql: str) -> pl.DataFrame:
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register(table, rows.to_arrow())
-        connection.execute("SET enable_external_access = false")
-        return pl.DataFrame(connection.execute(sql).to_arrow_table())
+def _collected(table: str, rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return the rows; a file that is none any more is named."""
+    try:
+        with answering():
+            return rows.collect()
+    except pl.exceptions.ComputeError as error:
+        text = " ".join(str(error).split())[:300]
+        raise TierCorruptionError(f"{table}: a file must be whole: {text}") from error

@@ -1,15 +1,14 @@
-"""The warm tier: recent bars, features, decisions, orders, fills as Parquet under DuckDB views."""
+"""The warm tier: recent bars, features, decisions, orders, fills as Parquet files on disk."""
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-import duckdb
 import polars as pl
 
-from adapters.stores.segments import Segment, TierCorruptionError, checked, cut, span
+from adapters.stores.segments import Segment, TierCorruptionError, asked, checked, cut, span
 
 _SUFFIX = ".parquet"
 _META = "apiary.segment"
@@ -53,6 +52,21 @@ class WarmStore:
             raise TierCorruptionError(f"{path} must be a Parquet file: {error}") from error
         return checked(segment, rows)
 
+    def scan(
+        self,
+        table: str,
+        segments: Sequence[Segment],
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        instrument_ids: Sequence[str] | None = None,
+    ) -> pl.LazyFrame:
+        """Return rows of these segments, read when collected; their hashes are not compared."""
+        files = [self._root / table / (s.content_hash + _SUFFIX) for s in segments]
+        scans = [pl.scan_parquet(f, glob=False) for f in files]
+        rows = pl.concat(scans, how="diagonal_relaxed") if scans else pl.LazyFrame()
+        return asked(rows, start, end, instrument_ids)
+
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
         for segment in segments:
             (self._root / table / (segment.content_hash + _SUFFIX)).unlink(missing_ok=True)
@@ -63,45 +77,8 @@ class WarmStore:
             return ()
         return tuple(sorted(p.name for p in self._root.iterdir() if any(p.glob("*" + _SUFFIX))))
 
-    def read(
-        self,
-        table: str,
-        *,
-        start: datetime | None = None,
-        end: datetime | None = None,
-    ) -> pl.DataFrame:
-        """Return rows with start <= event_time < end; KeyError where the table does not exist."""
-        files = self._files(table)
-        if not files:
-            raise KeyError(f"the warm tier has no table {table} in {self._root}")
-        scan = pl.concat([pl.scan_parquet(f, glob=False) for f in files], how="diagonal_relaxed")
-        if start is not None:
-            scan = scan.filter(pl.col("event_time") >= start)
-        if end is not None:
-            scan = scan.filter(pl.col("event_time") < end)
-        return scan.unique(maintain_order=True).collect()
-
-    def query(self, sql: str) -> pl.DataFrame:
-        """Return the answer of a DuckDB query in which every warm table is a view.
-
-        The views hold each row once. Nothing outside the tier can be reached.
-        """
-        with duckdb.connect(":memory:") as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            for table in self.tables():
-                connection.execute(_view(table, self._files(table)))
-            connection.execute(f"SET allowed_directories = ['{self._root}/']")
-            connection.execute("SET enable_external_access = false")
-            return pl.DataFrame(connection.execute(sql).to_arrow_table())
-
     def _files(self, table: str) -> list[Path]:
         return sorted((self._root / table).glob("*" + _SUFFIX))
-
-
-def _view(table: str, files: Iterable[Path]) -> str:
-    names = ", ".join("'" + str(f).replace("'", "''") + "'" for f in files)
-    source = f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
-    return f'CREATE VIEW "{table}" AS SELECT DISTINCT * FROM {source}'
 
 
 def _segment(table: str, path: Path) -> Segment:

@@ -113,12 +113,12 @@ def test_a_stale_snapshot_cannot_commit_over_a_newer_one(
     stale = DeltaTable(tmp_path / "bars")
     other.append("bars", make_rows(1.0, first=NOON + DAY), key=KEY)
     views = iter([stale])
-    opened = DeltaTableStore._open
+    opened = DeltaTableStore.open
 
     def open_stale(self: DeltaTableStore, table: str, version: int | None = None) -> DeltaTable:
         return next(views, None) or opened(self, table, version)
 
-    monkeypatch.setattr(DeltaTableStore, "_open", open_stale)
+    monkeypatch.setattr(DeltaTableStore, "open", open_stale)
     receipt = store.append("bars", make_rows(1.0, first=NOON + DAY), key=KEY)
 
     assert receipt.inserted_row_count == 0

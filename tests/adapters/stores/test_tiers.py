@@ -103,7 +103,7 @@ def test_the_newest_version_answers_and_all_versions_can_be_had(tiers: Tiers) ->
 
     assert catalogue.query("fills")["price"].to_list() == [101.0]
     assert catalogue.query("fills", known_by=START)["price"].to_list() == [100.0]
-    assert catalogue.query("fills", versions=True).height == 2
+    assert catalogue.query("fills", revisions=True).height == 2
 
 
 def test_a_query_bounds_names_columns_and_speaks_sql(tiers: Tiers) -> None:
@@ -187,7 +187,7 @@ def test_nothing_leaves_warm_if_cold_does_not_give_it_back(tmp_path: Path) -> No
     with pytest.raises(TierCorruptionError, match="nothing was dropped"):
         tiers.demote(START + 99 * DAY, POLICY)
 
-    assert warm.read("fills").height == 10
+    assert warm.segments("fills")[0].row_count == 10
 
 
 def test_cold_may_hold_other_rows_of_the_same_days_and_more_columns(tiers: Tiers) -> None:

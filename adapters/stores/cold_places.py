@@ -1,0 +1,241 @@
+"""Where the cold tier's tables lie: a folder of this machine, or S3-compatible storage."""
+
+import fcntl
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import polars as pl
+import pyarrow.fs as arrow_fs
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+_RETRIES = 2
+
+
+class ColdStoreUnavailableError(OSError):
+    """The cold tier's storage did not answer in time or refused; what was committed stands."""
+
+
+class ColdPlace(Protocol):
+    """A root under which every table is a Delta table of its name."""
+
+    def uri(self, table: str) -> str: ...
+
+    @property
+    def shared(self) -> bool:
+        """Return whether writers of other machines, who do not queue for our lock, may come."""
+        ...
+
+    @property
+    def delta_options(self) -> dict[str, str] | None:
+        """How delta-rs reaches it; None for a folder."""
+        ...
+
+    @property
+    def scan_options(self) -> dict[str, str | int] | None:
+        """How polars reaches it; None for a folder."""
+        ...
+
+    def tables(self) -> tuple[str, ...]:
+        """Return the names of the tables that exist, sorted."""
+        ...
+
+    def exists(self, table: str) -> bool: ...
+
+    def prepare(self, table: str) -> None:
+        """Make room for a new table."""
+        ...
+
+    def locked(self, table: str) -> "Locked":
+        """Queue this machine's writers of a table; a holder that dies lets go."""
+        ...
+
+
+class Locked:
+    """A lock file that is held inside `with`; closing the file, or dying, releases it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("w")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class LocalPlace:
+    """A folder; commits are made by a rename that fails where the version is there."""
+
+    shared = False
+    delta_options: dict[str, str] | None = None
+    scan_options: dict[str, str | int] | None = None
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def uri(self, table: str) -> str:
+        return str(self.root / table)
+
+    def tables(self) -> tuple[str, ...]:
+        if not self.root.is_dir():
+            return ()
+        return tuple(sorted(p.name for p in self.root.iterdir() if (p / "_delta_log").is_dir()))
+
+    def exists(self, table: str) -> bool:
+        return DeltaTable.is_deltatable(self.uri(table))
+
+    def prepare(self, table: str) -> None:
+        (self.root / table).mkdir(parents=True, exist_ok=True)
+
+    def locked(self, table: str) -> Locked:
+        return Locked(self.root / ".locks" / table)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """How to reach S3-compatible storage; secrets are never shown.
+
+    `endpoint` is left out for AWS itself.
+    """
+
+    endpoint: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    region: str = "us-east-1"
+    timeout_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.endpoint is not None and urlsplit(self.endpoint).scheme not in ("http", "https"):
+            raise ValueError(f"the S3 endpoint must be http(s)://host, was {self.endpoint!r}")
+        if not 0 < self.timeout_s <= 600:
+            raise ValueError(f"timeout_s must be in (0, 600], was {self.timeout_s}")
+
+    def options(self) -> dict[str, str]:
+        """Return the options that delta-rs and polars share."""
+        plain = self.endpoint is not None and self.endpoint.startswith("http:")
+        given = {
+            "aws_endpoint_url": self.endpoint,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+            "aws_region": self.region,
+            "aws_allow_http": str(plain).lower(),
+            "timeout": f"{round(1000 * self.timeout_s)}ms",
+            "connect_timeout": f"{round(1000 * min(self.timeout_s, 5.0))}ms",
+        }
+        return {k: v for k, v in given.items() if v is not None}
+
+    def filesystem(self) -> arrow_fs.S3FileSystem:
+        """Return the file system that lists, copies and makes buckets."""
+        at = urlsplit(self.endpoint) if self.endpoint else None
+        return arrow_fs.S3FileSystem(
+            access_key=self.access_key,
+            secret_key=self.secret_key,
+            region=self.region,
+            endpoint_override=at.netloc if at else None,
+            scheme=at.scheme if at else "https",
+            connect_timeout=min(self.timeout_s, 5.0),
+            request_timeout=self.timeout_s,
+            retry_strategy=arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_RETRIES),
+            allow_bucket_creation=True,
+        )
+
+
+class S3Place:
+    """A prefix of a bucket (s3://bucket/prefix); commits are conditional puts.
+
+    Two writers on two machines cannot both put one version of a table: the later is refused and
+    tries again. `locks` is a folder of this machine, where its own writers queue.
+    """
+
+    shared = True
+
+    def __init__(self, url: str, access: S3Access, *, locks: Path) -> None:
+        at = urlsplit(url)
+        if at.scheme != "s3" or not at.netloc:
+            raise ValueError(f"the cold storage must be s3://bucket/prefix, was {url!r}")
+        self._bucket = at.netloc
+        self._path = "/".join(p for p in (at.netloc, at.path.strip("/")) if p)
+        self._access = access
+        self._locks = locks / hashlib.sha256(url.encode()).hexdigest()[:16]
+        self._files: arrow_fs.S3FileSystem | None = None
+
+    def __str__(self) -> str:
+        return f"s3://{self._path}"
+
+    @property
+    def delta_options(self) -> dict[str, str] | None:
+        bounded = {
+            "max_retries": str(_RETRIES),
+            "retry_timeout": f"{round(3000 * self._access.timeout_s)}ms",
+        }
+        return self._access.options() | bounded | {"aws_conditional_put": "etag"}
+
+    @property
+    def scan_options(self) -> dict[str, str | int] | None:
+        return {**self._access.options(), "max_retries": _RETRIES}
+
+    def uri(self, table: str) -> str:
+        return f"s3://{self._path}/{table}"
+
+    def files(self) -> arrow_fs.S3FileSystem:
+        """Return the file system of this storage, opened once."""
+        if self._files is None:
+            self._files = self._access.filesystem()
+        return self._files
+
+    def tables(self) -> tuple[str, ...]:
+        listed = arrow_fs.FileSelector(self._path, allow_not_found=True)
+        with answering():
+            names = [f.base_name for f in self.files().get_file_info(listed)]
+            return tuple(sorted(n for n in names if self.exists(n)))
+
+    def exists(self, table: str) -> bool:
+        log = arrow_fs.FileSelector(f"{self._path}/{table}/_delta_log", allow_not_found=True)
+        with answering():
+            return bool(self.files().get_file_info(log))
+
+    def prepare(self, table: str) -> None:
+        with answering():
+            if self.files().get_file_info(self._bucket).type == arrow_fs.FileType.NotFound:
+                self.files().create_dir(self._bucket)
+
+    def locked(self, table: str) -> Locked:
+        return Locked(self._locks / table)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what storage raises when it is away, which is many lines long, into one line."""
+    try:
+        yield
+    except ColdStoreUnavailableError:
+        raise
+    except TableNotFoundError:
+        raise
+    except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
+        text = _one_line(error)
+        if isinstance(error, OSError) or "object-store" in text or "Generic S3" in text:
+            raise ColdStoreUnavailableError(f"the cold storage failed: {text}") from error
+        raise
+
+
+def _one_line(error: Exception) -> str:
+    plain = re.sub(r"\x1b\[[0-9;]*m|\u21b3", "", str(error))
+    return " ".join(plain.split())[:400]
+
+
+def storage(options: Mapping[str, str | int] | None) -> dict[str, object]:
+    """Return keyword arguments for polars' scans."""
+    return {} if options is None else {"storage_options": dict(options)}

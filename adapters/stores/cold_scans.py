@@ -1,0 +1,57 @@
+"""Reading a version of a Delta table lazily: only the months, row groups and columns asked for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+from deltalake import DeltaTable
+
+from adapters.stores.cold_places import ColdPlace, storage
+from adapters.stores.segments import asked
+from adapters.stores.table_months import MONTH, month_span
+
+
+def table_schema(stored: DeltaTable) -> pl.Schema:
+    """Return the columns of the table without the month of its partitions."""
+    columns = pl.Schema(stored.schema()).items()
+    return pl.Schema({name: dtype for name, dtype in columns if name != MONTH})
+
+
+def month_files(stored: DeltaTable, first: str | None, last: str | None) -> list[str]:
+    """Return the files of the months first..last, as this version names them."""
+    bounds = [(MONTH, op, m) for op, m in ((">=", first), ("<=", last)) if m is not None]
+    return sorted(stored.file_uris(file_pruning_predicate=bounds or None))
+
+
+def scan_months(
+    place: ColdPlace, stored: DeltaTable, first: str | None = None, last: str | None = None
+) -> pl.LazyFrame:
+    """Return the rows of the months first..last, without the month itself."""
+    files = month_files(stored, first, last)
+    schema = table_schema(stored)
+    if not files:
+        return pl.LazyFrame(schema=schema)
+    return pl.scan_parquet(
+        files,
+        schema=schema,
+        missing_columns="insert",
+        extra_columns="ignore",
+        hive_partitioning=False,
+        glob=False,
+        **storage(place.scan_options),  # type: ignore[arg-type]  # its keyword arguments by name
+    )
+
+
+def scan_rows(
+    place: ColdPlace,
+    stored: DeltaTable,
+    start: datetime | None,
+    end: datetime | None,
+    instrument_ids: Sequence[str] | None,
+) -> pl.LazyFrame:
+    """Return rows with start <= event_time < end of these instruments.
+
+    Rows lie sorted by instrument within a month, so that the statistics of the row groups rule
+    out nearly all that hold other instruments.
+    """
+    return asked(scan_months(place, stored, *month_span(start, end)), start, end, instrument_ids)

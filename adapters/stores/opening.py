@@ -1,0 +1,45 @@
+"""Opening each tier where one setting says that it is: on this machine, or on a server."""
+
+from pathlib import Path
+
+from adapters.stores.hot import EmbeddedHotStore, HotStore, RedisHotStore
+from adapters.stores.segments import SegmentTier
+from adapters.stores.tables_delta import DeltaTableStore
+
+
+def open_hot(home: Path, redis_url: str | None) -> HotStore:
+    """Return the hot tier in Redis, or in a file of the home."""
+    return RedisHotStore(redis_url) if redis_url else EmbeddedHotStore(home / "hot" / "hot.db")
+
+
+def open_warm(
+    home: Path, postgres_url: str | None, ca_file: Path | None, timeout_s: float
+) -> SegmentTier:
+    """Return the warm tier in PostgreSQL, or in Parquet files of the home."""
+    if postgres_url:
+        from adapters.stores.postgres_address import PostgresAddress
+        from adapters.stores.warm_postgres import PostgresWarmStore
+
+        return PostgresWarmStore(PostgresAddress(postgres_url, ca_file), timeout_s=timeout_s)
+    from adapters.stores.warm import WarmStore
+
+    return WarmStore(home / "warm" / "tables")
+
+
+def open_cold(
+    home: Path,
+    url: str | None,
+    *,
+    endpoint: str | None = None,
+    region: str = "us-east-1",
+    access_key: str | None = None,
+    secret_key: str | None = None,
+    timeout_s: float = 10.0,
+) -> DeltaTableStore:
+    """Return the cold tier on S3-compatible storage, or in a folder of the home."""
+    if not url:
+        return DeltaTableStore(home / "cold")
+    from adapters.stores.cold_places import S3Access, S3Place
+
+    access = S3Access(endpoint, access_key, secret_key, region=region, timeout_s=timeout_s)
+    return DeltaTableStore(S3Place(url, access, locks=home / "locks"))
