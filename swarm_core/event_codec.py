@@ -16,8 +16,6 @@ Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 _encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
-# A text and a whole number are most of what is written: they need no walk through an encoder.
-_WRITERS: dict[Any, Convert] = {str: encode_basestring, int: int.__repr__}
 
 
 def _same(value: Any) -> Any:
@@ -52,17 +50,52 @@ def _converters(hint: Any) -> tuple[Convert, Convert]:
     raise TypeError(f"a stored field must be of a type with an exact form, was {hint}")
 
 
-def _text_writer(hint: Any, to_json: Convert) -> Convert:
-    """Return what writes a value of the type as JSON text."""
-    if hint in _WRITERS:
-        return _WRITERS[hint]
-    if isinstance(hint, UnionType):
-        inner = next(a for a in get_args(hint) if a is not NoneType)
-        write = _text_writer(inner, _converters(inner)[0])
-        return lambda value: "null" if value is None else write(value)
+def _int_or_null(value: int | None) -> str:
+    return "null" if value is None else int.__repr__(value)
+
+
+def _expression(hint: Any, field: str, names: dict[str, Any]) -> str:
+    """Return source that writes a field as JSON text; what it calls is put into `names`."""
+    place = f"n{len(names)}"
+    if hint is int:
+        return f"{{{field}:d}}"
+    if hint is str:
+        names[place] = encode_basestring
+        return f"{{{place}({field})}}"
+    if hint is bool:
+        names[place] = {True: "true", False: "false"}
+        return f"{{{place}[{field}]}}"
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return {member: _encoder.encode(member.value) for member in hint}.__getitem__
-    return lambda value: _encoder.encode(to_json(value))
+        names[place] = {member: _encoder.encode(member.value) for member in hint}
+        return f"{{{place}[{field}]}}"
+    if hint == int | None:
+        names[place] = _int_or_null
+        return f"{{{place}({field})}}"
+    to_json = _converters(hint)[0]
+    names[place] = lambda value: _encoder.encode(to_json(value))  # pyright: ignore[reportUnknownLambdaType]  # any stored type
+    return f"{{{place}({field})}}"
+
+
+def _compile_writer(cls: type[Any]) -> Callable[[Any], str]:
+    """Return a function that writes a versioned value as canonical JSON: keys in order, no spaces.
+
+    It is one f-string made for the class, as `dataclass` makes its `__init__`: writing an event
+    piece by piece costs more than putting it on disk.
+    """
+    hints = get_type_hints(cls)
+    own = {f.name for f in fields(cls)}
+    fixed = {"type": cls.__name__, "v": cls.schema_version}
+    names: dict[str, Any] = {}
+    parts: list[str] = []
+    for name in sorted(own | fixed.keys()):
+        if name in own:
+            text = _expression(hints[name], f"e.{name}", names)
+        else:
+            text = _encoder.encode(fixed[name])
+        parts.append(f'"{name}":{text}')
+    source = "def write(e): return f'{{" + ",".join(parts) + "}}'"
+    exec(source, names)
+    return names["write"]
 
 
 class Plan:
@@ -74,7 +107,6 @@ class Plan:
         names = sorted(f.name for f in fields(cls))
         both = [(name, *_converters(hints[name])) for name in names]
         self._names = frozenset(names)
-        self._write = self._writer(hints)
         self._plain = tuple(n for n, to, _ in both if to is _same)
         self._encoded = tuple((n, to) for n, to, _ in both if to is not _same)
         self._decoded = tuple((n, back) for n, to, back in both if to is not _same)
@@ -84,33 +116,6 @@ class Plan:
         for name, to_json in self._encoded:
             body[name] = to_json(getattr(value, name))
         return body
-
-    def _writer(self, hints: dict[str, Any]) -> tuple[tuple[str, str, Convert], ...]:
-        """Return, for each key of the JSON text in order, its text, its field and its writer."""
-        version = getattr(self._cls, "schema_version", None)
-        fixed = {"type": self._cls.__name__, "v": version}
-        names = sorted([*self._names, *fixed] if version is not None else self._names)
-        parts: list[tuple[str, str, Convert]] = []
-        before = "{"
-        for name in names:
-            before += f'"{name}":'
-            if name in fixed and name not in self._names:
-                before += _encoder.encode(fixed[name]) + ","
-                continue
-            to_json = _converters(hints[name])[0]
-            parts.append((before, name, _text_writer(hints[name], to_json)))
-            before = ","
-        self._end = before.rstrip(",") + "}"
-        return tuple(parts)
-
-    def to_text(self, value: Any) -> str:
-        """Return the canonical JSON of a versioned value: keys in order, no spaces."""
-        pieces: list[str] = []
-        for before, name, write in self._write:
-            pieces.append(before)
-            pieces.append(write(getattr(value, name)))
-        pieces.append(self._end)
-        return "".join(pieces)
 
     def from_mapping(self, body: dict[str, Any]) -> Any:
         """Return the value; ValueError where fields are missing, unknown or unreadable."""
@@ -131,14 +136,16 @@ class Codec:
     def __init__(self, classes: tuple[type[Any], ...], upcasts: Mapping[tuple[str, int], Upcast]):
         self._classes = {cls.__name__: cls for cls in classes}
         self._plan = cache(Plan)
+        self._writers = {cls: _compile_writer(cls) for cls in classes}
         self._upcasts = dict(upcasts)
 
     def encode(self, value: Any) -> bytes:
         """Return the canonical bytes; ValueError on a float that is not finite."""
         cls = cast(type[Any], type(value))
-        if self._classes.get(cls.__name__) is not cls:
+        write = self._writers.get(cls)
+        if write is None:
             raise TypeError(f"an event must be of a registered class, was {cls.__name__}")
-        return self._plan(cls).to_text(value).encode()
+        return write(value).encode()
 
     def decode(self, data: bytes) -> Any:
         """Return the value of the bytes, of any stored version; ValueError where unreadable."""

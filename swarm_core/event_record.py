@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 def make_event_id(kind: str, *parts: str | int) -> str:
@@ -29,8 +29,7 @@ class Event:
             raise ValueError(f"time_ns must be >= 0, was {self.time_ns}")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class RecordedEvent(NamedTuple):
     """An event at its place in the log; `hash` covers it and everything before it (hex)."""
 
     sequence: int

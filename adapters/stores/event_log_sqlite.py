@@ -1,31 +1,40 @@
 """The event log in one SQLite file: append-only, hash-chained, on disk before it returns."""
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from adapters.stores.event_log_appends import EventConflictError
-from swarm_core.event_chain import GENESIS, ChainReport, chain_hash, check_chain
-from swarm_core.events import Event, RecordedEvent, decode, encode
+from adapters.stores.event_log_anchor import Anchor
+from adapters.stores.event_log_appends import EventConflictError, GroupCommit, Request, Row, link
+from adapters.stores.event_log_bytes import find_event_id, read_event
+from adapters.stores.event_log_check import verify_file
+from adapters.stores.event_log_frames import Frame, key_of, pack
+from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
+from adapters.stores.event_log_ids import EventIds
+from swarm_core.event_chain import GENESIS, ChainReport
+from swarm_core.events import Event, RecordedEvent, encode
 from swarm_core.ports import ConcurrentAppendError
 
-_READ_BATCH = 1_000
+__all__ = ["EventConflictError", "SqliteEventLog"]
+
+_READ_FRAMES = 256
+_READ_ROWS = 1_000
 
 # The head repeats the last record, so that records cut off the end are missed.
-_SCHEMA = """
-create table if not exists events (
-    sequence integer primary key,
-    event_id text not null unique,
-    body blob not null,
-    hash blob not null
+_SCHEMA = f"""
+create table if not exists frames (
+    last integer primary key,
+    bodies blob not null,
+    hashes blob not null,
+    keys blob not null
 );
 create table if not exists head (
     only integer primary key check (only = 1),
     sequence integer not null,
     hash blob not null
 );
+{IDS_SCHEMA}
 """
 
 
@@ -33,176 +42,240 @@ class SqliteEventLog:
     """A log at `path`, made where it does not exist; many readers, one writer at a time.
 
     WAL and synchronous=FULL: an append survives the loss of power once it has returned. A batch
-    is one transaction, so it stands whole or not at all. Raises OSError where the file cannot be
-    opened or written, e.g. on a full disk; nothing of the batch is then in the log.
+    is one transaction, so it stands whole or not at all; batches that come from several threads
+    at once share one. Raises OSError where the file cannot be opened or written, e.g. on a full
+    disk (nothing of the batch is then in the log), or where the file has lost what it had
+    acknowledged. Logs of the older layout, a row for each record, are read and added to.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.RLock()
+        self._group = GroupCommit(self._write)
         try:
-            self._db = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, timeout=30
-            )
-            self._db.execute("pragma journal_mode=wal")
-            self._db.execute("pragma synchronous=full")
+            self._db, self._reader = self._connect(), self._connect()
             self._db.executescript(_SCHEMA)
+            self._rows_last = self._adopt_rows()
+            self._ids = EventIds(self._db)
+            self._anchor = Anchor(self.path.with_name(self.path.name + "-anchor"))
+            self._look_for_loss()
         except sqlite3.Error as error:
             raise OSError(f"the event log must be a readable log, was {path}: {error}") from error
 
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        db.execute("pragma journal_mode=wal")
+        db.execute("pragma synchronous=full")
+        return db
+
+    def _adopt_rows(self) -> int:
+        """Index the ids of a log of the older layout, once; return its last record there."""
+        old = "select 1 from sqlite_master where name = 'events'"
+        if self._db.execute(old).fetchone() is None:
+            return 0
+        last: int = self._db.execute("select ifnull(max(sequence), 0) from events").fetchone()[0]
+        if last and self._db.execute("select 1 from indexed").fetchone() is None:
+            self._db.execute("begin immediate")
+            rows = self._db.execute("select event_id, sequence from events")
+            pairs = sorted((key_of(event_id), sequence) for event_id, sequence in rows)
+            EventIds(self._db).write(pairs, last)
+            self._db.execute("commit")
+        return last
+
+    def _look_for_loss(self) -> None:
+        """Raise OSError where the log does not hold what it had acknowledged."""
+        try:
+            promised = self._anchor.read()
+        except ValueError:
+            return  # `verify` reports it; the next append writes it anew
+        if promised is None or self._hash_at(promised[0]) == promised[1]:
+            return
+        last = self.last_sequence()
+        raise OSError(
+            f"the event log {self.path} must hold record {promised[0]} as it was acknowledged, "
+            f"does not and ends with {last}: its end was damaged, cut off or replaced. Restore "
+            f"the file and its -wal, or delete {self._anchor.path} to accept the loss"
+        )
+
     def close(self) -> None:
+        self._reader.close()
         self._db.close()
+        self._anchor.close()
 
     def append(
         self, events: Sequence[Event], *, expected_sequence: int | None = None
-    ) -> tuple[RecordedEvent, ...]:
+    ) -> Sequence[RecordedEvent]:
         """Write the events that are new, in order, and return all of them as they stand.
 
         Raises EventConflictError on a known id with other contents, ConcurrentAppendError where
         the last record is not `expected_sequence`; nothing is written then.
         """
-        bodies = [(event, encode(event)) for event in events]
+        return self._group.append(Request(events, [encode(e) for e in events], expected_sequence))
+
+    def _write(self, group: Sequence[Request]) -> None:
         with self._lock:
             try:
+                self._db.execute("begin immediate")
                 try:
-                    recorded = self._transact(bodies, expected_sequence, frozenset())
-                except sqlite3.IntegrityError:
-                    # Some ids are in the log already: look which, and write the others.
-                    known = frozenset(e.event_id for e, _ in bodies if self._find(e.event_id))
-                    recorded = self._transact(bodies, expected_sequence, known)
+                    head, fresh, flushed = self._place(group)
+                    self._db.execute("commit")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("rollback")
+                    raise
             except sqlite3.Error as error:
                 raise OSError(f"the event log {self.path} must be writable: {error}") from error
-        return recorded
+            self._ids.committed(fresh, head[0], flushed=flushed)
+            if fresh:
+                self._anchor.write(*head)
 
-    def _transact(
-        self,
-        bodies: Sequence[tuple[Event, bytes]],
-        expected_sequence: int | None,
-        known_ids: frozenset[str],
-    ) -> tuple[RecordedEvent, ...]:
-        self._db.execute("begin immediate")
-        try:
-            recorded = self._append(bodies, expected_sequence, known_ids)
-            self._db.execute("commit")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
-            raise
-        return recorded
-
-    def _append(
-        self,
-        bodies: Sequence[tuple[Event, bytes]],
-        expected_sequence: int | None,
-        known_ids: frozenset[str],
-    ) -> tuple[RecordedEvent, ...]:
-        sequence, previous = self._head()
-        if expected_sequence is not None and sequence != expected_sequence:
-            raise ConcurrentAppendError(
-                f"the last record must be {expected_sequence}, was {sequence}: read on"
-            )
-        rows: list[tuple[int, str, bytes, bytes]] = []
-        recorded: list[RecordedEvent] = []
-        fresh: dict[str, tuple[bytes, RecordedEvent]] = {}
-        for event, body in bodies:
-            known = fresh.get(event.event_id)
-            if known is None and event.event_id in known_ids:
-                known = self._find(event.event_id)
-            if known is not None:
-                if known[0] != body:
-                    raise EventConflictError(
-                        f"event {event.event_id} must be told the same way twice, "
-                        f"was another {type(event).__name__}"
-                    )
-                recorded.append(known[1])
+    def _place(self, group: Sequence[Request]) -> tuple[tuple[int, bytes], dict[int, int], bool]:
+        """Write what is new; return the new head, the new keys, and whether the index has all."""
+        head = self._head(self._db)
+        self._ids.catch_up(head[0])
+        keys = [[key_of(event.event_id) for event in request.events] for request in group]
+        known = _Known(self, self._ids.find([key for some in keys for key in some]))
+        new_rows: list[Row] = []
+        for request, some in zip(group, keys, strict=True):
+            names = dict(zip((e.event_id for e in request.events), some, strict=True))
+            try:
+                rows = link(request, head, known.find)
+            except (ValueError, ConcurrentAppendError) as failure:
+                request.failure = failure
                 continue
-            sequence += 1
-            digest = chain_hash(previous, sequence, body)
-            rows.append((sequence, event.event_id, body, digest))
-            record = RecordedEvent(sequence, event, digest.hex(), previous.hex())
-            fresh[event.event_id] = (body, record)
-            recorded.append(record)
-            previous = digest
-        if rows:
-            self._db.executemany("insert into events values (?, ?, ?, ?)", rows)
-            self._db.execute("insert or replace into head values (1, ?, ?)", (sequence, previous))
-        return tuple(recorded)
+            if rows:
+                known.add(request, rows, names)
+                new_rows += rows
+                head = (rows[-1].sequence, rows[-1].hash)
+        if not new_rows:
+            return head, {}, False
+        fresh = known.fresh
+        self._db.executemany("insert into frames values (?, ?, ?, ?)", pack(new_rows, list(fresh)))
+        self._db.execute("insert or replace into head values (1, ?, ?)", head)
+        return head, fresh, self._ids.flush(fresh, head[0])
 
-    def _head(self) -> tuple[int, bytes]:
-        row = self._db.execute("select sequence, hash from head").fetchone()
+    @staticmethod
+    def _head(db: sqlite3.Connection) -> tuple[int, bytes]:
+        row = db.execute("select sequence, hash from head").fetchone()
         return (0, GENESIS) if row is None else (row[0], row[1])
 
-    def _find(self, event_id: str) -> tuple[bytes, RecordedEvent] | None:
-        row = self._db.execute(
-            "select e.sequence, e.body, e.hash, p.hash from events e "
-            "left join events p on p.sequence = e.sequence - 1 where e.event_id = ?",
-            (event_id,),
-        ).fetchone()
-        if row is None:
-            return None
-        sequence, body, digest, previous = row
-        previous = GENESIS if previous is None else previous
-        return body, RecordedEvent(sequence, decode(body), digest.hex(), previous.hex())
+    def read_row(self, sequence: int) -> Row:
+        """Return one record's bytes as the writer sees them; to be called inside an append."""
+        return self._row(self._db, sequence)
+
+    def _row(self, db: sqlite3.Connection, sequence: int) -> Row:
+        before = GENESIS if sequence == 1 else None
+        if sequence <= self._rows_last:
+            found = "select body, hash from events where sequence = ?"
+            body, digest = db.execute(found, (sequence,)).fetchone()
+            return Row(sequence, body, digest, before or self._row(db, sequence - 1).hash)
+        found = "select * from frames where last >= ? order by last limit 1"
+        frame = Frame(*db.execute(found, (sequence,)).fetchone())
+        if sequence == frame.first and sequence > 1:
+            before = self._row(db, sequence - 1).hash
+        return frame.row(sequence, before or GENESIS)
+
+    def find_sequence(self, key: int) -> int | None:
+        """Return the record of a key; to be called inside an append."""
+        return self._ids.find([key]).get(key)
 
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]:
         """Yield the records after a sequence number, in order.
 
         Raises ValueError on a record that cannot be read, OSError where the file cannot be.
         """
-        previous = self._hash_at(after_sequence)
-        while rows := self._rows(after_sequence):
-            for sequence, body, digest in rows:
-                yield RecordedEvent(sequence, decode(body), digest.hex(), previous.hex())
-                after_sequence, previous = sequence, digest
+        previous = (self._hash_at(after_sequence) or GENESIS).hex()
+        while after_sequence < self._rows_last:
+            for sequence, body, digest in self._fetch(
+                f"select sequence, body, hash from events where sequence > ? "
+                f"order by sequence limit {_READ_ROWS}",
+                after_sequence,
+            ):
+                current = digest.hex()
+                yield RecordedEvent(sequence, read_event(body), current, previous)
+                after_sequence, previous = sequence, current
+        while frames := self._fetch(
+            f"select * from frames where last > ? order by last limit {_READ_FRAMES}",
+            after_sequence,
+        ):
+            for frame in map(Frame._make, frames):
+                bodies, hashes = frame.split()
+                skipped = max(0, after_sequence + 1 - frame.first)
+                sequence = frame.first + skipped
+                for body, digest in zip(bodies[skipped:], hashes[skipped:], strict=True):
+                    current = digest.hex()
+                    yield RecordedEvent(sequence, read_event(body), current, previous)
+                    previous = current
+                    sequence += 1
+                after_sequence = frame.last
 
-    def _hash_at(self, sequence: int) -> bytes:
-        with self._lock:
-            row = self._db.execute(
-                "select hash from events where sequence = ?", (sequence,)
-            ).fetchone()
-        return GENESIS if row is None else row[0]
-
-    def _rows(self, after_sequence: int) -> list[tuple[int, bytes, bytes]]:
-        with self._lock:
+    def _fetch(self, query: str, after_sequence: int) -> list[tuple[int, bytes, bytes]]:
+        with self._reading:
             try:
-                return self._db.execute(
-                    "select sequence, body, hash from events where sequence > ? "
-                    "order by sequence limit ?",
-                    (after_sequence, _READ_BATCH),
-                ).fetchall()
+                return self._reader.execute(query, (after_sequence,)).fetchall()
             except sqlite3.Error as error:
+                raise OSError(f"the event log {self.path} must be readable: {error}") from error
+
+    def _hash_at(self, sequence: int) -> bytes | None:
+        if not 0 < sequence <= self.last_sequence():
+            return None
+        with self._reading:
+            try:
+                return self._row(self._reader, sequence).hash
+            except (sqlite3.Error, TypeError, ValueError, IndexError) as error:
                 raise OSError(f"the event log {self.path} must be readable: {error}") from error
 
     def last_sequence(self) -> int:
         """Return the sequence number of the last record, 0 in an empty log."""
-        with self._lock:
-            return self._head()[0]
+        with self._reading:
+            return self._head(self._reader)[0]
+
+    def hash_at(self, sequence: int) -> str | None:
+        """Return the hash of a record in hex, None where there is no such record."""
+        digest = self._hash_at(sequence)
+        return None if digest is None else digest.hex()
 
     def verify(self) -> ChainReport:
         """Check the file and every record against the chain; a changed or missing byte is found."""
-        with self._lock:
-            try:
-                sound = self._db.execute("pragma integrity_check").fetchone()[0]
-                if sound != "ok":
-                    return ChainReport(0, 1, f"the file must be sound, and is not: {sound}", "")
-                rows = self._db.execute("select sequence, body, hash from events order by sequence")
-                report = check_chain((s, bytes(b), bytes(h)) for s, b, h in rows)
-                head, misnamed = self._head(), self._find_misnamed()
-            except (sqlite3.Error, TypeError, ValueError) as error:
-                return ChainReport(0, 1, f"the file must be readable, and is not: {error}", "")
-        if report.sound and misnamed is not None:
-            detail = f"record {misnamed} must be found under its own event id, and is not"
-            return ChainReport(misnamed - 1, misnamed, detail, report.head)
-        if report.sound and (report.checked_count, report.head) != (head[0], head[1].hex()):
-            detail = f"the last record must be {head[0]}, was {report.checked_count}"
-            return ChainReport(report.checked_count, report.checked_count + 1, detail, report.head)
-        return report
+        with self._reading:
+            return verify_file(self._reader, self._head(self._reader), self._anchor)
 
-    def _find_misnamed(self) -> int | None:
-        """Return the first record whose id beside it is not the id in its bytes."""
-        rows = self._db.execute("select sequence, event_id, body from events order by sequence")
-        for sequence, event_id, body in rows:
-            if json.loads(body).get("event_id") != event_id:
-                return sequence
+
+class _Known:
+    """What an append finds in the log: on disk, and among what the same group has placed."""
+
+    def __init__(self, log: SqliteEventLog, candidates: dict[int, int]) -> None:
+        self._log, self._candidates = log, candidates
+        self._placed: dict[str, Row] = {}
+        self.fresh: dict[int, int] = {}  # key -> sequence, in the order of the sequences
+
+    def find(self, event_id: str) -> Row | None:
+        placed = self._placed.get(event_id)
+        if placed is not None or not self._candidates:
+            return placed
+        key = key_of(event_id)
+        sequence = self._candidates.get(key)
+        while sequence is not None:
+            row = self._log.read_row(sequence)
+            if find_event_id(row.body) == event_id:
+                return row
+            key += 1  # two ids of one number lie side by side
+            sequence = self._log.find_sequence(key)
         return None
+
+    def add(self, request: Request, rows: Sequence[Row], keys: dict[str, int]) -> None:
+        """Remember new rows, each under its key, or under the next that is free."""
+        names = {r.sequence: e.event_id for e, r in zip(request.events, request.rows, strict=True)}
+        for row in rows:
+            event_id = names[row.sequence]
+            key = keys[event_id]
+            if key in self.fresh or key in self._candidates:
+                key = self._next_free(key)
+            self._placed[event_id] = row
+            self.fresh[key] = row.sequence
+
+    def _next_free(self, key: int) -> int:
+        while key in self.fresh or self._log.find_sequence(key) is not None:
+            key += 1
+        return key

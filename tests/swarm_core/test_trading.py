@@ -454,7 +454,7 @@ def test_replay_names_the_first_difference(kind: type[ev.Event]) -> None:
     desk = Desk()
     desk.release(make_decision(A=0.1))
     records = [
-        replace(r, event=_changed(r.event)) if isinstance(r.event, kind) else r
+        r._replace(event=_changed(r.event)) if isinstance(r.event, kind) else r
         for r in desk.log.read()
     ]
 

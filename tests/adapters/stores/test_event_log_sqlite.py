@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from adapters.stores.event_log_appends import EventConflictError, Request
+from adapters.stores.event_log_memory import MemoryEventLog
 from adapters.stores.event_log_sqlite import SqliteEventLog
+from swarm_core.event_chain import GENESIS, chain_hash
+from swarm_core.events import encode
 from swarm_core.ports import ConcurrentAppendError
 from tests.adapters.stores.event_log_contract import CheckedLog, EventLogContract, make_event
 
@@ -64,32 +68,241 @@ def test_a_changed_byte_anywhere_is_found_or_changes_nothing(tmp_path: Path) -> 
     assert unseen < len(sound) / 37
 
 
-@pytest.mark.parametrize("column", ["body", "hash", "event_id", "sequence"])
-def test_a_changed_record_is_found(tmp_path: Path, column: str) -> None:
+OLD_LAYOUT = """
+create table events (
+    sequence integer primary key, event_id text not null unique, body blob not null,
+    hash blob not null
+);
+create table head (
+    only integer primary key check (only = 1), sequence integer not null, hash blob not null
+);
+"""
+
+
+def written_by_an_older_version(path: Path, count: int = 12) -> None:
+    """Write a log in the layout of earlier releases: a row for each record."""
+    db, previous = sqlite3.connect(path), GENESIS
+    db.execute("pragma journal_mode=wal")
+    db.executescript(OLD_LAYOUT)
+    for number in range(count):
+        event = make_event(number)
+        digest = chain_hash(previous, number + 1, encode(event))
+        row = (number + 1, event.event_id, encode(event), digest)
+        db.execute("insert into events values (?, ?, ?, ?)", row)
+        previous = digest
+    db.execute("insert into head values (1, ?, ?)", (count, previous))
+    db.commit()
+    db.close()
+
+
+def test_a_log_of_the_older_layout_is_read_added_to_and_verified(tmp_path: Path) -> None:
     path = tmp_path / "log.db"
-    written(path)
-    changes = {
-        "body": "update events set body = cast(replace(body, 'gaps', 'GAPS') as blob)",
-        "hash": "update events set hash = zeroblob(32)",
-        "event_id": "update events set event_id = 'other'",
-        "sequence": "update events set sequence = 999",
-    }
+    written_by_an_older_version(path)
+    same = MemoryEventLog()
+    same.append([make_event(i) for i in range(20)])
+
+    for _ in range(2):
+        log = SqliteEventLog(path)
+        log.append([make_event(i) for i in range(5, 20)])
+        with pytest.raises(EventConflictError):
+            log.append([make_event(3, reason="another")])
+        assert list(log.read()) == list(same.read())
+        assert [r.sequence for r in log.read(after_sequence=11)] == list(range(12, 21))
+        assert log.verify() == same.verify()
+        log.close()
+
+
+ROW_CHANGES = {
+    "body": "update events set body = cast(replace(body, 'gaps', 'GAPS') as blob)",
+    "hash": "update events set hash = zeroblob(32)",
+    "event_id": "update events set event_id = 'other'",
+    "sequence": "update events set sequence = 999",
+}
+
+
+@pytest.mark.parametrize("change", ROW_CHANGES.values(), ids=list(ROW_CHANGES))
+def test_a_changed_record_of_the_older_layout_is_found(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "log.db"
+    written_by_an_older_version(path)
     with sqlite3.connect(path) as db:
-        db.execute(f"{changes[column]} where sequence = 5")
+        db.execute(f"{change} where sequence = 5")
     db.close()
 
     assert problem(path) is not None
 
 
-@pytest.mark.parametrize("where", ["sequence = 12", "sequence > 3", "sequence = 1", "true"])
-def test_a_missing_record_is_found(tmp_path: Path, where: str) -> None:
+CHANGES = {
+    "bodies": "update frames set bodies = cast(replace(bodies, 'gaps', 'GAPS') as blob) "
+    "where last = 5",
+    "hashes": "update frames set hashes = zeroblob(32) where last = 5",
+    "keys": "update frames set keys = zeroblob(8) where last = 5",
+    "fewer keys": "update frames set keys = x'' where last = 5",
+    "place": "update frames set last = 999 where last = 5",
+    "record": "delete from frames where last = 5",
+    "first": "delete from frames where last = 1",
+    "last": "delete from frames where last = 12",
+    "end": "delete from frames where last > 3",
+    "all": "delete from frames",
+    "head": "delete from head",
+    "head, to an earlier record": "update head set sequence = 11",
+    "end and head": "delete from frames where last > 11; update head set sequence = 11, "
+    "hash = (select hashes from frames where last = 11)",
+    "everything": "delete from frames; delete from head",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_a_change_by_hand_is_found(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "log.db"
+    log = SqliteEventLog(path)
+    for number in range(12):
+        log.append([make_event(number)])
+    log.close()
+    with sqlite3.connect(path) as db:
+        db.executescript(change)
+    db.close()
+
+    told = problem(path)
+
+    assert told is not None
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize("change", ["delete from ids where sequence = 7",
+                                    "update ids set key = 5 where sequence = 7"])  # fmt: skip
+def test_a_changed_index_of_ids_is_found(
+    tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An id that is not found any more would let its event be written twice."""
+    monkeypatch.setattr("adapters.stores.event_log_ids.FLUSH_AT", 10)
     path = tmp_path / "log.db"
     written(path)
     with sqlite3.connect(path) as db:
-        db.execute(f"delete from events where {where}")
+        db.execute(change)
     db.close()
 
     assert problem(path) is not None
+
+
+def test_a_history_that_was_written_anew_is_found(tmp_path: Path) -> None:
+    """All hashes follow each other, but they are not those that were acknowledged."""
+    path, other = tmp_path / "log.db", tmp_path / "other.db"
+    written(path)
+    log = SqliteEventLog(other)
+    log.append([make_event(i, reason="another") for i in range(12)])
+    log.close()
+    path.write_bytes(other.read_bytes())
+
+    assert "acknowledged" in str(problem(path))
+
+
+def test_a_changed_byte_of_the_write_ahead_file_is_found(tmp_path: Path) -> None:
+    """SQLite itself takes it for the end of what was written."""
+    path, wal = tmp_path / "log.db", tmp_path / "log.db-wal"
+    log = SqliteEventLog(path)
+    for number in range(20):
+        log.append([make_event(number)])
+    files = {p.name: p.read_bytes() for p in tmp_path.iterdir() if not p.name.endswith("-shm")}
+    log.close()
+    for place in range(0, len(files["log.db-wal"]), 1_201):
+        for left in tmp_path.iterdir():
+            left.unlink()
+        for name, data in files.items():
+            (tmp_path / name).write_bytes(data)
+        damaged = bytearray(files["log.db-wal"])
+        damaged[place] ^= 0x40
+        wal.write_bytes(damaged)
+        if problem(path) is None:
+            copy = SqliteEventLog(path)
+            assert copy.last_sequence() == 20, f"byte {place} lost an event unseen"
+            copy.close()
+
+
+def test_an_anchor_that_power_loss_left_empty_stops_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log.db"
+    written(path)
+    for left in (b"", bytes(86)):
+        (tmp_path / "log.db-anchor").write_bytes(left)
+        assert problem(path) is None
+    (tmp_path / "log.db-anchor").write_bytes(b"7 is a number\n")
+    assert "anchor" in str(problem(path))
+
+
+def test_ids_are_known_across_writers_and_flushes_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two open logs write in turn, and each tells again what the other has written."""
+    monkeypatch.setattr("adapters.stores.event_log_ids.FLUSH_AT", 16)
+    logs = [SqliteEventLog(tmp_path / "log.db") for _ in range(2)]
+    for start in range(0, 120, 7):
+        logs[start % 2].append([make_event(i) for i in range(max(0, start - 30), start + 7)])
+    logs.append(SqliteEventLog(tmp_path / "log.db"))
+
+    for log in logs:
+        again = log.append([make_event(i) for i in range(126)])
+        assert [r.sequence for r in again] == list(range(1, 127))
+    assert logs[0].verify().sound
+
+
+def test_ids_that_share_a_number_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.stores.event_log_sqlite.key_of", lambda _: 7)
+    monkeypatch.setattr("adapters.stores.event_log_check.key_of", lambda _: 7)
+    monkeypatch.setattr("adapters.stores.event_log_ids.FLUSH_AT", 3)
+    log = SqliteEventLog(tmp_path / "log.db")
+    log.append([make_event(1), make_event(2)])
+    log.append([make_event(3), make_event(2)])
+    log.append([make_event(i) for i in range(1, 6)])
+
+    assert [r.event for r in log.read()] == [make_event(i) for i in range(1, 6)]
+    with pytest.raises(EventConflictError):
+        log.append([make_event(4, reason="another")])
+    assert log.verify().sound
+
+
+def test_appends_of_several_threads_share_commits(tmp_path: Path) -> None:
+    """While one commit syncs the disk, the others gather, and the next commit takes them all."""
+    log = SqliteEventLog(tmp_path / "log.db")
+    commits: list[int] = []
+    log._db.set_trace_callback(lambda text: commits.append(1) if text == "commit" else None)
+    slow = threading.Barrier(8)
+
+    def write(thread: int) -> None:
+        slow.wait()
+        for number in range(25):
+            log.append([make_event(thread * 100 + number)])
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert log.last_sequence() == 200
+    assert len(commits) < 200
+    assert log.verify().sound
+
+
+def test_one_bad_append_of_a_group_fails_alone(tmp_path: Path) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    log.append([make_event(0)])
+    group = [
+        Request([make_event(1)], [encode(make_event(1))], 1),
+        Request([make_event(2)], [encode(make_event(2))], 1),
+        Request([make_event(0, "x")], [encode(make_event(0, "x"))], None),
+        Request([make_event(1), make_event(3)], [encode(make_event(i)) for i in (1, 3)], None),
+    ]
+
+    log._write(group)
+
+    assert [r.sequence for r in group[0].result()] == [2]
+    with pytest.raises(ConcurrentAppendError):
+        group[1].result()
+    with pytest.raises(EventConflictError):
+        group[2].result()
+    assert [r.sequence for r in group[3].result()] == [2, 3]
+    assert [r.event for r in log.read()] == [make_event(i) for i in (0, 1, 3)]
 
 
 def test_a_file_cut_short_is_found(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""Frames: the records of one append as they lie in the embedded log, side by side in one row."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from adapters.stores.event_log_appends import Row
+
+FRAME_RECORDS_MAX = 250  # bounds the memory of a reader
+_HASH_BYTES, _KEY_BYTES = 32, 8
+_KEY_MASK = 2**63 - 1  # what an integer key of SQLite holds
+
+
+class Frame(NamedTuple):
+    """Records that follow each other; JSON holds no line break, so one line is one body."""
+
+    last: int
+    bodies: bytes
+    hashes: bytes
+    keys: bytes
+
+    @property
+    def record_count(self) -> int:
+        return len(self.hashes) // _HASH_BYTES
+
+    @property
+    def first(self) -> int:
+        return self.last - self.record_count + 1
+
+    def split(self) -> tuple[list[bytes], list[bytes]]:
+        """Return bodies and hashes; ValueError where there is not one of each a record."""
+        bodies = self.bodies.split(b"\n")
+        hashes = [self.hashes[i : i + _HASH_BYTES] for i in range(0, len(self.hashes), _HASH_BYTES)]
+        if not len(bodies) == len(hashes) == len(self.keys) // _KEY_BYTES:
+            raise ValueError(
+                f"the frame that ends with record {self.last} must hold a hash and a key for each "
+                f"of its {len(bodies)} records, held {len(hashes)} hashes"
+            )
+        return bodies, hashes
+
+    def split_keys(self) -> list[int]:
+        keys = self.keys
+        return [
+            int.from_bytes(keys[i : i + _KEY_BYTES], "big") for i in range(0, len(keys), _KEY_BYTES)
+        ]
+
+    def row(self, sequence: int, before: bytes) -> Row:
+        """Return one record; `before` is the hash before the frame."""
+        bodies, hashes = self.split()
+        place = sequence - self.first
+        return Row(sequence, bodies[place], hashes[place], hashes[place - 1] if place else before)
+
+
+def pack(rows: Sequence[Row], keys: Sequence[int]) -> Iterator[Frame]:
+    """Put rows that follow each other, and the keys of their ids, into frames."""
+    for start in range(0, len(rows), FRAME_RECORDS_MAX):
+        part = rows[start : start + FRAME_RECORDS_MAX]
+        yield Frame(
+            part[-1].sequence,
+            b"\n".join([row.body for row in part]),
+            b"".join([row.hash for row in part]),
+            b"".join(
+                [k.to_bytes(_KEY_BYTES, "big") for k in keys[start : start + FRAME_RECORDS_MAX]]
+            ),
+        )
+
+
+def unpack(frames: Iterable[Frame]) -> Iterator[tuple[int, bytes, bytes, int]]:
+    """Yield sequence, body, hash and key of each record; ValueError on a frame that is not one."""
+    for frame in frames:
+        sequence = frame.first
+        for body, digest, key in zip(*frame.split(), frame.split_keys(), strict=True):
+            yield sequence, body, digest, key
+            sequence += 1
+
+
+def key_of(event_id: str) -> int:
+    """Return the number under which an event id is looked up: 63 bits, the same for ever.
+
+    Ids are hashes already; of any other text the hash is taken. Two ids of one number are told
+    apart by their records.
+    """
+    if len(event_id) == 32:
+        try:
+            return int(event_id, 16) & _KEY_MASK
+        except ValueError:
+            pass
+    digest = blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
+    return int.from_bytes(digest, "big") & _KEY_MASK

@@ -1,0 +1,76 @@
+"""Which event ids the embedded log holds: an index on disk, and the newest ones in memory.
+
+Ids are random, so writing each at once would touch a page for every event. The newest wait in
+memory and are written in one sorted go; a process that dies finds them again in the frames.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from adapters.stores.event_log_frames import Frame, unpack
+
+FLUSH_AT = 4_096
+_ASK_AT_ONCE = 500  # SQLite's own limit of parameters is 999 in old builds
+
+SCHEMA = """
+create table if not exists ids (key integer primary key, sequence integer not null);
+create table if not exists indexed (
+    only_row integer primary key check (only_row = 1),
+    through integer not null
+);
+"""
+
+
+class EventIds:
+    """The index of one log; every method but the first is called inside a transaction of it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._newest: dict[int, int] = {}
+        self.seen = -1  # the last record whose id is here or on disk
+
+    def catch_up(self, head: int) -> None:
+        """Learn what others wrote, up to the record `head`."""
+        if self.seen == head:
+            return
+        after = max(self.seen, self._through())
+        frames = self._db.execute("select * from frames where last > ? order by last", (after,))
+        for sequence, _, _, key in unpack(map(Frame._make, frames)):
+            if sequence > after:
+                self._newest[key] = sequence
+        self.seen = head
+
+    def _through(self) -> int:
+        row = self._db.execute("select through from indexed").fetchone()
+        return 0 if row is None else row[0]
+
+    def find(self, keys: Sequence[int]) -> dict[int, int]:
+        """Return the sequence of each key that is taken."""
+        newest = self._newest
+        found = {key: newest[key] for key in keys if key in newest}
+        for start in range(0, len(keys), _ASK_AT_ONCE):
+            part = keys[start : start + _ASK_AT_ONCE]
+            marks = ",".join("?" * len(part))
+            rows = self._db.execute(f"select key, sequence from ids where key in ({marks})", part)
+            found.update(rows)
+        return found
+
+    def flush(self, fresh: dict[int, int], head: int) -> bool:
+        """Write what waits where it has become much; return whether it was written."""
+        if len(self._newest) + len(fresh) < FLUSH_AT:
+            return False
+        self.write(sorted((*self._newest.items(), *fresh.items())), head)
+        return True
+
+    def write(self, pairs: Iterable[tuple[int, int]], head: int) -> None:
+        # Another process may have written some of them.
+        self._db.executemany("insert or ignore into ids values (?, ?)", pairs)
+        self._db.execute("insert or replace into indexed values (1, ?)", (head,))
+
+    def committed(self, fresh: dict[int, int], head: int, *, flushed: bool) -> None:
+        """Keep what was committed; to be called after the commit alone."""
+        self.seen = head
+        if flushed:
+            self._newest.clear()
+        else:
+            self._newest.update(fresh)

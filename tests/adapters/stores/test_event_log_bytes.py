@@ -1,0 +1,40 @@
+"""The fast reader of stored events reads what the canonical one reads."""
+
+import pytest
+from hypothesis import given
+
+from adapters.stores.event_log_bytes import find_event_id, read_event
+from swarm_core import events as ev
+from tests.swarm_core.test_events import drawn_events
+
+
+@given(event=drawn_events())
+def test_both_readers_read_the_same_event(event: ev.Event) -> None:
+    data = ev.encode(event)
+    read = read_event(data)
+
+    assert read == event
+    assert repr(read) == repr(ev.decode(data))
+    assert ev.encode(read) == data
+    assert find_event_id(data) == event.event_id
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"\xff",
+        b'{"type":"SessionClosed","v":1,"event_id":"e"}',
+        b'{"type":"SessionClosed","v":99,"event_id":"e"}',
+        b'{"type":"Nothing","v":1,"event_id":"e"}',
+        b'{"event_id":"","nav_minor":1,"session":"s","time_ns":5,"type":"SessionClosed","v":1}',
+        b'{"event_id":"e","nav_minor":"1","session":"s","time_ns":5,"type":"SessionClosed","v":1}',
+    ],
+)
+def test_what_is_no_event_is_refused_in_one_line(body: bytes) -> None:
+    with pytest.raises(ValueError, match="must") as caught:
+        read_event(body)
+
+    assert len(str(caught.value).splitlines()) == 1
