@@ -33,6 +33,9 @@ class Catalogue:
             candidates = self._by_symbol.get(asked.symbol or asked.local_symbol, [])
         return [item.routed(asked.exchange) for item in candidates if item.fits(asked)]
 
+    def has(self, con_id: int) -> bool:
+        return con_id in self._by_id
+
     def get(self, con_id: int) -> Listing:
         return self._by_id[con_id]
 

@@ -26,7 +26,7 @@ class Code(Enum):
     AMBIGUOUS = (200, "The contract description specified for {symbol} is ambiguous.")
     REJECTED = (201, "Order rejected - reason:{reason}")
     CANCELLED = (202, "Order Canceled - reason:{reason}")
-    NO_SUBSCRIPTION = (300, "Can't find EId with tickerId:{request_id}")
+    NO_SUBSCRIPTION = (300, "Can't find EId with tickerId:{ticker}")
     READING = (320, "Error reading request. {reason}")
     VALIDATING = (321, "Error validating request.-'{request}' : cause - {reason}")
     PROCESSING = (322, "Error processing request.{reason}")
@@ -40,7 +40,7 @@ class Code(Enum):
         354,
         "Requested market data is not subscribed.Delayed market data is available.{symbol}/TOP/ALL",
     )
-    NO_HISTORICAL = (366, "No historical data query found for ticker id:{request_id}")
+    NO_HISTORICAL = (366, "No historical data query found for ticker id:{ticker}")
     ORDER_TYPE = (387, "Unsupported order type for this exchange and security type.")
     TIME_IN_FORCE = (391, "The time-in-force is invalid.")
     ORDER_MESSAGE = (399, "Order Message:\n{reason}")

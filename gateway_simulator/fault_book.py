@@ -40,9 +40,9 @@ class FaultBook:
 
     def add(self, fault: Fault) -> None:
         """Let a fault happen: now, after its time, or at its event."""
-        if fault.on:
-            self._counts.setdefault(fault.on, 0)
-            self._waiting.append(_counted_from(fault, self._counts[fault.on]))
+        if fault.at:
+            self._counts.setdefault(fault.at, 0)
+            self._waiting.append(_counted_from(fault, self._counts[fault.at]))
         elif fault.after_s:
             asyncio.get_running_loop().call_later(fault.after_s, self._do, fault, None)
         else:
@@ -67,7 +67,7 @@ class FaultBook:
 
     def _due(self, event: str) -> list[Fault]:
         self._counts[event] += 1
-        due = [f for f in self._waiting if f.on == event and f.nth <= self._counts[event]]
+        due = [f for f in self._waiting if f.at == event and f.nth <= self._counts[event]]
         self._waiting = [f for f in self._waiting if f not in due]
         return due
 

@@ -41,12 +41,12 @@ class FaultKind(Enum):
 class Fault:
     """One fault; it happens at the `nth` event of a kind, or `after_s`, or at once.
 
-    `on` names a message as the clients send it (`place_order`, `cancel_order`, `req_positions`),
+    `at` names a message as the clients send it (`place_order`, `cancel_order`, `req_positions`),
     or `connect`, or `fill`.
     """
 
     kind: FaultKind
-    on: str = ""
+    at: str = ""
     nth: int = 1
     after_s: float = 0.0
     seconds: float = 0.0
@@ -72,7 +72,7 @@ _DECIMALS = ("quantity", "limit")
 def fault_of(given: Mapping[str, Any]) -> Fault:
     """Return a fault from a mapping; ValueError says which word is unknown or wrong."""
     known = {field.name for field in fields(Fault)}
-    unknown = sorted(set(given) - known)
+    unknown = sorted(str(key) for key in set(given) - known)
     if unknown:
         raise ValueError(f"a fault must have only {sorted(known)}, had {unknown}")
     kinds = [kind.value for kind in FaultKind]

@@ -19,6 +19,7 @@ from gateway_simulator.listings import Asked, Listing
 from gateway_simulator.market import Market
 from gateway_simulator.order_request import OrderRequest
 from gateway_simulator.orders import Commission, Execution, LiveOrder
+from gateway_simulator.pacing import HistoryPace
 from gateway_simulator.session import NO_REQUEST, Session
 from gateway_simulator.settings import GatewaySettings
 from gateway_simulator.venue import Fact, OrderTold, Refused, Venue
@@ -57,6 +58,7 @@ class Gateway:
             matches_by_itself=self.settings.matches_by_itself,
         )
         self.faults = FaultBook(self, script)
+        self.history_pace = HistoryPace()
         self.sessions: list[Session] = []
         self.leaving: set[Session] = set()
         self.upstream = True

@@ -3,6 +3,9 @@
 from gateway_simulator import (
     requests_account,
     requests_contracts,
+    requests_history,
+    requests_market,
+    requests_news,
     requests_orders,
     requests_session,
 )
@@ -14,4 +17,7 @@ HANDLERS: dict[In, Handler] = {
     **requests_contracts.HANDLERS,
     **requests_orders.HANDLERS,
     **requests_account.HANDLERS,
+    **requests_market.HANDLERS,
+    **requests_history.HANDLERS,
+    **requests_news.HANDLERS,
 }

@@ -20,6 +20,7 @@ class GatewaySettings:
     currency: str = "USD"
     seed: int = 0
     market_every_s: float = 0.25
+    real_time_bar_s: float = 5.0
     auctions_every_s: float = 0.0  # 0: only when told to
     server_version: int = SERVER_VERSION_MAX
     messages_per_s_max: int = 50
@@ -35,6 +36,8 @@ class GatewaySettings:
             raise ValueError(f"port must be in 0..65535, was {self.port}")
         if not self.accounts or any("," in a or not a for a in self.accounts):
             raise ValueError(f"accounts must be named, were {self.accounts}")
+        if self.real_time_bar_s <= 0:
+            raise ValueError(f"real_time_bar_s must be > 0, was {self.real_time_bar_s}")
         if self.market_every_s < 0 or self.auctions_every_s < 0:
             raise ValueError("market_every_s and auctions_every_s must be >= 0")
         if not SERVER_VERSION_MIN <= self.server_version <= SERVER_VERSION_MAX:

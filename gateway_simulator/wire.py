@@ -94,6 +94,10 @@ class Fields:
         self._next += 1
         return self._fields[self._next - 1]
 
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            self.text()
+
     def whole(self, *, default: int = 0) -> int:
         text = self.text(default="")
         if text in _UNSET:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import cli_trader
+from pipelines import cli_gateway, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 
@@ -203,6 +203,7 @@ def _explain_row(queries: object, row: str, as_json: bool) -> None:
 
 
 app.add_typer(cli_trader.app)
+app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 
 app.add_typer(log_app, name="log")
 app.add_typer(backtest_app, name="backtest")

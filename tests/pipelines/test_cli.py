@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.row_address import parse_row
 
-VERBS = ["run", "ui", "status", "explain", "validate", "log"]
+VERBS = ["run", "ui", "status", "explain", "validate", "log", "simulate-gateway"]
 
 
 @pytest.fixture(autouse=True)
