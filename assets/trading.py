@@ -13,7 +13,8 @@ from assets.ingest import preview
 from assets.online_session import OnlineSession
 from assets.partitions import SESSIONS, SINGLE_RUN
 from assets.ports import BrokerFactory, EventLog, FeatureStore, HotStore, RowTiers, TableStore
-from assets.trading_floor import TradingFloor, Walk, instruments_of, read_tables
+from assets.session_tables import instruments_of, read_tables
+from assets.trading_floor import TradingFloor, Walk
 from features.decision_tables import decision_tables
 from features.projections import OrderProjection, nav_frame, position_frame
 from swarm_core.book import book_from_events

@@ -3,22 +3,21 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import polars as pl
 
 from assets.desk import Desk
 from assets.online_session import OnlineSession, ServedFeatures
 from assets.partitions import month_key
-from assets.ports import EventLog, HotStore, StoredTable, TableStore
-from assets.readiness import REQUIRED_TABLES, release_of
+from assets.ports import EventLog, HotStore, TableStore
+from assets.readiness import release_of
+from assets.session_tables import BARS_AGE_MAX, Tables, instruments_of
 from features import series
-from features.calendars import day_of, is_session, session_close, session_open
+from features.calendars import is_session, session_close, session_open
 from features.data_status import Release
 from features.observing import SessionTables, observe, time_ns
 from features.projections import bars_of, nav_row, position_rows
-from features.schemas import INSTRUMENTS
-from features.schemas_derived import FORECASTS
 from swarm_core import events as ev
 from swarm_core.book import book_from_events
 from swarm_core.colony import codec
@@ -26,7 +25,6 @@ from swarm_core.colony.decision import Decision
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.state import ColonyState
-from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.order_states import OrderState
@@ -35,7 +33,6 @@ from swarm_core.sizing import SizingSettings
 from swarm_core.trading import release
 
 STATES = "colony_states"  # space of the hot store: session -> the state after it, compressed
-BARS_AGE_MAX = timedelta(days=10)  # an older price is none
 PROGRESS_EVERY = 20
 # States in which an order may still have to be sent.
 UNSENT = frozenset(
@@ -45,18 +42,6 @@ UNSENT = frozenset(
 
 class SessionOrderError(ValueError):
     """A session was asked for that lies before one that is decided already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The rows that a range of sessions reads, at the versions that the lineage names."""
-
-    instruments: pl.DataFrame
-    bars: pl.DataFrame
-    features: pl.DataFrame
-    forecasts: pl.DataFrame
-    benchmark: dict[str, float]
-    versions: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -69,38 +54,6 @@ class Walk:
     blocked: dict[str, str] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)  # decided before; the same came out again
     differing: list[str] = field(default_factory=list)  # decided before, on other inputs
-
-
-def read_tables(
-    desk: Desk, tables: TableStore, bars: pl.DataFrame, start: datetime, end: datetime
-) -> Tables:
-    """Return what the sessions in [start, end) are decided on; `bars` are the chosen series."""
-    instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
-    names = [
-        "features",
-        *(f"clean_{n}" for n in REQUIRED_TABLES),
-        *(f"raw_{n}" for n in REQUIRED_TABLES),
-    ]
-    return Tables(
-        instruments=instruments,
-        bars=bars.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
-        features=tables.read("features", start=start, end=end),
-        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
-        benchmark=_benchmark(desk, tables, start, end),
-        versions={name: tables.version(name) for name in names if tables.exists(name)},
-    )
-
-
-def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> dict[str, float]:
-    if desk.benchmark_id is None or not tables.exists("clean_bars"):
-        return {}
-    rows = tables.read("clean_bars", start=start, end=end).filter(
-        (pl.col("instrument_id") == desk.benchmark_id) & (pl.col("interval") == "1d")
-    )
-    chosen = series.select_series(rows, desk.source_priority)
-    return {
-        day_of(row["event_time"]).isoformat(): row["close"] for row in chosen.iter_rows(named=True)
-    }
 
 
 class TradingFloor:
@@ -163,7 +116,7 @@ class TradingFloor:
         self.book.apply_all(r for r in self.events if r.sequence <= self.closed[session])
         market, ids = self._market(session, frozenset())
         self._note(market, walk)
-        before = self._state_before(session)
+        before = self.state_before(session)
         _, decision = decide(self.rules, before, self.book, ids, self._observer(session, ids))
         recorded = self.taken[session].lineage
         same = (decision.decision_id, decision.state_digest_after) == (
@@ -211,7 +164,7 @@ class TradingFloor:
         outcome = trade_session(
             market,
             self.rules,
-            self._state_before(session),
+            self.state_before(session),
             book=self.book,
             log=self.log,
             broker=self.broker,
@@ -313,6 +266,17 @@ class TradingFloor:
     def _forecasts(self, session: str) -> pl.DataFrame:
         return self._forecasts_at.get(self._close(session), self.tables.forecasts.clear())
 
+    def observed(self, session: str) -> Observation:
+        """Return what the colony sees of a session that was walked, with the book as it stands.
+
+        Raises ValueError where the book's NAV is not known.
+        """
+        ids = tuple(sorted(self._features(session)["instrument_id"].unique()))
+        nav = self.book.find_nav()
+        if nav is None:
+            raise ValueError("NAV must be known to observe, was not: a mark is missing")
+        return self._observer(session, ids)(self.book.weights(ids), nav)
+
     def _observer(self, session: str, ids: tuple[str, ...]) -> "SessionObserver":
         as_of = self._as_of(session)
         forecasts = self._forecasts(session)
@@ -325,7 +289,8 @@ class TradingFloor:
         )
         return SessionObserver(seen, ids)
 
-    def _state_before(self, session: str) -> ColonyState:
+    def state_before(self, session: str) -> ColonyState:
+        """Return the colony's state that a session is decided in; ValueError where it is lost."""
         earlier = [s for s in self.taken if s < session]
         if not earlier:
             ids = tuple(sorted(self._features(session)["instrument_id"].unique()))
@@ -379,11 +344,3 @@ class SessionObserver:
 
     def __call__(self, weights: Sequence[float], nav: float) -> Observation:
         return observe(self.tables, self.instrument_ids, weights=weights, nav=nav)
-
-
-def instruments_of(rows: pl.DataFrame) -> dict[str, Instrument]:
-    """Return every instrument, described by its newest row."""
-    newest = rows.sort("valid_from", nulls_last=False).unique(
-        "instrument_id", keep="last", maintain_order=True
-    )
-    return {r["instrument_id"]: Instrument.from_mapping(r) for r in newest.iter_rows(named=True)}

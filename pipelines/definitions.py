@@ -14,6 +14,7 @@ from assets.learning import (
     promotion_rule,
 )
 from assets.online_features import online_features
+from assets.parity import session_parity
 from assets.partitions import session_partitions
 from assets.report import report
 from assets.tearsheets import tearsheets
@@ -54,6 +55,7 @@ def build_definitions(calendar: str) -> dg.Definitions:
             tiers,
             data_docs,
             report,
+            session_parity,
             backtests,
             tearsheets,
         ],

@@ -53,4 +53,20 @@ report_job = dg.define_asset_job(
     executor_def=dg.in_process_executor,
 )
 
-JOBS = [history_job, session_job, training_job, forecast_job, swarm_decision_job, report_job]
+parity_job = dg.define_asset_job(
+    "parity_job",
+    selection=dg.AssetSelection.assets("session_parity"),
+    description="Run the last session again through the path of backtests and tell what differs.",
+    tags=BOOK_TAG,
+    executor_def=dg.in_process_executor,
+)
+
+JOBS = [
+    history_job,
+    session_job,
+    training_job,
+    forecast_job,
+    swarm_decision_job,
+    report_job,
+    parity_job,
+]

@@ -3,7 +3,7 @@
 Everything is built when it is first used, so that loading the code location stays fast.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from pipelines.settings import (
 
 if TYPE_CHECKING:
     from adapters.stores.lineage import LineageQueries
+    from swarm_core.events import Event
     from swarm_core.ports import EventLog
 
 
@@ -173,6 +174,16 @@ class Workshop:
 
         return open_simulated_broker
 
+    def scratch_log(self) -> object:
+        from adapters.stores.event_log_memory import MemoryEventLog
+
+        def open_log(events: Sequence["Event"]) -> object:
+            log = MemoryEventLog()
+            log.append(events)
+            return log
+
+        return open_log
+
     def get(self, name: str) -> object:
         """Return the adapter for the port of this name, built on first use."""
         if name not in self._built:
@@ -194,6 +205,7 @@ PORTS = (
     "rows",
     "reporter",
     "open_broker",
+    "scratch_log",
 )
 
 _workshops: dict[Path | None, Workshop] = {}

@@ -9,12 +9,13 @@ import dagster as dg
 
 from assets.partitions import HOLIDAYS_FILE, USUAL_CALENDAR, month_key
 from features import calendars
-from pipelines.jobs import report_job, session_job, training_job
+from pipelines.jobs import parity_job, report_job, session_job, training_job
 
 # Building a calendar takes a second; of the usual one these suffice (a test compares them).
 _USUAL_ZONE, _USUAL_CLOSE = "America/New_York", time(16, 0)
 SESSION_DELAY = timedelta(minutes=90)  # from the usual close to the arrival of the day's data
 REPORT_DELAY = timedelta(hours=4)
+PARITY_DELAY = timedelta(hours=6)
 _DAY = timedelta(days=1)
 
 
@@ -58,7 +59,12 @@ class DeskHours:
 def build_schedules(calendar: str) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules of a desk on this calendar, all stopped until its sources are live."""
     hours = DeskHours.of(calendar)
-    return [_newest_session(hours), _weekly_training(hours), _daily_report(hours)]
+    return [
+        _newest_session(hours),
+        _weekly_training(hours),
+        _daily_report(hours),
+        _nightly_parity(hours),
+    ]
 
 
 def _newest_session(hours: DeskHours) -> dg.ScheduleDefinition:
@@ -121,3 +127,25 @@ def _daily_report(hours: DeskHours) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=f"report-{session}")
 
     return daily_report_schedule
+
+
+def _nightly_parity(hours: DeskHours) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="nightly_parity_schedule",
+        job=parity_job,
+        cron_schedule=hours.cron(PARITY_DELAY),
+        execution_timezone=hours.zone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Run the session that closed again through the path of backtests; the check "
+        "fails on any feature, forecast, decision, order or fill that differs.",
+    )
+    def nightly_parity_schedule(
+        context: dg.ScheduleEvaluationContext,
+    ) -> dg.RunRequest | dg.SkipReason:
+        moment = context.scheduled_execution_time
+        session = hours.session_before(moment)
+        if session is None:
+            return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
+        return dg.RunRequest(run_key=f"parity-{session}")
+
+    return nightly_parity_schedule

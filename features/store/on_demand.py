@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +52,14 @@ ON_DEMAND: tuple[OnDemand, ...] = (
         "News sentiment of 5 sessions times short over long volatility: news counts in turbulence",
     ),
 )
+
+
+def with_on_demand(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with every on-demand feature beside the stored ones, as Feast adds them."""
+    added = rows
+    for feature in ON_DEMAND:
+        inputs = rows.select(pl.col(feature.inputs).cast(pl.Float64).fill_null(float("nan")))
+        given = pd.DataFrame({name: inputs[name].to_numpy() for name in feature.inputs})
+        values = np.asarray(feature.transform(given)[feature.name], dtype="float64")
+        added = added.with_columns(pl.Series(feature.name, values))
+    return added

@@ -32,7 +32,7 @@ _CHANGE_MAX = 1e3  # a price a thousand times the last one is a bad print, and e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """T bars of N instruments; what is not known is NaN. The book starts flat with `nav`.
+    """T bars of N instruments; what is not known is NaN. The book starts with `nav` and `weights`.
 
     A target is filled at the close it was decided on, at `cost_bps` of what changes hands; a
     position whose price is missing stands still.
@@ -50,6 +50,7 @@ class Panel:
     anomaly: Floats | None = None  # [T, N]
     nav: float = 1.0
     cost_bps: float = 0.0
+    weights: Floats | None = None  # [N] held when the first bar is seen; None: flat
 
     def __post_init__(self) -> None:
         shape = (len(self.time_ns), len(self.instrument_ids))
@@ -57,6 +58,8 @@ class Panel:
         for name, values in arrays.items():
             if values.shape != shape:
                 raise ValueError(f"{name} must have the shape {shape}, was {values.shape}")
+        if self.weights is not None and self.weights.shape != shape[1:]:
+            raise ValueError(f"weights must have the shape {shape[1:]}, was {self.weights.shape}")
         for name, values in self.market.items():
             if values.shape != shape[:1]:
                 raise ValueError(f"{name} must have the shape {shape[:1]}, was {values.shape}")
@@ -113,6 +116,9 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
     market = np.stack([panel.market.get(key, unknown) for key in plan.market_keys], axis=1)
     age = placed(panel.data_age_s, 0.0)
     log = _empty_log(t, total, hive)
+    held = np.zeros(total)
+    if panel.weights is not None:
+        held[order] = panel.weights
     elapsed = np.diff(panel.time_ns, prepend=state.time_ns) * _NS
     if t and state.steps == 0:
         elapsed[0] = 0.0
@@ -123,7 +129,7 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
         placed(log_prices(np.array(panel.prices, np.float64)), np.nan),
         placed(panel.sigma, np.nan), columns, market,
         np.where(np.isnan(age), np.inf, age), np.nan_to_num(placed(panel.anomaly, 0.0)), group,
-        currency, log,
+        currency, held, log,
     )  # fmt: skip
     last = int(panel.time_ns[-1]) if t else state.time_ns
     after = replace(state, steps=state.steps + t, time_ns=last, **hive._asdict())
@@ -192,10 +198,10 @@ def replay_bars(
     anomaly: np.ndarray,
     group: np.ndarray,
     currency: np.ndarray,
+    weights: np.ndarray,
     log: tuple[np.ndarray, ...],
 ) -> None:
     n = prices.shape[1]
-    weights = np.zeros(n)
     last = np.full(n, np.nan)
     for t in range(prices.shape[0]):
         nav = mark_to_market(weights, prices[t], last, nav)

@@ -1,0 +1,69 @@
+"""The rows that a range of sessions is decided on, read once."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from assets.desk import Desk
+from assets.ports import StoredTable, TableStore
+from assets.readiness import REQUIRED_TABLES
+from features import series
+from features.calendars import day_of
+from features.schemas import INSTRUMENTS
+from features.schemas_derived import FORECASTS
+from swarm_core.instruments import Instrument
+
+BARS_AGE_MAX = timedelta(days=10)  # an older price is none
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The rows that a range of sessions reads, at the versions that the lineage names."""
+
+    instruments: pl.DataFrame
+    bars: pl.DataFrame
+    features: pl.DataFrame
+    forecasts: pl.DataFrame
+    benchmark: dict[str, float]
+    versions: dict[str, int]
+
+
+def read_tables(
+    desk: Desk, tables: TableStore, bars: pl.DataFrame, start: datetime, end: datetime
+) -> Tables:
+    """Return what the sessions in [start, end) are decided on; `bars` are the chosen series."""
+    instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
+    names = [
+        "features",
+        *(f"clean_{n}" for n in REQUIRED_TABLES),
+        *(f"raw_{n}" for n in REQUIRED_TABLES),
+    ]
+    return Tables(
+        instruments=instruments,
+        bars=bars.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
+        features=tables.read("features", start=start, end=end),
+        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
+        benchmark=_benchmark(desk, tables, start, end),
+        versions={name: tables.version(name) for name in names if tables.exists(name)},
+    )
+
+
+def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> dict[str, float]:
+    if desk.benchmark_id is None or not tables.exists("clean_bars"):
+        return {}
+    rows = tables.read("clean_bars", start=start, end=end).filter(
+        (pl.col("instrument_id") == desk.benchmark_id) & (pl.col("interval") == "1d")
+    )
+    chosen = series.select_series(rows, desk.source_priority)
+    return {
+        day_of(row["event_time"]).isoformat(): row["close"] for row in chosen.iter_rows(named=True)
+    }
+
+
+def instruments_of(rows: pl.DataFrame) -> dict[str, Instrument]:
+    """Return every instrument, described by its newest row."""
+    newest = rows.sort("valid_from", nulls_last=False).unique(
+        "instrument_id", keep="last", maintain_order=True
+    )
+    return {r["instrument_id"]: Instrument.from_mapping(r) for r in newest.iter_rows(named=True)}
