@@ -99,11 +99,10 @@ class CurrencyConverted(Event):
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)
-        if self.from_minor <= 0 or self.to_minor < 0 or self.from_currency == self.to_currency:
+        if self.from_minor <= 0 or self.to_minor < 0:
             raise ValueError(
-                f"a conversion must sell a positive amount for another currency, "
-                f"was {self.from_minor} {self.from_currency} for {self.to_minor} "
-                f"{self.to_currency}"
+                f"a conversion must sell a positive amount, "
+                f"was {self.from_minor} for {self.to_minor} minor units"
             )
 
 

@@ -149,7 +149,9 @@ class Ledger:
         position = self.positions[change.instrument_id]
         position.lots += change.lots_change
         position.cost_minor -= change.cost_out_minor
-        position.realised_minor += change.cash_minor + change.to_cost_minor - change.cost_out_minor
+        # What a margined position costs was never paid, so it is no loss when it leaves.
+        cost_out = 0 if position.is_margined else change.cost_out_minor
+        position.realised_minor += change.cash_minor + change.to_cost_minor - cost_out
         if change.mark_ticks is not None:
             position.mark_ticks = change.mark_ticks
         self._add(self.action_lots, change.instrument_id, change.lots_change)

@@ -1,41 +1,20 @@
 """A broker that fills orders from bars: deterministic, and rebuilt from the log after a restart."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from adapters.brokers.simulated_ticket import Ticket
 from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction, terms_of
+from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import BpsCommission, CommissionModel, OrderFacts
 from swarm_core.fills import Fill, FillSettings, bar_rank, fill_of, find_trigger_ticks
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
-from swarm_core.order_states import adjusted_order
-from swarm_core.orders import Order, TimeInForce
+from swarm_core.orders import Order, OrderSide, TimeInForce
 
 _NS_PER_S = 10**9
-
-
-@dataclass(slots=True)
-class _Ticket:
-    """One order as the broker holds it; `value_minor` is the absolute value filled so far.
-
-    `month_quantity` is what the account had traded in the month before the order's first fill.
-    """
-
-    order: Order
-    received_ns: int  # when it stands at the venue
-    bars_to_wait: int = 0
-    events: list[ev.Event] = field(default_factory=list[ev.Event])
-    open_lots: int = 0
-    fill_count: int = 0
-    value_minor: int = 0
-    maker_value_minor: int = 0
-    month_quantity: Decimal = Decimal(0)
-    commission_minor: int = 0
-    last_bar_ns: int = 0
-    is_triggered: bool = False
-    working: bool = True
 
 
 class SimulatedBroker:
@@ -52,16 +31,21 @@ class SimulatedBroker:
         *,
         fills: FillSettings | None = None,
         commission: CommissionModel | None = None,
+        borrow: BorrowAvailability | None = None,
     ) -> None:
         self._instruments = dict(instruments)
+        self._borrow = borrow or BorrowAvailability()
+        self._lots: dict[str, int] = {}  # the account's position, by its fills and actions
         self._fills = fills or FillSettings()
         self._commission: CommissionModel = commission or BpsCommission()
-        self._tickets: dict[str, _Ticket] = {}
+        self._tickets: dict[str, Ticket] = {}
         self._month_quantities: dict[str, Decimal] = {}  # traded, by calendar month
 
     def with_events(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> "SimulatedBroker":
         """Return a broker that has the orders which the log says that it had accepted."""
-        broker = SimulatedBroker(self._instruments, fills=self._fills, commission=self._commission)
+        broker = SimulatedBroker(
+            self._instruments, fills=self._fills, commission=self._commission, borrow=self._borrow
+        )
         intended: dict[str, Order] = {}
         for item in events:
             event = item.event if isinstance(item, ev.RecordedEvent) else item
@@ -73,6 +57,8 @@ class SimulatedBroker:
                     broker._open(order, event)
             elif isinstance(event, ev.OrderEvent):
                 broker._remember(event)
+            elif isinstance(event, ev.HoldingChanged):
+                broker.take_in(event)
         return broker
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
@@ -80,9 +66,9 @@ class SimulatedBroker:
         known = self._tickets.get(order.client_order_id)
         if known is not None:
             return tuple(known.events)
-        order_id = order.client_order_id
+        order_id, fault = order.client_order_id, self._fault(order)
         answer: ev.OrderEvent
-        if order.instrument_id in self._instruments:
+        if fault is None:
             answer = ev.OrderAccepted(
                 event_id=ev.make_event_id("OrderAccepted", order_id),
                 time_ns=time_ns,
@@ -96,10 +82,27 @@ class SimulatedBroker:
                 time_ns=time_ns,
                 correlation_id=order.decision_id,
                 client_order_id=order_id,
-                reason=f"no contract is known for {order.instrument_id}",
+                reason=fault,
             )
         self._open(order, answer)
         return (answer,)
+
+    def _fault(self, order: Order) -> str | None:
+        """Return why the venue does not take an order, or None."""
+        instrument = self._instruments.get(order.instrument_id)
+        if instrument is None:
+            return f"no contract is known for {order.instrument_id}"
+        selling = sum(
+            t.open_lots
+            for t in self._tickets.values()
+            if t.working
+            and t.order.instrument_id == order.instrument_id
+            and t.order.side is OrderSide.SELL
+        )
+        after = self._lots.get(order.instrument_id, 0) - selling + min(0, order.signed_lots)
+        if order.side is OrderSide.SELL and not self._borrow.allows(instrument, after):
+            return f"{-after} lots of {order.instrument_id} cannot be borrowed"
+        return None
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         """Return everything that happened to an order, or None where it never came."""
@@ -111,16 +114,33 @@ class SimulatedBroker:
         ticket = self._tickets.get(client_order_id)
         if ticket is None or not ticket.working:
             return ()
-        cancelled = ev.OrderCancelled(
-            event_id=ev.make_event_id("OrderCancelled", client_order_id),
-            time_ns=time_ns,
-            correlation_id=ticket.order.decision_id,
-            client_order_id=client_order_id,
-            reason="asked for",
-        )
-        ticket.events.append(cancelled)
-        ticket.working = False
-        return (cancelled,)
+        return (ticket.cancel("asked for", time_ns),)
+
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]:
+        """Adjust or cancel the open orders of an instrument for an action; once per action."""
+        instrument = self._instruments.get(action.instrument_id)
+        if instrument is None:
+            return ()
+        happened: list[ev.Event] = []
+        for order_id in self.working_order_ids():
+            ticket = self._tickets[order_id]
+            met = ticket.order.instrument_id == action.instrument_id
+            if not met or action.action_id in ticket.action_ids:
+                continue
+            terms = action.order_terms(ticket.order, ticket.open_lots, instrument)
+            if terms is None:
+                happened.append(ticket.cancel(action.action_id, time_ns))
+            elif terms != terms_of(ticket.order, ticket.open_lots):
+                happened.append(ticket.adjust(action.action_id, terms, time_ns))
+        return tuple(happened)
+
+    def take_in(self, change: ev.HoldingChanged) -> None:
+        """Know what an action did to the account's position."""
+        for instrument_id, lots in (
+            (change.instrument_id, change.lots_change),
+            (change.to_instrument_id, change.to_lots),
+        ):
+            self._lots[instrument_id] = self._lots.get(instrument_id, 0) + lots
 
     def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]:
         """Fill working orders from the bars; return what happened.
@@ -138,7 +158,7 @@ class SimulatedBroker:
             if bar is not None and bar.time_ns > max(ticket.received_ns, ticket.last_bar_ns):
                 happened.extend(self._meet(ticket, bar, taken))
             if ticket.working and self._is_over_age(ticket, time_ns):
-                happened.append(self._expire(ticket, time_ns))
+                happened.append(ticket.expire(time_ns))
         return tuple(happened)
 
     def working_order_ids(self) -> tuple[str, ...]:
@@ -146,7 +166,7 @@ class SimulatedBroker:
 
     def _open(self, order: Order, answer: ev.OrderEvent) -> None:
         latency = self._fills.latency
-        self._tickets[order.client_order_id] = _Ticket(
+        self._tickets[order.client_order_id] = Ticket(
             order,
             latency.arrival_ns(answer.time_ns),
             latency.bars,
@@ -170,19 +190,17 @@ class SimulatedBroker:
         elif isinstance(event, ev.OrderTriggered):
             ticket.is_triggered, ticket.last_bar_ns = True, event.time_ns
         elif isinstance(event, ev.OrderAdjusted):
-            self._take_terms(ticket, event)
+            ticket.take_terms(event)
         elif isinstance(event, ev.OrderCancelled | ev.OrderExpired):
             ticket.working = False
         else:
             return  # our own acts: the broker never heard of them
         ticket.events.append(event)
 
-    def _take_terms(self, ticket: _Ticket, event: ev.OrderAdjusted) -> None:
-        ticket.open_lots += event.quantity_lots - ticket.order.quantity_lots
-        ticket.order = adjusted_order(ticket.order, event)
-
-    def _count(self, ticket: _Ticket, fill: ev.OrderFilled) -> None:
+    def _count(self, ticket: Ticket, fill: ev.OrderFilled) -> None:
         value = abs(fill.lots * fill.price_ticks * fill.lot_tick_minor)
+        signed = fill.side.sign * fill.lots
+        self._lots[fill.instrument_id] = self._lots.get(fill.instrument_id, 0) + signed
         month = _month(fill.time_ns)
         traded = self._month_quantities.get(month, Decimal(0))
         if ticket.fill_count == 0:
@@ -198,18 +216,17 @@ class SimulatedBroker:
         ticket.last_bar_ns = fill.time_ns
         ticket.working = ticket.working and ticket.open_lots > 0
 
-    def _meet(self, ticket: _Ticket, bar: Bar, taken: dict[str, int]) -> list[ev.Event]:
+    def _meet(self, ticket: Ticket, bar: Bar, taken: dict[str, int]) -> list[ev.Event]:
         """Return what a bar does to an order: nothing yet, a trigger, a fill, its end."""
         ticket.last_bar_ns = bar.time_ns
         if ticket.bars_to_wait:
             ticket.bars_to_wait -= 1
-            return [self._held(ticket, bar)]
+            return [ticket.hold(bar.time_ns)]
         happened: list[ev.Event] = []
         order, received_ns = ticket.order, ticket.received_ns
         was_triggered = ticket.is_triggered
         if not was_triggered and find_trigger_ticks(order, received_ns, bar) is not None:
-            ticket.is_triggered = True
-            happened.append(self._triggered(ticket, bar))
+            happened.append(ticket.trigger(bar.time_ns))
         fill = fill_of(
             order,
             ticket.open_lots,
@@ -226,7 +243,7 @@ class SimulatedBroker:
             ticket.events.append(filled)
             happened.append(filled)
         if ticket.working and self._lives_one_bar(order):
-            happened.append(self._expire(ticket, bar.time_ns))
+            happened.append(ticket.expire(bar.time_ns))
         return happened
 
     def _lives_one_bar(self, order: Order) -> bool:
@@ -236,31 +253,7 @@ class SimulatedBroker:
             or (order.time_in_force is TimeInForce.DAY and self._fills.day_order_is_one_bar)
         )
 
-    def _held(self, ticket: _Ticket, bar: Bar) -> ev.OrderHeld:
-        order_id = ticket.order.client_order_id
-        held = ev.OrderHeld(
-            event_id=ev.make_event_id("OrderHeld", order_id, bar.time_ns),
-            time_ns=bar.time_ns,
-            correlation_id=ticket.order.decision_id,
-            client_order_id=order_id,
-            reason="on its way",
-            bars_left=ticket.bars_to_wait,
-        )
-        ticket.events.append(held)
-        return held
-
-    def _triggered(self, ticket: _Ticket, bar: Bar) -> ev.OrderTriggered:
-        order_id = ticket.order.client_order_id
-        triggered = ev.OrderTriggered(
-            event_id=ev.make_event_id("OrderTriggered", order_id),
-            time_ns=bar.time_ns,
-            correlation_id=ticket.order.decision_id,
-            client_order_id=order_id,
-        )
-        ticket.events.append(triggered)
-        return triggered
-
-    def _filled(self, ticket: _Ticket, fill: Fill, time_ns: int) -> ev.OrderFilled:
+    def _filled(self, ticket: Ticket, fill: Fill, time_ns: int) -> ev.OrderFilled:
         order = ticket.order
         instrument = self._instruments[order.instrument_id]
         execution_id = f"{order.client_order_id}-{ticket.fill_count + 1}"
@@ -282,7 +275,7 @@ class SimulatedBroker:
             is_margined=instrument.is_margined,
         )
 
-    def _commission_minor(self, ticket: _Ticket, fill: Fill, time_ns: int) -> int:
+    def _commission_minor(self, ticket: Ticket, fill: Fill, time_ns: int) -> int:
         """Return what the fill adds to what its order has cost so far."""
         instrument = self._instruments[ticket.order.instrument_id]
         lots = ticket.order.quantity_lots - ticket.open_lots + fill.lots
@@ -299,23 +292,10 @@ class SimulatedBroker:
         )
         return total - ticket.commission_minor
 
-    def _is_over_age(self, ticket: _Ticket, time_ns: int) -> bool:
+    def _is_over_age(self, ticket: Ticket, time_ns: int) -> bool:
         age_s = (time_ns - ticket.received_ns) / _NS_PER_S
         is_day = ticket.order.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED
         return is_day and age_s > self._fills.day_order_age_s_max
-
-    def _expire(self, ticket: _Ticket, time_ns: int) -> ev.OrderExpired:
-        order_id = ticket.order.client_order_id
-        expired = ev.OrderExpired(
-            event_id=ev.make_event_id("OrderExpired", order_id),
-            time_ns=time_ns,
-            correlation_id=ticket.order.decision_id,
-            client_order_id=order_id,
-            unfilled_lots=ticket.open_lots,
-        )
-        ticket.events.append(expired)
-        ticket.working = False
-        return expired
 
 
 def _month(time_ns: int) -> str:

@@ -1,0 +1,1 @@
+"""Corporate actions: what they do to holdings, cash and open orders, one class for each."""

@@ -1,0 +1,208 @@
+"""Actions that end a holding or put another in its place: delistings, mergers, spin-offs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from swarm_core import events as ev
+from swarm_core.action_events import ActionKind
+from swarm_core.actions.action import (
+    OrderTerms,
+    action_event_id,
+    find_holding,
+    half_even,
+    lowered_terms,
+)
+from swarm_core.instruments import Instrument
+from swarm_core.ledger import Ledger
+from swarm_core.orders import Order
+
+
+def _pair(
+    instruments: Mapping[str, Instrument], old_id: str, new_id: str
+) -> tuple[Instrument, Instrument]:
+    """Return both instruments; ValueError unless they are quoted in one currency."""
+    old, new = instruments[old_id], instruments[new_id]
+    if old.currency != new.currency:
+        raise ValueError(
+            f"what {old_id} is exchanged for must be quoted in {old.currency}, "
+            f"{new_id} was in {new.currency}"
+        )
+    return old, new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashOut:
+    """A delisting or a cash merger: every lot is paid at `price_ticks`, or at its last mark.
+
+    A bankrupt company's shares are paid at 0. Open orders are cancelled. Source: Shumway (1997),
+    "The delisting bias in CRSP data": the delisting price is part of the return.
+    """
+
+    action_id: str
+    instrument_id: str
+    price_ticks: int | None = None
+    action: ActionKind = ActionKind.DELISTING
+
+    def holding_events(
+        self, ledger: Ledger, instruments: Mapping[str, Instrument], time_ns: int
+    ) -> list[ev.Event]:
+        position = find_holding(ledger, self.action_id, self.instrument_id)
+        if position is None:
+            return []
+        price = position.mark_ticks if self.price_ticks is None else self.price_ticks
+        return [
+            ev.HoldingChanged(
+                event_id=action_event_id(self.action_id, self.instrument_id),
+                time_ns=time_ns,
+                action_id=self.action_id,
+                action=self.action,
+                instrument_id=self.instrument_id,
+                currency=position.currency,
+                lots_change=-position.lots,
+                cost_out_minor=position.cost_minor,
+                cash_minor=position.lots * price * position.lot_tick_minor,
+                mark_ticks=price,
+            )
+        ]
+
+    def order_terms(
+        self, order: Order, open_lots: int, instrument: Instrument
+    ) -> OrderTerms | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockMerger:
+    """Each unit becomes `ratio` units of another instrument and `cash` of the currency.
+
+    With ratio 1 and no cash it is a change of symbol (`action` RENAME). lots' = trunc(units x
+    ratio in lots), the fraction is paid at the new instrument's price; the cost goes over, less
+    what the cash pays back. Open orders are cancelled. Source: IRS section 368 reorganisations.
+    """
+
+    action_id: str
+    instrument_id: str
+    to_instrument_id: str
+    ratio: Decimal = Decimal(1)
+    cash: Decimal = Decimal(0)
+    to_price_ticks: int | None = None  # None: at what the old holding was marked at
+    action: ActionKind = ActionKind.MERGER
+
+    def __post_init__(self) -> None:
+        if not (self.ratio.is_finite() and self.ratio > 0 and self.cash.is_finite()):
+            raise ValueError(
+                f"ratio of a merger of {self.instrument_id} must be positive and its cash finite, "
+                f"were {self.ratio} and {self.cash}"
+            )
+
+    def holding_events(
+        self, ledger: Ledger, instruments: Mapping[str, Instrument], time_ns: int
+    ) -> list[ev.Event]:
+        position = find_holding(ledger, self.action_id, self.instrument_id)
+        if position is None:
+            return []
+        old, new = _pair(instruments, self.instrument_id, self.to_instrument_id)
+        sign = 1 if position.lots > 0 else -1
+        units = Fraction(old.lots_to_quantity(abs(position.lots)))
+        exact = units * Fraction(self.ratio) / Fraction(new.size_increment)
+        whole = int(exact)
+        cash = half_even(units * Fraction(self.cash) * 10**8)
+        price = self.to_price_ticks
+        if price is None:
+            value = abs(position.value_minor) - cash
+            price = max(0, half_even(Fraction(value) / (exact * new.lot_tick_minor)))
+        in_lieu = half_even((exact - whole) * price * new.lot_tick_minor)
+        # What is paid in cash is a return of cost: only more than the whole cost is profit.
+        kept = max(0, abs(position.cost_minor) - cash - in_lieu) if whole else 0
+        return [
+            ev.HoldingChanged(
+                event_id=action_event_id(self.action_id, self.instrument_id),
+                time_ns=time_ns,
+                action_id=self.action_id,
+                action=self.action,
+                instrument_id=self.instrument_id,
+                currency=position.currency,
+                lots_change=-position.lots,
+                cost_out_minor=position.cost_minor,
+                cash_minor=sign * (cash + in_lieu),
+                mark_ticks=None,
+                to_instrument_id=self.to_instrument_id,
+                to_lots=sign * whole,
+                to_cost_minor=sign * kept,
+                to_mark_ticks=price,
+                to_lot_tick_minor=new.lot_tick_minor,
+            )
+        ]
+
+    def order_terms(
+        self, order: Order, open_lots: int, instrument: Instrument
+    ) -> OrderTerms | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpinOff:
+    """Each unit receives `ratio` units of a new instrument that is worth `to_price`.
+
+    The cost is divided by relative market value (IRS Form 8937, section 358); a fraction of a
+    lot is paid at the new price, and the old mark falls by what left. Open buys and stops to
+    sell fall by the value as for a dividend (FINRA rule 5330).
+    """
+
+    action_id: str
+    instrument_id: str
+    to_instrument_id: str
+    ratio: Decimal
+    to_price: Decimal
+
+    def __post_init__(self) -> None:
+        if not (self.ratio.is_finite() and self.ratio > 0 and self.to_price >= 0):
+            raise ValueError(
+                f"ratio of a spin-off of {self.instrument_id} must be positive and its price not "
+                f"negative, were {self.ratio} and {self.to_price}"
+            )
+
+    def holding_events(
+        self, ledger: Ledger, instruments: Mapping[str, Instrument], time_ns: int
+    ) -> list[ev.Event]:
+        position = find_holding(ledger, self.action_id, self.instrument_id)
+        if position is None:
+            return []
+        old, new = _pair(instruments, self.instrument_id, self.to_instrument_id)
+        sign = 1 if position.lots > 0 else -1
+        units = Fraction(old.lots_to_quantity(abs(position.lots)))
+        exact = units * Fraction(self.ratio) / Fraction(new.size_increment)
+        whole = int(exact)
+        price = new.price_to_ticks(self.to_price)
+        new_value = exact * price * new.lot_tick_minor
+        in_lieu = half_even((exact - whole) * price * new.lot_tick_minor)
+        share = min(Fraction(1), new_value / max(1, abs(position.value_minor)))
+        moved = half_even(position.cost_minor * share)
+        kept = half_even(moved * Fraction(whole) / exact)
+        fallen = new_value / (abs(position.lots) * position.lot_tick_minor)
+        return [
+            ev.HoldingChanged(
+                event_id=action_event_id(self.action_id, self.instrument_id),
+                time_ns=time_ns,
+                action_id=self.action_id,
+                action=ActionKind.SPIN_OFF,
+                instrument_id=self.instrument_id,
+                currency=position.currency,
+                lots_change=0,
+                cost_out_minor=moved,
+                cash_minor=sign * in_lieu,
+                mark_ticks=max(0, half_even(position.mark_ticks - fallen)),
+                to_instrument_id=self.to_instrument_id,
+                to_lots=sign * whole,
+                to_cost_minor=kept,
+                to_mark_ticks=price,
+                to_lot_tick_minor=new.lot_tick_minor,
+            )
+        ]
+
+    def order_terms(
+        self, order: Order, open_lots: int, instrument: Instrument
+    ) -> OrderTerms | None:
+        return lowered_terms(order, open_lots, instrument, self.ratio * self.to_price)

@@ -1,0 +1,89 @@
+"""Splits and stock dividends: more or fewer lots of the same value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from swarm_core import events as ev
+from swarm_core.action_events import ActionKind
+from swarm_core.actions.action import OrderTerms, action_event_id, find_holding, half_even
+from swarm_core.instruments import Instrument
+from swarm_core.ledger import Ledger
+from swarm_core.orders import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """`numerator` new lots for `denominator` old ones; a fraction of a lot is paid in cash.
+
+    lots' = trunc(lots x n / d); cash in lieu = the fraction at the last mark; the cost of what
+    stays is kept. Open orders: size x n / d cut to whole lots, prices x d / n rounded down to a
+    tick, partial fills stay; a reverse split cancels them. Source: FINRA rule 5330 (2010).
+    """
+
+    action_id: str
+    instrument_id: str
+    numerator: int
+    denominator: int
+
+    def __post_init__(self) -> None:
+        if self.numerator < 1 or self.denominator < 1 or self.numerator == self.denominator:
+            raise ValueError(
+                f"a split of {self.instrument_id} must be of two different positive numbers, "
+                f"was {self.numerator} for {self.denominator}"
+            )
+
+    @classmethod
+    def of_ratio(cls, action_id: str, instrument_id: str, ratio: float) -> "Split":
+        """Return the split of a ratio as tables hold it, as the simplest fraction close to it.
+
+        Denominators up to 1,000 are tried: 0.333333 is 1 for 3. ValueError unless positive.
+        """
+        if not 0 < ratio < float("inf"):
+            raise ValueError(f"ratio of a split of {instrument_id} must be positive, was {ratio}")
+        exact = Fraction(ratio).limit_denominator(1_000)
+        return cls(
+            action_id=action_id,
+            instrument_id=instrument_id,
+            numerator=exact.numerator,
+            denominator=exact.denominator,
+        )
+
+    def holding_events(
+        self, ledger: Ledger, instruments: Mapping[str, Instrument], time_ns: int
+    ) -> list[ev.Event]:
+        position = find_holding(ledger, self.action_id, self.instrument_id)
+        if position is None:
+            return []
+        n, d = self.numerator, self.denominator
+        sign = 1 if position.lots > 0 else -1
+        whole, rest = divmod(abs(position.lots) * n, d)  # rest / n old lots are paid out
+        value = Fraction(rest, n) * position.mark_ticks * position.lot_tick_minor
+        mark = half_even(Fraction(position.mark_ticks * d, n))
+        return [
+            ev.HoldingChanged(
+                event_id=action_event_id(self.action_id, self.instrument_id),
+                time_ns=time_ns,
+                action_id=self.action_id,
+                action=ActionKind.SPLIT,
+                instrument_id=self.instrument_id,
+                currency=position.currency,
+                lots_change=sign * whole - position.lots,
+                cost_out_minor=position.cost_minor * rest // (abs(position.lots) * n),
+                cash_minor=sign * half_even(value),
+                mark_ticks=max(1, mark) if position.mark_ticks > 0 else mark,
+            )
+        ]
+
+    def order_terms(
+        self, order: Order, open_lots: int, instrument: Instrument
+    ) -> OrderTerms | None:
+        n, d = self.numerator, self.denominator
+        lots = open_lots * n // d
+        if n < d or lots == 0:
+            return None
+
+        def scaled(price: int | None) -> int | None:
+            return None if price is None else max(1, price * d // n)
+
+        return OrderTerms(lots, scaled(order.limit_price_ticks), scaled(order.stop_price_ticks))

@@ -1,0 +1,1 @@
+"""Derivatives: daily settlement, expiry and rolls of futures; expiry and exercise of options."""
