@@ -10,7 +10,7 @@ from swarm_core.book import Book
 from swarm_core.instruments import LOTS_MAX
 from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
-from swarm_core.risk.context import RiskContext
+from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.sizing_settings import SizingSettings
 
 
@@ -62,7 +62,7 @@ def size(
     Lots are rounded towards zero, so no target is exceeded. What already works at the broker
     counts as done. Orders that reduce come first, then those that add, each by instrument id.
     """
-    orders: list[Order] = []
+    changes: dict[str, int] = {}
     denied: list[DeniedTarget] = []
     targets: Mapping[str, float] = {
         instrument_id: float(decision.target_weights[i])
@@ -73,22 +73,66 @@ def size(
         risk = context.instruments.get(instrument_id)
         if risk is None or risk.unmeasured is not None or context.nav is None:
             if weight or book.lots(instrument_id):
-                denied.append(_deny(instrument_id, weight, context))
+                detail = f"Target weight was {weight:.6f}."
+                denied.append(_deny(instrument_id, detail, context))
             continue
         wanted = int(Fraction(weight) * context.nav / risk.lot_value)
-        open_lots = risk.open_buy_lots - risk.open_sell_lots
-        change = wanted - risk.position_lots - open_lots
+        change = _open_change(risk, wanted)
         dust = Fraction(settings.dust_fraction) * context.nav
         closes = wanted == 0 and change != 0
         if change == 0 or (abs(change) * risk.lot_value < dust and not closes):
             continue
+        changes[instrument_id] = change
+    return _orders_of(decision.decision_id, changes, denied, book, settings), denied
+
+
+def size_lots(
+    decision_id: str,
+    targets: Mapping[str, int],
+    book: Book,
+    context: RiskContext,
+    settings: SizingSettings,
+) -> tuple[list[Order], list[DeniedTarget]]:
+    """Return the orders that move the book to targets in lots, as `size` does from weights.
+
+    Every difference is traded, however small.
+    """
+    changes: dict[str, int] = {}
+    denied: list[DeniedTarget] = []
+    for instrument_id in sorted(targets):
+        risk = context.instruments.get(instrument_id)
+        change = 0 if risk is None else _open_change(risk, targets[instrument_id])
+        if risk is not None and change == 0:
+            continue
+        if risk is None or risk.unmeasured is not None or context.nav is None:
+            detail = f"Target was {targets[instrument_id]} lots."
+            denied.append(_deny(instrument_id, detail, context))
+            continue
+        changes[instrument_id] = change
+    return _orders_of(decision_id, changes, denied, book, settings), denied
+
+
+def _open_change(risk: InstrumentRisk, wanted: int) -> int:
+    """Return the lots between what is wanted and what is held or already working."""
+    return wanted - risk.position_lots - (risk.open_buy_lots - risk.open_sell_lots)
+
+
+def _orders_of(
+    decision_id: str,
+    changes: Mapping[str, int],
+    denied: list[DeniedTarget],
+    book: Book,
+    settings: SizingSettings,
+) -> list[Order]:
+    orders: list[Order] = []
+    for instrument_id, change in changes.items():
         if abs(change) > LOTS_MAX:
             detail = f"{abs(change)} lots must be within {LOTS_MAX}"
             denied.append(DeniedTarget(instrument_id, DenialCode.OUT_OF_RANGE, detail))
             continue
         orders.append(
             Order(
-                decision_id=decision.decision_id,
+                decision_id=decision_id,
                 instrument_id=instrument_id,
                 side=OrderSide.BUY if change > 0 else OrderSide.SELL,
                 quantity_lots=abs(change),
@@ -98,11 +142,11 @@ def size(
             )
         )
     orders.sort(key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id))
-    return orders, denied
+    return orders
 
 
-def _deny(instrument_id: str, weight: float, context: RiskContext) -> DeniedTarget:
+def _deny(instrument_id: str, detail: str, context: RiskContext) -> DeniedTarget:
     risk = context.instruments.get(instrument_id)
     code = DenialCode.UNKNOWN_INSTRUMENT if risk is None else risk.unmeasured
     code = code or DenialCode.NO_NET_ASSET_VALUE
-    return DeniedTarget(instrument_id, code, f"{code.explanation} Target weight was {weight:.6f}.")
+    return DeniedTarget(instrument_id, code, f"{code.explanation} {detail}")

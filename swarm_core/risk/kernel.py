@@ -6,7 +6,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony.compiled import kernel
+from swarm_core.colony.compiled import flat_kernel
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import VALUE_MICROS_MAX
 
@@ -98,7 +98,7 @@ _FALL = _CODE[DenialCode.DRAWDOWN]
 PPM = 10**6
 
 
-@kernel
+@flat_kernel
 def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
     """Rules on whether this can be traded now at all: the halt, measures, permissions, hours."""
     if account[STATE] == HALTED_STATE:
@@ -120,7 +120,7 @@ def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@kernel
+@flat_kernel
 def _conduct(
     order: Ints, risk: Ints, account: Ints, limits: Ints, like_sent: Ints, id_sent: Ints
 ) -> Judgement:
@@ -140,7 +140,7 @@ def _conduct(
     return APPROVED, 0, 0
 
 
-@kernel
+@flat_kernel
 def _after(order: Ints, risk: Ints) -> Judgement:
     """Return the most and the least the position can become, and the larger in size (lots)."""
     buy = order[LOTS] if order[SIGN] > 0 else 0
@@ -149,14 +149,14 @@ def _after(order: Ints, risk: Ints) -> Judgement:
     return long_after, short_after, max(abs(long_after), abs(short_after))
 
 
-@kernel
+@flat_kernel
 def _reduces(order: Ints, risk: Ints, long_after: int, short_after: int) -> bool:
     if order[SIGN] < 0:
         return risk[POSITION] > 0 and short_after >= 0
     return risk[POSITION] < 0 and long_after <= 0
 
 
-@kernel
+@flat_kernel
 def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     """Rules on the order alone: collar, value and volume."""
     if order[HAS_LIMIT]:
@@ -177,7 +177,7 @@ def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@kernel
+@flat_kernel
 def _exposure(
     order: Ints, risk: Ints, account: Ints, limits: Ints, sector: int, currency: int
 ) -> Judgement:
@@ -206,7 +206,7 @@ def _exposure(
     return APPROVED, 0, 0
 
 
-@kernel
+@flat_kernel
 def _losses(order: Ints, risk: Ints, account: Ints, limits: Ints) -> Judgement:
     """Rules on what was lost: only what reduces risk passes them."""
     long_after, short_after, _ = _after(order, risk)
@@ -222,7 +222,7 @@ def _losses(order: Ints, risk: Ints, account: Ints, limits: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@kernel
+@flat_kernel
 def _send(order: Ints, risk: Ints, account: Ints, sectors: Ints, currencies: Ints) -> None:
     """Count an approved order against everything that comes after it."""
     value = risk[LOT_VALUE]
@@ -242,7 +242,42 @@ def _send(order: Ints, risk: Ints, account: Ints, sectors: Ints, currencies: Int
     account[MESSAGES] += 1
 
 
-@kernel
+@flat_kernel
+def judge_row(
+    order: Ints,
+    risk: Ints,
+    account: Ints,
+    limits: Ints,
+    sectors: Ints,
+    currencies: Ints,
+    like_sent: Ints,
+    id_sent: Ints,
+) -> Judgement:
+    """Judge one order; an approval moves the account on."""
+    code, measured, limit = _standing(order, risk, account)
+    if code == APPROVED:
+        code, measured, limit = _conduct(order, risk, account, limits, like_sent, id_sent)
+    if code == APPROVED:
+        code, measured, limit = _size(order, risk, limits)
+    if code == APPROVED:
+        code, measured, limit = _exposure(
+            order,
+            risk,
+            account,
+            limits,
+            int(sectors[risk[SECTOR]]),
+            int(currencies[risk[CURRENCY]]),
+        )
+    if code == APPROVED:
+        code, measured, limit = _losses(order, risk, account, limits)
+    if code == APPROVED:
+        _send(order, risk, account, sectors, currencies)
+        like_sent[order[LIKE]] = 1
+        id_sent[order[ID]] = 1
+    return code, measured, limit
+
+
+@flat_kernel
 def check_rows(
     orders: Ints,
     risks: Ints,
@@ -265,26 +300,15 @@ def check_rows(
         if order[INSTRUMENT] < 0:
             code, measured, limit = _UNKNOWN_INSTRUMENT, 0, 0
         else:
-            risk = risks[order[INSTRUMENT]]
-            code, measured, limit = _standing(order, risk, account)
-            if code == APPROVED:
-                code, measured, limit = _conduct(order, risk, account, limits, like_sent, id_sent)
-            if code == APPROVED:
-                code, measured, limit = _size(order, risk, limits)
-            if code == APPROVED:
-                code, measured, limit = _exposure(
-                    order,
-                    risk,
-                    account,
-                    limits,
-                    int(sectors[risk[SECTOR]]),
-                    int(currencies[risk[CURRENCY]]),
-                )
-            if code == APPROVED:
-                code, measured, limit = _losses(order, risk, account, limits)
-            if code == APPROVED:
-                _send(order, risk, account, sectors, currencies)
-                like_sent[order[LIKE]] = 1
-                id_sent[order[ID]] = 1
+            code, measured, limit = judge_row(
+                order,
+                risks[order[INSTRUMENT]],
+                account,
+                limits,
+                sectors,
+                currencies,
+                like_sent,
+                id_sent,
+            )
         verdicts[i, 0], verdicts[i, 1], verdicts[i, 2] = code, measured, limit
         verdicts[i, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0

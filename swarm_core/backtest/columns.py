@@ -1,0 +1,152 @@
+"""The columns of the engine's arrays: one row an instrument, an order, a fill, all int64."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+NONE = -(2**63)  # a price, a time or a target that is not there
+
+# Beside the gate's row of an instrument (swarm_core.risk.kernel), what the ledger and the market
+# know of it. Money is in minor units of the instrument's currency.
+(
+    LOT_TICK,  # minor units that one lot gains with one tick
+    CASH_ROW,  # its currency's row in `money`
+    SIZE,  # 1e-8 units in one lot
+    COST,  # what the open lots cost
+    REALISED,
+    MARK,  # the price at which the ledger values it
+    KNOWN,  # whether it was ever traded
+    LAST,  # the last bar's close
+    LAST_NS,  # and its time
+    SENT_HEAD,  # the place of its last order in `sent`, counted from the start, or -1
+    BY_ID,  # row r holds the row of the r-th instrument in the order of ids
+    MARGINED,  # whether its profit moves cash, and its price does not
+    TAKEN,  # lots that orders took of the bar
+    TAKEN_BAR,  # whose number stands here
+) = range(14)
+HOLDING_COLUMNS = 14
+
+# A currency's row in `money`; a rate is RATE_ABOVE / RATE_BELOW base units for one unit.
+CASH, FEES, RATE_ABOVE, RATE_BELOW = range(4)
+MONEY_COLUMNS = 4
+
+# The account as a whole.
+(
+    NAV,  # minor units of the base currency
+    NAV_KNOWN,
+    SESSION,
+    SESSION_NAV,
+    PEAK_NAV,
+    STATUS,
+    WORKING,  # how many orders work
+    SENT,  # how many orders were ever sent
+    SENT_OLDEST,  # the oldest of them that a window still reaches
+    SENT_RECENT,  # the oldest that the message window still reaches
+    ORDERS,  # how many orders were ever intended
+    FILLS,
+    ORDER_ROWS,  # rows of the tapes in use
+    FILL_ROWS,
+    CHANGE_ROWS,
+    REFUSED_ROWS,
+    APPROVED_ORDERS,
+    EXPIRED_ORDERS,
+    MONTH,  # months since 1970 of the last fill, where the commission asks for it
+    MONTH_QUANTITY,  # traded in it, in 1e-8 units
+) = range(20)
+STATE_COLUMNS = 20
+RUNNING, OVERFLOWED = 0, 1
+SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
+
+# A working order.
+(
+    W_ORDER,
+    W_INSTRUMENT,
+    W_SIGN,
+    W_LOTS,
+    W_OPEN,
+    W_KIND,
+    W_FORCE,
+    W_LIMIT,
+    W_STOP,
+    W_RANK,  # when in a bar it is worked
+    W_RECEIVED_NS,  # when it stands at the venue
+    W_WAIT,  # bars that it still misses
+    W_BAR_NS,  # the last bar that it met
+    W_TRIGGERED,
+    W_FILLS,
+    W_VALUE,  # absolute value filled so far
+    W_MAKER_VALUE,  # the part of it that was filled at its limit
+    W_MONTH,  # traded in the month before its first fill
+    W_COMMISSION,
+) = range(19)
+WORKING_COLUMNS = 19
+
+# An order that was sent, as far as the next ones are measured against it.
+S_NS, S_BEFORE, S_SIGN, S_KIND, S_LOTS, S_LIMIT, S_STOP = range(7)
+SENT_COLUMNS = 7
+
+# The tapes: what happened, in order. `bar` counts from the first bar of the run.
+ORDER_TAPE = (
+    *("order", "bar", "instrument", "side", "lots", "kind", "force", "limit_ticks", "stop_ticks"),
+    *("code", "measured", "limit", "value_micros"),
+)
+FILL_TAPE = (
+    *("order", "bar", "instrument", "side", "lots", "price_ticks", "commission_minor"),
+    "is_maker",
+)
+# What became of an order beside fills; `lots` are unfilled lots, or bars that it still misses,
+# and `at_fill` counts the fills of the run before it.
+CHANGE_TAPE = ("order", "bar", "what", "lots", "at_fill")
+EXPIRED, HELD, TRIGGERED = range(3)
+REFUSED_TAPE = ("bar", "instrument", "code")
+
+
+class Market(NamedTuple):
+    """T bars of N instruments on their grids; NONE where nothing was reported."""
+
+    time_ns: Ints  # [T] closes, rising
+    open_ns: Ints  # [T] when the bar opened
+    session: Ints  # [T]
+    session_end: Ints  # [T] 1 on the last bar of a session
+    open: Ints  # [T, N]
+    high: Ints
+    low: Ints
+    close: Ints  # NONE where the instrument has no bar
+    volume: Ints  # lots, -1 where none is reported
+    day_volume: Ints  # [T, N] a typical day's lots, or [0, N] where nobody knows
+    halted: Ints  # [T, N] 1 where the venue had halted it, or [0, N]
+    band_low: Ints  # [T, N] limit down, or [0, N]
+    band_high: Ints  # [T, N] limit up, or [0, N]
+
+
+class Desk(NamedTuple):
+    """All that moves from bar to bar."""
+
+    risks: Ints  # [N, risk.kernel.INSTRUMENT_COLUMNS]
+    holdings: Ints  # [N, HOLDING_COLUMNS]
+    money: Ints  # [C, MONEY_COLUMNS]
+    state: Ints  # [STATE_COLUMNS]
+    account: Ints  # [risk.kernel.ACCOUNT_COLUMNS]
+    limits: Ints  # [risk.kernel.LIMIT_COLUMNS]
+    sectors: Ints  # [S] gross exposure
+    currencies: Ints  # [C']
+    working: Ints  # [W, WORKING_COLUMNS] in order of arrival
+    sent: Ints  # [R, SENT_COLUMNS] a ring
+    order: Ints  # [risk.kernel.ORDER_COLUMNS] the one that is judged
+    flags: Ints  # [2] whether a like order, or the same, was sent
+    change: Ints  # [N] lots to trade
+    turn: Ints  # [N] 0 where the change makes the position smaller, and goes first
+    target: Ints  # [N] lots wanted, NONE to leave as it is
+    weight: NDArray[np.float64]  # [N] weights wanted, NaN to leave as they are
+
+
+class Tape(NamedTuple):
+    """Room for what happens; rows in use are counted in the state."""
+
+    orders: Ints  # [., len(ORDER_TAPE)]
+    fills: Ints  # [., len(FILL_TAPE)]
+    changes: Ints  # [., len(CHANGE_TAPE)]
+    refused: Ints  # [., len(REFUSED_TAPE)]
+    nav: Ints  # [T] at each close, in minor units of the base currency

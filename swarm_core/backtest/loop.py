@@ -1,0 +1,309 @@
+"""The loop over bars: the venue fills, the book is marked, a decision is taken, orders leave."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core.backtest import columns as c
+from swarm_core.backtest import order_kernel as orders
+from swarm_core.backtest import settings as r
+from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
+from swarm_core.backtest.fill_kernel import fill_of, trigger_ticks
+from swarm_core.backtest.ledger_kernel import (
+    book_fill,
+    commission_of,
+    fits,
+    month_of,
+    value_account,
+)
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel
+from swarm_core.orders import OrderKind, TimeInForce
+from swarm_core.risk import kernel as k
+
+Floats = NDArray[np.float64]
+_IOC = r.FORCES.index(TimeInForce.IMMEDIATE_OR_CANCEL)
+_DAY = r.FORCES.index(TimeInForce.DAY)
+_GTC = r.FORCES.index(TimeInForce.GOOD_TILL_CANCELLED)
+_ON_OPEN = r.KINDS.index(OrderKind.MARKET_ON_OPEN)
+_RANKS = 4
+_LIMIT_ON_OPEN = r.KINDS.index(OrderKind.LIMIT_ON_OPEN)
+
+
+@inlined_kernel
+def _close_open_lots(desk: Desk, work: Ints, lots: int) -> None:
+    """Take lots that were filled or have expired out of what is open at the venue."""
+    side = k.OPEN_BUY if work[c.W_SIGN] > 0 else k.OPEN_SELL
+    desk.risks[work[c.W_INSTRUMENT], side] -= lots
+    work[c.W_OPEN] -= lots
+
+
+@inlined_kernel
+def _charge_of(desk: Desk, work: Ints, time_ns: int, filled: int, rules: Ints) -> int:
+    """Return the order's whole commission so far, or NONE where it does not fit 64 bits."""
+    state, size = desk.state, desk.holdings[work[c.W_INSTRUMENT], c.SIZE]
+    if rules[r.R_CHARGE] == r.CHARGE_TIERED:
+        month = month_of(time_ns)
+        if month != state[c.MONTH]:
+            state[c.MONTH], state[c.MONTH_QUANTITY] = month, 0
+        if work[c.W_FILLS] == 0:
+            work[c.W_MONTH] = state[c.MONTH_QUANTITY]
+    return commission_of(
+        filled, work[c.W_VALUE], work[c.W_MAKER_VALUE], work[c.W_MONTH], size, rules
+    )
+
+
+@inlined_kernel
+def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, w: int) -> None:
+    """Trade a working order in this bar, as far as the bar carries it."""
+    work, state = desk.working[w], desk.state
+    i, sign = work[c.W_INSTRUMENT], work[c.W_SIGN]
+    holding = desk.holdings[i]
+    if holding[c.TAKEN_BAR] != t_run:
+        holding[c.TAKEN_BAR], holding[c.TAKEN] = t_run, 0
+    lots, ticks, is_maker = fill_of(work, market, t, holding[c.TAKEN], rules)
+    if lots == 0:
+        return
+    value = abs(lots * ticks * holding[c.LOT_TICK])
+    work[c.W_VALUE] += value
+    if is_maker:
+        work[c.W_MAKER_VALUE] += value
+    total = _charge_of(desk, work, market.time_ns[t], work[c.W_LOTS] - work[c.W_OPEN] + lots, rules)
+    if total == NONE or not (
+        fits(lots, ticks, holding[c.LOT_TICK]) and fits(work[c.W_VALUE], 1, 1)
+    ):
+        state[c.STATUS] = c.OVERFLOWED
+        return
+    charge = total - work[c.W_COMMISSION]
+    book_fill(desk, i, sign * lots, ticks, charge)
+    work[c.W_COMMISSION] = total
+    work[c.W_FILLS] += 1
+    holding[c.TAKEN] += lots
+    if rules[r.R_CHARGE] == r.CHARGE_TIERED:
+        state[c.MONTH_QUANTITY] += lots * holding[c.SIZE]
+        if not fits(state[c.MONTH_QUANTITY], 1, 1):
+            state[c.STATUS] = c.OVERFLOWED
+    _close_open_lots(desk, work, lots)
+    if rules[r.R_KEEP]:
+        row = tape.fills[state[c.FILL_ROWS]]
+        row[0], row[1], row[2], row[3] = work[c.W_ORDER], t_run, i, sign
+        row[4], row[5], row[6], row[7] = lots, ticks, charge, is_maker
+        state[c.FILL_ROWS] += 1
+    state[c.FILLS] += 1
+
+
+@inlined_kernel
+def _note(desk: Desk, tape: Tape, rules: Ints, t_run: int, work: Ints, what: int) -> None:
+    """Write down what became of an order beside fills."""
+    state = desk.state
+    if rules[r.R_KEEP]:
+        row = tape.changes[state[c.CHANGE_ROWS]]
+        row[0], row[1], row[2] = work[c.W_ORDER], t_run, what
+        row[3] = work[c.W_WAIT] if what == c.HELD else work[c.W_OPEN]
+        row[4] = state[c.FILLS]
+        state[c.CHANGE_ROWS] += 1
+
+
+@inlined_kernel
+def _expire(desk: Desk, tape: Tape, rules: Ints, t_run: int, work: Ints) -> None:
+    _note(desk, tape, rules, t_run, work, c.EXPIRED)
+    _close_open_lots(desk, work, work[c.W_OPEN])
+    desk.state[c.EXPIRED_ORDERS] += 1
+
+
+@inlined_kernel
+def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, w: int) -> None:
+    """Let a working order meet a bar of its instrument: nothing yet, a trigger, a fill, its end."""
+    work = desk.working[w]
+    work[c.W_BAR_NS] = market.time_ns[t]
+    if work[c.W_WAIT] > 0:
+        work[c.W_WAIT] -= 1
+        _note(desk, tape, rules, t_run, work, c.HELD)
+        return
+    triggers = (
+        work[c.W_STOP] != NONE
+        and not work[c.W_TRIGGERED]
+        and trigger_ticks(work, market, t) != NONE
+    )
+    if triggers:
+        _note(desk, tape, rules, t_run, work, c.TRIGGERED)
+    _fill(desk, market, tape, rules, t, t_run, w)
+    if triggers:
+        work[c.W_TRIGGERED] = 1  # the bar that triggers it is met as a stop
+    force = work[c.W_FORCE]
+    one_bar = (
+        force == _IOC
+        or work[c.W_KIND] == _ON_OPEN
+        or work[c.W_KIND] == _LIMIT_ON_OPEN
+        or (force == _DAY and rules[r.R_DAY_IS_ONE_BAR])
+    )
+    if work[c.W_OPEN] > 0 and one_bar:
+        _expire(desk, tape, rules, t_run, work)
+
+
+@inlined_kernel
+def _meet_rank(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, rank: int
+) -> None:  # fmt: skip
+    """Let the orders of one rank meet the bar as they came, and end those whose time is over."""
+    time_ns = market.time_ns[t]
+    for w in range(desk.state[c.WORKING]):
+        work = desk.working[w]
+        if work[c.W_RANK] != rank:
+            continue
+        has_bar = market.close[t, work[c.W_INSTRUMENT]] != NONE
+        if has_bar and time_ns > max(work[c.W_RECEIVED_NS], work[c.W_BAR_NS]):
+            _meet(desk, market, tape, rules, t, t_run, w)
+        if (
+            work[c.W_OPEN] > 0
+            and work[c.W_FORCE] != _GTC
+            and time_ns - work[c.W_RECEIVED_NS] > rules[r.R_AGE_MAX]
+        ):
+            _expire(desk, tape, rules, t_run, work)
+
+
+@flat_kernel
+def _meet_all(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int
+) -> None:  # fmt: skip
+    """Let every working order meet the bar; keep those that go on, in order of arrival."""
+    count, kept, ranks = desk.state[c.WORKING], 0, 0
+    for w in range(count):
+        ranks |= 1 << desk.working[w, c.W_RANK]
+    for rank in range(_RANKS):
+        if ranks >> rank & 1:
+            _meet_rank(desk, market, tape, rules, t, t_run, rank)
+    for w in range(count):
+        if desk.working[w, c.W_OPEN] > 0:
+            if kept != w:
+                for column in range(c.WORKING_COLUMNS):
+                    desk.working[kept, column] = desk.working[w, column]
+            kept += 1
+    desk.state[c.WORKING] = kept
+
+
+@inlined_kernel
+def begin_bar(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int
+) -> None:  # fmt: skip
+    """Open the session where one begins, fill, mark and value the book, and close it."""
+    state = desk.state
+    if market.session[t] != state[c.SESSION]:
+        state[c.SESSION] = market.session[t]
+        state[c.SESSION_NAV] = state[c.NAV]
+        state[c.PEAK_NAV] = max(state[c.PEAK_NAV], state[c.NAV])
+    if state[c.WORKING] > 0:
+        _meet_all(desk, market, tape, rules, t, t_run)
+    for i in range(desk.holdings.shape[0]):
+        close = market.close[t, i]
+        if close != NONE:
+            holding = desk.holdings[i]
+            holding[c.LAST] = close
+            holding[c.LAST_NS] = market.time_ns[t]
+            if desk.risks[i, k.POSITION] != 0:
+                holding[c.MARK] = close
+    value_account(desk)
+    tape.nav[t] = state[c.NAV]
+    if market.session_end[t]:
+        state[c.PEAK_NAV] = max(state[c.PEAK_NAV], state[c.NAV])
+
+
+@inlined_kernel
+def has_room(desk: Desk, tape: Tape, rules: Ints, new: int, now_ns: int) -> bool:
+    """Return whether every array has room for a bar that brings at most `new` orders."""
+    state = desk.state
+    working = state[c.WORKING]
+    if working + new > desk.working.shape[0]:
+        return False
+    if state[c.SENT] - state[c.SENT_OLDEST] + new > desk.sent.shape[0]:
+        orders.gate.forget(desk, now_ns, rules)
+        if state[c.SENT] - state[c.SENT_OLDEST] + new > desk.sent.shape[0]:
+            return False
+    if not rules[r.R_KEEP]:
+        return True
+    return (
+        state[c.ORDER_ROWS] + new <= tape.orders.shape[0]
+        and state[c.FILL_ROWS] + working <= tape.fills.shape[0]
+        and state[c.CHANGE_ROWS] + 2 * working <= tape.changes.shape[0]
+        and state[c.REFUSED_ROWS] + desk.change.shape[0] <= tape.refused.shape[0]
+    )
+
+
+@inlined_kernel
+def stops_at(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, offset: int, new: int
+) -> bool:  # fmt: skip
+    """Begin bar t where there is room for it; return whether the walk must stop there."""
+    if not has_room(desk, tape, rules, new, market.time_ns[t] + rules[r.R_LAG]):
+        return True
+    begin_bar(desk, market, tape, rules, t, offset + t)
+    return desk.state[c.STATUS] != c.RUNNING
+
+
+@flat_kernel
+def _trade_targets(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, lots: Ints
+) -> int:  # fmt: skip
+    for t in range(start, market.time_ns.shape[0]):
+        if stops_at(desk, market, tape, rules, t, offset, desk.change.shape[0]):
+            return t
+        if orders.find_changes(desk, lots[t]):
+            orders.trade_changes(desk, market, tape, rules, t, offset + t)
+    return market.time_ns.shape[0]
+
+
+@kernel
+def trade_targets(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, lots: Ints
+) -> int:  # fmt: skip
+    """Trade towards lots[T, N] from bar `start`; return the bar it stopped before.
+
+    `offset` is the place of the market's first bar in the run. Stops early where an array is
+    full or money would leave 64 bits.
+    """
+    return _trade_targets(desk, market, tape, rules, start, offset, lots)
+
+
+@flat_kernel
+def _trade_weights(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, weights: Floats
+) -> int:  # fmt: skip
+    for t in range(start, market.time_ns.shape[0]):
+        if stops_at(desk, market, tape, rules, t, offset, desk.change.shape[0]):
+            return t
+        any_weight = False
+        for i in range(desk.weight.shape[0]):
+            desk.weight[i] = weights[t, i]
+            any_weight = any_weight or weights[t, i] == weights[t, i]
+        if any_weight:
+            orders.decide_weights(desk, market, tape, rules, t, offset + t)
+    return market.time_ns.shape[0]
+
+
+@kernel
+def trade_weights(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, weights: Floats
+) -> int:  # fmt: skip
+    """Trade towards weights[T, N] of NAV, as trade_targets does towards lots."""
+    return _trade_weights(desk, market, tape, rules, start, offset, weights)
+
+
+@flat_kernel
+def _place_orders(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, first: Ints,
+    rows: Ints,
+) -> int:  # fmt: skip
+    for t in range(start, market.time_ns.shape[0]):
+        if stops_at(desk, market, tape, rules, t, offset, first[t + 1] - first[t]):
+            return t
+        if first[t + 1] > first[t]:
+            sent = rows[first[t] : first[t + 1]]
+            orders.place_planned(desk, market, tape, rules, t, offset + t, sent)
+    return market.time_ns.shape[0]
+
+
+@kernel
+def place_orders(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, first: Ints,
+    rows: Ints,
+) -> int:  # fmt: skip
+    """Send rows[first[t] : first[t + 1]] at the close of bar t, from bar `start` on."""
+    return _place_orders(desk, market, tape, rules, start, offset, first, rows)

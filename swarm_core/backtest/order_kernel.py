@@ -1,0 +1,210 @@
+"""From targets to orders to the venue, as kernels: sizing, verdicts, and what then works."""
+
+import numpy as np
+
+from swarm_core.backtest import columns as c
+from swarm_core.backtest import gate_kernel as gate
+from swarm_core.backtest import settings as r
+from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
+from swarm_core.backtest.exact import ceil_shifted, weighted_lots
+from swarm_core.backtest.orders import (
+    P_FORCE,
+    P_INSTRUMENT,
+    P_KIND,
+    P_LIMIT,
+    P_SIGNED,
+    P_STOP,
+)
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel
+from swarm_core.instruments import LOTS_MAX
+from swarm_core.orders import OrderKind
+from swarm_core.risk import kernel as k
+from swarm_core.risk.codes import DenialCode
+
+_OUT_OF_RANGE = k.CODES.index(DenialCode.OUT_OF_RANGE)
+# When in a bar each kind is worked, as `fills.bar_rank` has it.
+_RANKS = np.array(
+    [
+        3 if kind.is_at_close else 1 if kind.has_stop else 2 if kind is OrderKind.LIMIT else 0
+        for kind in OrderKind
+    ],
+    np.int64,
+)
+_NO_NAV = k.CODES.index(DenialCode.NO_NET_ASSET_VALUE)
+
+
+@inlined_kernel
+def _note_order(
+    desk: Desk, tape: Tape, t: int, i: int, signed: int, kind: int, force: int, limit: int,
+    stop: int, verdict: k.Judgement,
+) -> None:  # fmt: skip
+    row = tape.orders[desk.state[c.ORDER_ROWS]]
+    desk.state[c.ORDER_ROWS] += 1
+    row[0] = desk.state[c.ORDERS]
+    row[1], row[2] = t, i
+    row[3] = 1 if signed > 0 else -1
+    row[4] = abs(signed)
+    row[5], row[6], row[7], row[8] = kind, force, limit, stop
+    row[9], row[10], row[11] = verdict
+    approved = verdict[0] == k.APPROVED
+    row[12] = abs(signed) * desk.order[k.ORDER_LOT_VALUE] if approved else 0
+
+
+@inlined_kernel
+def _hand_over(
+    desk: Desk, rules: Ints, now_ns: int, i: int, signed: int, kind: int, force: int, limit: int,
+    stop: int,
+) -> None:  # fmt: skip
+    """Put an approved order among those that work at the venue."""
+    state = desk.state
+    work = desk.working[state[c.WORKING]]
+    work[c.W_ORDER], work[c.W_INSTRUMENT] = state[c.ORDERS], i
+    work[c.W_SIGN] = 1 if signed > 0 else -1
+    work[c.W_LOTS] = abs(signed)
+    work[c.W_OPEN] = abs(signed)
+    work[c.W_KIND], work[c.W_FORCE] = kind, force
+    work[c.W_LIMIT], work[c.W_STOP] = limit, stop
+    work[c.W_RANK] = _RANKS[kind]
+    work[c.W_RECEIVED_NS] = now_ns + rules[r.R_LATENCY]
+    work[c.W_WAIT] = rules[r.R_WAIT]
+    for column in range(c.W_BAR_NS, c.WORKING_COLUMNS):
+        work[column] = 0
+    state[c.WORKING] += 1
+    state[c.APPROVED_ORDERS] += 1
+
+
+@inlined_kernel
+def place(
+    desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int, i: int, signed: int, kind: int,
+    force: int, limit: int, stop: int,
+) -> None:  # fmt: skip
+    """Judge an order of `signed` lots and, where it is approved, hand it to the venue."""
+    verdict = gate.judge(desk, i, signed, kind, limit, stop, now_ns, rules)
+    if rules[r.R_KEEP]:
+        _note_order(desk, tape, t, i, signed, kind, force, limit, stop, verdict)
+    if verdict[0] == k.APPROVED:
+        gate.count_sent(desk, i, kind, limit, stop, now_ns)
+        _hand_over(desk, rules, now_ns, i, signed, kind, force, limit, stop)
+    elif verdict[0] == gate.THROTTLE:
+        desk.risks[i, k.THROTTLED] = 1
+    desk.state[c.ORDERS] += 1
+
+
+@inlined_kernel
+def _refuse(desk: Desk, tape: Tape, rules: Ints, t: int, i: int, code: int) -> None:
+    """Note a target of which no order could be made."""
+    if rules[r.R_KEEP]:
+        row = tape.refused[desk.state[c.REFUSED_ROWS]]
+        row[0], row[1], row[2] = t, i, code
+    desk.state[c.REFUSED_ROWS] += 1
+
+
+@inlined_kernel
+def _release(desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int) -> None:
+    """Send the changes: what makes a position smaller first, then the rest, each by id."""
+    n = desk.change.shape[0]
+    # Which come first is settled before the first is sent.
+    for i in range(n):
+        signed = desk.change[i]
+        if signed != 0:
+            position = desk.risks[i, k.POSITION]
+            smaller = (signed > 0 and position < 0) or (signed < 0 and position > 0)
+            desk.turn[i] = 0 if smaller else 1
+    for turn in range(2):
+        for place_of in range(n):
+            i = desk.holdings[place_of, c.BY_ID]
+            if desk.change[i] != 0 and desk.turn[i] == turn:
+                place(
+                    desk, tape, rules, t, now_ns, i, int(desk.change[i]), rules[r.R_KIND],
+                    rules[r.R_FORCE], NONE, NONE,
+                )  # fmt: skip
+
+
+@inlined_kernel
+def _open_change(desk: Desk, i: int, wanted: int) -> int:
+    """Return the lots between what is wanted and what is held or already working."""
+    risk = desk.risks[i]
+    return wanted - risk[k.POSITION] - (risk[k.OPEN_BUY] - risk[k.OPEN_SELL])
+
+
+@inlined_kernel
+def find_changes(desk: Desk, target: Ints) -> bool:
+    """Set the lots to trade so that target[N] is held, NONE leaving one alone; return if any."""
+    any_change = False
+    for i in range(target.shape[0]):
+        desk.change[i] = 0
+        if target[i] != NONE:
+            desk.change[i] = _open_change(desk, i, target[i])
+            any_change = any_change or desk.change[i] != 0
+    return any_change
+
+
+@flat_kernel
+def trade_changes(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
+    """Trade the changes that were found; t is the bar of the market, t_run that of the run."""
+    now_ns = market.time_ns[t] + rules[r.R_LAG]
+    gate.measure(desk, market, t, now_ns, rules)
+    for place_of in range(desk.change.shape[0]):
+        i = desk.holdings[place_of, c.BY_ID]
+        if desk.change[i] == 0:
+            continue
+        code = desk.risks[i, k.UNMEASURED]
+        if code < 0 and not desk.account[k.HAS_NAV]:
+            code = _NO_NAV
+        if code < 0 and abs(desk.change[i]) > LOTS_MAX:
+            code = _OUT_OF_RANGE
+        if code >= 0:
+            desk.change[i] = 0
+            _refuse(desk, tape, rules, t_run, i, code)
+    _release(desk, tape, rules, t_run, now_ns)
+
+
+@flat_kernel
+def decide_weights(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
+    """Trade towards `desk.weight` of NAV, as `sizing.size` does; NaN leaves an instrument alone."""
+    now_ns = market.time_ns[t] + rules[r.R_LAG]
+    gate.measure(desk, market, t, now_ns, rules)
+    nav = desk.state[c.NAV] // gate.MINOR_PER_MICRO
+    dust = ceil_shifted(rules[r.R_DUST], max(nav, 0), rules[r.R_DUST_SHIFT])
+    any_change = False
+    for place_of in range(desk.change.shape[0]):
+        i = desk.holdings[place_of, c.BY_ID]
+        risk, weight = desk.risks[i], desk.weight[i]
+        desk.change[i] = 0
+        if weight != weight:
+            continue
+        code = risk[k.UNMEASURED]
+        if code < 0 and not desk.account[k.HAS_NAV]:
+            code = _NO_NAV
+        if code >= 0:
+            if weight != 0.0 or risk[k.POSITION] != 0:
+                _refuse(desk, tape, rules, t_run, i, code)
+            continue
+        lot = risk[k.LOT_VALUE]
+        wanted = weighted_lots(float(weight), nav, lot)
+        change = _open_change(desk, i, wanted)
+        small = abs(change) < -(-dust // lot)
+        if change == 0 or (small and wanted != 0):
+            continue
+        if abs(change) > LOTS_MAX:
+            _refuse(desk, tape, rules, t_run, i, _OUT_OF_RANGE)
+            continue
+        desk.change[i] = change
+        any_change = True
+    if any_change:
+        _release(desk, tape, rules, t_run, now_ns)
+
+
+@flat_kernel
+def place_planned(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, rows: Ints
+) -> None:  # fmt: skip
+    """Judge and send the orders of rows[., PLAN_COLUMNS] as they stand."""
+    now_ns = market.time_ns[t] + rules[r.R_LAG]
+    gate.measure(desk, market, t, now_ns, rules)
+    for at in range(rows.shape[0]):
+        row = rows[at]
+        place(
+            desk, tape, rules, t_run, now_ns, row[P_INSTRUMENT], row[P_SIGNED], row[P_KIND],
+            row[P_FORCE], row[P_LIMIT], row[P_STOP],
+        )  # fmt: skip

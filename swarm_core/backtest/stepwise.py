@@ -1,0 +1,261 @@
+"""The same backtest through the objects: one event after the other into a book, as live.
+
+It is the text that the compiled loop is held to: slow, and with nothing of its own but the order
+of the steps.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from swarm_core import events as ev
+from swarm_core.backtest.bars import Bars
+from swarm_core.backtest.columns import NONE, Ints
+from swarm_core.backtest.settings import EngineSettings
+from swarm_core.book import Book
+from swarm_core.instruments import Instrument, to_minor
+from swarm_core.market import Bar, Quote
+from swarm_core.orders import Order
+from swarm_core.references import References
+from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.context import RiskContext
+from swarm_core.sizing import size, size_lots
+from swarm_core.verdicts import judge
+
+
+class Venue(Protocol):
+    """A broker whose market is the bars that it is given."""
+
+    def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]: ...
+
+    def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]: ...
+
+
+class StepwiseBacktest:
+    """One account, walked bar by bar; every event is kept in `events` and folded into `book`."""
+
+    def __init__(
+        self,
+        instruments: Sequence[Instrument],
+        settings: EngineSettings,
+        venue: Venue,
+        *,
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        self.settings, self.venue = settings, venue
+        self.instruments = {i.instrument_id: i for i in instruments}
+        self.book = Book(settings.base_currency, to_minor(settings.starting_cash))
+        self.events: list[ev.Event] = []
+        self.refused: list[tuple[int, str, DenialCode]] = []  # (bar, instrument, code)
+        self.nav_minor: list[int] = []
+        self._quotes: dict[str, Quote] = {}
+        self._bar = -1
+        self._session: int | None = None
+        for currency, rate in (rates or {}).items():
+            if currency != settings.base_currency:
+                self._apply([self._marked(currency, rate)])
+
+    def _marked(self, currency: str, rate: Decimal) -> ev.Event:
+        return ev.CurrencyMarked(
+            event_id=ev.make_event_id("CurrencyMarked", currency, str(rate)),
+            time_ns=0,
+            currency=currency,
+            rate=rate,
+        )
+
+    def trade_targets(self, bars: Bars, lots: Ints) -> None:
+        """Walk the bars towards targets [T, N] in lots; NONE leaves an instrument as it is."""
+        for t in range(len(bars.market.time_ns)):
+            self._begin(bars, t)
+            wanted = {
+                i.instrument_id: int(lots[t, at])
+                for at, i in enumerate(bars.instruments)
+                if lots[t, at] != NONE
+            }
+            references = self._references(bars, t)
+            context = references.measure(self.book)
+            orders, denied = size_lots(
+                self._decision_id(), wanted, self.book, context, self.settings.sizing
+            )
+            self.refused += [(self._bar, d.instrument_id, d.code) for d in denied]
+            self._release(orders, context)
+
+    def trade_weights(self, bars: Bars, weights: NDArray[np.float64]) -> None:
+        """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is."""
+        for t in range(len(bars.market.time_ns)):
+            self._begin(bars, t)
+            known = [at for at in range(len(bars.instruments)) if not np.isnan(weights[t, at])]
+            decision = _Weighed(
+                self._decision_id(),
+                int(bars.market.time_ns[t]),
+                tuple(bars.instruments[at].instrument_id for at in known),
+                tuple(float(weights[t, at]) for at in known),
+            )
+            context = self._references(bars, t).measure(self.book)
+            orders, denied = size(decision, self.book, context, self.settings.sizing)
+            self.refused += [(self._bar, d.instrument_id, d.code) for d in denied]
+            self._release(orders, context)
+
+    def place_orders(self, bars: Bars, orders: Sequence[Sequence[Order]]) -> None:
+        """Walk the bars, sending orders[t] at the close of bar t."""
+        for t in range(len(bars.market.time_ns)):
+            self._begin(bars, t)
+            self._release(orders[t], self._references(bars, t).measure(self.book))
+
+    def _decision_id(self) -> str:
+        return f"bar-{self._bar}"
+
+    def _apply(self, events: Iterable[ev.Event]) -> None:
+        for event in events:
+            self.events.append(event)
+            self.book.apply(event)
+
+    def _begin(self, bars: Bars, t: int) -> None:
+        """Open the session where one begins, fill, mark what is held, and close it."""
+        self._bar += 1
+        market, time_ns = bars.market, int(bars.market.time_ns[t])
+        if self._session != market.session[t]:
+            self._session = int(market.session[t])
+            self._apply([self._opened(time_ns)])
+        shown = bars_at(bars, t)
+        self._apply(self.venue.on_bars(shown, time_ns))
+        for bar in shown:
+            position = self.book.ledger.positions.get(bar.instrument_id)
+            if position is not None and position.lots:
+                self._apply([_mark(bar, position.lot_tick_minor, position.currency)])
+        self.nav_minor.append(self._nav())
+        if market.session_end[t]:
+            self._apply([self._closed(time_ns)])
+        volumes = market.day_volume[t] if len(market.day_volume) else None
+        for at, instrument in enumerate(bars.instruments):
+            name = instrument.instrument_id
+            volume = None if volumes is None or volumes[at] < 0 else int(volumes[at])
+            last = self._quotes.get(name)
+            if market.close[t, at] != NONE:
+                last = Quote(
+                    instrument_id=name, reference_ticks=int(market.close[t, at]), time_ns=time_ns
+                )
+            if last is not None:
+                self._quotes[name] = Quote(
+                    instrument_id=name,
+                    reference_ticks=last.reference_ticks,
+                    time_ns=last.time_ns,
+                    daily_volume_lots=volume,
+                    session_open=True,
+                )
+
+    def _nav(self) -> int:
+        nav = self.book.ledger.find_nav_minor()
+        if nav is None:
+            raise ValueError("NAV must be known, was not: a rate is missing")
+        return nav
+
+    def _opened(self, time_ns: int) -> ev.Event:
+        return ev.SessionOpened(
+            event_id=ev.make_event_id("SessionOpened", self._bar),
+            time_ns=time_ns,
+            session=str(self._session),
+            base_currency=self.book.base_currency,
+            nav_minor=self._nav(),
+        )
+
+    def _closed(self, time_ns: int) -> ev.Event:
+        return ev.SessionClosed(
+            event_id=ev.make_event_id("SessionClosed", self._bar),
+            time_ns=time_ns,
+            session=str(self._session),
+            nav_minor=self._nav(),
+        )
+
+    def _references(self, bars: Bars, t: int) -> References:
+        return References(
+            time_ns=int(bars.market.time_ns[t]) + int(self.settings.decision_lag_s * 10**9),
+            quotes=self._quotes,
+            instruments=self.instruments,
+            limits=self.settings.limits,
+            sizing=self.settings.sizing,
+            located=self.settings.located,
+        )
+
+    def _release(self, orders: Sequence[Order], context: RiskContext) -> None:
+        """Intend, judge and send, in the steps of the order path."""
+        time_ns = context.time_ns
+        for order in orders:
+            self._apply(
+                [
+                    ev.OrderIntended(
+                        event_id=ev.make_event_id("OrderIntended", order.client_order_id),
+                        time_ns=time_ns,
+                        correlation_id=order.decision_id,
+                        order=order,
+                    )
+                ]
+            )
+        records = [self.book.orders[order.client_order_id] for order in orders]
+        verdicts = judge(records, context)
+        self._apply(verdicts)
+        for order, verdict in zip(orders, verdicts, strict=True):
+            if isinstance(verdict, ev.OrderApproved):
+                self._apply([_submitted(order, time_ns)])
+                self._apply(self.venue.submit(order, time_ns))
+
+
+class _Weighed:
+    """The part of a decision that sizing takes."""
+
+    def __init__(
+        self, decision_id: str, time_ns: int, ids: tuple[str, ...], weights: tuple[float, ...]
+    ) -> None:
+        self.decision_id, self.time_ns = decision_id, time_ns
+        self.instrument_ids, self.target_weights = ids, weights
+
+
+def _submitted(order: Order, time_ns: int) -> ev.Event:
+    return ev.OrderSubmitted(
+        event_id=ev.make_event_id("OrderSubmitted", order.client_order_id, 1),
+        time_ns=time_ns,
+        correlation_id=order.decision_id,
+        client_order_id=order.client_order_id,
+        attempt=1,
+    )
+
+
+def _mark(bar: Bar, lot_tick_minor: int, currency: str) -> ev.Event:
+    return ev.PositionMarked(
+        event_id=ev.make_event_id("PositionMarked", bar.instrument_id, bar.time_ns),
+        time_ns=bar.time_ns,
+        instrument_id=bar.instrument_id,
+        price_ticks=bar.close_ticks,
+        lot_tick_minor=lot_tick_minor,
+        currency=currency,
+    )
+
+
+def bars_at(bars: Bars, t: int) -> list[Bar]:
+    """Return the bars of one moment as objects; an instrument without a close has none."""
+    m = bars.market
+
+    def given(values: Ints, at: int, nothing: int = NONE) -> int | None:
+        value = NONE if not len(values) else int(values[t, at])
+        return None if value in (NONE, nothing) else value
+
+    return [
+        Bar(
+            instrument_id=instrument.instrument_id,
+            time_ns=int(m.time_ns[t]),
+            close_ticks=int(m.close[t, at]),
+            open_ticks=given(m.open, at),
+            high_ticks=given(m.high, at),
+            low_ticks=given(m.low, at),
+            volume_lots=given(m.volume, at, -1),
+            open_time_ns=None if m.open_ns[t] == NONE else int(m.open_ns[t]),
+            band_low_ticks=given(m.band_low, at),
+            band_high_ticks=given(m.band_high, at),
+            is_halted=bool(given(m.halted, at, 0)),
+        )
+        for at, instrument in enumerate(bars.instruments)
+        if m.close[t, at] != NONE
+    ]

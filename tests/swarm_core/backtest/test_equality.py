@@ -1,0 +1,84 @@
+"""The compiled loop does what the objects do: every order, verdict, fill and minor unit."""
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from swarm_core.backtest.orders import OrderPlan
+from swarm_core.risk import kernel as k
+from tests.swarm_core.backtest.markets import (
+    NONE,
+    Story,
+    assert_same,
+    compiled_story,
+    make_bars,
+    make_instruments,
+    make_orders,
+    make_settings,
+    stepwise_story,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def run_orders(seed: int) -> Story:
+    rng = np.random.default_rng(seed)
+    instruments = make_instruments(rng, int(rng.integers(1, 5)))
+    bars, chosen = make_bars(rng, instruments, 60), make_settings(rng)
+    orders = make_orders(rng, bars)
+    plan = OrderPlan.of(orders, [i.instrument_id for i in instruments])
+    compiled = compiled_story(bars, chosen, lambda test, b: test.place_orders(b, plan))
+    assert_same(compiled, stepwise_story(bars, chosen, lambda t, b: t.place_orders(b, orders)))
+    return compiled
+
+
+@slow
+@given(SEEDS)
+def test_orders_of_every_kind_give_the_same_events(seed: int) -> None:
+    run_orders(seed)
+
+
+@slow
+@given(SEEDS)
+def test_targets_in_lots_give_the_same_events(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    instruments = make_instruments(rng, int(rng.integers(1, 5)))
+    bars, chosen = make_bars(rng, instruments, 60), make_settings(rng)
+    lots = np.repeat(rng.integers(-40, 80, (12, len(instruments))), 5, axis=0)
+    lots = np.where(rng.random(lots.shape) < 0.2, NONE, lots)
+    compiled = compiled_story(bars, chosen, lambda test, b: test.trade_targets(b, lots))
+    assert_same(compiled, stepwise_story(bars, chosen, lambda t, b: t.trade_targets(b, lots)))
+
+
+@slow
+@given(SEEDS)
+def test_targets_in_weights_give_the_same_events(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    instruments = make_instruments(rng, int(rng.integers(1, 5)))
+    bars, chosen = make_bars(rng, instruments, 40), make_settings(rng)
+    weights = rng.normal(0.1, 0.15, (40, len(instruments)))
+    weights = np.where(rng.random(weights.shape) < 0.2, 0.0, weights)
+    weights = np.where(rng.random(weights.shape) < 0.2, np.nan, weights)
+    weights[rng.random(40) < 0.3] = np.nan
+    compiled = compiled_story(bars, chosen, lambda test, b: test.trade_weights(b, weights))
+    assert_same(compiled, stepwise_story(bars, chosen, lambda t, b: t.trade_weights(b, weights)))
+
+
+def test_the_markets_drawn_reach_most_of_what_can_happen() -> None:
+    codes: Counter[int] = Counter()
+    changes: Counter[int] = Counter()
+    fills = makers = 0
+    for seed in range(60):
+        story = run_orders(seed)
+        codes.update(row[9] for row in story.rows["orders"])
+        changes.update(row[2] for row in story.rows["changes"])
+        fills += len(story.rows["fills"])
+        makers += sum(row[7] for row in story.rows["fills"])
+    assert codes[k.APPROVED] > 300
+    assert len(codes) >= 14, codes
+    assert min(changes[what] for what in range(3)) > 20, changes
+    assert fills > 300
+    assert makers > 10
