@@ -20,6 +20,7 @@ from pipelines.cli_log import app as log_app
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
+    from pipelines.settings import FileHints
 
 app = typer.Typer(
     name="apiary",
@@ -34,6 +35,55 @@ errors = Console(stderr=True, emoji=False, soft_wrap=True)
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
 ]
+
+
+# What the files of a folder do not say of themselves.
+ZoneOption = Annotated[
+    str | None, typer.Option(help="Zone of stamps that carry none, e.g. Europe/London.")
+]
+CurrencyOption = Annotated[
+    str | None, typer.Option(help="Currency of prices; GBX, ZAC, ILA where in hundredths.")
+]
+CalendarOption = Annotated[
+    str | None, typer.Option(help="Exchange calendar: XNYS, XLON, CMES, 24/7, 24/5, ...")
+]
+ClassOption = Annotated[
+    str | None, typer.Option(help="What the instruments are: equity, etf, fx, future, crypto.")
+]
+DayFirstOption = Annotated[
+    bool | None,
+    typer.Option("--day-first/--month-first", help="How dates like 1/2/2020 are to be read."),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option(help="A file, or a pattern of files, to leave out.")
+]
+
+
+def _hints(
+    zone: str | None,
+    currency: str | None,
+    calendar: str | None,
+    asset_class: str | None,
+    day_first: bool | None,
+    ignore: list[str] | None,
+) -> "FileHints":
+    from pydantic import ValidationError
+
+    from pipelines.settings import FileHints
+
+    try:
+        return FileHints(
+            zone=zone,
+            currency=currency,
+            calendar=calendar,
+            asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
+            day_first=day_first,
+            ignore=tuple(ignore or ()),
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise ValueError(f"--{name}: {first['msg']}, was {first['input']!r}") from error
 
 
 @contextmanager
@@ -73,16 +123,23 @@ def run(
         Path | None,
         typer.Option(help="Where to keep everything; var, or var/<folder> for --files."),
     ] = None,
+    zone: ZoneOption = None,
+    currency: CurrencyOption = None,
+    calendar: CalendarOption = None,
+    asset_class: ClassOption = None,
+    day_first: DayFirstOption = None,
+    ignore: IgnoreOption = None,
 ) -> None:
     """Run the whole chain on real data, from sources to the report."""
     with _one_line_errors():
         from pipelines.settings import choose_config, settings_for_files
 
+        hints = _hints(zone, currency, calendar, asset_class, day_first, ignore)
         if files is not None:
-            config = settings_for_files(files, mapping, home, base=config)
+            config = settings_for_files(files, mapping, home, base=config, hints=hints)
             console.print(f"configuration written to {config}")
-        elif mapping is not None or home is not None:
-            raise ValueError("--mapping and --home must come with --files, came alone")
+        elif mapping is not None or home is not None or hints.given:
+            raise ValueError("--mapping, --home and hints must come with --files, came alone")
         choose_config(config)
         _run_chain(_workshop(config))
 
@@ -167,9 +224,10 @@ def explain(
 ) -> None:
     """Walk from an order to the raw rows behind it, or from a raw row to the orders it touched."""
     with _one_line_errors():
-        queries = _workshop(config).lineage()
+        built = _workshop(config)
+        queries = built.lineage()
         if row is not None:
-            _explain_row(queries, row, as_json)
+            _explain_row(queries, row, as_json, built.settings.calendar)
             return
         from adapters.stores.lineage import render
 
@@ -183,13 +241,13 @@ def explain(
             console.print(render(tree))
 
 
-def _explain_row(queries: object, row: str, as_json: bool) -> None:
+def _explain_row(queries: object, row: str, as_json: bool, calendar: str) -> None:
     from adapters.stores.lineage import LineageQueries
     from pipelines.row_address import parse_row
     from pipelines.summary import orders_table
 
     assert isinstance(queries, LineageQueries)
-    address = parse_row(row)
+    address = parse_row(row, calendar)
     touched = queries.orders_touched_by(
         address.table,
         event_time=address.event_time,
@@ -207,6 +265,26 @@ app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 
 app.add_typer(log_app, name="log")
 app.add_typer(backtest_app, name="backtest")
+
+
+@app.command()
+def mapping(
+    folder: Annotated[Path, typer.Argument(help="A folder of CSV, Parquet or zip files.")],
+    zone: ZoneOption = None,
+    currency: CurrencyOption = None,
+    calendar: CalendarOption = None,
+    asset_class: ClassOption = None,
+    day_first: DayFirstOption = None,
+    ignore: IgnoreOption = None,
+) -> None:
+    """Print the mapping that a folder is read by, to be kept, corrected and given to `run`."""
+    with _one_line_errors():
+        from adapters.sources.inference import Hints, infer_mapping, to_yaml
+
+        if not folder.is_dir():
+            raise ValueError(f"the folder must be one that exists, was {folder}")
+        hints = _hints(zone, currency, calendar, asset_class, day_first, ignore)
+        print(to_yaml(infer_mapping(folder, Hints(**hints.model_dump()))), end="")
 
 
 @app.command()

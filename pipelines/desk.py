@@ -20,9 +20,9 @@ from pipelines.settings import (
 
 WINDOWS_FILE = "windows.json"
 # Read off the data where the configuration gives no dates: the last eighth of the sessions
-# decides, and a model needs at least a year and a half before it.
+# decides. Half a year is the least that teaches anything: the longest features are unknown then.
 DECISION_SHARE = 8
-SESSIONS_MIN = 420
+SESSIONS_MIN = 120
 
 
 def windows_of(settings: ApiarySettings) -> Windows:

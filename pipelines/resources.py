@@ -51,9 +51,11 @@ class Workshop:
 
                 return DefaultDataSource(self.home / "cache")
             case FilesSource():
+                from adapters.sources.inference import Hints
                 from adapters.sources.opening import open_folder
 
-                return open_folder(spec.folder, spec.mapping)
+                hints = Hints(**spec.hints.model_dump())
+                return open_folder(spec.folder, spec.mapping, hints)
             case WebSource():
                 from adapters.sources.opening import open_web_source
 

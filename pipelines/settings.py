@@ -84,12 +84,29 @@ class DefaultSource(_Part):
     kind: Literal["default"]
 
 
+class FileHints(_Part):
+    """What the files of a folder do not say of themselves, where the mapping is inferred."""
+
+    zone: str | None = None
+    currency: str | None = None
+    calendar: str | None = None
+    asset_class: Literal["equity", "etf", "fx", "future", "crypto"] | None = None
+    day_first: bool | None = None
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return the answers that were given."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
 class FilesSource(_Part):
     """A folder of CSV, Parquet or zip files and how to read it."""
 
     kind: Literal["files"]
     folder: Path
     mapping: str | None = None
+    hints: FileHints = FileHints()
 
 
 class WebSource(_Part):
@@ -262,7 +279,12 @@ def choose_config(path: Path | None) -> None:
 
 
 def settings_for_files(
-    folder: Path, mapping: str | None, home: Path | None, *, base: Path | None
+    folder: Path,
+    mapping: str | None,
+    home: Path | None,
+    *,
+    base: Path | None,
+    hints: FileHints | None = None,
 ) -> Path:
     """Write a configuration that runs on a folder of files, and return its path.
 
@@ -274,7 +296,11 @@ def settings_for_files(
     kept = (home or ROOT / "var" / folder.resolve().name).resolve()
     content = _read_yaml((base or DEFAULT_CONFIG).resolve())
     is_file = mapping is not None and mapping.endswith((".yaml", ".yml"))
-    source = {"kind": "files", "folder": str(folder.resolve())}
+    source: dict[str, Any] = {"kind": "files", "folder": str(folder.resolve())}
+    if hints is not None and hints.given:
+        if mapping is not None:
+            raise SettingsError("a mapping must say what the options say, both were given")
+        source["hints"] = hints.given
     if mapping is not None:
         source["mapping"] = str(Path(mapping).resolve()) if is_file else mapping
     content |= {"home": str(kept), "sources": [source], "benchmark": None}

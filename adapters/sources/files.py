@@ -25,6 +25,8 @@ _SPECIAL = {
     "lean_factor_file": lean_factor_file,
     "stamped_json": stamped_json,
 }
+# Tick and lot where a mapping gives none: a cent is far too coarse for these.
+_USUAL_INCREMENTS = {"fx": ("0.00001", "1"), "crypto": ("0.0001", "0.0001")}
 _ROW_BITS = 32  # rows of one file; the bits above name the file where a data set has many
 
 
@@ -258,12 +260,13 @@ class FileSource:
         if spec.instrument is None or symbols.is_empty():
             return INSTRUMENTS.empty()
         what = spec.instrument
+        tick, lot = _USUAL_INCREMENTS.get(what.asset_class, (None, None))
         return INSTRUMENTS.conform(
             symbols.rename({"symbol": "ticker"}).with_columns(
                 asset_class=pl.lit(what.asset_class),
                 venue=pl.lit(what.venue, dtype=pl.String),
-                price_increment=pl.lit(what.price_increment, dtype=pl.String),
-                size_increment=pl.lit(what.size_increment, dtype=pl.String),
+                price_increment=pl.lit(what.price_increment or tick, dtype=pl.String),
+                size_increment=pl.lit(what.size_increment or lot, dtype=pl.String),
                 multiplier=pl.lit(what.multiplier, dtype=pl.String),
                 source=pl.lit(f"{self.name}/{spec.dataset or spec.table}"),
             )

@@ -8,17 +8,18 @@ from typing import Any
 from adapters.clock import SystemClock
 from adapters.sources.combined import RecordSource
 from adapters.sources.files import FileSource
-from adapters.sources.inference import infer_mapping
+from adapters.sources.inference import Hints, infer_mapping
 from adapters.sources.mapping import MappingError, load_mapping, shipped_mapping
 
 
-def open_folder(folder: Path, mapping: str | None) -> FileSource:
+def open_folder(folder: Path, mapping: str | None, hints: Hints | None = None) -> FileSource:
     """Return the folder as a source, read by a YAML file, a shipped mapping, or an inferred one.
 
-    Raises MappingError where the mapping does not hold or too much would have to be guessed.
+    `hints` answer what the files do not say of themselves. Raises MappingError where the mapping
+    does not hold or too much would have to be guessed.
     """
     if mapping is None:
-        return FileSource(folder, infer_mapping(folder))
+        return FileSource(folder, infer_mapping(folder, hints))
     if mapping.endswith((".yaml", ".yml")):
         path = Path(mapping)
         if not path.is_file():

@@ -96,6 +96,15 @@ def sniff_separator(text: str) -> str:
     return max(_SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))
 
 
+def members(path: Path) -> list[str]:
+    """Return the names of an archive's files; raises UnreadableFileError where it is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sorted(info.filename for info in archive.infolist() if not info.is_dir())
+    except zipfile.BadZipFile as error:
+        raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
+
+
 def _zip_members(path: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         for info in sorted(archive.infolist(), key=lambda member: member.filename):

@@ -24,6 +24,11 @@ from features.calendars import with_session_close
 from features.schemas import QUARANTINE_COLUMNS, TABLES
 from features.symbology import resolve_rows
 
+# Names of a hundredth of a currency, as vendors write them, and the currency.
+HUNDREDTHS = {
+    "GBX": "GBP", "GBp": "GBP", "GBXP": "GBP", "ZAC": "ZAR", "ZAc": "ZAR", "ILA": "ILS",
+}  # fmt: skip
+_PRICES = ("open", "high", "low", "close", "bid", "ask", "price", "amount")
 REASON, SYMBOL, DAY, CALENDAR = "__reason", "__symbol", "__day", "__calendar"
 _KNOWN_FROM, _WRITTEN, _BAD = "__known_from", "__written", "__bad"
 
@@ -59,7 +64,7 @@ def to_table(
     if spec.unpivot is not None:
         frame = _unpivoted(frame, spec.unpivot, spec.nulls)
     typed = _typed(spec, frame).with_columns(source=pl.lit(source))
-    named = _named(spec, typed, instruments)
+    named = _in_whole_units(spec, _named(spec, typed, instruments))
     readable = named.filter(pl.col(REASON).is_null())
     unreadable = named.filter(pl.col(REASON).is_not_null())
     rejected = pl.concat([_rejected(spec, unreadable), _ragged(spec, raw, source)])
@@ -183,6 +188,26 @@ def _timed(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(knowledge_time=pl.max_horizontal(later, "event_time"))
 
 
+def _in_whole_units(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn prices in hundredths (pence, cents, agorot) into whole units of their currency."""
+    prices = [c for c in _PRICES if c in frame.columns and c in TABLES[spec.table].columns]
+    of_table = spec.instrument.currency if spec.instrument else ""
+    if not prices or spec.implied_actions:
+        return frame
+    if "currency" not in frame.columns:
+        if of_table not in HUNDREDTHS:
+            return frame
+        frame = frame.with_columns(currency=pl.lit(of_table))
+    written = pl.col("currency").fill_null(of_table)
+    small = written.is_in(list(HUNDREDTHS))
+    return frame.with_columns(
+        *(pl.when(small).then(pl.col(c) / 100.0).otherwise(pl.col(c)).alias(c) for c in prices),
+        currency=pl.when(small)
+        .then(written.replace_strict(HUNDREDTHS, default=None, return_dtype=pl.String))
+        .otherwise(pl.col("currency")),
+    )
+
+
 def _named(
     spec: TableMapping, frame: pl.DataFrame, instruments: pl.DataFrame | None
 ) -> pl.DataFrame:
@@ -291,11 +316,12 @@ def _symbols(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
         return _no_symbols()
     seen = rows.select("instrument_id", "symbol", pl.col(CALENDAR).alias("calendar"))
     instrument: Instrument = spec.instrument
+    of_table = HUNDREDTHS.get(instrument.currency, instrument.currency)
     currency = (
         rows["currency"] if "currency" in rows.columns and rows["currency"].dtype == pl.String else
-        pl.Series([instrument.currency] * rows.height, dtype=pl.String)
+        pl.Series([of_table] * rows.height, dtype=pl.String)
     )  # fmt: skip
-    return seen.with_columns(currency.alias("currency").fill_null(instrument.currency)).unique()
+    return seen.with_columns(currency.alias("currency").fill_null(of_table)).unique()
 
 
 def _no_symbols() -> pl.DataFrame:

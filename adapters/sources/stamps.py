@@ -1,6 +1,6 @@
 """Which format a column of dates is written in, and the cases in which that cannot be known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -10,9 +10,10 @@ _SAMPLE = 20_000
 _SLASHED = {True: ("%d{s}%m{s}%Y", "%d{s}%m{s}%y"), False: ("%m{s}%d{s}%Y", "%m{s}%d{s}%y")}
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p")
 _WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
-_SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y%m%d")
+_SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "epoch_s"))
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
+_MIDNIGHT = r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?(?:Z|UTC| ?[+-]\d{2}:?\d{2})?$"
 _OFFSET = r":\d{2}.*(Z|UTC|[+-]\d{2}:?\d{2})$"
 _INTERVALS = ((60, "1m"), (300, "5m"), (900, "15m"), (1800, "30m"), (3600, "1h"), (14400, "4h"),
               (86400, "1d"))  # fmt: skip
@@ -20,34 +21,43 @@ _INTERVALS = ((60, "1m"), (300, "5m"), (900, "15m"), (1800, "30m"), (3600, "1h")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamps:
-    """What is known of a column of stamps."""
+    """What is known of a column of stamps.
+
+    `moments` are the different ones as written, without a zone. `take` keeps the first characters
+    of stamps that are midnights of their own zone: a day each.
+    """
 
     format: tuple[str, ...]
     days_only: bool
     interval: str
     zone: str | None = None
+    take: int | None = None
+    needs_zone: bool = False
+    moments: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Datetime("us")))
 
 
 def recognise(column: pl.Series, name: str, day_first: bool | None, zone: str | None) -> Stamps:
     """Return how the stamps are to be read.
 
-    Raises MappingError with a question where two readings are possible or no zone is known.
+    Raises MappingError with a question where two readings are possible.
     """
     if isinstance(column.dtype, pl.Datetime):
+        own = column.dtype.time_zone
         days_only = bool((column.dt.truncate("1d") == column).all())
-        if not days_only and column.dtype.time_zone is None and zone is None:
-            raise MappingError(f"in which zone are the times of {name!r}?")
+        naive = column.dt.replace_time_zone(None)
         return Stamps(
-            format=("iso",), days_only=days_only, interval=_interval(column, days_only),
-            zone=zone or (None if days_only else column.dtype.time_zone),
+            format=("iso",), days_only=days_only, interval=_interval(naive, days_only),
+            zone=own or zone, needs_zone=not (days_only or own or zone),
+            moments=naive.drop_nulls().unique(),
         )  # fmt: skip
     if column.dtype == pl.Date():
-        return Stamps(format=("iso",), days_only=True, interval="1d", zone=zone)
+        days = column.drop_nulls().unique().cast(pl.Datetime("us"))
+        return Stamps(format=("iso",), days_only=True, interval="1d", zone=zone, moments=days)
     text = column.cast(pl.String).str.strip_chars()
     written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
     if written.is_empty():
         raise MappingError(f"the column {name!r} is empty: which one is the time?")
-    return _of_text(written.head(_SAMPLE), name, day_first, zone)
+    return _of_text(written.unique(maintain_order=True).head(_SAMPLE), name, day_first, zone)
 
 
 def _of_text(text: pl.Series, name: str, day_first: bool | None, zone: str | None) -> Stamps:
@@ -55,26 +65,36 @@ def _of_text(text: pl.Series, name: str, day_first: bool | None, zone: str | Non
     if number.is_not_null().all() and (epoch := _epoch(number)) is not None:
         scale = {"epoch_s": 1e6, "epoch_ms": 1e3, "epoch_us": 1.0, "epoch_ns": 1e-3}[epoch]
         stamps = (number * scale).cast(pl.Int64).cast(pl.Datetime("us"))
-        return Stamps(format=(epoch,), days_only=False, interval=_interval(stamps, False))
+        days_only = bool((stamps.dt.truncate("1d") == stamps).all())
+        return Stamps(
+            format=(epoch,), days_only=days_only, interval=_interval(stamps, days_only), zone="UTC",
+            moments=stamps,
+        )  # fmt: skip
     if _mostly(text.str.contains(_ISO)):
+        if _mostly(text.str.contains(_MIDNIGHT)):
+            days = _parse(text.str.head(10), "%Y-%m-%d")
+            return Stamps(format=("iso",), days_only=True, interval="1d", take=10, moments=days)
         days_only = not text.str.contains(":").any()
         has_offset = _mostly(text.str.contains(_OFFSET))
-        return _stamps("iso", text, name, days_only, zone, has_offset)
+        return _stamps("iso", text, days_only, zone, has_offset)
     chosen = _choose(text, name, day_first)
-    return _stamps(chosen, text, name, "%H" not in chosen and "%I" not in chosen, zone, False)
+    return _stamps(chosen, text, "%H" not in chosen and "%I" not in chosen, zone, False)
 
 
 def _stamps(
-    form: str, text: pl.Series, name: str, days_only: bool, zone: str | None, has_offset: bool
+    form: str, text: pl.Series, days_only: bool, zone: str | None, has_offset: bool
 ) -> Stamps:
-    if not days_only and not has_offset and zone is None:
-        raise MappingError(f"in which zone are the times of {name!r} ({text[0]!r})?")
     plain = text.str.replace("T", " ").str.head(19)
-    read = "%Y-%m-%d %H:%M:%S" if form == "iso" else form
-    moments = _parse(plain if form == "iso" else text, read)
+    if form == "iso":
+        # Seconds may be written or not; to the minute is fine enough to tell bars apart.
+        moments = _parse(plain.str.head(10) + " " + plain.str.slice(11, 5).replace("", "00:00"),
+                         "%Y-%m-%d %H:%M")  # fmt: skip
+    else:
+        moments = _parse(text, form)
     return Stamps(
         format=(form,), days_only=days_only, interval=_interval(moments, days_only),
         zone=None if has_offset else zone,
+        needs_zone=not (days_only or has_offset or zone), moments=moments.drop_nulls(),
     )  # fmt: skip
 
 
@@ -93,7 +113,8 @@ def _choose(text: pl.Series, name: str, day_first: bool | None) -> str:
     if len(possible) == 2 and possible[True][1] == possible[False][1]:
         if day_first is None:
             raise MappingError(
-                f"is {name!r} ({text[0]!r}) day/month or month/day? Every date reads as both"
+                f"is {name!r} ({text[0]!r}) day/month or month/day? Every date reads as both; "
+                "write --day-first or --month-first"
             )
         return possible[day_first][0]
     # One date with a 13 in the first place says which place the month has.

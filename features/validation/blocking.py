@@ -6,6 +6,7 @@ from features.validation.context import CheckContext
 
 # Tables of which the newest rows are traded on: their newest session has its own limit.
 _TRADED = ("bars", "quotes", "features", "forecasts")
+_ALONE_MIN = 4  # instruments; of fewer one is too much of the whole
 _ROW_STOPPED = pl.col("severity").is_in(["quarantine", "block"]) & pl.col("row_index").is_not_null()
 
 
@@ -24,11 +25,13 @@ def blocking_reasons(
     if rows.is_empty() or blocks.get_column("rule").is_in(["schema"]).any():
         return tuple(reasons)
     settings = context.settings
-    stopped = findings.filter(_ROW_STOPPED).get_column("row_index").n_unique()
-    if stopped / rows.height > settings.quarantine_fraction_max:
+    all_stopped = findings.filter(_ROW_STOPPED)
+    stopped = all_stopped.get_column("row_index").n_unique()
+    if _share_of_others(rows, rows, all_stopped) > settings.quarantine_fraction_max:
         reasons.append(
             f"{table}: at most {settings.quarantine_fraction_max:.1%} of the rows may be "
-            f"quarantined, {stopped / rows.height:.1%} were ({stopped} of {rows.height})"
+            f"quarantined, {stopped / rows.height:.1%} were ({stopped} of {rows.height}"
+            f"{_commonest(all_stopped)})"
         )
     if table in _TRADED:
         reasons.extend(_newest_reasons(table, rows, findings, context))
@@ -46,14 +49,42 @@ def _newest_reasons(
     if newest is None:
         return []
     day = pl.col("event_time").dt.date() == newest.date()  # type: ignore[union-attr]  # a time
-    total = rows.filter(day).height
-    bad = findings.filter(_ROW_STOPPED & day).get_column("row_index").n_unique()
-    if bad / total <= limit:
+    today = rows.filter(day)
+    total = today.height
+    stopped = findings.filter(_ROW_STOPPED & day)
+    bad = stopped.get_column("row_index").n_unique()
+    if _share_of_others(rows, today, stopped) <= limit:
         return []
     return [
         f"{table}: at most {limit:.1%} of the newest rows ({newest:%Y-%m-%d}) may be "
-        f"quarantined, {bad / total:.1%} were ({bad} of {total})"
+        f"quarantined, {bad / total:.1%} were ({bad} of {total}{_commonest(stopped)})"
     ]
+
+
+def _share_of_others(rows: pl.DataFrame, among: pl.DataFrame, stopped: pl.DataFrame) -> float:
+    """Return the share of stopped rows among these, the worst of several instruments left out.
+
+    One instrument may be bad on its own: its rows are put aside and it is withheld. What stops
+    everything is trouble that is shared. Of few instruments none is left out.
+    """
+    index = stopped.get_column("row_index").unique()
+    if "instrument_id" not in rows.columns or among["instrument_id"].n_unique() < _ALONE_MIN:
+        return index.len() / among.height
+    bad = rows[index].group_by("instrument_id").len("bad")
+    counts = among.group_by("instrument_id").len("all").join(bad, on="instrument_id", how="left")
+    counts = counts.with_columns(pl.col("bad").fill_null(0))
+    worst = counts.sort("bad", "instrument_id", descending=[True, False]).slice(1)
+    return float(worst["bad"].sum()) / float(worst["all"].sum())
+
+
+def _commonest(stopped: pl.DataFrame) -> str:
+    """Return the kinds that most rows were stopped for, and one reason to look at first."""
+    if stopped.is_empty():
+        return ""
+    kinds = stopped.group_by("kind").agg(pl.len()).sort("len", "kind", descending=[True, False])
+    named = ", ".join(f"{kind} {count}" for kind, count in kinds.head(3).iter_rows())
+    first = stopped.filter(pl.col("kind") == kinds["kind"][0])["reason"][0]
+    return f": {named}; e.g. {first}"
 
 
 def withheld(table: str, rows: pl.DataFrame, findings: pl.DataFrame) -> tuple[str, ...]:

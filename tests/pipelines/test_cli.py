@@ -30,7 +30,10 @@ def test_every_verb_has_help(verb: str) -> None:
     ("words", "told"),
     [
         (["run", "--files", "/no/such/folder"], "--files must be a folder that exists"),
-        (["run", "--mapping", "x.yaml"], "--mapping and --home must come with --files"),
+        (["run", "--mapping", "x.yaml"], "--mapping, --home and hints must come with --files"),
+        (["run", "--zone", "UTC"], "hints must come with --files, came alone"),
+        (["run", "--files", "tests", "--asset-class", "bond"], "--asset-class: Input should be"),
+        (["mapping", "/no/such/folder"], "the folder must be one that exists"),
         (["status", "--config", "/no/such/file.yaml"], "must be a file that exists"),
         (["explain", "--row", "nonsense"], "a row must be named TABLE:ID:TIME"),
     ],

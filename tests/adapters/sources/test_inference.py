@@ -44,13 +44,14 @@ def test_dates_that_read_both_ways_are_asked_and_a_hint_decides(tmp_path):
     with pytest.raises(MappingError, match=r"A\.csv: is 'Date' \('1/2/2020'\) day/month or"):
         inferred(tmp_path, files)
     (tmp_path / "x").mkdir()
-    source = inferred(tmp_path / "x", files, Hints(day_first=True))
+    source = inferred(tmp_path / "x", files, Hints(day_first=True, calendar="XNYS"))
     assert days(source) == [date(2020, 2, 1), date(2020, 4, 3)]
 
 
 def test_a_damaged_cell_is_rejected_and_changes_no_format(tmp_path):
     rows = "".join(f"1/{day}/2020,{day}\n" for day in range(2, 31))
-    source = inferred(tmp_path, {"A.csv": f"Date,Close\n{rows}32/99/2020,5\n1/31/2020,oops\n"})
+    files = {"A.csv": f"Date,Close\n{rows}32/99/2020,5\n1/31/2020,oops\n"}
+    source = inferred(tmp_path, files, Hints(calendar="XNYS"))
     assert len(days(source)) == 29
     assert source.rejected().height == 2
 
@@ -111,7 +112,7 @@ def test_headers_in_other_languages_are_read(tmp_path: Path) -> None:
         "15.01.2024;SAP;10,5;11,0;10,0;10,8;500\n"
         "16.01.2024;SAP;10,8;11,5;10,7;11,2;600\n"
     )
-    rows = inferred(tmp_path, {"kurse.csv": text}).fetch("bars", *EVER)
+    rows = inferred(tmp_path, {"kurse.csv": text}, Hints(calendar="XETR")).fetch("bars", *EVER)
 
     assert rows.select("open", "high", "low", "close", "volume").rows() == [
         (10.5, 11.0, 10.0, 10.8, 500.0),

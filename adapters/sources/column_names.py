@@ -1,0 +1,82 @@
+"""Which meaning a column has, by its name in any of the languages that vendors write."""
+
+import re
+import unicodedata
+
+import polars as pl
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
+             "trading_day", "datum", "fecha", "data", "handelstag", "period",
+             "month", "dt", "published", "published_at", "created_at", "open_time",
+             "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
+             "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo"),
+    "symbol": ("symbol", "ticker", "sym", "instrument", "isin", "ric", "security", "code",
+               "kurzel", "simbolo", "symbole", "pair", "market_symbol", "coin", "contract"),
+    "exchange": ("exchange", "mic", "venue", "market", "listing"),
+    "open": ("open", "o", "open_price", "px_open", "opening_price",
+             "eroffnung", "eroffnungskurs", "erster", "apertura", "ouverture", "abertura"),
+    "high": ("high", "h", "high_price", "px_high",
+             "hoch", "tageshoch", "maximo", "max", "plus_haut", "massimo", "alto"),
+    "low": ("low", "l", "low_price", "px_low",
+            "tief", "tagestief", "minimo", "min", "plus_bas", "basso", "bajo", "baixo"),
+    "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "last",
+              "schluss", "schlusskurs", "schlussstand", "cierre", "cloture", "chiusura",
+              "fechamento"),
+    "volume": ("volume", "v", "vol", "qty_traded", "shares",
+               "volumen", "stuck", "umsatz", "volumes", "vol_", "tickvol", "tick_volume"),
+    "bid": ("bid", "bid_price", "bid_close"),
+    "ask": ("ask", "ask_price", "offer", "ask_close"),
+    "bid_size": ("bid_size", "bidsize", "bid_qty"),
+    "ask_size": ("ask_size", "asksize", "ask_qty"),
+    "headline": ("headline", "title", "text", "news"),
+    "body": ("body", "description", "summary", "content"),
+    "series_id": ("series_id", "series", "indicator", "variable"),
+    "value": ("value", "rate", "yield", "level", "index"),
+    "price": ("price", "trade_price", "px"),
+    "size": ("size", "quantity", "qty", "amount"),
+    "currency": ("currency", "ccy"),
+}  # fmt: skip
+
+
+def known_columns(rows: pl.DataFrame) -> dict[str, str]:
+    """Return which column bears which meaning, by its name."""
+    plain = {plain_name(c): c for c in rows.columns}
+    found = {
+        meaning: next(plain[name] for name in names if name in plain)
+        for meaning, names in NAMES.items()
+        if any(name in plain for name in names)
+    }
+    days = [c for n in ("date", "day") if (c := plain.get(n)) is not None]
+    clocks = [c for n in ("time", "hour", "time_of_day") if (c := plain.get(n)) is not None]
+    if days and clocks:  # the moment is written in two columns
+        found |= {"time": days[0], "clock": clocks[0]}
+    if "time" not in found:  # one column whose type says it, or a nameless index column
+        dated = [c for c, dtype in rows.schema.items() if dtype.is_temporal()]
+        unnamed = [c for c in rows.columns if c in {"unnamed_0", "Unnamed: 0", "index"}]
+        if len(dated or unnamed) == 1:
+            return {"time": (dated or unnamed)[0], **found}
+    return found
+
+
+def plain_name(column: str) -> str:
+    """Return a column's name in small letters without accents: Eröffnung is eroffnung."""
+    letters = unicodedata.normalize("NFKD", column.strip().lower())
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"\W+", "_", bare).strip("_")
+
+
+# What a column's name says of the zone of its stamps.
+_ZONES = {
+    "utc": "UTC", "gmt": "UTC", "new_york": "America/New_York", "chicago": "America/Chicago",
+    "london": "Europe/London", "berlin": "Europe/Berlin", "frankfurt": "Europe/Berlin",
+    "paris": "Europe/Paris", "zurich": "Europe/Zurich", "tokyo": "Asia/Tokyo",
+    "hong_kong": "Asia/Hong_Kong", "sydney": "Australia/Sydney",
+}  # fmt: skip
+
+
+def zone_in_name(column: str) -> str | None:
+    """Return the zone that a column's name speaks of: ts_utc, Gmt time, ts_new_york."""
+    name = plain_name(column)
+    found = (z for word, z in _ZONES.items() if re.search(rf"(?:^|_){word}(?:_|$)", name))
+    return next(found, None)

@@ -1,0 +1,384 @@
+"""From what a file says of itself to the mapping of its table, and the questions that remain."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from adapters.sources.mapping import (
+    Condition,
+    Csv,
+    Field,
+    Instrument,
+    Knowledge,
+    MappingError,
+    TableMapping,
+    TimeField,
+    Unpivot,
+)
+from adapters.sources.market_clues import (
+    CURRENCY_OF,
+    Clue,
+    DaysFit,
+    calendar_of_days,
+    clue_of,
+    currency_question,
+)
+from adapters.sources.rows import HUNDREDTHS
+from adapters.sources.stamps import Stamps
+from features import calendars
+
+# A file, or a member of an archive, that is named for its instrument.
+FILE_NAME = (
+    r"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?(?:[_ ][^/]*)?"
+    r"(?:\.(?:csv|txt|tsv|jsonl|ndjson|parquet|pq|gz|zip))+$"
+)
+_MEASURES = {
+    "quotes": ("bid", "ask", "bid_size", "ask_size"),
+    "bars": ("open", "high", "low", "close", "volume", "currency"),
+    "news": ("headline", "body"),
+    "trades": ("price", "size", "currency"),
+    "macro": ("series_id", "value"),
+}
+_TRADED = ("bars", "quotes", "trades")
+_INSIDE_SHARE = 0.95  # of the stamps must lie in the sessions' hours, in the zone they are of
+_NEVER_RESTING = ("24/7", "24/5", "CMES")
+_CLASS_CALENDAR = {"crypto": "24/7", "fx": "24/5", "future": "CMES"}
+
+
+class Answers(Protocol):
+    """What the user said of the files."""
+
+    @property
+    def zone(self) -> str | None: ...
+    @property
+    def currency(self) -> str | None: ...
+    @property
+    def calendar(self) -> str | None: ...
+    @property
+    def id_prefix(self) -> str | None: ...
+    @property
+    def asset_class(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What one file says of itself; `symbols` are pairs of a symbol and its exchange, if named."""
+
+    relative: str
+    table: str
+    layout: Csv
+    columns: dict[str, str]
+    stamps: Stamps
+    parts: tuple[str, ...]  # the columns that the time is written in
+    unpivot: Unpivot | None
+    symbols: list[tuple[str, str | None]]
+    decimals: int = 2
+
+    def clues(self, answers: Answers) -> dict[Clue, list[tuple[str, str | None]]]:
+        """Return the symbols by what is known of their market, the user's word first."""
+        groups: dict[Clue, list[tuple[str, str | None]]] = {}
+        for symbol, exchange in self.symbols:
+            found = clue_of(symbol, exchange)
+            kind = answers.asset_class or found.asset_class
+            calendar = answers.calendar or found.calendar or _CLASS_CALENDAR.get(kind)
+            clue = Clue(calendar, answers.currency or found.currency, kind, found.multiplier)
+            groups.setdefault(clue, []).append((symbol, exchange))
+        return groups
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCalendar:
+    """What the days of all unnamed files together say of their calendar."""
+
+    fit: DaysFit
+    days: int
+
+    @property
+    def question(self) -> str:
+        """What to ask where no calendar shows."""
+        which = f", which fit {' and '.join(self.fit.candidates)}" if self.fit.candidates else ""
+        return (
+            f"which exchange are its {self.days} days of{which}? write --calendar XNYS, XLON, 24/7 "
+            "or another name of exchange_calendars"
+        )
+
+
+def shared_calendar(drafts: Sequence[Draft], answers: Answers) -> SharedCalendar:
+    """Return the calendar of the files whose symbols say nothing of one."""
+    days: set[date] = set()
+    for draft in drafts:
+        if draft.table in _TRADED and any(c.calendar is None for c in draft.clues(answers)):
+            days |= set(draft.stamps.moments.drop_nulls().dt.date().to_list())
+    return SharedCalendar(calendar_of_days(sorted(days)), len(days))
+
+
+def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
+    """Return the files that are pieces of one data set: of one layout, none of a day twice.
+
+    A year or a month a file is one series; two files that speak of the same symbol on the same
+    days are two, and are kept apart.
+    """
+    layouts: dict[tuple[object, ...], list[Draft]] = {}
+    for draft in drafts:
+        layout = (draft.table, tuple(sorted(draft.columns.items())), draft.stamps.interval)
+        layouts.setdefault(layout, []).append(draft)
+    pieces: set[str] = set()
+    for files in layouts.values():
+        if len(files) > 1 and files[0].table in _TRADED and not _overlap(files):
+            pieces |= {draft.relative for draft in files}
+    return pieces
+
+
+def _overlap(drafts: Sequence[Draft]) -> bool:
+    """Return whether two files have days of one symbol in common."""
+    spans: dict[str, list[tuple[datetime, datetime]]] = {}
+    for draft in drafts:
+        moments = draft.stamps.moments.drop_nulls()
+        if not moments.is_empty():
+            for symbol, _ in draft.symbols:
+                span: Any = (moments.min(), moments.max())
+                spans.setdefault(symbol, []).append(span)
+    return any(
+        later[0] <= earlier[1]
+        for found in spans.values()
+        for earlier, later in pairwise(sorted(found))
+    )
+
+
+def tables_of(
+    draft: Draft, answers: Answers, shared: SharedCalendar, *, whole: bool = True
+) -> list[TableMapping]:
+    """Return the file's tables, one for each market that it holds; MappingError with a question.
+
+    A file that is not `whole` is a piece of a data set with others.
+    """
+    if draft.table == "macro":
+        return [_macro(draft)]
+    groups = draft.clues(answers)
+    if draft.table == "news" and "symbol" not in draft.columns:
+        return [_mapping(draft, _entries(draft) | {"time": _time(draft, None, answers)})]
+    made: list[TableMapping] = []
+    for clue, pairs in groups.items():
+        known = _completed(draft, clue, shared)
+        entries = _entries(draft) | _instrument(draft, known, answers)
+        entries["time"] = _time(draft, known, answers)
+        if len(groups) > 1:
+            entries["where"] = _where(draft, pairs)
+        if not whole:
+            entries |= {"dataset": draft.table, "source_per_file": False}
+        made.append(_mapping(draft, entries))
+    return made
+
+
+def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
+    """Return the clue with calendar and currency; raises MappingError with what is not known."""
+    calendar = clue.calendar or shared.fit.name
+    if calendar is None:
+        raise MappingError(shared.question)
+    kind = clue.asset_class
+    if kind == "equity" and clue.calendar is None and calendar in _NEVER_RESTING:
+        kind = {"24/7": "crypto", "24/5": "fx"}.get(calendar, "future")
+    currency = clue.currency or CURRENCY_OF.get(calendar)
+    if currency is None and "currency" not in draft.columns:
+        raise MappingError(currency_question(calendar))
+    if kind == "future" and clue.multiplier is None:
+        names = ", ".join(symbol for symbol, _ in draft.symbols[:3])
+        raise MappingError(
+            f"how many units does a contract of {names} stand for? write instrument.multiplier in "
+            "a mapping (`apiary mapping FOLDER` prints one to begin with)"
+        )
+    return Clue(calendar, currency, kind, clue.multiplier)
+
+
+def _entries(draft: Draft) -> dict[str, object]:
+    """Return the entries that follow from the columns alone."""
+    columns = draft.columns
+    fields = {m: Field(column=(columns[m],)) for m in _MEASURES[draft.table] if m in columns}
+    if draft.table == "news":
+        fields["precision"] = Field(constant="day" if draft.stamps.days_only else "second")
+    if draft.table in ("bars", "quotes"):
+        fields["interval"] = Field(constant=draft.stamps.interval)
+    if draft.table == "bars":
+        fields["adjustment"] = Field(constant="raw")
+        if draft.unpivot is not None:
+            fields["close"] = Field(column=("close",))
+    lag = "15m" if draft.stamps.days_only else "0s"
+    return {
+        "columns": fields,
+        "unpivot": draft.unpivot,
+        "knowledge": Knowledge(lag=lag),
+        "dataset": file_stem(draft.relative),
+    }
+
+
+def _macro(draft: Draft) -> TableMapping:
+    """Return the mapping of series, named by a column, by a wide file's header, or by the file."""
+    stem = file_stem(draft.relative)
+    entries = _entries(draft) | {"knowledge": Knowledge()}
+    fields: dict[str, Field] = entries["columns"]  # type: ignore[assignment]  # made above
+    if draft.unpivot is not None:
+        fields["series_id"] = Field(template=f"{stem}.{{series}}")
+        fields["value"] = Field(column=("value",))
+    elif "series_id" not in draft.columns:
+        fields["series_id"] = Field(constant=stem)
+    stamps = draft.stamps
+    if stamps.needs_zone:
+        raise MappingError(_zone_question(draft))
+    kind = "day" if stamps.days_only else "instant"
+    time = _time_field(draft, zone=stamps.zone, stands_for=kind)
+    return _mapping(draft, entries | {"time": time})
+
+
+def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]:
+    """Return the entries that say which instruments a table is of."""
+    prefix = clue.prefix if answers.id_prefix is None else answers.id_prefix
+    tick, lot = _increments(draft.decimals, clue.asset_class)
+    assert clue.calendar is not None  # completed before
+    currency = clue.currency or "USD"
+    instrument = Instrument(
+        id=prefix + "{symbol}",
+        asset_class=clue.asset_class,
+        currency=HUNDREDTHS.get(currency, currency),
+        calendar=clue.calendar,
+        price_increment=tick,
+        size_increment=lot,
+        multiplier=clue.multiplier,
+    )
+    entries: dict[str, object] = {"instrument": instrument}
+    if "currency" not in draft.columns:
+        entries["columns"] = {
+            **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
+            "currency": Field(constant=currency),
+        }
+    if draft.unpivot is not None:
+        return entries | {"symbol": Field(column=("symbol",))}
+    if "symbol" in draft.columns:
+        return entries | {"symbol": Field(column=(draft.columns["symbol"],), upper=True)}
+    entries |= {"dataset": draft.table, "source_per_file": True}
+    if draft.relative.lower().endswith(".zip"):  # its members may be many, each named for its own
+        return entries | {"symbol": Field(template="{symbol}", upper=True), "file_name": FILE_NAME}
+    return entries | {"symbol": Field(constant=_ticker_of(draft.relative))}
+
+
+def _increments(decimals: int, asset_class: str) -> tuple[str, str]:
+    """Return tick and lot: as fine as the prices are written, their product a multiple of 1e-8."""
+    bounds = {"fx": (5, 6), "crypto": (2, 8), "future": (2, 6)}
+    low, high = bounds.get(asset_class, (2, 4))
+    places = min(max(decimals, low), high)
+    lot = max(0, 8 - places) if asset_class == "crypto" else 0
+    return f"{10.0**-places:.{places}f}", f"{10.0**-lot:.{lot}f}"
+
+
+def _where(draft: Draft, pairs: Sequence[tuple[str, str | None]]) -> tuple[Condition, ...]:
+    """Return which rows of a file with several markets are of these symbols."""
+    if "symbol" not in draft.columns:
+        raise MappingError("a file whose columns are of several markets must have a mapping")
+    symbols = tuple(dict.fromkeys(symbol for symbol, _ in pairs))
+    conditions = [Condition(column=draft.columns["symbol"], is_in=symbols)]
+    venues = tuple(dict.fromkeys(v for _, v in pairs if v is not None))
+    if venues and "exchange" in draft.columns:
+        conditions.append(Condition(column=draft.columns["exchange"], is_in=venues))
+    return tuple(conditions)
+
+
+def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
+    stamps = draft.stamps
+    calendar = None if clue is None else clue.calendar
+    if draft.table == "news" and stamps.days_only:
+        return _time_field(draft, zone=stamps.zone, stands_for="day")
+    if stamps.days_only:
+        return _time_field(draft, zone=stamps.zone, stands_for="session")
+    zone = stamps.zone
+    if stamps.needs_zone:
+        zone = answers.zone or (None if calendar is None else zone_of_hours(stamps, calendar))
+        if zone is None:
+            raise MappingError(_zone_question(draft))
+    # Vendors stamp bars with their start; if one stamps the end, this is late, never early.
+    return _time_field(
+        draft, zone=zone, stands_for="bar_start" if draft.table == "bars" else "instant"
+    )
+
+
+def _time_field(draft: Draft, *, zone: str | None, stands_for: str) -> TimeField:
+    stamps = draft.stamps
+    one = len(draft.parts) == 1
+    return TimeField(
+        column=draft.parts if one else (),
+        join=() if one else draft.parts,
+        format=stamps.format,
+        zone=zone,
+        take=stamps.take,
+        stands_for=stands_for,  # type: ignore[arg-type]  # one of its words
+    )
+
+
+def _zone_question(draft: Draft) -> str:
+    first = draft.stamps.moments.drop_nulls().head(1).to_list()
+    shown = f" ({first[0]:%Y-%m-%d %H:%M})" if first else ""
+    return (
+        f"in which zone are the times of {draft.columns['time']!r}{shown}? write --zone UTC, "
+        "America/New_York or another"
+    )
+
+
+def zone_of_hours(stamps: Stamps, calendar: str) -> str | None:
+    """Return the one zone in which the stamps lie in the exchange's hours: its own, or UTC.
+
+    None where both fit, as on a market that never rests, or neither does.
+    """
+    if calendar in _NEVER_RESTING:
+        return None
+    moments = stamps.moments.drop_nulls()
+    if moments.is_empty():
+        return None
+    fitting = [
+        zone
+        for zone in dict.fromkeys((calendars.usual_close(calendar)[0], "UTC"))
+        if _inside(moments, calendar, zone) >= _INSIDE_SHARE
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _inside(moments: pl.Series, calendar: str, zone: str) -> float:
+    times = (
+        pl.DataFrame({"at": moments})
+        .with_columns(
+            pl.col("at").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+        )
+        .with_columns(pl.col("at").dt.convert_time_zone("UTC").dt.cast_time_unit("us"))
+        .drop_nulls()
+        .sort("at")
+    )
+    first, last = times["at"].min(), times["at"].max()
+    hours = calendars.sessions(calendar, first, last)  # type: ignore[arg-type]  # a column of times
+    joined = times.join_asof(hours.sort("open"), left_on="at", right_on="open", coalesce=False)
+    return float(
+        joined.select((pl.col("at") < pl.col("close")).fill_null(value=False).mean()).item()
+    )
+
+
+def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
+    escaped = re.sub(r"([\[\]*?])", r"[\1]", draft.relative)  # a glob that matches itself alone
+    return TableMapping(table=draft.table, files=escaped, csv=draft.layout, **entries)  # type: ignore[arg-type]  # the keys are its fields
+
+
+def _ticker_of(file_name: str) -> str:
+    """Return the ticker that a file is named for: BRK.B of BRK.B.csv.gz, AAPL of aapl.us_daily.txt.
+
+    Raises MappingError where the name is none.
+    """
+    match = re.search(FILE_NAME, file_name)
+    if match is None:
+        raise MappingError(f"which instrument is {file_name!r}?")
+    return match["symbol"].upper()
+
+
+def file_stem(relative: str) -> str:
+    """Return a file's name as a word."""
+    return re.sub(r"\W+", "_", Path(relative).name.split(".")[0])

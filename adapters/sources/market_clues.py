@@ -1,0 +1,168 @@
+"""What symbols, exchange names and trading days say about the market that a file is of."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from features import calendars
+
+# Vendors' suffixes of a listing: its calendar and its currency, None where prices are quoted in a
+# hundredth of it as often as in the whole (pence, cents, agorot): that must be asked.
+LISTINGS: dict[str, tuple[str, str | None]] = {
+    "L": ("XLON", None), "T": ("XTKS", "JPY"), "DE": ("XETR", "EUR"), "PA": ("XPAR", "EUR"),
+    "AS": ("XAMS", "EUR"), "BR": ("XBRU", "EUR"), "LS": ("XLIS", "EUR"), "MI": ("XMIL", "EUR"),
+    "MC": ("XMAD", "EUR"), "SW": ("XSWX", "CHF"), "ST": ("XSTO", "SEK"), "OL": ("XOSL", "NOK"),
+    "CO": ("XCSE", "DKK"), "HE": ("XHEL", "EUR"), "VI": ("XWBO", "EUR"), "IR": ("XDUB", "EUR"),
+    "WA": ("XWAR", "PLN"), "HK": ("XHKG", "HKD"), "SS": ("XSHG", "CNY"), "SZ": ("XSHG", "CNY"),
+    "KS": ("XKRX", "KRW"), "KQ": ("XKRX", "KRW"), "TW": ("XTAI", "TWD"), "SI": ("XSES", "SGD"),
+    "AX": ("XASX", "AUD"), "NZ": ("XNZE", "NZD"), "TO": ("XTSE", "CAD"), "SA": ("BVMF", "BRL"),
+    "MX": ("XMEX", "MXN"), "JO": ("XJSE", None), "TA": ("XTAE", None), "NS": ("XBOM", "INR"),
+    "BO": ("XBOM", "INR"), "US": ("XNYS", "USD"),
+}  # fmt: skip
+# Names that a column "exchange" may hold, beside the calendars' own.
+EXCHANGES = {
+    "NYSE": "XNYS", "NASDAQ": "XNYS", "XNAS": "XNYS", "ARCA": "XNYS", "ARCX": "XNYS",
+    "BATS": "XNYS", "AMEX": "XNYS", "LSE": "XLON", "XETRA": "XETR", "HKEX": "XHKG",
+    "SEHK": "XHKG", "JPX": "XTKS", "ASX": "XASX", "SIX": "XSWX", "TSX": "XTSE", "BINANCE": "24/7",
+    "COINBASE": "24/7", "KRAKEN": "24/7", "BITFINEX": "24/7", "BYBIT": "24/7", "OANDA": "24/5",
+    "FXCM": "24/5", "CME": "CMES", "GLOBEX": "CMES",
+}  # fmt: skip
+CURRENCY_OF: dict[str, str | None] = dict(LISTINGS.values()) | {
+    "XNYS": "USD", "CMES": "USD",
+}  # fmt: skip
+_HUNDREDTHS_OF = {"XLON": ("GBP", "GBX"), "XJSE": ("ZAR", "ZAC"), "XTAE": ("ILS", "ILA")}
+
+_FIAT = (
+    "USD", "EUR", "GBP", "JPY", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK", "PLN", "CZK",
+    "HUF", "TRY", "ZAR", "MXN", "SGD", "HKD", "CNH", "CNY", "INR", "KRW", "THB", "ILS", "BRL",
+)  # fmt: skip
+_METALS = ("XAU", "XAG", "XPT", "XPD")
+_COINS = (
+    "BTC", "XBT", "ETH", "XRP", "LTC", "BCH", "ADA", "DOT", "SOL", "DOGE", "AVAX", "MATIC",
+    "LINK", "UNI", "ATOM", "XLM", "TRX", "EOS", "XMR", "ETC", "NEO", "DASH", "ZEC", "BNB",
+    "ALGO", "FIL", "AAVE", "NEAR", "APT", "ARB", "OP", "SHIB", "TON", "SUI",
+)  # fmt: skip
+_STABLE = ("USDT", "USDC", "BUSD", "TUSD", "DAI", "USDE", "FDUSD")
+_PAIR = re.compile(r"^([A-Z0-9]{2,10})[/_\-]?(" + "|".join([*_STABLE, *_FIAT, *_COINS]) + ")$")
+
+# Units of the underlying that one contract stands for (CME Group's contract specifications).
+FUTURES = {
+    "ES": "50", "MES": "5", "NQ": "20", "MNQ": "2", "RTY": "50", "YM": "5", "CL": "1000",
+    "NG": "10000", "GC": "100", "SI": "5000", "HG": "25000", "ZB": "1000", "ZN": "1000",
+    "ZF": "1000", "ZC": "50", "ZS": "50", "ZW": "50", "6E": "125000", "6J": "12500000",
+}  # fmt: skip
+_CONTRACT = re.compile(r"^([A-Z0-9]{1,3}?)(?:=F|[FGHJKMNQUVXZ]\d{1,2})$")
+
+# Exchanges whose closed days are compared with the days of a file, the usual one apart.
+_COMPARED = (
+    "XLON", "XETR", "XPAR", "XTKS", "XHKG", "XSWX", "XASX", "XTSE", "XSTO", "XKRX", "XSHG",
+    "XBOM", "BVMF", "XMIL", "XMAD", "XJSE", "XTAE", "CMES", "24/5",
+)  # fmt: skip
+_USUAL = "XNYS"
+_DAYS_MIN = 120  # fewer days have too few holidays among them to tell exchanges apart
+_SURE_SHARE, _FIT_SHARE = 0.004, 0.01
+_MARGIN_DAYS = 2
+_WEEKEND_SHARE = 0.2  # of the days: two of seven where a market never rests
+
+
+@dataclass(frozen=True, slots=True)
+class Clue:
+    """What is known of a symbol's market; None is not known."""
+
+    calendar: str | None = None
+    currency: str | None = None
+    asset_class: str = "equity"
+    multiplier: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """How the ids of this market begin."""
+        if self.asset_class in ("fx", "crypto"):
+            return self.asset_class.upper() + "."
+        if self.asset_class == "future":
+            return "FUT."
+        return "US." if self.calendar in (None, _USUAL) else f"{self.calendar}."
+
+
+def clue_of(symbol: str, exchange: str | None = None) -> Clue:
+    """Return what a symbol and the name of its exchange say."""
+    name = symbol.strip().upper()
+    if (contract := _CONTRACT.match(name)) and contract[1] in FUTURES:
+        return Clue("CMES", "USD", "future", FUTURES[contract[1]])
+    pair = _PAIR.match(name)
+    if pair and pair[1] in (*_FIAT, *_METALS) and pair[2] in _FIAT:
+        return Clue("24/5", pair[2], "fx")
+    if pair and (pair[1] in (*_COINS, *_STABLE) or pair[2] in _STABLE):
+        return Clue("24/7", pair[2], "crypto")
+    calendar = _exchange_calendar(exchange)
+    head, _, suffix = name.rpartition(".")
+    if head and suffix in LISTINGS:
+        listed, currency = LISTINGS[suffix]
+        return Clue(calendar or listed, currency)
+    if calendar == "24/7":
+        return Clue(calendar, pair[2] if pair else None, "crypto")
+    return Clue(calendar, CURRENCY_OF.get(calendar) if calendar else None)
+
+
+def _exchange_calendar(exchange: str | None) -> str | None:
+    name = (exchange or "").strip().upper()
+    known = (*LISTINGS.values(), (_USUAL, "USD"), ("CMES", "USD"))
+    return EXCHANGES.get(name) or next((c for c, _ in known if c == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class DaysFit:
+    """The calendar that days are of, or those that fit them as well as each other."""
+
+    name: str | None
+    candidates: tuple[str, ...] = ()
+
+
+def calendar_of_days(days: Sequence[date]) -> DaysFit:
+    """Return the one calendar that the days are of, where that is to be seen.
+
+    Markets that never rest show on weekends, exchanges in the holidays that they keep. The usual
+    exchange needs no more than days that are all its own.
+    """
+    if not days:
+        return DaysFit(None)
+    weekend = sum(day.weekday() >= 5 for day in days) / len(days)
+    if weekend > _WEEKEND_SHARE:
+        return DaysFit("24/7")
+    closed, missed = _mismatches(days, _USUAL)
+    usual = len(closed) + len(missed)
+    few = len(days) < _DAYS_MIN
+    if (few and not closed) or usual <= _SURE_SHARE * len(days):
+        return DaysFit(_USUAL)
+    if few:
+        return DaysFit(None)
+    ranked = sorted((sum(map(len, _mismatches(days, name))), name) for name in _COMPARED)
+    best = ranked[0][0]
+    fitting = usual <= _FIT_SHARE * len(days)
+    if best + _MARGIN_DAYS > usual:
+        return DaysFit(_USUAL if fitting or not closed else None)
+    near = tuple(name for count, name in ranked if count < best + _MARGIN_DAYS)
+    if best > _FIT_SHARE * len(days):
+        return DaysFit(None)
+    return DaysFit(near[0]) if len(near) == 1 else DaysFit(None, near)
+
+
+def _mismatches(days: Sequence[date], calendar: str) -> tuple[set[date], set[date]]:
+    """Return the days on which the calendar is closed, and its sessions that have no day."""
+    present = set(days)
+    first, last = max(min(present), calendars.FIRST_DAY), min(max(present), calendars.LAST_DAY)
+    table = calendars.sessions(calendar, first, last + timedelta(days=1))["session"]
+    opened = set(table.to_list())
+    return {d for d in present if d not in opened}, opened - present
+
+
+def currency_question(calendar: str) -> str:
+    """Return what to ask where a currency is not known."""
+    if calendar in _HUNDREDTHS_OF:
+        whole, hundredth = _HUNDREDTHS_OF[calendar]
+        return (
+            f"in which unit are the prices of {calendar}? write --currency {whole}, or "
+            f"--currency {hundredth} where they are in hundredths"
+        )
+    return "in which currency are the prices? write --currency USD or another"
