@@ -43,18 +43,16 @@ class FaultBook:
         if fault.at:
             self._counts.setdefault(fault.at, 0)
             self._waiting.append(_counted_from(fault, self._counts[fault.at]))
-        elif fault.after_s:
-            asyncio.get_running_loop().call_later(fault.after_s, self._do, fault, None)
         else:
-            self._do(fault, None)
+            self._do_in_time(fault, None)
 
     def lets_in(self, session: "Session", name: str, _: list[str]) -> bool:
         """Count a message; False where a fault keeps it from being handled."""
         lets = True
         for fault in self._due(name):
-            if fault.kind is _K.LOSE_ORDER:
+            if fault.kind is _K.LOSE_ORDER and not fault.after_s:
                 lets = False
-            self._do(fault, session)
+            self._do_in_time(fault, session)
         return (lets and not session.outbox.silent) or self._is_last_word(session)
 
     def _is_last_word(self, session: "Session") -> bool:
@@ -63,7 +61,13 @@ class FaultBook:
     def count(self, event: str) -> None:
         """Count what is no message: a connection, a fill."""
         for fault in self._due(event):
-            self._do(fault, None)
+            self._do_in_time(fault, None)
+
+    def _do_in_time(self, fault: Fault, session: "Session | None") -> None:
+        if fault.after_s:
+            asyncio.get_running_loop().call_later(fault.after_s, self._do, fault, session)
+        else:
+            self._do(fault, session)
 
     def _due(self, event: str) -> list[Fault]:
         self._counts[event] += 1

@@ -39,7 +39,7 @@ class FaultKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault; it happens at the `nth` event of a kind, or `after_s`, or at once.
+    """One fault; it happens `after_s` seconds after the `nth` event of a kind, or after now.
 
     `at` names a message as the clients send it (`place_order`, `cancel_order`, `req_positions`),
     or `connect`, or `fill`.

@@ -15,6 +15,7 @@ _DAY = {"high": (6, 72), "low": (7, 73), "close": (9, 75), "day_open": (14, 76)}
 _SIZES = {"bid_size": (0, 69), "ask_size": (3, 70), "last_size": (5, 71), "volume": (8, 74)}
 _OPTION = {"bid": (10, 80), "ask": (11, 81), "last": (12, 82), "model": (13, 83)}
 _LAST_TIME = (45, 88)
+_AVERAGE_VOLUME = 21
 _HALTED, _RT_VOLUME, _MARK, _SHORTABLE = 49, 48, 37, 46
 _HISTORICAL_VOLATILITY, _IMPLIED_VOLATILITY = 23, 24
 
@@ -84,6 +85,8 @@ class Watch:
         told += [(_SHORTABLE, 3.0, 236 in self.generic)]
         told += [(_HISTORICAL_VOLATILITY, self.listing.volatility, 104 in self.generic)]
         told += [(_IMPLIED_VOLATILITY, self.listing.volatility, 106 in self.generic)]
+        if 165 in self.generic:
+            yield [Out.TICK_SIZE, 6, self.request_id, _AVERAGE_VOLUME, 5_000_000]
         for number, amount, wanted in told:
             if wanted:
                 yield [Out.TICK_GENERIC, 6, self.request_id, number, amount]

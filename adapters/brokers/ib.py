@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ib_async import IB, Fill, Trade
+from ib_async import IB, AccountValue, Fill, Position, Trade
 
 from adapters.brokers import ib_orders
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms
@@ -19,6 +19,7 @@ from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
 T = TypeVar("T")
 _POLL_S = 0.005
+_ACCOUNT_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class IbBroker:
         return self._story(trade)
 
     async def _first_word(self, client: IB, trade: Trade) -> None:
-        while not (trade.orderStatus.permId or trade.order.permId or trade.isDone()):
+        while not (trade.orderStatus.permId or trade.order.permId or ib_orders.ending_of(trade)):
             if not client.isConnected():
                 raise ConnectionResetError("the connection broke before the order was answered")
             await asyncio.sleep(_POLL_S)
@@ -174,9 +175,20 @@ class IbBroker:
         return self.session.call(self._account())
 
     async def _account(self) -> BrokerAccount:
-        told, client = await self._read(), self.session.client
-        positions = await self._in_time(client.reqPositionsAsync())
-        await self._in_time(client.reqAccountUpdatesAsync(self.session.account))
+        for _ in range(_ACCOUNT_TRIES):
+            told, client = await self._read(), self.session.client
+            positions = await self._in_time(client.reqPositionsAsync())
+            await self._in_time(client.reqAccountUpdatesAsync(self.session.account))
+            values = client.accountValues(self.session.account)
+            after = await self._in_time(client.reqExecutionsAsync())
+            # What filled between two questions would stand in one answer and not in the other.
+            if len(after) == len(told.fills):
+                return self._as_account(told, positions, values)
+        raise ConnectionError(f"the account must rest for one reading in {_ACCOUNT_TRIES}")
+
+    def _as_account(
+        self, told: _Told, positions: Sequence[Position], values: Sequence[AccountValue]
+    ) -> BrokerAccount:
         lots: dict[str, int] = {}
         for held in positions:
             if held.account != self.session.account or not held.position:
@@ -187,7 +199,6 @@ class IbBroker:
             else:
                 lots[instrument.instrument_id] = instrument.quantity_to_lots(held.position)
         events = self._fill_events(told.fills, told.reference)
-        values = client.accountValues(self.session.account)
         cash = {
             v.currency: to_minor(v.value)
             for v in values

@@ -3,6 +3,7 @@
 from ib_async import CommissionReport, Execution, Trade
 from ib_async import Order as IbOrder
 
+from adapters.brokers.ib_errors import Meaning, meaning_of
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.order_states import OrderState
@@ -24,8 +25,6 @@ _TIMES = {
     TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
 }
 _ADDED_LIQUIDITY = 1  # an execution's lastLiquidity where the order stood in the book
-# A cancel that was asked for is told as an error with this number.
-_CANCELLED_CODE = 202
 
 
 def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
@@ -66,15 +65,24 @@ def accepted(trade: Trade, time_ns: int) -> ev.OrderAccepted | None:
 
 
 def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
-    """Return how an order ended and why, or None where it works."""
-    status = trade.orderStatus.status
-    faults = [entry for entry in trade.log if entry.errorCode not in (0, _CANCELLED_CODE)]
+    """Return how an order ended and why, or None where it works or nobody has said.
+
+    The client ends an order by itself at any error about it, a cancel that came too late among
+    them: only the broker's own status, or an error that means an end, is believed.
+    """
+    told = [entry.status for entry in trade.log if not entry.errorCode]
+    status = told[-1] if told else "" if trade.log else trade.orderStatus.status
+    faults = [(meaning_of(e.errorCode), e) for e in trade.log if e.errorCode]
+    is_new = not (trade.order.permId or trade.orderStatus.permId)
+    refusing = {Meaning.REFUSED, *((Meaning.REFUSED_IF_NEW,) if is_new else ())}
+    refusals = [entry for meaning, entry in faults if meaning in refusing]
     if status == "Filled":
         return OrderState.FILLED, ""
-    if status == "Inactive" or (status in ("Cancelled", "ApiCancelled") and faults):
-        told = f"{faults[-1].errorCode}: {faults[-1].message}" if faults else "inactive"
-        return OrderState.REJECTED, told
-    if status in ("Cancelled", "ApiCancelled"):
+    if refusals or status == "Inactive":
+        last = (refusals or [entry for _, entry in faults])[-1:]
+        why = [f"{entry.errorCode}: {entry.message}" for entry in last]
+        return OrderState.REJECTED, "".join(why) or "inactive"
+    if status in ("Cancelled", "ApiCancelled") or Meaning.CANCELLED in dict(faults):
         return OrderState.CANCELLED, "told by the broker"
     return None
 

@@ -3,16 +3,21 @@
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ib_async import IB, StartupFetch
 
+from adapters.brokers.ib_errors import Meaning, meaning_of
+
 T = TypeVar("T")
-_UPSTREAM_LOST, _DATA_LOST, _DATA_KEPT = 1100, 1101, 1102
-_FARM_DOWN, _FARM_UP = frozenset({2103, 2105, 2157}), frozenset({2104, 2106, 2107, 2108, 2158})
 _PAPER_PREFIXES = ("DU", "DF")
+
+
+def _wall_s() -> float:
+    return time.time_ns() / 1e9
 
 
 class LiveAccountError(ValueError):
@@ -31,6 +36,7 @@ class IbSettings:
     answer_s_max: float = 10.0
     backoff_s_min: float = 1.0
     backoff_s_max: float = 60.0
+    pulse_s: float = 15.0  # a connection that is silent for so long is asked whether it lives
 
     def __post_init__(self) -> None:
         if not 0 < self.port < 65_536:
@@ -39,6 +45,9 @@ class IbSettings:
             raise ValueError(
                 f"backoff_s_min must be in (0, {self.backoff_s_max}], was {self.backoff_s_min}"
             )
+        for name in ("answer_s_max", "pulse_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, was {getattr(self, name)}")
 
     def choose_account(self, managed: list[str]) -> str:
         """Return the account to trade; LiveAccountError where it is live and not named so."""
@@ -65,10 +74,15 @@ class IbSession:
         *,
         make_client: Callable[[], IB] = IB,
         on_client: Callable[[IB], None] = lambda _: None,
+        on_data_lost: Callable[[], None] = lambda: None,
+        now_s: Callable[[], float] = _wall_s,
     ) -> None:
         self.settings, self._make_client, self._on_client = settings, make_client, on_client
+        self._on_data_lost = on_data_lost
         self.account = ""
         self.connection_count = 0
+        self.clock_skew_s = 0.0  # how far the gateway's clock is ahead of ours
+        self._now_s = now_s
         self.farms: dict[str, bool] = {}  # what the gateway said last of each data farm
         self.data_lost = False  # subscriptions must be made again
         self._client: IB | None = None
@@ -77,6 +91,7 @@ class IbSession:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ib", daemon=True)
         self._keeper: asyncio.Task[None] | None = None
+        self._pulse: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Connect; raises ConnectionError, or LiveAccountError on an account not to be traded."""
@@ -106,11 +121,15 @@ class IbSession:
     def is_connected(self) -> bool:
         return self._client is not None and self._client.isConnected() and self._upstream
 
+    def raise_if_lost(self) -> None:
+        """Raise OSError where only a person may mend the connection."""
+        if self._fatal is not None:
+            raise ConnectionRefusedError(str(self._fatal))
+
     @property
     def client(self) -> IB:
         """Return the connected client; ConnectionError where there is none."""
-        if self._fatal is not None:
-            raise ConnectionRefusedError(str(self._fatal))
+        self.raise_if_lost()
         if self._client is None or not self.is_connected:
             raise ConnectionError("the gateway must be connected, is not")
         return self._client
@@ -126,20 +145,43 @@ class IbSession:
         )
         try:
             self.account = settings.choose_account(client.managedAccounts())
-        except LiveAccountError as error:
-            self._fatal = error
-            client.disconnect()
+            # Ids roll back at night: those of all that still works must not be given again.
+            await self._in_time(client.reqAllOpenOrdersAsync())
+            if not client.isConnected():
+                raise ConnectionResetError("the connection broke while it was made")
+        except (OSError, LiveAccountError) as error:
+            client.disconnect()  # or its client id stays taken
+            if isinstance(error, LiveAccountError):
+                self._fatal = error
             raise
         self._client, self._upstream = client, True
         client.errorEvent += self._on_error
         client.disconnectedEvent += self._on_disconnected
         self._on_client(client)
         self.connection_count += 1
+        self._pulse = self._loop.create_task(self._feel_pulse(client))
+
+    async def _in_time(self, work: Any) -> Any:
+        return await asyncio.wait_for(work, self.settings.answer_s_max)
+
+    async def _feel_pulse(self, client: IB) -> None:
+        """Ask for the time now and then: a socket may be dead without anybody having said so."""
+        while client.isConnected():
+            await asyncio.sleep(self.settings.pulse_s)
+            if self._client is not client or not client.isConnected():
+                return
+            try:
+                told = await self._in_time(client.reqCurrentTimeAsync())
+            except OSError:
+                client.disconnect()  # as if the other side had hung up: it is reached anew
+                return
+            self.clock_skew_s = told.timestamp() - self._now_s()
 
     async def _leave(self) -> None:
         self._fatal = ConnectionError("the session was closed")
-        if self._keeper is not None:
-            self._keeper.cancel()
+        for task in (self._keeper, self._pulse):
+            if task is not None:
+                task.cancel()
         if self._client is not None:
             self._client.disconnect()
 
@@ -162,11 +204,14 @@ class IbSession:
             return
 
     def _on_error(self, _: int, code: int, text: str, __: object) -> None:
-        if code == _UPSTREAM_LOST:
+        meaning = meaning_of(code, text)
+        if meaning is Meaning.UPSTREAM_LOST:
             self._upstream = False
-        elif code in (_DATA_LOST, _DATA_KEPT):
+        elif meaning in (Meaning.DATA_LOST, Meaning.DATA_KEPT):
             self._upstream = True
-            self.data_lost = self.data_lost or code == _DATA_LOST
             self.connection_count += 1  # what happened meanwhile must be asked for
-        elif code in _FARM_DOWN or code in _FARM_UP:
-            self.farms[text.rsplit(":", 1)[-1].strip()] = code in _FARM_UP
+            if meaning is Meaning.DATA_LOST:
+                self.data_lost = True
+                self._on_data_lost()
+        elif meaning in (Meaning.FARM_DOWN, Meaning.FARM_UP):
+            self.farms[text.rsplit(":", 1)[-1].strip()] = meaning is Meaning.FARM_UP

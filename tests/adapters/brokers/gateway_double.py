@@ -138,6 +138,10 @@ class ClientDouble:
     def reqAllOpenOrdersAsync(self) -> Coroutine[Any, Any, list[Trade]]:  # noqa: N802  # ib_async's name
         return self._answer("open", list(self.gateway.open))
 
+    async def reqCurrentTimeAsync(self) -> datetime:  # noqa: N802  # ib_async's name
+        await self._answer("time", [])
+        return datetime.now(UTC)
+
     def reqCompletedOrdersAsync(self, _: bool) -> Coroutine[Any, Any, list[Trade]]:  # noqa: N802  # ib_async's name
         return self._answer("completed", list(self.gateway.completed))
 
