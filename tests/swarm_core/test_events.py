@@ -47,8 +47,8 @@ BUILT: dict[Any, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def drawn_events(draw: st.DrawFn) -> ev.Event:
-    cls = draw(st.sampled_from(ev.EVENT_CLASSES))
+def drawn_events(draw: st.DrawFn, kind: type[ev.Event] | None = None) -> ev.Event:
+    cls = kind or draw(st.sampled_from(ev.EVENT_CLASSES))
     hints = get_type_hints(cls)
     values = {
         f.name: draw(

@@ -1,0 +1,1 @@
+"""The event bus: the log's events for other processes, in order, at least once."""
