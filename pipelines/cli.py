@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import cli_gateway, cli_trader
+from pipelines import cli_bus, cli_gateway, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 
@@ -265,6 +265,7 @@ app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 
 app.add_typer(log_app, name="log")
 app.add_typer(backtest_app, name="backtest")
+app.add_typer(cli_bus.app, name="bus")
 
 
 @app.command()

@@ -14,7 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
+from pipelines.bus_settings import BusSettings
 from pipelines.trade_settings import TradeSettings
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
@@ -50,9 +52,19 @@ class Environment(BaseSettings):
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     store_timeout_s: float = Field(default=10.0, gt=0, le=600)
+    kafka_password: SecretStr | None = None
+    vault_url: str | None = None
+    vault_token: SecretStr | None = None
+    vault_ca_file: Path | None = None
     notify_file: Path | None = None
     fred_api_key: str | None = Field(default=None, repr=False)
     daily_bars_token: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_by_reference(cls, given: Any) -> Any:
+        """Put what file:, env: and vault: refer to in the place of the reference."""
+        return _resolved(dict(given)) if isinstance(given, dict) else given
 
     def cold_storage(self) -> dict[str, Any]:
         """Return where the cold tier lies and how it is reached, secrets in the open."""
@@ -65,9 +77,33 @@ class Environment(BaseSettings):
             "timeout_s": self.store_timeout_s,
         }
 
+    def kafka_text(self) -> str | None:
+        """Return the password of the Kafka cluster."""
+        return _revealed(self.kafka_password)
+
     def postgres_text(self) -> str | None:
         """Return the address of PostgreSQL with its password."""
         return _revealed(self.postgres_url)
+
+
+def _resolved(given: dict[str, Any]) -> dict[str, Any]:
+    """Resolve the references of all values; those of the Vault itself first."""
+    found: dict[str, Any] = {}
+
+    def read_vault(path: str, name: str) -> str:
+        from adapters.secrets.vault import Vault, VaultAccess
+
+        token = found.get("vault_token", "")
+        ca_file = str(found.get("vault_ca_file") or "")
+        return Vault(VaultAccess(str(found["vault_url"]), str(token), ca_file)).read(path, name)
+
+    for name in sorted(given, key=lambda n: (not n.startswith("vault_"), n)):
+        value = given[name]
+        if isinstance(value, str) and is_reference(value):
+            reader = read_vault if found.get("vault_url") else None
+            value = resolve(value, variables=os.environ, read_vault=reader)  # noqa: TID251 - the one file that may
+        found[name] = value
+    return found
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -210,6 +246,7 @@ class ApiarySettings(_Part):
     windows: Windows | None = None
     book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
     tiers: TierAges = TierAges(hot_days=7, warm_days=60)
+    bus: BusSettings = BusSettings(kind="embedded", topic="apiary.events")
     sweeps: Sweeps = Sweeps(engine="processes", address="local")
     validation: dict[str, Any] = Field(default_factory=dict)
     colony: Path = Path("colony.yaml")

@@ -1,0 +1,1 @@
+"""Secrets by reference: where one lies is written down, never what it is."""

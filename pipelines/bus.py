@@ -1,0 +1,49 @@
+"""The bus of a home, as its settings say."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pipelines.settings import Environment, SettingsError
+
+if TYPE_CHECKING:
+    from adapters.bus.messages import EventBus
+    from pipelines.resources import Workshop
+
+
+@contextmanager
+def opened_bus(built: "Workshop") -> Iterator["EventBus"]:
+    """Open the bus of a home; raises SettingsError where it is not said how to reach it."""
+    settings, environment = built.settings.bus, Environment()
+    if settings.kind == "embedded":
+        from adapters.bus.embedded import EmbeddedBus
+
+        log: Any = built.event_log()
+        yield EmbeddedBus(log, built.home / "bus" / "offsets.db")
+        return
+    bus: Any
+    if settings.kind == "redis":
+        from adapters.bus.redis_streams import RedisBus
+
+        if not environment.redis_url:
+            raise SettingsError("the bus redis needs APIARY_REDIS_URL to be set, is not")
+        ca_file = None if settings.ca_file is None else str(settings.ca_file)
+        bus = RedisBus(environment.redis_url, settings.topic, ca_file=ca_file)
+    else:
+        from adapters.bus.kafka import KafkaAccess, KafkaBus
+
+        if not settings.servers:
+            raise SettingsError("the bus kafka needs bus.servers to be set, is not")
+        access = KafkaAccess(
+            servers=settings.servers,
+            security=settings.security,
+            mechanism=settings.mechanism,
+            username=settings.username,
+            password=environment.kafka_text() or "",
+            ca_file="" if settings.ca_file is None else str(settings.ca_file),
+        )
+        bus = KafkaBus(access, settings.topic)
+    try:
+        yield bus
+    finally:
+        bus.close()
