@@ -137,6 +137,19 @@ class TierMove(Protocol):
     def row_count(self) -> int: ...
 
 
+class TierDamage(Protocol):
+    """A segment or a file that is not what was written."""
+
+    @property
+    def tier(self) -> str: ...
+    @property
+    def table(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
 class RowTiers(Protocol):
     """Rows of what happened, in the hot, warm and cold tiers at once."""
 
@@ -144,7 +157,9 @@ class RowTiers(Protocol):
         """Add the rows, return their content hash; the same rows again add nothing."""
         ...
 
-    def demote(self, as_of: datetime) -> Sequence[TierMove]: ...
+    def demote(
+        self, as_of: datetime, *, closed_until: datetime | None = None
+    ) -> Sequence[TierMove]: ...
 
     def query(
         self, table: str, *, start: datetime | None = None, end: datetime | None = None
@@ -153,6 +168,37 @@ class RowTiers(Protocol):
         ...
 
     def places(self) -> pl.DataFrame: ...
+
+    def counted(self) -> pl.DataFrame:
+        """Return (table, rows, distinct): rows in all tiers together, and different ones."""
+        ...
+
+    def damages(self) -> Sequence[TierDamage]:
+        """Return what is not as it was written, anywhere."""
+        ...
+
+
+class TableUpkeep(Protocol):
+    """What upkeep did to a table."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def removed_file_count(self) -> int: ...
+    @property
+    def kept_versions(self) -> Sequence[int]: ...
+
+
+class TierUpkeep(Protocol):
+    """Keeps the cold tier: compact, and free of what nobody can ask for."""
+
+    def keep(self) -> Sequence[TableUpkeep]: ...
+
+    def broken_pins(self) -> Sequence[str]:
+        """Return the versions on record ("table@version") that have lost a file."""
+        ...
 
 
 class FeatureStore(Protocol):

@@ -1,4 +1,4 @@
-"""Tiers: what has aged moves from hot to warm to cold, and only after it was read back."""
+"""Tiers: what has aged goes down, and only after it was read back; the cold tier is kept."""
 
 from datetime import datetime
 
@@ -6,13 +6,29 @@ import dagster as dg
 import polars as pl
 
 from assets.ingest import preview
-from assets.ports import RowTiers
+from assets.ports import RowTiers, TierUpkeep
+
+LIES_ONCE = "every_row_lies_in_one_tier"
+UNDAMAGED = "everything_is_as_it_was_written"
+PINS_STAND = "pinned_versions_can_be_read"
 
 
 @dg.asset(
     group_name="operations",
     deps=["decisions", "orders", "fills", "ledger"],
     kinds={"deltalake", "parquet"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            LIES_ONCE,
+            asset="tiers",
+            description="As many rows lie in all tiers together as there are different ones.",
+        ),
+        dg.AssetCheckSpec(
+            UNDAMAGED,
+            asset="tiers",
+            description="Every segment and every file of every tier has the hash it was given.",
+        ),
+    ],
 )
 def tiers(rows: dg.ResourceParam[RowTiers]) -> dg.MaterializeResult:
     """Decisions, orders, fills and NAV by age: hot in process, warm in Parquet, cold in Delta.
@@ -21,7 +37,7 @@ def tiers(rows: dg.ResourceParam[RowTiers]) -> dg.MaterializeResult:
     from the newest session, so that past sessions tier as they would have when they were new.
     """
     newest: datetime = rows.query("nav")["event_time"].max()  # type: ignore[assignment]  # a column of times
-    moves = rows.demote(newest)
+    moves = rows.demote(newest, closed_until=newest)
     moved = pl.DataFrame(
         [(m.table, m.source, m.target, m.row_count) for m in moves],
         schema=["table", "from", "to", "rows"],
@@ -38,5 +54,70 @@ def tiers(rows: dg.ResourceParam[RowTiers]) -> dg.MaterializeResult:
                 count=40,
             ),
             "places": preview(places, count=100),
-        }
+        },
+        check_results=[_lies_once(rows), _undamaged(rows)],
+    )
+
+
+def _lies_once(rows: RowTiers) -> dg.AssetCheckResult:
+    counted = rows.counted()
+    doubled = counted.filter(pl.col("rows") != pl.col("distinct"))
+    return dg.AssetCheckResult(
+        check_name=LIES_ONCE,
+        passed=doubled.is_empty(),
+        metadata={"counted": preview(counted, count=40)},
+    )
+
+
+def _undamaged(rows: RowTiers) -> dg.AssetCheckResult:
+    damages = rows.damages()
+    named = pl.DataFrame(
+        [(d.tier, d.table, d.name, d.reason) for d in damages],
+        schema=dict.fromkeys(("tier", "table", "name", "reason"), pl.String()),
+        orient="row",
+    )
+    return dg.AssetCheckResult(
+        check_name=UNDAMAGED,
+        passed=not damages,
+        metadata={"damages": preview(named, count=40)},
+    )
+
+
+@dg.asset(
+    group_name="operations",
+    deps=["tiers"],
+    kinds={"deltalake"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            PINS_STAND,
+            asset="cold_upkeep",
+            description="Every version that a decision, model or backtest read has all its files.",
+        )
+    ],
+)
+def cold_upkeep(upkeep: dg.ResourceParam[TierUpkeep]) -> dg.MaterializeResult:
+    """The cold tier compacted and vacuumed: months of many files become one, sorted by instrument.
+
+    Files go when no newer version reads them and the retention is over, but never one that a
+    version on record reads.
+    """
+    done = upkeep.keep()
+    missing = upkeep.broken_pins()
+    told = pl.DataFrame(
+        [(d.table, d.version, d.removed_file_count, len(d.kept_versions)) for d in done],
+        schema={"table": pl.String, "version": pl.Int64, "removed": pl.Int64, "pinned": pl.Int64},
+        orient="row",
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "tables": preview(told, count=100),
+            "removed_files": sum(d.removed_file_count for d in done),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=PINS_STAND,
+                passed=not missing,
+                metadata={"missing": dg.MetadataValue.json(list(missing))},
+            )
+        ],
     )

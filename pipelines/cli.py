@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import cli_bus, cli_gateway, cli_trader
+from pipelines import cli_bus, cli_gateway, cli_stores, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 
@@ -264,6 +264,8 @@ app.add_typer(cli_trader.app)
 app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 
 app.add_typer(log_app, name="log")
+app.add_typer(cli_stores.app)
+app.add_typer(cli_stores.tiers, name="tiers")
 app.add_typer(backtest_app, name="backtest")
 app.add_typer(cli_bus.app, name="bus")
 
@@ -292,10 +294,10 @@ def mapping(
 def validate(config: ConfigOption = None) -> None:
     """Read every setting and say whether they hold."""
     with _one_line_errors():
-        from pipelines.settings import read_colony, read_risk_limits, read_training
+        from pipelines.settings import read_colony, read_risk_limits, read_tiers, read_training
 
         settings = _workshop(config).settings
-        for read in (read_colony, read_risk_limits, read_training):
+        for read in (read_colony, read_risk_limits, read_training, read_tiers):
             read(settings)
         console.print(f"the settings hold: {len(settings.sources)} sources, home {settings.home}")
 

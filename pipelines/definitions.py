@@ -18,7 +18,7 @@ from assets.parity import session_parity
 from assets.partitions import session_partitions
 from assets.report import report
 from assets.tearsheets import tearsheets
-from assets.tiers import tiers
+from assets.tiers import cold_upkeep, tiers
 from assets.trading import trading_sessions
 from pipelines.backtests import (
     backtest_job,
@@ -53,6 +53,7 @@ def build_definitions(calendar: str) -> dg.Definitions:
             forecasts,
             traded,
             tiers,
+            cold_upkeep,
             data_docs,
             report,
             session_parity,

@@ -52,6 +52,13 @@ report_job = dg.define_asset_job(
     tags=BOOK_TAG,
     executor_def=dg.in_process_executor,
 )
+upkeep_job = dg.define_asset_job(
+    "upkeep_job",
+    selection=dg.AssetSelection.assets("tiers", "cold_upkeep"),
+    description="Move what has aged, then compact and vacuum the cold tier.",
+    tags=BOOK_TAG,
+    executor_def=dg.in_process_executor,
+)
 
 parity_job = dg.define_asset_job(
     "parity_job",
@@ -69,4 +76,5 @@ JOBS = [
     swarm_decision_job,
     report_job,
     parity_job,
+    upkeep_job,
 ]

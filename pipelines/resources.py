@@ -4,7 +4,6 @@ Everything is built when it is first used, so that loading the code location sta
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from pipelines.settings import (
     FilesSource,
     WebSource,
     read_settings,
+    read_tiers,
 )
 
 if TYPE_CHECKING:
@@ -128,12 +128,8 @@ class Workshop:
     def rows(self) -> object:
         from adapters.stores.opening import open_warm
         from adapters.stores.tiered_tables import TieredTables
-        from adapters.stores.tiers import TierPolicy
 
-        ages = self.settings.tiers
-        policy = TierPolicy(
-            hot_age=timedelta(days=ages.hot_days), warm_age=timedelta(days=ages.warm_days)
-        )
+        policies = read_tiers(self.settings).policies()
         environment = Environment()
         warm = open_warm(
             self.home,
@@ -141,7 +137,23 @@ class Workshop:
             environment.postgres_ca_file,
             environment.store_timeout_s,
         )
-        return TieredTables(self.get("hot"), warm, self.get("tables"), policy)  # type: ignore[arg-type]  # built above by name
+        return TieredTables(self.get("hot"), warm, self.get("tables"), policies)  # type: ignore[arg-type]  # built above by name
+
+    def upkeep(self) -> object:
+        from adapters.stores.trial_ledger import SqliteTrialLedger
+        from pipelines.pins import Pins, model_names, pinned_versions
+        from pipelines.upkeep import DeskUpkeep
+
+        trials = self.home / "backtests" / "trials.db"
+        cards: Any = self.get("registry")
+        store: Any = self.get("tables")
+
+        def pins() -> Pins:
+            records = SqliteTrialLedger(trials).records() if trials.exists() else ()
+            names = model_names(self.home / "models")
+            return pinned_versions(self.event_log(), cards, names, records)
+
+        return DeskUpkeep(store, read_tiers(self.settings).cold, pins)
 
     def reporter(self) -> object:
         from adapters.reports.writer import HtmlReporter
@@ -205,6 +217,7 @@ PORTS = (
     "desk",
     "hot",
     "rows",
+    "upkeep",
     "reporter",
     "open_broker",
     "scratch_log",

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
+from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
@@ -218,13 +219,6 @@ class Training(_Part):
     promotion: dict[str, Any] = Field(default_factory=dict)
 
 
-class TierAges(_Part):
-    """After how many days a row leaves the hot and the warm tier."""
-
-    hot_days: int = Field(7, ge=0, le=3650)
-    warm_days: int = Field(60, ge=0, le=36500)
-
-
 class Sweeps(_Part):
     """Where the trials of a sweep run; `address` is that of a Ray cluster, "local" for one here."""
 
@@ -245,13 +239,13 @@ class ApiarySettings(_Part):
     benchmark: str | None = None
     windows: Windows | None = None
     book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
-    tiers: TierAges = TierAges(hot_days=7, warm_days=60)
     bus: BusSettings = BusSettings(kind="embedded", topic="apiary.events")
     sweeps: Sweeps = Sweeps(engine="processes", address="local")
     validation: dict[str, Any] = Field(default_factory=dict)
     colony: Path = Path("colony.yaml")
     risk_limits: Path = Path("risk_limits.yaml")
     training: Path = Path("training.yaml")
+    tiers: Path = Path("tiers.yaml")
     trade: TradeSettings | None = None
 
     @property
@@ -303,6 +297,7 @@ def read_settings(path: Path | None = None) -> ApiarySettings:
             "colony": _beside(beside, settings.colony),
             "risk_limits": _beside(beside, settings.risk_limits),
             "training": _beside(beside, settings.training),
+            "tiers": _beside(beside, settings.tiers),
         }
     )
 
@@ -398,3 +393,11 @@ def read_training(settings: ApiarySettings) -> tuple[Training, TrainingSettings]
         raise SettingsError(_one_line(settings.training, error)) from error
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{settings.training}: {error}") from error
+
+
+def read_tiers(settings: ApiarySettings) -> TierSettings:
+    """Return when rows of this desk change their tier, and how the cold tier is kept."""
+    try:
+        return TierSettings.model_validate(_read_yaml(settings.tiers))
+    except ValidationError as error:
+        raise SettingsError(_one_line(settings.tiers, error)) from error

@@ -17,5 +17,5 @@ def answer(query: str, tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
         connection.execute("SET lock_configuration = true")
         try:
             return pl.DataFrame(connection.execute(query).to_arrow_table())
-        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
+        except duckdb.Error as error:
             raise ValueError(" ".join(str(error).split())) from error

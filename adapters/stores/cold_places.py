@@ -52,6 +52,18 @@ class ColdPlace(Protocol):
         """Make room for a new table."""
         ...
 
+    def read_bytes(self, path: str) -> bytes:
+        """Return what lies at `table/...`; FileNotFoundError where nothing does."""
+        ...
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        """Put the content at `table/...`, all or nothing."""
+        ...
+
+    def file_names(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the files in the folder `table/...`, sorted; none where it is not."""
+        ...
+
     def locked(self, table: str) -> "Locked":
         """Queue this machine's writers of a table; a holder that dies lets go."""
         ...
@@ -98,6 +110,20 @@ class LocalPlace:
 
     def prepare(self, table: str) -> None:
         (self.root / table).mkdir(parents=True, exist_ok=True)
+
+    def read_bytes(self, path: str) -> bytes:
+        return (self.root / path).read_bytes()
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        part.write_bytes(content)
+        part.replace(target)
+
+    def file_names(self, folder: str) -> tuple[str, ...]:
+        at = self.root / folder
+        return tuple(sorted(p.name for p in at.iterdir() if p.is_file())) if at.is_dir() else ()
 
     def locked(self, table: str) -> Locked:
         return Locked(self.root / ".locks" / table)
@@ -211,6 +237,20 @@ class S3Place:
             if self.files().get_file_info(self._bucket).type == arrow_fs.FileType.NotFound:
                 self.files().create_dir(self._bucket)
 
+    def read_bytes(self, path: str) -> bytes:
+        with answering(), self.files().open_input_stream(f"{self._path}/{path}") as stream:
+            return bytes(stream.read())
+
+    def write_bytes(self, path: str, content: bytes) -> None:
+        with answering(), self.files().open_output_stream(f"{self._path}/{path}") as stream:
+            stream.write(content)
+
+    def file_names(self, folder: str) -> tuple[str, ...]:
+        listed = arrow_fs.FileSelector(f"{self._path}/{folder}", allow_not_found=True)
+        with answering():
+            found = self.files().get_file_info(listed)
+        return tuple(sorted(f.base_name for f in found if f.type == arrow_fs.FileType.File))
+
     def locked(self, table: str) -> Locked:
         return Locked(self._locks / table)
 
@@ -220,9 +260,7 @@ def answering() -> Iterator[None]:
     """Turn what storage raises when it is away, which is many lines long, into one line."""
     try:
         yield
-    except ColdStoreUnavailableError:
-        raise
-    except TableNotFoundError:
+    except (ColdStoreUnavailableError, FileNotFoundError, TableNotFoundError):
         raise
     except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
         text = _one_line(error)

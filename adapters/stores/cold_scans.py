@@ -23,6 +23,23 @@ def month_files(stored: DeltaTable, first: str | None, last: str | None) -> list
     return sorted(stored.file_uris(file_pruning_predicate=bounds or None))
 
 
+def is_readable(place: ColdPlace, file: str) -> bool:
+    """Return whether every row of a file can be read."""
+    options = storage(place.scan_options)
+    try:
+        pl.scan_parquet(file, hive_partitioning=False, glob=False, **options).collect()  # type: ignore[arg-type]  # its keyword arguments by name
+    except (pl.exceptions.ComputeError, FileNotFoundError):
+        return False
+    return True
+
+
+def crowded_months(stored: DeltaTable, files_min: int) -> list[str]:
+    """Return the months that lie in at least so many files."""
+    actions = pl.DataFrame(stored.get_add_actions(flatten=True))
+    counted = actions.group_by(month=f"partition.{MONTH}").len()
+    return sorted(counted.filter(pl.col("len") >= files_min)["month"].to_list())
+
+
 def scan_months(
     place: ColdPlace, stored: DeltaTable, first: str | None = None, last: str | None = None
 ) -> pl.LazyFrame:

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from adapters.stores.cold_sums import ColdSums, Damage
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.hot import HotStore
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
-from adapters.stores.tiers import Catalogue, Move, TierPolicy, Tiers
+from adapters.stores.tiers import Catalogue, Move, TierPolicies, Tiers
 
 
 class TieredTables:
@@ -20,7 +21,7 @@ class TieredTables:
     """
 
     def __init__(
-        self, hot: HotStore, warm: SegmentTier, cold: DeltaTableStore, policy: TierPolicy
+        self, hot: HotStore, warm: SegmentTier, cold: DeltaTableStore, policy: TierPolicies
     ) -> None:
         self._tiers = Tiers(hot, warm, cold)
         self._cold = cold
@@ -56,9 +57,21 @@ class TieredTables:
         except KeyError:
             return None
 
-    def demote(self, as_of: datetime) -> tuple[Move, ...]:
-        """Move what is older than the policy allows; each move was read back and compared."""
-        return self._tiers.demote(as_of, self._policy)
+    def demote(self, as_of: datetime, *, closed_until: datetime | None = None) -> tuple[Move, ...]:
+        """Move what the policies let go; each move was read back and compared."""
+        return self._tiers.demote(as_of, self._policy, closed_until=closed_until)
+
+    def restore(
+        self, table: str, *, start: datetime, end: datetime, until: datetime
+    ) -> tuple[Move, ...]:
+        """Bring rows from cold back to warm, to stay there `until` then."""
+        return self._tiers.restore(table, start=start, end=end, until=until)
+
+    def damages(self) -> tuple[Damage, ...]:
+        """Read everything in every tier and return what is not as it was written."""
+        sums = ColdSums(self._cold)
+        cold = [d for report in sums.verify_all() for d in report.damages]
+        return (*self._tiers.damages(), *cold)
 
     def catalogue(self) -> Catalogue:
         """Return the catalogue over all tiers."""
@@ -81,6 +94,16 @@ class TieredTables:
     def places(self) -> pl.DataFrame:
         """Return (table, tier, rows, bytes, first, last), a row for each table in each tier."""
         return self._tiers.catalogue().tables()
+
+    def counted(self) -> pl.DataFrame:
+        """Return (table, rows, distinct) of the tables that have rows above the cold tier."""
+        places = self.places()
+        tiered = places.filter(pl.col("tier") != "cold")["table"].unique()
+        held = places.filter(pl.col("table").is_in(tiered.implode()))
+        sums = held.group_by("table").agg(pl.col("rows").sum()).sort("table")
+        scans = [self.catalogue().scan(t, revisions=True) for t in sums["table"]]
+        distinct = [s.select(pl.len()).collect().item() for s in scans]
+        return sums.with_columns(pl.Series("distinct", distinct, dtype=pl.Int64))
 
     def exists(self, table: str) -> bool:
         """Return whether any tier has the table."""

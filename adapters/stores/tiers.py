@@ -6,28 +6,17 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from adapters.stores.cold_sums import Damage
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.hot import HotStore
 from adapters.stores.hot_tables import HotTables
 from adapters.stores.segments import ColdTables, Segment, SegmentTier, TierCorruptionError
 from adapters.stores.table_months import utc
+from adapters.stores.tier_holds import Holds
+from adapters.stores.tier_policy import TierPolicies, TierPolicy
 from adapters.stores.tiers_catalogue import Catalogue
 
-__all__ = ["Catalogue", "Move", "TierPolicy", "Tiers"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierPolicy:
-    """How long a row stays: in the hot tier, and then in the warm one, counted from event_time."""
-
-    hot_age: timedelta = timedelta(days=7)
-    warm_age: timedelta = timedelta(days=730)
-
-    def __post_init__(self) -> None:
-        if not timedelta(0) <= self.hot_age <= self.warm_age:
-            raise ValueError(
-                f"ages must be 0 <= hot_age <= warm_age, were {self.hot_age} and {self.warm_age}"
-            )
+__all__ = ["Catalogue", "Move", "TierPolicies", "TierPolicy", "Tiers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +37,81 @@ class Tiers:
         self.hot = HotTables(hot)
         self.warm = warm
         self.cold = cold
+        self._holds = Holds(hot)
 
     def catalogue(self) -> Catalogue:
         """Return the catalogue over these tiers."""
         return Catalogue(self.hot, self.warm, self.cold)
 
-    def demote(self, as_of: datetime, policy: TierPolicy | None = None) -> tuple[Move, ...]:
-        """Move every segment whose newest row is older than the policy allows; return the moves.
+    def demote(
+        self,
+        as_of: datetime,
+        policy: TierPolicy | TierPolicies | None = None,
+        *,
+        closed_until: datetime | None = None,
+    ) -> tuple[Move, ...]:
+        """Move every segment that its table's policy lets go; return the moves.
 
-        Hot rows go to the warm tier first, so that one call takes very old rows all the way.
-        Raises TierCorruptionError where rows do not read back as they are; nothing is dropped.
+        Hot rows go to the warm tier first, so that one call takes very old rows all the way. Rows
+        after `closed_until`, the close of the newest closed session, stay where they are. Raises
+        TierCorruptionError where rows do not read back as they are; nothing is dropped.
         """
-        policy = policy or TierPolicy()
+        rules = TierPolicies(policy) if isinstance(policy, TierPolicy) else policy or TierPolicies()
         moment = utc("as_of", as_of)
-        down = list(self._to_warm(moment - policy.hot_age))
-        return (*down, *self._to_cold(moment - policy.warm_age))
+        down = list(self._to_warm(rules, moment, closed_until))
+        return (*down, *self._to_cold(rules, moment))
 
-    def _to_warm(self, before: datetime) -> Iterator[Move]:
-        for segment in _older(self.hot, before):
-            rows = self.hot.read_segment(segment)
-            copies = self.warm.write(segment.table, rows)
-            back = [self.warm.read_segment(copy) for copy in copies]
-            _require_same(segment, back, "warm")
-            self.hot.remove(segment.table, [segment])
-            yield Move(segment.table, "hot", "warm", segment.row_count, segment.content_hash)
+    def restore(
+        self, table: str, *, start: datetime, end: datetime, until: datetime
+    ) -> tuple[Move, ...]:
+        """Bring rows with start <= event_time < end from cold back to warm, to stay `until` then.
 
-    def _to_cold(self, before: datetime) -> Iterator[Move]:
-        for segment in _older(self.warm, before):
-            rows = self.warm.read_segment(segment)
-            self.cold.add(segment.table, rows)
-            _require_same(segment, [self._back_from_cold(segment, rows)], "cold")
-            self.warm.remove(segment.table, [segment])
-            yield Move(segment.table, "warm", "cold", segment.row_count, segment.content_hash)
+        They stay in the cold tier as well; a catalogue returns each once. Raises KeyError where
+        the cold tier has no such table.
+        """
+        rows = self.cold.read(table, start=start, end=end)
+        copies = self.warm.write(table, rows)
+        for copy in copies:
+            self.warm.read_segment(copy)  # proves its hash
+        self._holds.hold(table, copies, utc("until", until))
+        return tuple(Move(table, "cold", "warm", c.row_count, c.content_hash) for c in copies)
+
+    def damages(self) -> Iterator[Damage]:
+        """Read every segment of the hot and the warm tier; yield those that are not whole."""
+        for tier in (self.hot, self.warm):
+            for table in tier.tables():
+                for segment in tier.segments(table):
+                    try:
+                        tier.read_segment(segment)
+                    except TierCorruptionError as error:
+                        name = segment.content_hash
+                        yield Damage(tier.tier, table, name, " ".join(str(error).split()))
+
+    def _to_warm(
+        self, rules: TierPolicies, moment: datetime, closed_until: datetime | None
+    ) -> Iterator[Move]:
+        for table in self.hot.tables():
+            held = self.hot.segments(table)
+            for segment in rules.of(table).leaves_hot(held, moment, closed_until):
+                rows = self.hot.read_segment(segment)
+                copies = self.warm.write(table, rows)
+                back = [self.warm.read_segment(copy) for copy in copies]
+                _require_same(segment, back, "warm")
+                self.hot.remove(table, [segment])
+                yield Move(table, "hot", "warm", segment.row_count, segment.content_hash)
+
+    def _to_cold(self, rules: TierPolicies, moment: datetime) -> Iterator[Move]:
+        for table in self.warm.tables():
+            held = self.warm.segments(table)
+            kept = self._holds.held(table, moment)
+            for segment in rules.of(table).leaves_warm(held, moment):
+                if segment.content_hash in kept:
+                    continue
+                rows = self.warm.read_segment(segment)
+                self.cold.add(table, rows)
+                _require_same(segment, [self._back_from_cold(segment, rows)], "cold")
+                self.warm.remove(table, [segment])
+                yield Move(table, "warm", "cold", segment.row_count, segment.content_hash)
 
     def _back_from_cold(self, segment: Segment, rows: pl.DataFrame) -> pl.DataFrame:
         """Return those of the segment's rows that the cold tier holds, as it holds them."""
@@ -88,13 +120,6 @@ class Tiers:
         stored = self.cold.read(segment.table, start=segment.first if dated else None, end=end)
         found = stored.select(rows.columns).unique(maintain_order=True)
         return found.join(rows, on=rows.columns, how="semi", nulls_equal=True)
-
-
-def _older(tier: SegmentTier, before: datetime) -> Iterator[Segment]:
-    for table in tier.tables():
-        for segment in tier.segments(table):
-            if segment.last is None or segment.last < before:
-                yield segment
 
 
 def _require_same(segment: Segment, back: Sequence[pl.DataFrame], tier: str) -> None:

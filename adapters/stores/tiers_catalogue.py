@@ -94,7 +94,7 @@ class Catalogue:
             rows = self._once(rows, key, whole_rows=revisions)
             rows = rows if predicate is None else rows.filter(predicate)
             rows = rows if columns is None else rows.select(columns)
-            yield _collected(table, rows if limit is None else rows.head(limit))
+            yield self._collected(table, rows if limit is None else rows.head(limit), pinned)
 
         return register_io_source(fetch, schema=schema)
 
@@ -180,6 +180,21 @@ class Catalogue:
         ordered = rows.sort("knowledge_time", descending=True, nulls_last=True, maintain_order=True)
         return ordered.unique(key, keep="first", maintain_order=True)
 
+    def _collected(self, table: str, rows: pl.LazyFrame, pinned: int | None) -> pl.DataFrame:
+        """Return the rows; what is broken where they cannot be read is found and named."""
+        try:
+            with answering():
+                return rows.collect()
+        except pl.exceptions.ComputeError as error:
+            for tier in self._segmented:
+                for segment in tier.segments(table):
+                    tier.read_segment(segment)  # raises, and names it, where it is the one
+            broken = self._cold.unreadable(table, pinned) if self._cold.exists(table) else ()
+            text = " ".join(str(error).split())[:300]
+            raise TierCorruptionError(
+                f"{table}: every file must be whole, {', '.join(broken) or 'one'} is not: {text}"
+            ) from error
+
     def _segment_places(self) -> Iterator[tuple[object, ...]]:
         for tier in self._segmented:
             for table in tier.tables():
@@ -196,13 +211,3 @@ class Catalogue:
     def _cold_places(self) -> Iterator[tuple[object, ...]]:
         for table in self._cold.tables():
             yield (table, "cold", *self._cold.size(table), *self._cold.span(table))
-
-
-def _collected(table: str, rows: pl.LazyFrame) -> pl.DataFrame:
-    """Return the rows; a file that is none any more is named."""
-    try:
-        with answering():
-            return rows.collect()
-    except pl.exceptions.ComputeError as error:
-        text = " ".join(str(error).split())[:300]
-        raise TierCorruptionError(f"{table}: a file must be whole: {text}") from error

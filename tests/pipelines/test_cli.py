@@ -1,14 +1,17 @@
 """The command line: help for every verb, one line for every mistake, exit code 1."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.row_address import parse_row
 
-VERBS = ["run", "ui", "status", "explain", "validate", "log", "simulate-gateway"]
+VERBS = ["run", "ui", "status", "explain", "validate", "log", "simulate-gateway", "sql", "tiers"]
 
 
 @pytest.fixture(autouse=True)
@@ -49,3 +52,77 @@ def test_a_row_is_addressed_by_its_session() -> None:
     address = parse_row("bars:US.AAPL:2020-03-16")
     assert (address.table, address.identity) == ("bars", "US.AAPL")
     assert address.event_time.isoformat() == "2020-03-16T20:00:00+00:00"
+
+
+@pytest.fixture
+def tiered_config(tmp_path: Path) -> Path:
+    """A desk whose fills lie in two tiers."""
+    from pipelines.resources import workshop
+    from pipelines.settings import choose_config, settings_for_files
+    from tests.adapters.stores.test_tiers import make_fills
+
+    config = settings_for_files(tmp_path, None, tmp_path / "home", base=None)
+    choose_config(config)
+    rows: Any = workshop().get("rows")
+    rows.write("fills", make_fills(50, 10))
+    tables: Any = workshop().get("tables")
+    tables.add("fills", make_fills(0, 20))
+    return config
+
+
+def ask(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--config", str(config)])
+
+
+def test_sql_answers_over_all_tiers(tiered_config: Path) -> None:
+    query = "select count(*) as n, max(quantity) as q from fills"
+
+    assert ask(tiered_config, "sql", query, "--csv").output == "n,q\n30,59.0\n"
+    assert json.loads(ask(tiered_config, "sql", query, "--json").output) == [{"n": 30, "q": 59.0}]
+    assert "59.0" in ask(tiered_config, "sql", query).output
+    pinned = ask(tiered_config, "sql", query, "--csv", "--version", "fills=0")
+    assert pinned.output == "n,q\n20,19.0\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["select * from nothing_here"], "nothing_here does not exist"),
+        (["select 1", "--csv", "--json"], "one of --csv and --json"),
+        (["select 1", "--version", "fills"], "--version must be TABLE=VERSION"),
+        (["select * from fills", "--version", "fills=9"], "no version 9"),
+        (["select * from read_csv('/etc/passwd')"], "disabled"),
+    ],
+)
+def test_sql_that_cannot_be_answered_is_one_line(
+    tiered_config: Path, words: list[str], told: str
+) -> None:
+    outcome = ask(tiered_config, "sql", *words)
+
+    assert outcome.exit_code == 1
+    assert told in " ".join(outcome.output.split())
+    assert "Traceback" not in outcome.output
+
+
+def test_damage_is_named_and_fails(tiered_config: Path, tmp_path: Path) -> None:
+    sound = ask(tiered_config, "tiers", "verify")
+    file = next((tmp_path / "home" / "cold" / "fills").glob("_month=*/*.parquet"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+
+    damaged = ask(tiered_config, "tiers", "verify")
+
+    assert (sound.exit_code, damaged.exit_code) == (0, 1)
+    assert file.name in damaged.output
+    assert "hot" in ask(tiered_config, "tiers", "show").output
+
+
+def test_rows_are_restored_by_day(tiered_config: Path) -> None:
+    days = ["--start", "2024-01-03", "--end", "2024-01-06", "--until", "2030-01-01"]
+
+    outcome = ask(tiered_config, "tiers", "restore", "fills", *days)
+
+    assert "3 rows of fills are warm" in outcome.output
+    counted = ask(tiered_config, "sql", "select count(*) as n from fills", "--csv")
+    assert counted.output == "n\n30\n"

@@ -7,11 +7,13 @@ import yaml
 
 from pipelines.settings import (
     DEFAULT_CONFIG,
+    Environment,
     SettingsError,
     choose_config,
     read_colony,
     read_risk_limits,
     read_settings,
+    read_tiers,
     read_training,
     settings_for_files,
 )
@@ -30,6 +32,7 @@ def test_the_shipped_configuration_holds() -> None:
     read_colony(settings)
     read_risk_limits(settings)
     read_training(settings)
+    read_tiers(settings)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +82,34 @@ def test_a_folder_becomes_a_configuration_without_dates(tmp_path: Path) -> None:
     settings = read_settings(path)
     assert settings.windows is None
     assert settings.home == (tmp_path / "home").resolve()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("default: {hot_days: -1}", "default.hot_days"),
+        ("tables: {fills: {hot_days: 9, warm_days: 2}}", "warm_days must be at least hot_days (9)"),
+        ("cold: {retention_days: 1}", "cold.retention_days"),
+        ("cold: {archive_class: ATTIC}", "cold.archive_class"),
+        ("colds: {}", "colds"),
+    ],
+)
+def test_a_wrong_rule_of_the_tiers_is_named_in_one_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    (tmp_path / "tiers.yaml").write_text(text)
+    settings = read_settings(make_config(tmp_path))
+
+    with pytest.raises(SettingsError) as caught:
+        read_tiers(settings)
+
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_secrets_of_the_environment_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("REDIS_URL", "POSTGRES_URL", "S3_ACCESS_KEY", "S3_SECRET_KEY", "FRED_API_KEY")
+    for name in names:
+        monkeypatch.setenv(f"APIARY_{name}", f"hidden-{name}")
+
+    assert "hidden" not in repr(Environment())

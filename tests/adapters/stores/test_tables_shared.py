@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from adapters.stores.delta_commits import DeltaCommits
 from adapters.stores.tables_delta import DeltaTableStore
 from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 
@@ -19,6 +20,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import polars as pl
+from adapters.stores.delta_commits import DeltaCommits
 from adapters.stores.tables_delta import DeltaTableStore
 store = DeltaTableStore(Path(sys.argv[1]))
 first, step, count = (int(a) for a in sys.argv[2:5])
@@ -113,12 +115,12 @@ def test_a_stale_snapshot_cannot_commit_over_a_newer_one(
     stale = DeltaTable(tmp_path / "bars")
     other.append("bars", make_rows(1.0, first=NOON + DAY), key=KEY)
     views = iter([stale])
-    opened = DeltaTableStore.open
+    opened = DeltaCommits.open
 
-    def open_stale(self: DeltaTableStore, table: str, version: int | None = None) -> DeltaTable:
+    def open_stale(self: DeltaCommits, table: str, version: int | None = None) -> DeltaTable:
         return next(views, None) or opened(self, table, version)
 
-    monkeypatch.setattr(DeltaTableStore, "open", open_stale)
+    monkeypatch.setattr(DeltaCommits, "open", open_stale)
     receipt = store.append("bars", make_rows(1.0, first=NOON + DAY), key=KEY)
 
     assert receipt.inserted_row_count == 0

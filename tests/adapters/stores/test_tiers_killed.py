@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from adapters.stores import tables_delta
+from adapters.stores import delta_commits
 from adapters.stores.hot import EmbeddedHotStore
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tiers import TierPolicy, Tiers
@@ -30,7 +30,7 @@ EFFECTS: list[tuple[object, str]] = [
     (os, "replace"),
     (os, "unlink"),
     (EmbeddedHotStore, "remove"),
-    (tables_delta, "write_deltalake"),
+    (delta_commits, "write_deltalake"),
 ]
 KILLED = """
 import os, signal, sys

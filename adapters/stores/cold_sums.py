@@ -1,0 +1,81 @@
+"""Check sums of the cold tier's files: what was written once must never change."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import polars as pl
+
+from adapters.stores.tables_delta import DeltaTableStore
+
+_FOLDER = "_sums"  # a name that Delta passes over
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something of a tier that is not what was written: a file, a segment or a row group."""
+
+    tier: str
+    table: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SumsReport:
+    """What a look at every file of a table's newest version found."""
+
+    table: str
+    file_count: int
+    first_seen_count: int  # had no sum yet, and have one now
+    damages: tuple[Damage, ...]
+
+
+class ColdSums:
+    """Sums of the files that the newest versions name, kept beside each table.
+
+    A file's sum is noted when it is first looked at; files never change, so that any other sum
+    afterwards is damage. Notes are only ever added, each under the version at which it was made.
+    """
+
+    def __init__(self, store: DeltaTableStore) -> None:
+        self._store = store
+
+    def verify(self, table: str) -> SumsReport:
+        """Look at every file of the newest version; note new ones, name those that changed."""
+        stored = self._store.open(table)
+        known = self._known(table)
+        seen: dict[str, str] = {}
+        damages: list[Damage] = []
+        paths = pl.DataFrame(stored.get_add_actions(flatten=True))["path"].to_list()
+        for path in (unquote(p) for p in paths):
+            try:
+                found = hashlib.sha256(self._store.place.read_bytes(f"{table}/{path}")).hexdigest()
+            except FileNotFoundError:
+                damages.append(Damage("cold", table, path, "is gone"))
+                continue
+            if found != known.get(path, found):
+                reason = f"must have the sum {known[path][:12]}, has {found[:12]}"
+                damages.append(Damage("cold", table, path, reason))
+            seen[path] = found
+        new = {p: s for p, s in seen.items() if p not in known}
+        if new:
+            note = json.dumps(new, sort_keys=True).encode()
+            name = f"{stored.version():020d}-{hashlib.sha256(note).hexdigest()[:8]}.json"
+            self._store.place.write_bytes(f"{table}/{_FOLDER}/{name}", note)
+        return SumsReport(table, len(paths), len(new), tuple(damages))
+
+    def verify_all(self) -> Iterator[SumsReport]:
+        """Look at every table."""
+        for table in self._store.tables():
+            yield self.verify(table)
+
+    def _known(self, table: str) -> dict[str, str]:
+        folder = f"{table}/{_FOLDER}"
+        known: dict[str, str] = {}
+        for name in reversed(self._store.place.file_names(folder)):  # the first note stands
+            if name.endswith(".json"):
+                known |= json.loads(self._store.place.read_bytes(f"{folder}/{name}"))
+        return known

@@ -1,0 +1,115 @@
+"""`apiary sql` and `apiary tiers`: ask every tier at once, and see, prove and restore what lies."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from adapters.stores.tiered_tables import TieredTables
+
+app = typer.Typer()
+tiers = typer.Typer(help="Where rows lie: hot, warm, cold.", no_args_is_help=True)
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
+]
+
+
+def _rows(config: Path | None) -> "TieredTables":
+    from pipelines.cli import _workshop
+
+    return _workshop(config).get("rows")  # type: ignore[return-value]  # built by name
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help='E.g. "select count(*) from fills".')],
+    pinned: Annotated[
+        list[str] | None,
+        typer.Option("--version", help="TABLE=VERSION to read as of; may repeat."),
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Ask all tables of all tiers in SQL (DuckDB); it reads, and it reads nothing else."""
+    from pipelines.cli import _one_line_errors
+
+    with _one_line_errors():
+        if as_csv and as_json:
+            raise ValueError("one of --csv and --json must be given, were both")
+        import polars as pl
+
+        answer = _rows(config).catalogue().sql(query, versions=_versions(pinned or []))
+        if as_csv:
+            answer.write_csv(sys.stdout)
+        elif as_json:
+            print(answer.write_json())
+        else:
+            with pl.Config(tbl_rows=100, tbl_cols=30, fmt_str_lengths=60, tbl_width_chars=200):
+                print(answer)
+
+
+def _versions(texts: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for text in texts:
+        table, equals, version = text.partition("=")
+        if not equals or not version.isdigit():
+            raise ValueError(f"--version must be TABLE=VERSION, was {text!r}")
+        found[table] = int(version)
+    return found
+
+
+@tiers.command("show")
+def show(config: ConfigOption = None) -> None:
+    """Say how many rows and bytes of each table lie in each tier, and from when to when."""
+    from pipelines.cli import _one_line_errors
+
+    with _one_line_errors():
+        import polars as pl
+
+        with pl.Config(tbl_rows=200, tbl_width_chars=140):
+            print(_rows(config).places())
+
+
+@tiers.command("verify")
+def verify(config: ConfigOption = None) -> None:
+    """Read everything in every tier and name what is not as it was written."""
+    from pipelines.cli import _one_line_errors, console
+
+    with _one_line_errors():
+        damages = _rows(config).damages()
+        for damage in damages:
+            console.print(
+                f"{damage.tier} {damage.table} {damage.name}: {damage.reason}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
+        if damages:
+            raise ValueError(f"everything must be as it was written, {len(damages)} is not")
+        console.print("everything is as it was written", highlight=False)
+
+
+@tiers.command("restore")
+def restore(
+    table: Annotated[str, typer.Argument(help="A table of the cold tier.")],
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
+    end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day after the last.")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Stays warm until then.")],
+    config: ConfigOption = None,
+) -> None:
+    """Bring rows back from the cold tier to the warm one, each read back and compared."""
+    from pipelines.cli import _one_line_errors, console
+
+    with _one_line_errors():
+        moves = _rows(config).restore(
+            table,
+            start=start.replace(tzinfo=UTC),
+            end=end.replace(tzinfo=UTC),
+            until=until.replace(tzinfo=UTC),
+        )
+        count = sum(m.row_count for m in moves)
+        console.print(f"{count} rows of {table} are warm until {until:%Y-%m-%d}", highlight=False)
