@@ -1,0 +1,50 @@
+"""Settings of the sources: where records come from, and how they are read."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DefaultSource(_Part):
+    """The real data that comes with the package index."""
+
+    kind: Literal["default"]
+
+
+class FileHints(_Part):
+    """What the files of a folder do not say of themselves, where the mapping is inferred."""
+
+    zone: str | None = None
+    currency: str | None = None
+    calendar: str | None = None
+    asset_class: Literal["equity", "etf", "fx", "future", "crypto"] | None = None
+    day_first: bool | None = None
+    ignore: tuple[str, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Return the answers that were given."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class FilesSource(_Part):
+    """A folder of CSV, Parquet or zip files and how to read it."""
+
+    kind: Literal["files"]
+    folder: Path
+    mapping: str | None = None
+    hints: FileHints = FileHints()
+
+
+class WebSource(_Part):
+    """A web source and what to ask of it, e.g. the ids of series or symbols."""
+
+    kind: Literal["fred", "ecb", "daily_bars", "crypto", "feeds"]
+    series: tuple[str, ...] = ()
+    url: str | None = None
+    exchange: str | None = None
