@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
-from pipelines.source_settings import DefaultSource, FilesSource, WebSource
+from pipelines.source_settings import DefaultSource, FileHints, FilesSource, WebSource
 from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
 from swarm_core.colony.settings import ColonySettings

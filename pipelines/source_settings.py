@@ -1,7 +1,7 @@
 """Settings of the sources: where records come from, and how they are read."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
