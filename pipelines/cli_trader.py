@@ -19,11 +19,15 @@ ConfigOption = Annotated[
 ]
 
 
-def _settings(config: Path | None) -> "ApiarySettings":
+def settings_of(config: Path | None) -> "ApiarySettings":
+    """Return the settings, with the market that a first run found; they are this process's."""
+    from pipelines.chosen_market import find_market, with_market
     from pipelines.settings import choose_config, read_settings
 
     choose_config(config)
-    return read_settings()
+    settings = read_settings()
+    home = None if settings.trade is None else settings.trade.tables_home
+    return with_market(settings, find_market(home or settings.home))
 
 
 @app.command("trade")
@@ -37,7 +41,7 @@ def trade_command(config: ConfigOption = None) -> None:
         def tell(line: str) -> None:
             console.print(line, highlight=False, soft_wrap=True)
 
-        tell(trade(_settings(config), tell))
+        tell(trade(settings_of(config), tell))
 
 
 @app.command("halt")
@@ -56,7 +60,7 @@ def halt_command(
         from trader.kill_switch import Halt
 
         halt = Halt(reason=reason, actor=by, flatten=flatten)
-        for line in stop(_settings(config), halt):
+        for line in stop(settings_of(config), halt):
             console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -72,7 +76,7 @@ def resume_command(
     with _one_line_errors():
         from pipelines.trading_parts import offline_desk
 
-        offline_desk(_settings(config)).resume(by=by, reason=reason)
+        offline_desk(settings_of(config)).resume(by=by, reason=reason)
         console.print(f"trading goes on, by {by}: {reason}", highlight=False)
 
 

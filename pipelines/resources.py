@@ -4,6 +4,7 @@ Everything is built when it is first used, so that loading the code location sta
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,8 +118,12 @@ class Workshop:
 
     def desk(self) -> object:
         from pipelines.desk import build_desk
+        from trader.limit_changes import find_recorded_limits, limits_in_force
 
-        return build_desk(self.settings)
+        desk = build_desk(self.settings)
+        # What a person has not signed off is not traded by, whoever trades.
+        limits, _ = limits_in_force(find_recorded_limits(self.event_log().read()), desk.limits)
+        return replace(desk, limits=limits)
 
     def hot(self) -> object:
         from adapters.stores.opening import open_hot

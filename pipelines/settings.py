@@ -169,6 +169,9 @@ class BookSettings(_Part):
     starting_cash: int = Field(1_000_000, ge=1_000, le=10**12)
     decision_lag_minutes: int = Field(120, ge=0, le=18 * 60)
     fees: Fees = Fees(commission_bps=1.0, slippage_bps=2.0)
+    tenant: str = Field("default", min_length=1)  # whose limits hold, by these names, for this book
+    trader: str = Field("default", min_length=1)
+    limits_need_two: bool = False  # whether a second person must agree to looser limits
 
 
 class Training(_Part):
@@ -199,7 +202,9 @@ class ApiarySettings(_Part):
     source_priority: tuple[str, ...] = ()
     benchmark: str | None = None
     windows: Windows | None = None
-    book: BookSettings = BookSettings(starting_cash=1_000_000, decision_lag_minutes=120)
+    book: BookSettings = BookSettings(
+        starting_cash=1_000_000, decision_lag_minutes=120, tenant="default", trader="default"
+    )
     bus: BusSettings = BusSettings(kind="embedded", topic="apiary.events")
     sweeps: Sweeps = Sweeps(engine="processes", address="local")
     validation: dict[str, Any] = Field(default_factory=dict)
@@ -340,7 +345,8 @@ def read_colony(settings: ApiarySettings) -> ColonySettings:
 def read_risk_limits(settings: ApiarySettings) -> RiskLimits:
     """Return the risk limits of this desk."""
     try:
-        return RiskLimits.from_mapping(_read_yaml(settings.risk_limits))
+        limits = RiskLimits.from_mapping(_read_yaml(settings.risk_limits))
+        return limits.of_desk(settings.book.tenant, settings.book.trader)
     except (ValueError, TypeError) as error:
         raise SettingsError(f"{settings.risk_limits}: {error}") from error
 

@@ -12,6 +12,7 @@ from swarm_core.ports import EventLog
 from swarm_core.sizing_settings import SizingSettings
 from trader.clocks import wall_ns
 from trader.desk import TradingDesk
+from trader.limit_changes import limits_in_force
 from trader.opening import open_desk
 from trader.ports import LiveBroker
 
@@ -53,13 +54,18 @@ def open_event_log(settings: ApiarySettings) -> EventLog:
 
 def market_tables(settings: ApiarySettings, home: Path | None = None) -> "MarketTables":
     """Return the tables of this desk's home, or of another."""
+    from features.session_bars import Market
     from trader.market_tables import MarketTables
 
     return MarketTables(
         home or settings.home,
-        asset_classes=settings.asset_classes,
-        base_currency=settings.base_currency,
-        source_priority=settings.source_priority,
+        Market(
+            calendar=settings.calendar,
+            currency=settings.base_currency,
+            asset_classes=settings.asset_classes,
+            decision_lag=settings.decision_lag,
+        ),
+        settings.source_priority,
     )
 
 
@@ -136,6 +142,7 @@ def build_desk(
         now_ns=now_ns,
     )
     desk.instruments = dict(instruments)
+    desk.limits, _ = limits_in_force(desk.book.limits, desk.limits)
     if settings.trade is not None:
         desk.sizing = SizingSettings(
             dust_fraction=settings.trade.dust_fraction,

@@ -23,6 +23,7 @@ from trader.control import ControlServer, make_token
 from trader.desk import TradingDesk
 from trader.heartbeat import Heartbeat, heartbeat_path
 from trader.hours import ExchangeHours
+from trader.limit_changes import LimitsWatch, read_limits_file
 from trader.loop import Trader
 from trader.opening import lock_of
 from trader.ports import Engine, Feed, Item
@@ -97,6 +98,7 @@ async def _run(
         before_item=market.before_item,
         on_beat=beat,
         replayed=market.replayed,
+        limits=_limits_watch(settings, desk, tell).look,
     )
     server = ControlServer(
         chosen.control_port, make_token(control / "token"), desk.switch.pull, trader.health
@@ -108,6 +110,17 @@ async def _run(
         tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
         await trader.run()
     return summary(desk)
+
+
+def _limits_watch(settings: ApiarySettings, desk: TradingDesk, tell: Tell) -> LimitsWatch:
+    book = settings.book
+    return LimitsWatch(
+        settings.risk_limits,
+        lambda path: read_limits_file(path, book.tenant, book.trader),
+        log=desk.log,
+        now_ns=desk.now_ns,
+        tell=tell,
+    )
 
 
 def summary(desk: TradingDesk) -> str:

@@ -10,6 +10,8 @@ from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
 from swarm_core.order_states import IllegalTransitionError, OrderRecord
 from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.risk.loosening import loosened
 from swarm_core.trading_state import TradingState
 
 # How far back the book remembers its own messages; no rate limit may look further.
@@ -31,6 +33,7 @@ class Book:
         self.blocked: dict[str, str] = {}
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
+        self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
         self.session = ""
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
         self.session_nav_minor = starting_cash_minor
@@ -183,6 +186,16 @@ def _reset_throttle(book: Book, event: ev.ThrottleReset) -> None:
     book.throttled.discard(event.instrument_id)
 
 
+def _change_limits(book: Book, event: ev.LimitsChanged) -> None:
+    if not event.by_person and book.limits is not None:
+        looser = loosened(book.limits, event.limits)
+        if looser:
+            raise IllegalTransitionError(
+                f"limits must be loosened by a person, {looser[0]} was by {event.actor}"
+            )
+    book.limits = event.limits
+
+
 def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
     if not book.trading_state.may_become(event.state, by_person=event.by_person):
         raise IllegalTransitionError(
@@ -211,6 +224,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.SessionClosed: _close_session,
     ev.TradingStateChanged: _change_state,
     ev.ThrottleReset: _reset_throttle,
+    ev.LimitsChanged: _change_limits,
 }
 
 

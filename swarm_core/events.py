@@ -22,6 +22,7 @@ from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
 from swarm_core.instruments import Instrument
+from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
@@ -62,6 +63,8 @@ class DecisionTaken(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferencesTaken(Event):
     """All that the gate looked at beside the log: with it, a replay needs nothing but the log."""
+
+    schema_version: ClassVar[int] = 2  # 2: limits have levels
 
     decision_id: str
     quotes: tuple[Quote, ...]
@@ -263,15 +266,6 @@ class ThrottleReset(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskLimitChanged(Event):
-    name: str
-    before: str
-    after: str
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegimeAssessed(Event):
     regime_names: tuple[str, ...]
     regime_posterior: tuple[float, ...]
@@ -356,7 +350,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     OrderReplaced,
     TradingStateChanged,
     ThrottleReset,
-    RiskLimitChanged,
+    LimitsChanged,
     RegimeAssessed,
     PositionMarked,
     CurrencyMarked,
@@ -371,6 +365,10 @@ def _with_stop_price(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "order": {**body["order"], "stop_price_ticks": None}}
 
 
+def _with_levels(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "limits": {**body["limits"], "levels": []}}
+
+
 def _with_liquidity(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "is_maker": False, "is_margined": False}
 
@@ -378,7 +376,11 @@ def _with_liquidity(body: dict[str, Any]) -> dict[str, Any]:
 # A changed event gets a new schema_version and, here, the step that lifts what is stored.
 _codec = Codec(
     EVENT_CLASSES,
-    upcasts={("OrderIntended", 1): _with_stop_price, ("OrderFilled", 1): _with_liquidity},
+    upcasts={
+        ("OrderIntended", 1): _with_stop_price,
+        ("OrderFilled", 1): _with_liquidity,
+        ("ReferencesTaken", 1): _with_levels,
+    },
 )
 
 

@@ -63,6 +63,35 @@ def change_trading_state(
         return
 
 
+def reset_throttle(
+    instrument_id: str, *, book: Book, log: EventLog, actor: str, reason: str, time_ns: int
+) -> None:
+    """Let an instrument be traded again, by a person's word.
+
+    Raises ValueError without a name and a reason, or where its throttle has not tripped.
+    """
+    if not reason.strip() or not actor.strip():
+        raise ValueError(f"reason and actor must be given, were {reason!r} and {actor!r}")
+    book.apply_all(log.read(book.sequence))
+    if instrument_id not in book.throttled:
+        raise ValueError(
+            f"the throttle must have tripped to be reset, has for {sorted(book.throttled)}, "
+            f"was {instrument_id}"
+        )
+    log.append(
+        [
+            ev.ThrottleReset(
+                event_id=ev.make_event_id("ThrottleReset", instrument_id, book.sequence),
+                time_ns=time_ns,
+                instrument_id=instrument_id,
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )
+    book.apply_all(log.read(book.sequence))
+
+
 def cancel_all(*, book: Book, log: EventLog, broker: Broker, reason: str, time_ns: int) -> int:
     """Ask the broker to cancel everything that works, in any trading state; return how many.
 

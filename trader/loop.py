@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from swarm_core.book import Book
 from swarm_core.halting import cancel_all, change_trading_state
 from swarm_core.market import Quote
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules, reconcile
+from swarm_core.risk.limits import RiskLimits
 from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
 from trader.clocks import wall_ns
@@ -48,11 +50,13 @@ class Trader:
         before_item: Callable[[Item], None] = lambda _: None,
         on_beat: Callable[[int, Mapping[str, object], bool], None] = lambda *_: None,
         replayed: bool = False,
+        limits: Callable[[Book], RiskLimits] | None = None,
     ) -> None:
         """Compose a trader; without `hours` no session is kept and the feed may never be silent.
 
         A `replayed` feed may be silent, and tells the moments at which is decided; beside any
-        other the engine is shown the time at each beat.
+        other the engine is shown the time at each beat. `limits` is asked at each beat which
+        limits are in force.
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
@@ -60,6 +64,7 @@ class Trader:
         self.desk, self.broker, self.feed, self.engine = desk, broker, feed, engine
         self.settings, self.rules, self._before_item = settings, rules, before_item
         self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
+        self._limits = limits
         self.sessions = None if hours is None else SessionKeeper(desk, hours)
         self.desk.listen = broker.heard
         self.beat_count = 0
@@ -86,6 +91,7 @@ class Trader:
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
             "session": self.desk.book.session,
+            "limits": self.desk.limits.digest(),
             "log_sequence": self.desk.book.sequence,
             "now_ns": self.desk.now_ns(),
         }
@@ -198,6 +204,8 @@ class Trader:
     def _watch(self) -> None:
         """Take in what the broker said; reconcile after each reconnection and every so often."""
         self.desk.take_in(self.broker.heard())
+        if self._limits is not None:
+            self.desk.limits = self._limits(self.desk.book)
         if not self.broker.is_connected:
             self._fault = "the broker must be connected"
             return

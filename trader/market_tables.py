@@ -9,6 +9,7 @@ import polars as pl
 from adapters.feeds.bar_file import bars_of_rows
 from adapters.stores.tables_delta import DeltaTableStore
 from features import series
+from features.session_bars import Market, session_bars
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
 
@@ -21,14 +22,11 @@ class MarketTables:
     def __init__(
         self,
         home: Path,
-        *,
-        asset_classes: Sequence[str],
-        base_currency: str,
+        market: Market,
         source_priority: Sequence[str],
     ) -> None:
         self.store = DeltaTableStore(home / "cold")
-        self._classes, self._currency = tuple(asset_classes), base_currency
-        self._priority = tuple(source_priority)
+        self.market, self._priority = market, tuple(source_priority)
 
     def read(
         self, table: str, start: datetime | None = None, end: datetime | None = None
@@ -57,8 +55,7 @@ class MarketTables:
         """Return the chosen series' daily bars, in every version."""
         bars = self.read("clean_bars", start, end)
         chosen = series.select_series(
-            series.tradable(bars, self.instrument_rows(), self._classes, self._currency),
-            self._priority,
+            session_bars(bars, self.instrument_rows(), self.market), self._priority
         )
         actions = "clean_corporate_actions"
         known = self.store.read(actions) if self.store.exists(actions) else None

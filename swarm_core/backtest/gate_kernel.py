@@ -213,6 +213,7 @@ def judge(
     order[k.LOTS] = abs(signed)
     order[k.HAS_LIMIT] = limit != NONE
     order[k.LIMIT_PRICE] = limit if limit != NONE else 0
+    order[k.STOP] = stop if stop != NONE else 0
     order[k.WAITS] = _WAITS[kind]
     value, worst = risk[k.LOT_VALUE], max(limit, stop)  # NONE is below every price
     if worst > risk[k.REFERENCE] > 0 and risk[k.UNMEASURED] < 0:

@@ -25,6 +25,7 @@ class DenialCode(Enum):
     MESSAGE_RATE = "message_rate"
     THROTTLE = "throttle"
     PRICE_COLLAR = "price_collar"
+    STOP_PRICE = "stop_price"
     ORDER_VALUE = "order_value"
     ORDER_VOLUME = "order_volume"
     POSITION_VALUE = "position_value"
@@ -81,7 +82,10 @@ _EXPLANATIONS = {
         "Repeats in one instrument must stay within `repeats_max`; a person re-enables it."
     ),
     DenialCode.PRICE_COLLAR: (
-        "The limit price must be within `collar_fraction_max` of the reference."
+        "The limit price must be within `collar_fraction_max` of the reference, or of its stop."
+    ),
+    DenialCode.STOP_PRICE: (
+        "A stop must lie beyond the reference (buy above, sell below), or reduce the position."
     ),
     DenialCode.ORDER_VALUE: (
         "The order's value must be within `order_value_max` and its share of NAV."

@@ -1,13 +1,13 @@
 """The compiled gate: a context packed once into arrays, then orders judged in microseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from swarm_core.orders import Order
 from swarm_core.risk import kernel as k
 from swarm_core.risk.context import InstrumentRisk, RiskContext, like_key
-from swarm_core.risk.gate import PPM, Approved, Denied, Verdict, order_lot_value
+from swarm_core.risk.gate import PPM, Approved, Denied, Verdict, level_of, order_lot_value
 from swarm_core.risk.limits import VALUE_MICROS_MAX, ResolvedLimits
 from swarm_core.trading_state import TradingState
 
@@ -26,22 +26,29 @@ class CompiledGate:
 
     def __init__(self, context: RiskContext) -> None:
         self._names = {name: i for i, name in enumerate(context.instruments)}
-        risks = list(context.instruments.values())
-        self._views = risks
-        sectors = {name: i for i, name in enumerate(sorted({r.sector for r in risks}))}
-        currencies = {name: i for i, name in enumerate(sorted({r.currency for r in risks}))}
-        rows = [_instrument_row(r, sectors, currencies) for r in risks]
-        self._risks = np.array(rows, dtype=np.int64).reshape(len(rows), k.INSTRUMENT_COLUMNS)
-        known = context.nav is not None  # where it is not, every order is denied before any sum
-        self._account = np.array(_account_row(context, known), dtype=np.int64)
-        self._limits = np.array(_limit_row(context.limits), dtype=np.int64)
-        self._sectors = np.zeros(len(sectors) or 1, dtype=np.int64)
-        self._currencies = np.zeros(len(currencies) or 1, dtype=np.int64)
-        if known:
-            for name, i in sectors.items():
-                self._sectors[i] = context.sector_gross[name]
-            for name, i in currencies.items():
-                self._currencies[i] = context.currency_gross[name]
+        self._views = list(context.instruments.values())
+        self._scopes = {name: i for i, name in enumerate(context.strategies, 1)}
+        self._limit_views = [context.limits_of(name) for name in context.instruments]
+        scopes = [context, *context.strategies.values()]
+        sectors = {name: i for i, name in enumerate(sorted({r.sector for r in self._views}))}
+        currencies = {name: i for i, name in enumerate(sorted({r.currency for r in self._views}))}
+        count = len(self._names)
+        rows = [
+            [_instrument_row(risk, sectors, currencies) for risk in scope.instruments.values()]
+            for scope in scopes
+        ]
+        self._risks = _table(rows, (len(scopes), count, k.INSTRUMENT_COLUMNS))
+        self._accounts = _table([_account_row(s) for s in scopes], (len(scopes), k.ACCOUNT_COLUMNS))
+        limits = [[_limit_row(own) for own in self._limit_views]]
+        limits += [
+            [_strategy_limit_row(scope.limits)] * count for scope in context.strategies.values()
+        ]
+        self._limits = _table(limits, (len(scopes), count, k.LIMIT_COLUMNS))
+        # What is not known stays 0: every order is denied before any sum is looked at.
+        self._sectors = _sums([s.sector_gross if _known(s) else {} for s in scopes], sectors)
+        self._currencies = _sums(
+            [s.currency_gross if _known(s) else {} for s in scopes], currencies
+        )
         self._sent_ids, self._sent_keys = set(context.order_ids), set(context.recent_keys)
 
     def check(self, orders: Sequence[Order]) -> list[Verdict]:
@@ -56,11 +63,11 @@ class CompiledGate:
             id_at, key_at = ids.setdefault(order_id, len(ids)), keys.setdefault(key, len(keys))
             id_sent[id_at], like_sent[key_at] = order_id in self._sent_ids, key in self._sent_keys
             rows.append(self._order_row(order, id_at, key_at))
-        verdicts = np.empty((count, 4), dtype=np.int64)
+        verdicts = np.empty((count, 5), dtype=np.int64)
         k.check_rows(
             np.array(rows, dtype=np.int64).reshape(count, k.ORDER_COLUMNS),
             self._risks,
-            self._account,
+            self._accounts,
             self._limits,
             self._sectors,
             self._currencies,
@@ -82,19 +89,41 @@ class CompiledGate:
             min(value, VALUE_MICROS_MAX + 1),
             0 if limit is None else limit,
             limit is not None,
+            order.stop_price_ticks or 0,
             order.kind.waits_for_auction,
             id_at,
             key_at,
+            self._scopes.get(order.strategy, 0),
         )
 
     def _verdict(self, order: Order, row: list[int]) -> Verdict:
-        code, measured, limit, value = row
+        code, measured, limit, value, scope = row
+        place = self._names.get(order.instrument_id)
         if code != k.APPROVED:
-            return Denied(k.CODES[code], measured, limit)
+            level = f"strategy {order.strategy}" if scope else ""
+            if not scope and place is not None:
+                level = level_of(k.CODES[code], self._limit_views[place])
+            return Denied(k.CODES[code], measured, limit, level)
+        assert place is not None, order.instrument_id
         self._sent_ids.add(order.client_order_id)
         self._sent_keys.add(like_key(order))
-        reference = self._views[self._names[order.instrument_id]].reference_ticks
-        return Approved(reference, value)
+        return Approved(self._views[place].reference_ticks, value)
+
+
+def _table(rows: object, shape: tuple[int, ...]) -> k.Ints:
+    return np.array(rows, dtype=np.int64).reshape(shape)
+
+
+def _known(context: RiskContext) -> bool:
+    return context.nav is not None
+
+
+def _sums(found: Sequence[Mapping[str, int]], places: Mapping[str, int]) -> k.Ints:
+    table = np.zeros((len(found), len(places) or 1), dtype=np.int64)
+    for scope, sums in enumerate(found):
+        for name, place in places.items():
+            table[scope, place] = sums.get(name, 0)
+    return table
 
 
 def _instrument_row(
@@ -122,8 +151,8 @@ def _instrument_row(
     )
 
 
-def _account_row(context: RiskContext, known: bool) -> tuple[int, ...]:
-    nav = context.nav or 0
+def _account_row(context: RiskContext) -> tuple[int, ...]:
+    nav, known = context.nav or 0, _known(context)
     losses = [
         (start - nav) * PPM // start if start > 0 and known else 0
         for start in (context.session_nav, context.peak_nav)
@@ -160,3 +189,10 @@ def _limit_row(limits: ResolvedLimits) -> tuple[int, ...]:
         limits.drawdown_ppm,
         limits.locate_required,
     )
+
+
+def _strategy_limit_row(limits: ResolvedLimits) -> tuple[int, ...]:
+    """Return a strategy's row: its buying power is the book's."""
+    row = list(_limit_row(limits))
+    row[k.LIM_BUYING_POWER] = np.iinfo(np.int64).max
+    return tuple(row)

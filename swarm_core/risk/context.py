@@ -1,8 +1,8 @@
 """What the gate looks at, measured once: exact integers, or the code of what was missing."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from swarm_core.book import Book
@@ -10,7 +10,13 @@ from swarm_core.instruments import Instrument
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
-from swarm_core.risk.limits import NS_PER_S, VALUE_MICROS_MAX, ResolvedLimits, RiskLimits
+from swarm_core.risk.levels import Level
+from swarm_core.risk.limits import (
+    NS_PER_S,
+    VALUE_MICROS_MAX,
+    ResolvedLimits,
+    RiskLimits,
+)
 from swarm_core.trading_state import TradingState
 
 MINOR_PER_MICRO = 100
@@ -82,6 +88,10 @@ class RiskContext:
     peak_nav: int
     instruments: dict[str, InstrumentRisk]
     limits: ResolvedLimits
+    # Instruments that have limits of their own: those of the book, tightened by them.
+    own_limits: dict[str, ResolvedLimits] = field(default_factory=dict[str, ResolvedLimits])
+    # The same account, with nothing but the positions and orders of one strategy in it.
+    strategies: "dict[str, RiskContext]" = field(default_factory=dict[str, "RiskContext"])
     order_ids: set[str] = field(default_factory=set[str])
     recent_keys: set[LikeKey] = field(default_factory=set[LikeKey])
     message_count: int = 0
@@ -99,6 +109,10 @@ class RiskContext:
                 self.nav = None
         if self.gross > VALUE_MICROS_MAX:
             self.nav = None
+
+    def limits_of(self, instrument_id: str) -> ResolvedLimits:
+        """Return the limits on the whole book for orders in one instrument."""
+        return self.own_limits.get(instrument_id, self.limits)
 
     def _count(self, risk: InstrumentRisk, sign: int) -> None:
         value = sign * risk.exposure_lots * risk.lot_value
@@ -119,6 +133,9 @@ class RiskContext:
         self._count(risk, 1)
         risk.repeats += 1
         self.message_count += 1
+        own = self.strategies.get(order.strategy)
+        if own is not None:
+            own.send(order)
         self.order_ids.add(order.client_order_id)
         self.recent_keys.add(like_key(order))
 
@@ -150,15 +167,40 @@ def measure(
     }
     for instrument_id, risk in risks.items():
         instrument = instruments.get(instrument_id)
-        risk.restricted = instrument_id in limits.restricted
+        _permit(risk, instrument_id, instrument, [own for _, own in limits.accounts()])
         risk.located = instrument_id in located
-        if instrument is not None:
-            risk.permitted = instrument.asset_class in limits.permitted_asset_classes
         risk.position_lots = book.lots(instrument_id)
         risk.throttled = instrument_id in book.throttled
     context_orders = _count_open_orders(book, risks)
-    since_repeat = time_ns - int(limits.repeats_window_s * NS_PER_S)
+    recent = _count_recent(book, risks, limits, time_ns)
     since_message = time_ns - int(limits.messages_window_s * NS_PER_S)
+    return RiskContext(
+        time_ns=time_ns,
+        trading_state=book.trading_state,
+        nav=nav,
+        session_nav=book.session_nav_minor // MINOR_PER_MICRO,
+        peak_nav=book.peak_nav_minor // MINOR_PER_MICRO,
+        instruments=risks,
+        limits=resolved,
+        own_limits=_own_limits(limits, resolved, nav or 0),
+        strategies={
+            level.name: _measure_strategy(
+                level.name, book, instruments, risks, limits, time_ns, nav
+            )
+            for level in limits.levels
+            if level.level is Level.STRATEGY
+        },
+        order_ids=context_orders,
+        recent_keys=recent,
+        message_count=sum(1 for t in book.message_times if t > since_message),
+    )
+
+
+def _count_recent(
+    book: Book, risks: Mapping[str, InstrumentRisk], limits: RiskLimits, time_ns: int
+) -> set[LikeKey]:
+    """Count what was sent in each instrument lately; return what a like order would repeat."""
+    since_repeat = time_ns - int(limits.repeats_window_s * NS_PER_S)
     since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
     recent: set[LikeKey] = set()
     for sent_ns, order_id in book.sent:
@@ -169,17 +211,76 @@ def measure(
         # An order that the broker turned out never to have got is not its own duplicate.
         if sent_ns > since_like and (record.state.is_working or record.state.is_final):
             recent.add(like_key(order))
+    return recent
+
+
+def _permit(
+    risk: InstrumentRisk,
+    instrument_id: str,
+    instrument: Instrument | None,
+    limits: Sequence[RiskLimits],
+) -> None:
+    """Say whether every one of these levels lets the instrument be traded."""
+    risk.restricted = any(instrument_id in own.restricted for own in limits)
+    if instrument is not None:
+        risk.permitted = all(
+            own.permits_all or instrument.asset_class in own.permitted_asset_classes
+            for own in limits
+        )
+
+
+def _own_limits(
+    limits: RiskLimits, resolved: ResolvedLimits, nav: int
+) -> dict[str, ResolvedLimits]:
+    """Return the limits of each instrument that has some of its own."""
+    own: dict[str, ResolvedLimits] = {}
+    for level in limits.levels:
+        if level.level is Level.INSTRUMENT:
+            found = limits.resolve_level(Level.INSTRUMENT, level.name, nav)
+            assert found is not None, level.name
+            own[level.name] = resolved.tightened(found, level.title)
+    return own
+
+
+def _measure_strategy(
+    name: str,
+    book: Book,
+    instruments: Mapping[str, Instrument],
+    risks: Mapping[str, InstrumentRisk],
+    limits: RiskLimits,
+    time_ns: int,
+    nav: int | None,
+) -> RiskContext:
+    """Return the account as if nothing but one strategy's orders had ever been in it.
+
+    A corporate action that changed what is held is not attributed to the strategies.
+    """
+    level = limits.find_level(Level.STRATEGY, name)
+    resolved = limits.resolve_level(Level.STRATEGY, name, nav or 0)
+    assert level is not None, name
+    assert resolved is not None, name
+    own = {
+        i: replace(r, position_lots=0, open_buy_lots=0, open_sell_lots=0) for i, r in risks.items()
+    }
+    for record in book.orders.values():
+        order, risk = record.order, own.get(record.order.instrument_id)
+        if order.strategy != name or risk is None:
+            continue
+        risk.position_lots += order.side.sign * record.filled_lots
+        if order.side is OrderSide.BUY:
+            risk.open_buy_lots += record.open_lots
+        else:
+            risk.open_sell_lots += record.open_lots
+    for instrument_id, risk in own.items():
+        _permit(risk, instrument_id, instruments.get(instrument_id), [level])
     return RiskContext(
         time_ns=time_ns,
         trading_state=book.trading_state,
         nav=nav,
         session_nav=book.session_nav_minor // MINOR_PER_MICRO,
         peak_nav=book.peak_nav_minor // MINOR_PER_MICRO,
-        instruments=risks,
+        instruments=own,
         limits=resolved,
-        order_ids=context_orders,
-        recent_keys=recent,
-        message_count=sum(1 for t in book.message_times if t > since_message),
     )
 
 

@@ -5,13 +5,13 @@ fixed order; the first denial counts. A rule that cannot measure denies. There i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import InstrumentRisk, RiskContext, like_key
-from swarm_core.risk.limits import VALUE_MICROS_MAX, RiskLimits
+from swarm_core.risk.limits import VALUE_MICROS_MAX, ResolvedLimits
 from swarm_core.trading_state import TradingState
 
 PPM = 10**6
@@ -27,39 +27,71 @@ class Approved:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The order may not be sent: why, what was measured, and what the limit was."""
+    """The order may not be sent: why, what was measured, what the limit was, and whose it is."""
 
     code: DenialCode
     measured: int = 0
     limit: int = 0
+    level: str = ""  # empty: the firm's
 
     @property
     def detail(self) -> str:
-        return f"{self.code.explanation} Measured {self.measured}, limit {self.limit}."
+        whose = f" of {self.level}" if self.level else ""
+        return f"{self.code.explanation} Measured {self.measured}, limit {self.limit}{whose}."
 
 
 Verdict: TypeAlias = Approved | Denied
 
 
-def check_order(order: Order, context: RiskContext, limits: RiskLimits | None = None) -> Verdict:
+def check_order(order: Order, context: RiskContext) -> Verdict:
     """Return the first denial, or approval if every rule approves.
 
-    `limits`, where given, take the place of those that the context was measured with. The
-    context is not changed: call `context.send(order)` when the order goes out.
+    The rules on the whole book come first, then those on the order's strategy, where it has
+    limits of its own. The context is not changed: call `context.send(order)` when it goes out.
     """
-    resolved = context.limits
-    if limits is not None:
-        resolved = limits.resolve(context.nav or 0)
     risk = context.instruments.get(order.instrument_id)
     if risk is None:
         return Denied(DenialCode.UNKNOWN_INSTRUMENT)
     check = _Check(order, risk, context)
-    check.limits = resolved
     for rule in RULES:
         denial = rule(check)
         if denial is not None:
-            return denial
+            return replace(denial, level=level_of(denial.code, check.limits))
+    own = context.strategies.get(order.strategy)
+    if own is not None:
+        of_strategy = _Check(order, own.instruments[order.instrument_id], own)
+        for rule in STRATEGY_RULES:
+            denial = rule(of_strategy)
+            if denial is not None:
+                return replace(denial, level=f"strategy {order.strategy}")
     return Approved(risk.reference_ticks, check.value)
+
+
+def level_of(code: DenialCode, limits: ResolvedLimits) -> str:
+    """Return the level whose limit a denial stands on; empty where it is the firm's."""
+    return limits.origins.get(_LIMIT_OF.get(code, ""), "")
+
+
+# The limit, by its resolved name, that each code is about.
+_LIMIT_OF = {
+    DenialCode.STALE_QUOTE: "quote_age_ns",
+    DenialCode.NO_VOLUME: "volume_required",
+    DenialCode.NO_LOCATE: "locate_required",
+    DenialCode.MESSAGE_RATE: "messages",
+    DenialCode.THROTTLE: "repeats",
+    DenialCode.PRICE_COLLAR: "collar_ppm",
+    DenialCode.ORDER_VALUE: "order_value",
+    DenialCode.ORDER_VOLUME: "order_volume_ppm",
+    DenialCode.POSITION_VALUE: "position_value",
+    DenialCode.CONCENTRATION: "concentration",
+    DenialCode.GROSS_EXPOSURE: "gross",
+    DenialCode.NET_EXPOSURE: "net",
+    DenialCode.SECTOR_EXPOSURE: "sector",
+    DenialCode.CURRENCY_EXPOSURE: "currency",
+    DenialCode.BUYING_POWER: "buying_power",
+    DenialCode.DAILY_LOSS: "daily_loss_ppm",
+    DenialCode.DRAWDOWN: "drawdown_ppm",
+}
 
 
 class _Check:
@@ -67,7 +99,7 @@ class _Check:
 
     def __init__(self, order: Order, risk: InstrumentRisk, context: RiskContext) -> None:
         self.order, self.risk, self.context = order, risk, context
-        self.limits = context.limits
+        self.limits = context.limits_of(order.instrument_id)
         self.value = order.quantity_lots * order_lot_value(order, risk)
         buy = order.quantity_lots if order.side is OrderSide.BUY else 0
         self.long_after = risk.long_lots + buy
@@ -155,11 +187,22 @@ def _throttle(check: _Check) -> Denied | None:
     return Denied(DenialCode.THROTTLE, count, limit) if tripped else None
 
 
+def _stop(check: _Check) -> Denied | None:
+    """Deny a stop that would trigger at once: only a way out may be through the market already."""
+    stop, reference = check.order.stop_price_ticks, check.risk.reference_ticks
+    if stop is None or check.reduces:
+        return None
+    beyond = stop > reference if check.order.side is OrderSide.BUY else stop < reference
+    return None if beyond else Denied(DenialCode.STOP_PRICE, stop, reference)
+
+
 def _collar(check: _Check) -> Denied | None:
-    price, reference = check.order.limit_price_ticks, check.risk.reference_ticks
+    price, base = check.order.limit_price_ticks, check.risk.reference_ticks
     if price is None:
         return None
-    ppm = -(-abs(price - reference) * PPM // reference)
+    if check.order.stop_price_ticks is not None:
+        base = check.order.stop_price_ticks  # where the limit comes to count
+    ppm = -(-abs(price - base) * PPM // base)
     limit = check.limits.collar_ppm
     return Denied(DenialCode.PRICE_COLLAR, ppm, limit) if ppm > limit else None
 
@@ -252,6 +295,7 @@ RULES: tuple[Rule, ...] = (
     _locate,
     _message_rate,
     _throttle,
+    _stop,
     _collar,
     _order_value,
     _order_volume,
@@ -262,4 +306,17 @@ RULES: tuple[Rule, ...] = (
     _currency,
     _buying_power,
     _loss,
+)
+# What is measured of one strategy's own orders and positions.
+STRATEGY_RULES: tuple[Rule, ...] = (
+    _measured,
+    _permissions,
+    _collar,
+    _order_value,
+    _order_volume,
+    _position,
+    _gross,
+    _net,
+    _sector,
+    _currency,
 )

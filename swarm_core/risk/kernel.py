@@ -39,8 +39,20 @@ APPROVED = -1
 INSTRUMENT_COLUMNS = 17
 
 # Columns of an order's row.
-INSTRUMENT, SIGN, LOTS, ORDER_LOT_VALUE, LIMIT_PRICE, HAS_LIMIT, WAITS, ID, LIKE = range(9)
-ORDER_COLUMNS = 9
+(
+    INSTRUMENT,
+    SIGN,
+    LOTS,
+    ORDER_LOT_VALUE,
+    LIMIT_PRICE,
+    HAS_LIMIT,
+    STOP,  # or 0 where the order has none
+    WAITS,
+    ID,
+    LIKE,
+    SCOPE,  # of the order's strategy, or 0 where that has no limits of its own
+) = range(11)
+ORDER_COLUMNS = 11
 
 # The account: what moves with every order, then what stands.
 GROSS, NET_LONG, NET_SHORT, MESSAGES, STATE, HAS_NAV, LOSS_PPM, FALL_PPM, HAS_START = range(9)
@@ -82,6 +94,7 @@ _NO_LOCATE = _CODE[DenialCode.NO_LOCATE]
 _MESSAGE_RATE = _CODE[DenialCode.MESSAGE_RATE]
 _THROTTLE = _CODE[DenialCode.THROTTLE]
 _COLLAR = _CODE[DenialCode.PRICE_COLLAR]
+_STOP = _CODE[DenialCode.STOP_PRICE]
 _ORDER_VALUE = _CODE[DenialCode.ORDER_VALUE]
 _NO_VOLUME = _CODE[DenialCode.NO_VOLUME]
 _ORDER_VOLUME = _CODE[DenialCode.ORDER_VOLUME]
@@ -103,6 +116,17 @@ def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
     """Rules on whether this can be traded now at all: the halt, measures, permissions, hours."""
     if account[STATE] == HALTED_STATE:
         return _HALTED, 0, 0
+    code, measured, limit = _measured(order, risk, account)
+    if code != APPROVED:
+        return code, measured, limit
+    if not order[WAITS] and risk[SESSION_OPEN] != 1:
+        return (_SESSION_UNKNOWN if risk[SESSION_OPEN] < 0 else _SESSION_CLOSED), 0, 0
+    return APPROVED, 0, 0
+
+
+@flat_kernel
+def _measured(order: Ints, risk: Ints, account: Ints) -> Judgement:
+    """Rules on what must be known, what fits the range, and what may be traded at all."""
     if risk[UNMEASURED] >= 0:
         return risk[UNMEASURED], 0, 0
     if account[HAS_NAV] == 0:
@@ -115,8 +139,6 @@ def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
         return _RESTRICTED, 0, 0
     if not risk[PERMITTED]:
         return _NOT_PERMITTED, 0, 0
-    if not order[WAITS] and risk[SESSION_OPEN] != 1:
-        return (_SESSION_UNKNOWN if risk[SESSION_OPEN] < 0 else _SESSION_CLOSED), 0, 0
     return APPROVED, 0, 0
 
 
@@ -124,7 +146,7 @@ def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
 def _conduct(
     order: Ints, risk: Ints, account: Ints, limits: Ints, like_sent: Ints, id_sent: Ints
 ) -> Judgement:
-    """Rules on how we trade: duplicates, reducing, borrows, message rate and repeats."""
+    """Rules on how we trade: duplicates, reducing, borrows, message rate, repeats and stops."""
     long_after, short_after, _ = _after(order, risk)
     if id_sent[order[ID]] or like_sent[order[LIKE]]:
         return _DUPLICATE, 0, 0
@@ -137,6 +159,10 @@ def _conduct(
         return _MESSAGE_RATE, account[MESSAGES] + 1, limits[LIM_MESSAGES]
     if risk[THROTTLED] or risk[REPEATS] + 1 > limits[LIM_REPEATS]:
         return _THROTTLE, risk[REPEATS] + 1, limits[LIM_REPEATS]
+    if order[STOP] and not _reduces(order, risk, long_after, short_after):
+        beyond = (order[STOP] - risk[REFERENCE]) * order[SIGN] > 0
+        if not beyond:
+            return _STOP, order[STOP], risk[REFERENCE]
     return APPROVED, 0, 0
 
 
@@ -160,8 +186,8 @@ def _reduces(order: Ints, risk: Ints, long_after: int, short_after: int) -> bool
 def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     """Rules on the order alone: collar, value and volume."""
     if order[HAS_LIMIT]:
-        gap = abs(order[LIMIT_PRICE] - risk[REFERENCE])
-        ppm = (gap * PPM + risk[REFERENCE] - 1) // risk[REFERENCE]
+        base = order[STOP] if order[STOP] else risk[REFERENCE]
+        ppm = (abs(order[LIMIT_PRICE] - base) * PPM + base - 1) // base
         if ppm > limits[LIM_COLLAR]:
             return _COLLAR, ppm, limits[LIM_COLLAR]
     value = order[LOTS] * order[ORDER_LOT_VALUE]
@@ -243,6 +269,30 @@ def _send(order: Ints, risk: Ints, account: Ints, sectors: Ints, currencies: Int
 
 
 @flat_kernel
+def _judge_book(
+    order: Ints,
+    risk: Ints,
+    account: Ints,
+    limits: Ints,
+    sector: int,
+    currency: int,
+    like_sent: Ints,
+    id_sent: Ints,
+) -> Judgement:
+    """Every rule on the whole book, in their order."""
+    code, measured, limit = _standing(order, risk, account)
+    if code == APPROVED:
+        code, measured, limit = _conduct(order, risk, account, limits, like_sent, id_sent)
+    if code == APPROVED:
+        code, measured, limit = _size(order, risk, limits)
+    if code == APPROVED:
+        code, measured, limit = _exposure(order, risk, account, limits, sector, currency)
+    if code == APPROVED:
+        code, measured, limit = _losses(order, risk, account, limits)
+    return code, measured, limit
+
+
+@flat_kernel
 def judge_row(
     order: Ints,
     risk: Ints,
@@ -253,23 +303,17 @@ def judge_row(
     like_sent: Ints,
     id_sent: Ints,
 ) -> Judgement:
-    """Judge one order; an approval moves the account on."""
-    code, measured, limit = _standing(order, risk, account)
-    if code == APPROVED:
-        code, measured, limit = _conduct(order, risk, account, limits, like_sent, id_sent)
-    if code == APPROVED:
-        code, measured, limit = _size(order, risk, limits)
-    if code == APPROVED:
-        code, measured, limit = _exposure(
-            order,
-            risk,
-            account,
-            limits,
-            int(sectors[risk[SECTOR]]),
-            int(currencies[risk[CURRENCY]]),
-        )
-    if code == APPROVED:
-        code, measured, limit = _losses(order, risk, account, limits)
+    """Judge one order by the rules on the whole book; an approval moves the account on."""
+    code, measured, limit = _judge_book(
+        order,
+        risk,
+        account,
+        limits,
+        int(sectors[risk[SECTOR]]),
+        int(currencies[risk[CURRENCY]]),
+        like_sent,
+        id_sent,
+    )
     if code == APPROVED:
         _send(order, risk, account, sectors, currencies)
         like_sent[order[LIKE]] = 1
@@ -278,10 +322,23 @@ def judge_row(
 
 
 @flat_kernel
+def _judge_strategy(
+    order: Ints, risk: Ints, account: Ints, limits: Ints, sector: int, currency: int
+) -> Judgement:
+    """Every rule on what one strategy holds and orders itself."""
+    code, measured, limit = _measured(order, risk, account)
+    if code == APPROVED:
+        code, measured, limit = _size(order, risk, limits)
+    if code == APPROVED:
+        code, measured, limit = _exposure(order, risk, account, limits, sector, currency)
+    return code, measured, limit
+
+
+@flat_kernel
 def check_rows(
     orders: Ints,
     risks: Ints,
-    account: Ints,
+    accounts: Ints,
     limits: Ints,
     sectors: Ints,
     currencies: Ints,
@@ -291,24 +348,44 @@ def check_rows(
 ) -> None:
     """Judge orders one after the other; every approval moves the account on.
 
-    orders (M, 9), risks (N, 17), account (9,), limits (16,), sectors (S,), currencies (C,),
-    like_sent (K,) and id_sent (I,), all int64. Writes verdicts (M, 4): code or -1, what was
-    measured, its limit, and the order's value in micros. An order's instrument -1 is unknown.
+    Scope 0 is the whole book, each other one a strategy with limits of its own. orders (M, 11),
+    risks (S, N, 17), accounts (S, 9), limits (S, N, 16), sectors (S, A), currencies (S, C),
+    like_sent (K,) and id_sent (I,), all int64. Writes verdicts (M, 5): code or -1, what was
+    measured, its limit, the order's value in micros, and the scope that denied. An order's
+    instrument -1 is unknown.
     """
-    for i in range(len(orders)):
-        order = orders[i]
-        if order[INSTRUMENT] < 0:
-            code, measured, limit = _UNKNOWN_INSTRUMENT, 0, 0
-        else:
-            code, measured, limit = judge_row(
+    for m in range(len(orders)):
+        order, own = orders[m], orders[m, SCOPE]
+        i, scope = order[INSTRUMENT], 0
+        code, measured, limit = _UNKNOWN_INSTRUMENT, 0, 0
+        if i >= 0:
+            sector, currency = risks[0, i, SECTOR], risks[0, i, CURRENCY]
+            code, measured, limit = _judge_book(
                 order,
-                risks[order[INSTRUMENT]],
-                account,
-                limits,
-                sectors,
-                currencies,
+                risks[0, i],
+                accounts[0],
+                limits[0, i],
+                int(sectors[0, sector]),
+                int(currencies[0, currency]),
                 like_sent,
                 id_sent,
             )
-        verdicts[i, 0], verdicts[i, 1], verdicts[i, 2] = code, measured, limit
-        verdicts[i, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0
+            if code == APPROVED and own:
+                scope = own
+                code, measured, limit = _judge_strategy(
+                    order,
+                    risks[own, i],
+                    accounts[own],
+                    limits[own, i],
+                    int(sectors[own, sector]),
+                    int(currencies[own, currency]),
+                )
+        if code == APPROVED:
+            _send(order, risks[0, i], accounts[0], sectors[0], currencies[0])
+            if own:
+                _send(order, risks[own, i], accounts[own], sectors[own], currencies[own])
+            like_sent[order[LIKE]] = 1
+            id_sent[order[ID]] = 1
+        verdicts[m, 0], verdicts[m, 1], verdicts[m, 2] = code, measured, limit
+        verdicts[m, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0
+        verdicts[m, 4] = scope

@@ -1,12 +1,16 @@
 """The limits of the gate: typed, bounded, and resolved to integers before anything is compared."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fractions import Fraction
+from hashlib import sha256
 from math import isfinite
+from typing import Any
 
 from swarm_core.instruments import to_decimal
+from swarm_core.risk.levels import FIELDS, Level, LevelLimits, LimitValue, read_levels
 
 MICROS_PER_UNIT = 10**6
 # Every value that the gate adds up stays below this, so that no sum leaves 64 bits.
@@ -65,6 +69,7 @@ class RiskLimits:
     short_locate_required: bool = True
     restricted: frozenset[str] = frozenset()
     permitted_asset_classes: frozenset[str] = frozenset({"equity", "etf", "fx", "future", "crypto"})
+    levels: tuple[LevelLimits, ...] = ()  # of tenants, traders, strategies and instruments
 
     def __post_init__(self) -> None:
         for name, (low, high) in (*_FRACTION_BOUNDS.items(), *_COUNT_BOUNDS.items()):
@@ -78,6 +83,9 @@ class RiskLimits:
             if not (value.is_finite() and 0 <= value <= _MONEY_BOUND):
                 raise ValueError(f"{name} must be in [0, {_MONEY_BOUND}], was {value}")
 
+        for level in self.levels:
+            _own(level)  # raises where a value of a level does not hold
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> "RiskLimits":
         """Return the limits of a mapping, as read from a file; absent fields keep their defaults.
@@ -88,21 +96,68 @@ class RiskLimits:
         unknown = sorted(set(mapping) - set(defaults))
         if unknown:
             raise ValueError(f"limits must be among {sorted(defaults)}, had {unknown}")
-        return cls(**{n: _read(n, v, defaults[n]) for n, v in mapping.items()})  # pyright: ignore[reportArgumentType]  # _read gives each field its default's type
+        flat = {n: v for n, v in mapping.items() if n != "levels"}
+        levels = tuple(_level(*read) for read in read_levels(mapping.get("levels", {})))
+        read = {n: _read(n, v, defaults[n]) for n, v in flat.items()}
+        return cls(**read, levels=levels)  # pyright: ignore[reportArgumentType]  # _read gives each field its default's type
 
     def to_mapping(self) -> dict[str, object]:
         """Return plain values that `from_mapping` reads back to the same limits."""
-        plain: dict[str, object] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, frozenset):
-                value = sorted(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # getattr loses the element type
-            plain[field.name] = str(value) if isinstance(value, Decimal) else value
-        return plain
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "levels"}
+        levels: dict[str, dict[str, dict[str, object]]] = {}
+        for level in self.levels:
+            own = _own(level)
+            values = {value.name: _plain(getattr(own, value.name)) for value in level.values}
+            levels.setdefault(level.level.value, {})[level.name] = values
+        return plain | ({"levels": levels} if levels else {})
+
+    def of_desk(self, tenant: str, trader: str) -> "RiskLimits":
+        """Return the limits that hold for one tenant's trader: what is of others falls away."""
+        names = {Level.TENANT: tenant, Level.TRADER: trader}
+        mine = (lv for lv in self.levels if names.get(lv.level, lv.name) == lv.name)
+        return replace(self, levels=tuple(mine))
+
+    def find_level(self, level: Level, name: str) -> "RiskLimits | None":
+        """Return what this one level sets, and no limit where it sets none; None without any."""
+        for own in self.levels:
+            if (own.level, own.name) == (level, name):
+                return _own(own)
+        return None
+
+    @property
+    def permits_all(self) -> bool:
+        return ANY_ASSET_CLASS in self.permitted_asset_classes
+
+    def get_level(self, level: LevelLimits) -> "RiskLimits":
+        """Return what one of these levels sets, and no limit where it sets none."""
+        return _own(level)
+
+    def accounts(self) -> "tuple[tuple[str, RiskLimits], ...]":
+        """Return the limits on the whole book, each with the name of its level."""
+        above = (lv for lv in self.levels if lv.level in (Level.TENANT, Level.TRADER))
+        return (("firm", self), *((lv.title, _own(lv)) for lv in above))
+
+    def digest(self) -> str:
+        """Return 16 hex characters that name these limits."""
+        text = json.dumps(self.to_mapping(), sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
 
     def resolve(self, nav_micros: int) -> "ResolvedLimits":
-        """Return the limits as integers for a NAV in micros of the base currency."""
+        """Return the limits on the whole book as integers, for a NAV in micros of base currency.
 
+        The tightest of firm, tenant and trader counts, each named where it does.
+        """
+        resolved = self._alone(nav_micros)
+        for title, limits in self.accounts()[1:]:
+            resolved = resolved.tightened(limits._alone(nav_micros), title)
+        return resolved
+
+    def resolve_level(self, level: Level, name: str, nav_micros: int) -> "ResolvedLimits | None":
+        """Return one level's own limits as integers, or None where it has none."""
+        own = self.find_level(level, name)
+        return None if own is None else own._alone(nav_micros)
+
+    def _alone(self, nav_micros: int) -> "ResolvedLimits":
         def share(fraction: float) -> int:
             return min(VALUE_MICROS_MAX, int(Fraction(str(fraction)) * nav_micros))
 
@@ -151,6 +206,75 @@ class ResolvedLimits:
     daily_loss_ppm: int
     drawdown_ppm: int
     locate_required: bool
+    # Which level set a limit that is tighter than the firm's.
+    origins: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def tightened(self, other: "ResolvedLimits", title: str) -> "ResolvedLimits":
+        """Return the tighter of both in every limit; what is the other's gets its title."""
+        values: dict[str, int] = {}
+        for name in LIMIT_NAMES:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            tighter = theirs > mine if name in _SWITCHES else theirs < mine
+            if tighter:
+                values[name] = theirs
+        origins = {**self.origins, **dict.fromkeys(values, title)}
+        return replace(self, **values, origins=origins)  # pyright: ignore[reportArgumentType]  # each in its own type
+
+
+# On is the tighter side of a switch, the smaller number that of every other limit.
+_SWITCHES = frozenset({"volume_required", "locate_required"})
+LIMIT_NAMES = tuple(f.name for f in fields(ResolvedLimits) if f.name != "origins")
+
+
+def _level(level: Level, name: str, values: Mapping[str, object]) -> LevelLimits:
+    """Return the limits of one level as they are stored, each value read in its own type."""
+    defaults = {f.name: f.default for f in fields(RiskLimits)}
+    unknown = sorted(set(values) - set(FIELDS[level]))
+    if unknown:
+        raise ValueError(
+            f"limits of the {level.value} {name} must be among {sorted(FIELDS[level])}, "
+            f"had {unknown}"
+        )
+    texts: list[LimitValue] = []
+    for key in sorted(values):
+        try:
+            read = _read(key, values[key], defaults[key])
+        except ValueError as error:
+            raise ValueError(f"{level.value} {name}: {error}") from error
+        texts.append(LimitValue(name=key, text=_text(read)))
+    return LevelLimits(level=level, name=name, values=tuple(texts))
+
+
+def _own(level: LevelLimits) -> RiskLimits:
+    """Return what a level sets, and everything else as loose as it can be."""
+    defaults = {f.name: f.default for f in fields(RiskLimits)}
+    read: dict[str, object] = {}
+    for value in level.values:
+        default: Any = defaults[value.name]
+        given: object = value.text
+        if isinstance(default, frozenset):
+            given = [item for item in value.text.split(",") if item]
+        elif isinstance(default, bool):
+            given = value.text == "true"
+        read[value.name] = _read(value.name, given, default)  # pyright: ignore[reportUnknownArgumentType]  # a default of any field
+    try:
+        return replace(LOOSEST, **read)  # pyright: ignore[reportArgumentType]  # read in their types
+    except ValueError as error:
+        raise ValueError(f"{level.title}: {error}") from error
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, frozenset):
+        return ",".join(sorted(str(item) for item in value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # names
+    return str(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # names
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _read(name: str, value: object, default: object) -> object:
@@ -173,3 +297,15 @@ def _read(name: str, value: object, default: object) -> object:
             raise ValueError(f"{name} must be a whole number, was {value!r}")
         return int(number)
     return float(number)
+
+
+ANY_ASSET_CLASS = "*"
+# No limit at all: what a level does not set stands here.
+LOOSEST = RiskLimits(
+    **{name: high for name, (_, high) in (*_FRACTION_BOUNDS.items(), *_COUNT_BOUNDS.items())},  # pyright: ignore[reportArgumentType]  # bounds of numbers
+    order_value_max=_MONEY_BOUND,
+    position_value_max=_MONEY_BOUND,
+    volume_required=False,
+    short_locate_required=False,
+    permitted_asset_classes=frozenset({ANY_ASSET_CLASS}),
+)

@@ -1,19 +1,40 @@
 """Halting from the command and from Dagster: the same switch, and one trader for one book."""
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from assets.desk import Desk
 from pipelines import resources
+from pipelines.chosen_market import MARKET_FILE, ChosenMarket, with_market
 from pipelines.cli import app
+from pipelines.desk import keep_windows
 from pipelines.halting import halt_job
-from pipelines.settings import choose_config, settings_for_files
+from pipelines.resources import Workshop
+from pipelines.settings import (
+    Span,
+    Windows,
+    choose_config,
+    read_risk_limits,
+    read_settings,
+    settings_for_files,
+)
 from swarm_core import events as ev
+from swarm_core.book import Book
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import NOW_NS, make_order
+from trader.limit_changes import write_limits
 from trader.lock import BookLockedError
 from trader.opening import lock_of, switch_of, taken_book
+
+WINDOWS = Windows(
+    history=Span(start=date(2014, 1, 1), end=date(2020, 7, 31)),
+    training=Span(start=date(2015, 1, 2), end=date(2019, 12, 18)),
+    decisions=Span(start=date(2020, 1, 2), end=date(2020, 7, 31)),
+)
 
 
 @pytest.fixture
@@ -112,3 +133,24 @@ def test_the_decision_job_waits_for_no_trader_and_obeys_the_file(home: Path) -> 
 
     with taken_book(home, log, "the decision job", "USD", lambda: NOW_NS):
         assert states() == [(TradingState.HALTED, "file")]
+
+
+def test_the_decision_job_trades_by_the_limits_on_record(home: Path) -> None:
+    """A file that is looser than what was signed off changes nothing for the job either."""
+    log = resources.workshop().event_log()
+    signed = read_risk_limits(resources.workshop().settings)
+    write_limits(
+        replace(signed, messages_max=3),
+        book=Book("USD", 1),
+        log=log,
+        time_ns=NOW_NS,
+        sign_off=None,
+    )
+    keep_windows(home, WINDOWS)
+    market = ChosenMarket(calendar="XNYS", base_currency="USD", asset_classes=("equity",))
+    (home / MARKET_FILE).write_text(market.model_dump_json())
+
+    desk = Workshop(with_market(read_settings(), market)).get("desk")
+
+    assert isinstance(desk, Desk)
+    assert desk.limits.messages_max == 3

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from swarm_core import events as ev
@@ -39,7 +39,12 @@ BUILT: dict[Any, st.SearchStrategy[Any]] = {
     tuple[float, ...]: st.lists(numbers, max_size=3).map(tuple),
     tuple[Quote, ...]: st.just((make_quote(),)),
     tuple[Instrument, ...]: st.just((make_instrument(multiplier=Decimal("0.1")),)),
-    RiskLimits: st.just(make_limits(restricted=frozenset({"b", "a"}))),
+    RiskLimits: st.just(make_limits(restricted=frozenset({"b", "a"})))
+    | st.just(
+        RiskLimits.from_mapping(
+            {"levels": {"strategy": {"bees": {"gross_fraction_max": 0.5, "restricted": ["US.A"]}}}}
+        )
+    ),
     SizingSettings: st.just(SizingSettings()),
     frozenset[str]: st.frozensets(texts, max_size=3),
     int | None: st.none() | st.integers(),
@@ -56,7 +61,10 @@ def drawn_events(draw: st.DrawFn, kind: type[ev.Event] | None = None) -> ev.Even
         )
         for f in fields(cls)
     }
-    return cls(**values)
+    try:
+        return cls(**values)
+    except ValueError:  # what cannot have happened is no event
+        reject()
 
 
 @given(event=drawn_events())

@@ -1,6 +1,7 @@
 """The compiled gate answers as the readable one does, in every number."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,39 @@ limits = st.builds(
     locate_required=rarely,
 )
 navs = st.sampled_from([900, 1_000, 1_000, 1_000, 10**15] * 4 + [None])
-contexts = st.builds(
+
+
+@st.composite
+def drawn_contexts(draw: st.DrawFn) -> RiskContext:
+    """Draw an account, tighter limits for an instrument, and a strategy's own share and limits."""
+    context = draw(accounts)
+    if draw(st.booleans()):
+        own = context.limits.tightened(draw(limits), "instrument US.A")
+        context.own_limits["US.A"] = own
+    if draw(st.booleans()):
+        seen = {
+            name: replace(
+                risk,
+                position_lots=draw(st.integers(-60, 60)),
+                open_buy_lots=draw(small),
+                open_sell_lots=draw(small),
+                restricted=draw(rarely),
+            )
+            for name, risk in context.instruments.items()
+        }
+        context.strategies["bees"] = RiskContext(
+            time_ns=0,
+            trading_state=context.trading_state,
+            nav=context.nav,
+            session_nav=context.session_nav,
+            peak_nav=context.peak_nav,
+            instruments=seen,
+            limits=draw(limits),
+        )
+    return context
+
+
+accounts = st.builds(
     RiskContext,
     time_ns=st.just(0),
     trading_state=st.sampled_from([TradingState.ACTIVE] * 10 + list(TradingState)),
@@ -87,11 +120,12 @@ def drawn_orders(draw: st.DrawFn) -> Order:
         else None,
         stop_price_ticks=draw(st.sampled_from([1, 80, 100, 115])) if kind.has_stop else None,
         slice_index=draw(st.integers(0, 3)),
+        strategy=draw(st.sampled_from(["bees", "ants"])),
     )
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(context=contexts, orders=st.lists(drawn_orders(), max_size=12))
+@given(context=drawn_contexts(), orders=st.lists(drawn_orders(), max_size=12))
 def test_compiled_and_readable_gates_agree_on_every_order(
     context: RiskContext, orders: list[Order]
 ) -> None:

@@ -104,6 +104,10 @@ def ordered(**fields: Any) -> Callable[[Desk], None]:
     return lambda desk: spoil(desk, order=make_order(**fields))
 
 
+def stopped(ticks: int, **fields: Any) -> Callable[[Desk], None]:
+    return ordered(kind=OrderKind.STOP, stop_price_ticks=ticks, **fields)
+
+
 def instrument(**fields: object) -> Callable[[Desk], None]:
     return lambda desk: desk.instruments.update({A: make_instrument(A, **fields)})
 
@@ -152,6 +156,8 @@ CASES: list[tuple[DenialCode, tuple[Callable[[Desk], None], ...]]] = [
     (DenialCode.THROTTLE, (throttled,)),
     (DenialCode.PRICE_COLLAR, (ordered(limit=10_501),)),
     (DenialCode.PRICE_COLLAR, (ordered(limit=9_499),)),
+    (DenialCode.STOP_PRICE, (stopped(10_000), quoted(session_open=True))),
+    (DenialCode.STOP_PRICE, (stopped(10_000, side=OrderSide.SELL), quoted(session_open=True))),
     (DenialCode.ORDER_VALUE, (limited(order_value_max=Decimal("999.99")),)),
     (DenialCode.ORDER_VALUE, (limited(order_value_fraction_max=0.0099),)),
     (DenialCode.ORDER_VOLUME, (quoted(daily_volume_lots=199),)),

@@ -1,0 +1,52 @@
+"""The market that a desk's first run read off its data, and the settings completed by it."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.settings import AUTO, ApiarySettings
+
+MARKET_FILE = "market.json"
+
+
+class ChosenMarket(BaseModel):
+    """What was read off the data; `left_out` has one line for each market that is not traded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    calendar: str
+    base_currency: str
+    asset_classes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What is traded, for people."""
+        classes = ", ".join(self.asset_classes)
+        return f"{classes} in {self.base_currency}, sessions of {self.calendar}"
+
+
+def is_open(settings: ApiarySettings) -> bool:
+    """Return whether part of the market is still to be read off the data."""
+    return AUTO in (settings.calendar, settings.base_currency) or not settings.asset_classes
+
+
+def find_market(home: Path) -> ChosenMarket | None:
+    """Return the market that an earlier run of this home wrote down, or None."""
+    path = home / MARKET_FILE
+    return ChosenMarket.model_validate(json.loads(path.read_text())) if path.is_file() else None
+
+
+def with_market(settings: ApiarySettings, market: ChosenMarket | None) -> ApiarySettings:
+    """Return the settings with everything that they leave open taken from the market."""
+    if market is None or not is_open(settings):
+        return settings
+    chosen = {
+        "calendar": market.calendar if settings.calendar == AUTO else settings.calendar,
+        "base_currency": (
+            market.base_currency if settings.base_currency == AUTO else settings.base_currency
+        ),
+        "asset_classes": settings.asset_classes or market.asset_classes,
+    }
+    return settings.model_copy(update=chosen)
