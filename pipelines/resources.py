@@ -16,6 +16,7 @@ from pipelines.settings import (
     DefaultSource,
     Environment,
     FilesSource,
+    IbSource,
     WebSource,
     read_settings,
     read_tiers,
@@ -45,7 +46,7 @@ class Workshop:
         sources: list[Any] = [self._source(spec) for spec in self.settings.sources]
         return CombinedSource(sources)
 
-    def _source(self, spec: DefaultSource | FilesSource | WebSource) -> object:
+    def _source(self, spec: DefaultSource | FilesSource | WebSource | IbSource) -> object:
         match spec:
             case DefaultSource():
                 from adapters.sources.default_data import DefaultDataSource
@@ -69,6 +70,10 @@ class Workshop:
                     fred_api_key=environment.fred_api_key,
                     daily_bars_token=environment.daily_bars_token,
                 )
+            case IbSource():
+                from adapters.sources.opening import open_ib_source
+
+                return open_ib_source(**spec.model_dump())
 
     def tables(self) -> object:
         from adapters.stores.opening import open_cold

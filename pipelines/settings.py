@@ -17,7 +17,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
-from pipelines.source_settings import DefaultSource, FileHints, FilesSource, WebSource
+from pipelines.source_settings import (
+    DefaultSource,
+    FileHints,
+    FilesSource,
+    IbSource,
+    WebSource,
+)
 from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
 from swarm_core.colony.settings import ColonySettings
@@ -194,7 +200,7 @@ class ApiarySettings(_Part):
     """The whole configuration of one desk."""
 
     home: Path = Path("var")
-    sources: tuple[DefaultSource | FilesSource | WebSource, ...] = Field(min_length=1)
+    sources: tuple[DefaultSource | FilesSource | WebSource | IbSource, ...] = Field(min_length=1)
     # "auto", and an empty list of classes: read off the data by the first run (pipelines.market).
     calendar: str = "XNYS"
     base_currency: str = Field("USD", pattern="^([A-Z]{3,5}|auto)$")

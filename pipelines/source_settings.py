@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Part(BaseModel):
@@ -48,3 +48,16 @@ class WebSource(_Part):
     series: tuple[str, ...] = ()
     url: str | None = None
     exchange: str | None = None
+
+
+class IbSource(_Part):
+    """Bars or news of Interactive Brokers, of the contracts named; docs/interactive-brokers.md."""
+
+    kind: Literal["ib_bars", "ib_news"]
+    contracts: tuple[str, ...] = Field(min_length=1)
+    interval: Literal["1d", "1h", "30m", "5m", "1m"] = "1d"
+    providers: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = Field(4002, gt=0, lt=65_536)
+    client_id: int = Field(13, ge=0, le=999)
+    answer_s_max: float = Field(60.0, ge=0.1, le=600)

@@ -39,6 +39,11 @@ class ContractTerms:
     con_id: int = 0
 
 
+def routed_exchange(kind: str) -> str:
+    """Return where a kind of contract is routed where nothing else is said."""
+    return {"CASH": _FX_VENUE, "CRYPTO": _CRYPTO_VENUE}.get(kind, _SMART)
+
+
 def contract_of(instrument: Instrument, terms: ContractTerms | None = None) -> Contract:
     """Return the contract to ask for, not yet qualified.
 
@@ -60,7 +65,7 @@ def contract_of(instrument: Instrument, terms: ContractTerms | None = None) -> C
     if kind in ("CASH", "CRYPTO"):
         symbol = symbol.replace("/", "").replace("-", "")
         symbol = symbol.removesuffix(instrument.currency) or symbol
-    venue = {"CASH": _FX_VENUE, "CRYPTO": _CRYPTO_VENUE}.get(kind, _SMART)
+    venue = routed_exchange(kind)
     if kind in ("FUT", "IND") and instrument.venue:
         venue = instrument.venue
     return Contract(

@@ -76,9 +76,11 @@ class IbSession:
         on_client: Callable[[IB], None] = lambda _: None,
         on_data_lost: Callable[[], None] = lambda: None,
         now_s: Callable[[], float] = _wall_s,
+        trades: bool = True,
     ) -> None:
         self.settings, self._make_client, self._on_client = settings, make_client, on_client
         self._on_data_lost = on_data_lost
+        self._trades = trades  # a connection that sends no orders may be of any account
         self.account = ""
         self.connection_count = 0
         self.clock_skew_s = 0.0  # how far the gateway's clock is ahead of ours
@@ -144,7 +146,8 @@ class IbSession:
             fetchFields=StartupFetch(0),  # what is needed is read when it is asked for
         )
         try:
-            self.account = settings.choose_account(client.managedAccounts())
+            if self._trades:
+                self.account = settings.choose_account(client.managedAccounts())
             # Ids roll back at night: those of all that still works must not be given again.
             await self._in_time(client.reqAllOpenOrdersAsync())
             if not client.isConnected():

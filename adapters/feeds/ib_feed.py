@@ -59,7 +59,11 @@ class IbFeed:
         self.settings = settings or IbFeedSettings()
         self.contracts = ContractBook(instruments, terms)
         self.session = IbSession(
-            reach, make_client=make_client, on_client=self._on_client, on_data_lost=self._again
+            reach,
+            make_client=make_client,
+            on_client=self._on_client,
+            on_data_lost=self._again,
+            trades=False,
         )
         self._now_ns = now_ns
         self._tickers: dict[str, Ticker] = {}

@@ -87,6 +87,43 @@ def open_web_source(
             )
 
 
+def open_ib_source(
+    kind: str,
+    *,
+    contracts: Sequence[str],
+    interval: str,
+    providers: Sequence[str],
+    host: str,
+    port: int,
+    client_id: int,
+    answer_s_max: float,
+    clock: Callable[[], datetime] | None = None,
+) -> RecordSource:
+    """Return the bars or the news of Interactive Brokers; nothing is reached before it is needed.
+
+    Raises ValueError on a contract's name or an interval that cannot be read.
+    """
+    import time
+
+    from adapters.brokers.ib_session import IbSession, IbSettings
+    from adapters.sources.ib.line import IbLine
+    from adapters.sources.ib.pace import Pace
+
+    reach = IbSettings(host=host, port=port, client_id=client_id, answer_s_max=answer_s_max)
+    # History may be read from a live account as well: no order leaves by this line.
+    session = IbSession(reach, trades=False)
+    line = IbLine(session, Pace(time.monotonic, time.sleep))
+    now = clock or SystemClock().now
+    if kind == "ib_news":
+        from adapters.sources.ib.news import IbNewsSettings, IbNewsSource
+
+        news = IbNewsSettings(contracts=tuple(contracts), providers=tuple(providers))
+        return IbNewsSource(news, line)
+    from adapters.sources.ib.bars import IbBarSettings, IbBarSource
+
+    return IbBarSource(IbBarSettings(contracts=tuple(contracts), interval=interval), line, now)
+
+
 def _needed(value: str | None, name: str, kind: str) -> str:
     if not value:
         raise ValueError(f"{name} must be given for the {kind} source, was not")

@@ -1,0 +1,1 @@
+"""History of Interactive Brokers as sources: bars and news, asked for in the broker's pace."""
