@@ -30,10 +30,16 @@ class ReplayFeed(_Part):
 
 
 class IbFeed(_Part):
-    """Live market data of Interactive Brokers."""
+    """Live market data of Interactive Brokers: quotes, and bars of `bar_s` seconds (0: none)."""
 
     kind: Literal["ib"]
+    host: str = "127.0.0.1"
+    port: int = Field(4002, gt=0, lt=65_536)
     client_id: int = Field(12, ge=0, le=999)
+    account: str = ""  # to be named where the gateway is of several accounts, or of a live one
+    bar_s: int = Field(0, ge=0, le=86_400, multiple_of=5)
+    repeat_s: float = Field(5.0, ge=0.1, le=600)
+    answer_s_max: float = Field(10.0, ge=0.1, le=120)
 
 
 class TargetsEngine(_Part):
@@ -107,8 +113,9 @@ class TradeSettings(_Part):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TradeSettings":
-        if isinstance(self.broker, SimulatedVenue) and not isinstance(self.feed, ReplayFeed):
-            raise ValueError("broker simulated must be filled by a replay feed, feed was ib")  # noqa: TRY004  # settings raise one kind
+        bar_s = self.feed.bar_s if isinstance(self.feed, IbFeed) else None
+        if isinstance(self.broker, SimulatedVenue) and bar_s == 0:
+            raise ValueError("feed.bar_s must be given to fill orders on paper, was 0")
         if isinstance(self.broker, IbVenue) and isinstance(self.feed, ReplayFeed):
             live = self.broker.kind == "ib_live"
             if live or not self.feed.speed:

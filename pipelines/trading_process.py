@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipelines.settings import ApiarySettings
-from pipelines.trade_settings import ReplayFeed, TargetsEngine, TradeSettings
+from pipelines.trade_settings import IbFeed, ReplayFeed, TargetsEngine, TradeSettings
 from pipelines.trading_parts import (
     OpenableBroker,
     build_desk,
@@ -155,9 +155,37 @@ def _market(
     clock: Callable[[], int],
 ) -> Market:
     if isinstance(chosen.feed, ReplayFeed):
-        assert isinstance(clock, ReplayClock)
+        assert isinstance(clock, ReplayClock), "chosen with the feed"
         return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
-    raise NotImplementedError
+    return Market(_ib_feed(chosen.feed, desk, clock), clock, _filled_by_bars(broker))
+
+
+def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
+    from adapters.brokers.ib_session import IbSettings
+    from adapters.feeds.ib_feed import IbFeed as LiveFeed
+    from adapters.feeds.ib_feed import IbFeedSettings
+
+    reach = IbSettings(
+        host=feed.host,
+        port=feed.port,
+        client_id=feed.client_id,
+        account=feed.account,
+        live_account=feed.account,  # it places no orders
+        answer_s_max=feed.answer_s_max,
+    )
+    listened = IbFeedSettings(bar_s=feed.bar_s, repeat_s=feed.repeat_s)
+    return LiveFeed(reach, desk.instruments, now_ns=clock, settings=listened)
+
+
+def _filled_by_bars(broker: OpenableBroker) -> Callable[[Item], None]:
+    """Return what fills paper orders from a feed's bars; any other broker fills its own."""
+    from adapters.brokers.paper import PaperBroker
+
+    def show(item: Item) -> None:
+        if isinstance(item, Bar) and isinstance(broker, PaperBroker):
+            broker.on_bar(item)
+
+    return show
 
 
 def _replayed(
@@ -169,8 +197,6 @@ def _replayed(
     clock: ReplayClock,
 ) -> Market:
     """Return a market of recorded bars that goes on from where the log says that it was left."""
-    from adapters.brokers.paper import PaperBroker
-
     bars = _bars(settings, feed, desk.instruments)
     if not bars:
         raise ValueError("the replay must have bars between its start and its end, had none")
@@ -188,10 +214,11 @@ def _replayed(
             desk.quotes[bar.instrument_id] = replay.quote(bar)
     clock.advance(from_ns or bars[0].time_ns)
 
+    fill = _filled_by_bars(broker)
+
     def before_item(item: Item) -> None:
         clock.advance(item.time_ns)
-        if isinstance(item, Bar) and isinstance(broker, PaperBroker):
-            broker.on_bar(item)
+        fill(item)
 
     return Market(replay, clock, before_item, replayed=True)
 
