@@ -130,7 +130,7 @@ class Trader:
         try:
             async for item in self.feed.stream():
                 await self._items.put(item)
-        except OSError as error:
+        except _FAULTS as error:  # whatever ends it, e.g. a price that is none: nothing is traded
             self._pull(f"the feed must not break: {error}")
             return
         await self._items.put(None)

@@ -1,0 +1,117 @@
+"""The invariants of the order path, checked after every event and at every order that leaves."""
+
+from collections.abc import Sequence
+
+from adapters.stores.event_log_memory import MemoryEventLog
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.instruments import to_minor
+from swarm_core.order_states import OrderState
+from swarm_core.orders import Order
+from swarm_core.trading_state import TradingState
+from tests.simulation.venue import Venue
+from tests.swarm_core.builders import CASH
+
+BAD = "-bad"  # how the ids of decisions end whose checks have failed, or that are not sound
+_TIGHTER = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+_QUOTE_AHEAD_NS_MAX = 10**9  # clocks differ; the trader takes no quote that is further ahead
+
+
+class Watch:
+    """A log that folds what is written to it, and what leaves for the venue, and checks both."""
+
+    def __init__(self) -> None:
+        self.log = MemoryEventLog()
+        self.book = Book("USD", to_minor(CASH))
+        self.venue: Venue | None = None
+        self.approved: dict[str, int] = {}  # attempt of the newest approval, by order
+        self.submitted: dict[str, int] = {}
+        self.event_count = 0
+        self._filled: dict[str, int] = {}
+        self._booked: set[str] = set()
+
+    # --- as a log -------------------------------------------------------------------------
+    def append(
+        self, events: Sequence[ev.Event], *, expected_sequence: int | None = None
+    ) -> Sequence[ev.RecordedEvent]:
+        recorded = self.log.append(events, expected_sequence=expected_sequence)
+        for record in self.log.read(self.book.sequence):
+            self._check_event(record.event)
+            self.book.apply(record)
+            self._check_book(record.event)
+            self.event_count += 1
+        return recorded
+
+    def read(self, after_sequence: int = 0):
+        return self.log.read(after_sequence)
+
+    # --- at the wire ----------------------------------------------------------------------
+    def order_leaves(self, order: Order) -> None:
+        """What must be on disk before an order reaches the venue (invariants 1, 2, 8 and 9)."""
+        order_id = order.client_order_id
+        assert self.venue is not None
+        assert self.venue.receipts[order_id] == 0, f"{order_id} is sent twice"
+        assert order_id in self.approved, f"{order_id} leaves without a verdict on disk"
+        assert self.submitted.get(order_id) == self.approved[order_id], (
+            f"{order_id} leaves without its submission on disk"
+        )
+        record = self.book.orders[order_id]
+        assert record.order == order, f"{order_id} leaves other than it was intended"
+        # A decision held back for a line that was down may leave later; a bad one never may.
+        assert not order.decision_id.endswith(BAD), f"{order_id} is of a decision that is bad"
+        state = self.book.trading_state
+        assert state is not TradingState.HALTED, f"{order_id} leaves while trading is halted"
+        if state is TradingState.REDUCING:
+            held = self.book.lots(order.instrument_id)
+            assert abs(held + order.signed_lots) < abs(held), f"{order_id} does not reduce"
+
+    # --- after every event ----------------------------------------------------------------
+    def _check_event(self, event: ev.Event) -> None:
+        if isinstance(event, ev.OrderApproved):
+            self.approved[event.client_order_id] = event.attempt
+        elif isinstance(event, ev.OrderSubmitted):
+            assert self.approved.get(event.client_order_id) == event.attempt, (
+                f"{event.client_order_id} is submitted without a verdict on disk"
+            )
+            self.submitted[event.client_order_id] = event.attempt
+        elif isinstance(event, ev.ReleaseBlocked):
+            assert event.reason, "a release is blocked without a reason"
+        elif isinstance(event, ev.ReferencesTaken):
+            newest = max((q.time_ns for q in event.quotes), default=0)
+            assert newest <= event.time_ns + _QUOTE_AHEAD_NS_MAX, "a quote of the future is used"
+        elif isinstance(event, ev.TradingStateChanged) and not event.by_person:
+            before, after = (_TIGHTER.index(s) for s in (self.book.trading_state, event.state))
+            assert after >= before, f"{event.actor} lifts a halt"
+
+    def _check_book(self, event: ev.Event) -> None:
+        ledger = self.book.ledger
+        assert ledger.find_imbalance() is None, ledger.find_imbalance()
+        assert not ledger.conflicts, f"executions are told in two ways: {ledger.conflicts}"
+        lines, nav = ledger.nav_lines(), ledger.find_nav_minor()
+        assert lines is not None
+        held = sum(p.value_minor for p in ledger.positions.values())
+        assert nav == ledger.cash["USD"] + held == sum(lines.values()), "NAV is not its parts"
+        if isinstance(event, ev.OrderFilled):
+            self._check_fill(event)
+        if isinstance(event, ev.OrderEvent) and event.client_order_id in self.book.orders:
+            record = self.book.orders[event.client_order_id]
+            lots = self._filled.get(event.client_order_id, 0)
+            assert record.filled_lots == lots, f"{event.client_order_id} is filled otherwise"
+            assert lots <= record.order.quantity_lots, f"{event.client_order_id} is overfilled"
+            if record.state is OrderState.DENIED:
+                assert not lots, f"{event.client_order_id} was denied and is filled"
+
+    def _check_fill(self, fill: ev.OrderFilled) -> None:
+        """A fill is the venue's own, and is booked once, however often it is told (5)."""
+        assert self.venue is not None
+        truth = self.venue.fills.get(fill.execution_id)
+        assert truth is not None, f"{fill.execution_id} was never executed"
+        assert (truth.lots, truth.price_ticks, truth.side) == (
+            fill.lots,
+            fill.price_ticks,
+            fill.side,
+        ), f"{fill.execution_id} is booked otherwise than it was executed"
+        if fill.execution_id not in self._booked:
+            self._booked.add(fill.execution_id)
+            order_id = fill.client_order_id
+            self._filled[order_id] = self._filled.get(order_id, 0) + fill.lots

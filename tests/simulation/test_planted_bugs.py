@@ -1,0 +1,169 @@
+"""The simulation finds bugs: each is planted, and some seed must fail because of it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.halting import change_trading_state
+from swarm_core.ledger import Ledger
+from swarm_core.order_path import OrderPath
+from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.risk.gate import Approved
+from swarm_core.trading_state import TradingState
+from tests.simulation.verdict import judge
+from tests.simulation.world import play
+from trader import loop
+from trader.desk import SwitchedBroker, TradingDesk
+
+SEEDS = range(40)
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def resend_without_asking(patch: pytest.MonkeyPatch) -> None:
+    """What was submitted and not answered is taken for lost."""
+
+    def look_up(self: OrderPath, record: OrderRecord) -> None:
+        if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
+            order_id = record.order.client_order_id
+            self.write(
+                [
+                    ev.OrderSubmissionLost(
+                        event_id=ev.make_event_id("OrderSubmissionLost", order_id, record.attempt),
+                        time_ns=self.time_ns,
+                        client_order_id=order_id,
+                        attempt=record.attempt,
+                    )
+                ]
+            )
+
+    patch.setattr(OrderPath, "look_up", look_up)
+
+
+def book_what_is_told_again(patch: pytest.MonkeyPatch) -> None:
+    """An execution that is told in other words is booked once more."""
+    book_fill = Ledger.book_fill
+
+    def book_twice(self: Ledger, fill: ev.OrderFilled) -> bool:
+        known = self.executions.pop(fill.execution_id, None)
+        done = book_fill(self, fill)
+        if known is not None:
+            self.executions[fill.execution_id] = known
+        return done
+
+    patch.setattr(Ledger, "book_fill", book_twice)
+    patch.setattr(Book, "knows", lambda self, event: False)
+
+
+def drop_late_fills(patch: pytest.MonkeyPatch) -> None:
+    """A fill of an order that has ended is not booked."""
+    knows = Book.knows
+
+    def knows_ended(self: Book, event: ev.Event) -> bool:
+        if isinstance(event, ev.OrderFilled):
+            record = self.orders.get(event.client_order_id)
+            if record is not None and record.state.is_final:
+                return True
+        return knows(self, event)
+
+    patch.setattr(Book, "knows", knows_ended)
+    patch.setattr("swarm_core.reconciliation._Comparison.fills", lambda self: None)
+
+
+def never_reconcile(patch: pytest.MonkeyPatch) -> None:
+    """What was filled while the line was down is not asked for."""
+    patch.setattr(loop.Trader, "_reconcile", lambda self: setattr(self, "_fault", ""))
+    patch.setattr(loop, "recover", lambda **_: 0)
+
+
+def send_before_writing(patch: pytest.MonkeyPatch) -> None:
+    """The order leaves first, and is written down afterwards."""
+
+    def submit(self: OrderPath, record: OrderRecord) -> None:
+        heard = self.broker.submit(record.order, self.time_ns)
+        self.take_in(heard)
+
+    patch.setattr(OrderPath, "_submit", submit)
+
+
+def approve_everything(patch: pytest.MonkeyPatch) -> None:
+    """The gate lets everything through, halted or not, and the switch is not looked at."""
+    patch.setattr("swarm_core.verdicts.check_order", lambda order, context: Approved(1, 1))
+    patch.setattr(
+        SwitchedBroker, "submit", lambda self, order, time_ns: self.broker.submit(order, time_ns)
+    )
+
+
+def lift_a_halt_by_machine(patch: pytest.MonkeyPatch) -> None:
+    """A trader that starts sets its book active, as if a person had looked."""
+    run = loop.Trader.run
+
+    async def run_active(self: loop.Trader) -> None:
+        desk = self.desk
+        if desk.book.trading_state is TradingState.HALTED:
+            self.desk.switch.reset()
+            change_trading_state(
+                TradingState.ACTIVE,
+                book=desk.book,
+                log=desk.log,
+                reason="started",
+                actor="trader",
+                by_person=False,
+                time_ns=desk.now_ns(),
+            )
+        await run(self)
+
+    patch.setattr(TradingState, "may_become", lambda self, state, *, by_person: True)
+    patch.setattr(loop.Trader, "run", run_active)
+
+
+def charge_commissions_each_time(patch: pytest.MonkeyPatch) -> None:
+    """A commission that is told apart from its fill is charged again."""
+    book = Ledger._book_commission
+
+    def charge(self: Ledger, execution_id: str, currency: str, minor: int | None) -> bool:
+        self.commissions.pop(execution_id, None)
+        return book(self, execution_id, currency, minor)
+
+    patch.setattr(Ledger, "_book_commission", charge)
+    patch.setattr(Book, "knows", lambda self, event: False)
+
+
+def trade_on_failed_checks(patch: pytest.MonkeyPatch) -> None:
+    """A decision whose checks have failed is released all the same."""
+    release = TradingDesk.release
+
+    def release_all(self: TradingDesk, decision, *, fault: str = "", **more):
+        return release(self, decision, fault="", **more)
+
+    patch.setattr(TradingDesk, "release", release_all)
+    patch.setattr(loop.Trader, "_pull", lambda self, reason: None)
+
+
+BUGS: tuple[Plant, ...] = (
+    resend_without_asking,
+    book_what_is_told_again,
+    drop_late_fills,
+    never_reconcile,
+    send_before_writing,
+    approve_everything,
+    lift_a_halt_by_machine,
+    charge_commissions_each_time,
+    trade_on_failed_checks,
+)
+
+
+@pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    for seed in SEEDS:
+        try:
+            verdict = judge(play(seed))
+        except (AssertionError, ValueError) as found:
+            print(f"seed {seed} found it: {found}")
+            return
+        if verdict.duplicate_orders or verdict.lost_fills or verdict.unbooked_differences:
+            print(f"seed {seed} found it: {verdict}")
+            return
+    pytest.fail(f"no seed of {SEEDS} found that {plant.__name__}")

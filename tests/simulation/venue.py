@@ -1,0 +1,224 @@
+"""The broker's side of a simulated session: what is true, whatever the trader has heard of it."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from swarm_core import events as ev
+from swarm_core.order_states import OrderState
+from swarm_core.orders import Order, OrderSide, TimeInForce
+from swarm_core.reconciliation import BrokerAccount, BrokerOrder
+from tests.simulation.faults import Faults
+from tests.swarm_core.builders import CASH, INSTRUMENTS
+
+_S = 10**9
+
+
+@dataclass(slots=True)
+class Ticket:
+    """An order as the venue holds it; one that was placed by hand has no client order id."""
+
+    client_order_id: str
+    broker_order_id: str
+    instrument_id: str
+    side: OrderSide
+    open_lots: int
+    is_day: bool
+    received_ns: int
+    story: list[ev.Event] = field(default_factory=list[ev.Event])
+    ending: OrderState | None = None
+    fills: int = 0
+
+
+class Venue:
+    """Orders, executions, cash and positions, counted here without any code of the trader."""
+
+    def __init__(self, random: Random, faults: Faults, fills_reach_back_ns: int) -> None:
+        self.random, self.faults = random, faults
+        self._reach_ns = fills_reach_back_ns
+        self.receipts: Counter[str] = Counter()
+        self.tickets: list[Ticket] = []
+        self.fills: dict[str, ev.OrderFilled] = {}
+        self.commissions: dict[str, ev.CommissionCharged] = {}
+        self.charges_due: list[tuple[int, ev.CommissionCharged]] = []
+        self.cash_minor = int(CASH) * 10**8
+        self.lots: Counter[str] = Counter()
+        self.prices = dict.fromkeys(INSTRUMENTS, 10_000)
+        self.outbox: list[tuple[int, ev.Event]] = []
+        self.next_order_id = 1
+        self.connection_count, self.down_until_ns = 1, 0
+        self.skew_ns = random.randint(-5, 5) * _S if faults.happens("broker_clock_skewed") else 0
+
+    def find(self, client_order_id: str) -> Ticket | None:
+        return next((t for t in self.tickets if t.client_order_id == client_order_id), None)
+
+    def tell(self, event: ev.Event, now_ns: int) -> None:
+        """Put a message on its way; some take long."""
+        late = self.random.randint(1, 40) * _S if self.faults.happens("told_late") else 0
+        self.outbox.append((now_ns + late, event))
+
+    def receive(self, order: Order, now_ns: int) -> ev.Event:
+        """Take an order, whatever else there is of it: a venue does not know an order again."""
+        order_id = order.client_order_id
+        self.receipts[order_id] += 1
+        ticket = Ticket(
+            order_id,
+            str(self.next_order_id),  # rolled back every night, so that ids come again
+            order.instrument_id,
+            order.side,
+            order.quantity_lots,
+            order.time_in_force is TimeInForce.DAY,
+            now_ns,
+        )
+        self.next_order_id += 1
+        self.tickets.append(ticket)
+        if self.faults.happens("reject"):
+            return self._end(ticket, OrderState.REJECTED, now_ns)
+        answer = ev.OrderAccepted(
+            event_id=ev.make_event_id("OrderAccepted", order_id),
+            time_ns=now_ns + self.skew_ns,
+            correlation_id=order.decision_id,
+            client_order_id=order_id,
+            broker_order_id=ticket.broker_order_id,
+        )
+        ticket.story.append(answer)
+        return answer
+
+    def place_by_hand(self, now_ns: int) -> None:
+        """Somebody buys a little in the broker's own window: no client id, order id 0."""
+        instrument_id = self.random.choice(list(INSTRUMENTS))
+        side = self.random.choice((OrderSide.BUY, OrderSide.SELL))
+        ticket = Ticket("", "0", instrument_id, side, self.random.randint(1, 20), True, now_ns)
+        self.tickets.append(ticket)
+
+    def move(self, now_ns: int) -> None:
+        """Let the market trade once: prices move, orders are filled, commissions fall due."""
+        for instrument_id in self.prices:
+            step = self.random.randint(-20, 20)
+            self.prices[instrument_id] = max(100, self.prices[instrument_id] + step)
+        if self.faults.happens("manual_order"):
+            self.place_by_hand(now_ns)
+        for ticket in [t for t in self.tickets if t.ending is None]:
+            if self.random.random() < 0.5:
+                self.fill(ticket, now_ns, self.random.randint(1, ticket.open_lots))
+        for item in [c for c in self.charges_due if c[0] <= now_ns]:
+            self.charges_due.remove(item)
+            self._charge(item[1])
+            self.tell(item[1], now_ns)
+
+    def fill(self, ticket: Ticket, now_ns: int, lots: int) -> None:
+        ticket.fills += 1
+        name = ticket.client_order_id or f"hand{self.tickets.index(ticket)}"
+        execution_id = f"{name}.{ticket.fills:02d}"
+        price = self.prices[ticket.instrument_id] + ticket.side.sign * self.random.randint(0, 2)
+        commission = self.random.randint(0, 200_000_000)
+        apart = self.faults.happens("commission_after")
+        before = not apart and self.faults.happens("commission_before")
+        fill = ev.OrderFilled(
+            event_id=ev.make_event_id("OrderFilled", execution_id),
+            time_ns=now_ns + self.skew_ns,
+            client_order_id=ticket.client_order_id,
+            execution_id=execution_id,
+            instrument_id=ticket.instrument_id,
+            side=ticket.side,
+            lots=lots,
+            price_ticks=price,
+            lot_tick_minor=INSTRUMENTS[ticket.instrument_id].lot_tick_minor,
+            currency="USD",
+            commission_minor=None if apart or before else commission,
+        )
+        self.fills[execution_id] = fill
+        self.lots[fill.instrument_id] += ticket.side.sign * lots
+        self.cash_minor -= ticket.side.sign * lots * price * fill.lot_tick_minor
+        charge = ev.CommissionCharged(
+            event_id=ev.make_event_id("CommissionCharged", execution_id),
+            time_ns=now_ns + self.skew_ns,
+            execution_id=execution_id,
+            currency="USD",
+            commission_minor=commission,
+        )
+        if apart:
+            self.charges_due.append((now_ns + self.random.randint(5, 120) * _S, charge))
+        else:
+            self._charge(charge)
+        if before:
+            self.tell(charge, now_ns)
+        ticket.story.append(fill)
+        self.tell(fill, now_ns)
+        ticket.open_lots -= lots
+        if not ticket.open_lots:
+            ticket.ending = OrderState.FILLED
+
+    def _charge(self, charge: ev.CommissionCharged) -> None:
+        self.commissions[charge.execution_id] = charge
+        self.cash_minor -= charge.commission_minor
+
+    def cancel(self, ticket: Ticket, now_ns: int) -> ev.Event | None:
+        """Cancel what is open; sometimes the market was faster."""
+        if ticket.ending is None and self.faults.happens("cancel_late"):
+            self.fill(ticket, now_ns, ticket.open_lots)
+        if ticket.ending is not None:
+            return None
+        return self._end(ticket, OrderState.CANCELLED, now_ns)
+
+    def _end(self, ticket: Ticket, ending: OrderState, now_ns: int) -> ev.Event:
+        ticket.ending = ending
+        order_id, time_ns = ticket.client_order_id, now_ns + self.skew_ns
+        told: ev.OrderEvent
+        if ending is OrderState.EXPIRED:
+            told = ev.OrderExpired(
+                event_id=ev.make_event_id("OrderExpired", order_id),
+                time_ns=time_ns,
+                client_order_id=order_id,
+                unfilled_lots=ticket.open_lots,
+            )
+        else:
+            kind = ev.OrderRejected if ending is OrderState.REJECTED else ev.OrderCancelled
+            told = kind(
+                event_id=ev.make_event_id(kind.__name__, order_id),
+                time_ns=time_ns,
+                client_order_id=order_id,
+                reason="the venue says so",
+            )
+        ticket.story.append(told)
+        return told
+
+    def close_day(self, now_ns: int) -> None:
+        """The night: day orders expire, everybody is thrown out, order ids begin again at 1."""
+        for ticket in self.tickets:
+            if ticket.ending is None and ticket.is_day:
+                self.tell(self._end(ticket, OrderState.EXPIRED, now_ns), now_ns)
+        self.go_down(now_ns, 60, keep=self.random.random() < 0.5)
+        self.next_order_id = 1
+
+    def go_down(self, now_ns: int, seconds: int, *, keep: bool) -> None:
+        """Lose the connection; without `keep`, what was and will be said meanwhile is lost."""
+        self.down_until_ns = max(self.down_until_ns, now_ns + seconds * _S)
+        self.connection_count += 1
+        if not keep:
+            self.outbox = [(self.down_until_ns + 10**18, e) for _, e in self.outbox]
+
+    def account(self, now_ns: int) -> BrokerAccount:
+        horizon = now_ns - self._reach_ns
+        fills = tuple(f for f in self.fills.values() if f.time_ns >= horizon)
+        told = {f.execution_id for f in fills}
+        return BrokerAccount(
+            time_ns=now_ns,
+            orders=tuple(
+                BrokerOrder(
+                    broker_order_id=t.broker_order_id,
+                    client_order_id=t.client_order_id,
+                    instrument_id=t.instrument_id,
+                    ending=t.ending,
+                )
+                for t in self.tickets
+                if t.ending is None or t.received_ns >= horizon
+            ),
+            fills=tuple(
+                replace(f, commission_minor=None) if self.random.random() < 0.3 else f
+                for f in fills
+            ),
+            commissions=tuple(c for i, c in self.commissions.items() if i in told),
+            position_lots=dict(self.lots),
+            cash_minor={"USD": self.cash_minor},
+        )
