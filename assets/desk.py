@@ -9,6 +9,7 @@ from features.validation import ValidationSettings
 from models.promotion import PromotionRule
 from models.training import TrainingSettings
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.frictions.venue import Venue, simple_venue
 from swarm_core.risk.limits import RiskLimits
 
 
@@ -38,6 +39,7 @@ class Desk:
     label_cost_bps: float = 3.0
     slippage_bps: float = 2.0
     commission_bps: float = 1.0
+    venue: Venue = field(default_factory=lambda: simple_venue(1.0, 2.0))
     model_name: str = "forward_return"
     colony_seed: int = 20200102
 

@@ -13,6 +13,7 @@ from assets.pictures import coverage_picture
 from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
 from features import catalog, point_in_time, series
 from features.schemas import INSTRUMENTS
+from features.session_actions import chosen_actions
 from features.session_bars import session_bars
 
 # Twice the longest lookback in sessions, in calendar days, so that a slow start never shows.
@@ -22,9 +23,15 @@ NO_LOOK_AHEAD = "no_look_ahead"
 
 @dataclass(frozen=True, slots=True)
 class ClosedInputs:
-    """The clean rows that features of a window are computed from, read and ready."""
+    """The clean rows that features of a window are computed from, read and ready.
+
+    `bars` are adjusted for splits; `traded` are the same series as they were quoted on the day,
+    with `growth` (features.series.split_growth), and `actions` what happened to them.
+    """
 
     bars: pl.DataFrame
+    traded: pl.DataFrame
+    actions: pl.DataFrame
     macro: pl.DataFrame
     news: pl.DataFrame
     instruments: pl.DataFrame
@@ -50,6 +57,8 @@ def read_inputs(
     )
     return ClosedInputs(
         bars=series.back_adjusted(chosen, actions),
+        traded=series.split_growth(chosen, actions),
+        actions=chosen_actions(actions, chosen),
         macro=clean_table(tables, "macro").read(end=window_end),
         news=clean_table(tables, "news").read(start=start, end=window_end),
         instruments=instruments,

@@ -10,6 +10,7 @@ import polars as pl
 
 from features.schemas import TABLES
 from swarm_core.events import RecordedEvent
+from swarm_core.frictions.venue import Venue
 from swarm_core.instruments import Instrument
 from swarm_core.session import BarBroker
 from swarm_core.trading import EventLog as EventLog  # the core owns this port
@@ -109,8 +110,7 @@ class BrokerFactory(Protocol):
         instruments: Mapping[str, Instrument],
         events: Iterable[RecordedEvent],
         *,
-        slippage_bps: float,
-        commission_bps: float,
+        venue: Venue,
     ) -> BarBroker: ...
 
 

@@ -114,14 +114,9 @@ def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rer
     stored = pinned.read("features", start=start, end=end)
     asked = StoredTable(ports.tables, "forecasts", FORECASTS.columns).read(start=start, end=end)
     forecasts = _forecasts(ports.registry, lineage, features)
-    read = read_tables(desk, pinned, inputs.bars, start, end)
+    read = read_tables(desk, pinned, inputs, start, end)
     scratch = ports.scratch_log([e.event for e in before])
-    broker = ports.open_broker(
-        instruments_of(read.instruments),
-        before,
-        slippage_bps=desk.slippage_bps,
-        commission_bps=desk.commission_bps,
-    )
+    broker = ports.open_broker(instruments_of(read.instruments), before, venue=desk.venue)
     floor = TradingFloor(
         desk,
         replace(read, features=features, forecasts=forecasts),

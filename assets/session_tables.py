@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from assets.desk import Desk
+from assets.feature_tables import ClosedInputs
 from assets.ports import StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES
 from features import series
@@ -19,10 +20,14 @@ BARS_AGE_MAX = timedelta(days=10)  # an older price is none
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The rows that a range of sessions reads, at the versions that the lineage names."""
+    """The rows that a range of sessions reads, at the versions that the lineage names.
+
+    `bars` are as they were quoted on the day, with `growth`; `actions` are what happened to them.
+    """
 
     instruments: pl.DataFrame
     bars: pl.DataFrame
+    actions: pl.DataFrame
     features: pl.DataFrame
     forecasts: pl.DataFrame
     benchmark: dict[str, float]
@@ -30,9 +35,9 @@ class Tables:
 
 
 def read_tables(
-    desk: Desk, tables: TableStore, bars: pl.DataFrame, start: datetime, end: datetime
+    desk: Desk, tables: TableStore, inputs: ClosedInputs, start: datetime, end: datetime
 ) -> Tables:
-    """Return what the sessions in [start, end) are decided on; `bars` are the chosen series."""
+    """Return what the sessions in [start, end) are decided and traded on."""
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
     names = [
         "features",
@@ -41,7 +46,8 @@ def read_tables(
     ]
     return Tables(
         instruments=instruments,
-        bars=bars.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
+        bars=inputs.traded.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
+        actions=inputs.actions,
         features=tables.read("features", start=start, end=end),
         forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
         benchmark=_benchmark(desk, tables, start, end),

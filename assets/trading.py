@@ -100,14 +100,8 @@ def trading_sessions(
     """Trade sessions in order: fills come in, the colony decides, the gate judges, orders leave."""
     sessions = list(context.partition_keys)
     start, end = _span(sessions)
-    bars = read_inputs(desk, tables, start, end).bars
-    read = read_tables(desk, tables, bars, start, end)
-    broker = open_broker(
-        instruments_of(read.instruments),
-        log.read(),
-        slippage_bps=desk.slippage_bps,
-        commission_bps=desk.commission_bps,
-    )
+    read = read_tables(desk, tables, read_inputs(desk, tables, start, end), start, end)
+    broker = open_broker(instruments_of(read.instruments), log.read(), venue=desk.venue)
     newest: Any = tables.read("features", columns=["event_time"])["event_time"].max()
     online = OnlineSession(feature_store, newest)
     floor = TradingFloor(desk, read, tables, online, log, hot, broker, context.run.run_id)

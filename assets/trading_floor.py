@@ -12,12 +12,12 @@ from assets.online_session import OnlineSession, ServedFeatures
 from assets.partitions import month_key
 from assets.ports import EventLog, HotStore, TableStore
 from assets.readiness import release_of
-from assets.session_tables import BARS_AGE_MAX, Tables, instruments_of
-from features import series
-from features.calendars import is_session, session_close, session_open
+from assets.session_market import SessionMarkets
+from assets.session_tables import Tables, instruments_of
+from features.calendars import is_session
 from features.data_status import Release
-from features.observing import SessionTables, observe, time_ns
-from features.projections import bars_of, nav_row, position_rows
+from features.observing import SessionTables, observe
+from features.projections import nav_row, position_rows
 from swarm_core import events as ev
 from swarm_core.book import book_from_events
 from swarm_core.colony import codec
@@ -26,7 +26,6 @@ from swarm_core.colony.engine import new_state
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.state import ColonyState
 from swarm_core.lineage import Lineage
-from swarm_core.market import Quote
 from swarm_core.order_states import OrderState
 from swarm_core.session import BarBroker, Checks, SessionMarket, SessionRules, decide, trade_session
 from swarm_core.sizing import SizingSettings
@@ -77,7 +76,9 @@ class TradingFloor:
             limits=desk.limits,
             instruments=instruments_of(tables.instruments),
             sizing=SizingSettings(),
+            carry=desk.venue.carry,
         )
+        self.markets = SessionMarkets(desk, tables, self.rules.instruments)
         self.events: list[ev.RecordedEvent] = []
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
@@ -208,48 +209,17 @@ class TradingFloor:
         )
 
     def _close(self, session: str) -> datetime:
-        return session_close(self.desk.calendar, date.fromisoformat(session))
+        return self.markets.close(session)
 
     def _as_of(self, session: str) -> datetime:
-        return self._close(session) + self.desk.decision_lag
+        return self.markets.as_of(session)
 
     def _market(
         self, session: str, withheld: frozenset[str]
     ) -> tuple[SessionMarket, tuple[str, ...]]:
-        close, as_of = self._close(session), self._as_of(session)
-        today = self._newest_bars(as_of).filter(pl.col("event_time") == close)
-        open_ns = time_ns(session_open(self.desk.calendar, date.fromisoformat(session)))
-        bars = bars_of(today, self.rules.instruments, open_ns)
-        quotes = {
-            bar.instrument_id: Quote(
-                instrument_id=bar.instrument_id,
-                reference_ticks=bar.close_ticks,
-                time_ns=bar.time_ns,
-                daily_volume_lots=bar.volume_lots,
-                session_open=False,
-            )
-            for bar in bars
-            if bar.instrument_id not in withheld
-        }
-        market = SessionMarket(
-            session=session,
-            open_ns=open_ns,
-            close_ns=time_ns(close),
-            decision_ns=time_ns(as_of),
-            bars=bars,
-            quotes=quotes,
-        )
+        last_closed = max((s for s in self.closed if s < session), default="")
+        market = self.markets.market(session, withheld, last_closed)
         return market, tuple(sorted(self._features(session)["instrument_id"].unique()))
-
-    def _newest_bars(self, as_of: datetime) -> pl.DataFrame:
-        recent = self.tables.bars.filter(
-            (pl.col("event_time") <= as_of) & (pl.col("event_time") > as_of - BARS_AGE_MAX)
-        )
-        return (
-            series.newest_known(recent, as_of)
-            .sort("event_time")
-            .unique("instrument_id", keep="last", maintain_order=True)
-        )
 
     def _features(self, session: str) -> pl.DataFrame:
         return self._serve(session).rows
@@ -284,7 +254,7 @@ class TradingFloor:
             as_of=as_of,
             features=self._features(session),
             forecasts=forecasts,
-            bars=self._newest_bars(as_of),
+            bars=self.markets.researched_bars(as_of),
             instruments=self.tables.instruments,
         )
         return SessionObserver(seen, ids)

@@ -59,9 +59,7 @@ def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
     ahead at nothing. Series that are adjusted already pass through. Dividends are left in the
     price.
     """
-    splits = actions.filter(
-        (pl.col("kind") == "split") & pl.col("ratio").is_not_null() & (pl.col("ratio") > 0)
-    ).unique(["instrument_id", "event_time"], keep="last", maintain_order=True)
+    splits = _splits(actions)
     if splits.is_empty() or bars.is_empty():
         return bars
     factors = (
@@ -97,6 +95,49 @@ def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
         .select(bars.columns)
         .sort([*_KEY, "knowledge_time"])
     )
+
+
+def split_growth(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars with `growth`: how many of today's units one unit of the first bar became.
+
+    It is the product of a raw series' splits up to each bar, 1 for the others. The close times
+    its growth moves as the holder's value does, and a later split changes nothing before it: what
+    remembers prices from session to session sees no jump.
+    """
+    splits = _splits(actions)
+    if splits.is_empty() or bars.is_empty():
+        return bars.with_columns(growth=pl.lit(1.0))
+    grown = (
+        splits.sort("instrument_id", "event_time")
+        .select(
+            "instrument_id",
+            pl.col("event_time").alias("ex_time"),
+            growth=pl.col("ratio").cum_prod().over("instrument_id"),
+        )
+        .sort("ex_time")
+    )
+    joined = bars.sort("event_time").join_asof(
+        grown,
+        left_on="event_time",
+        right_on="ex_time",
+        by="instrument_id",
+        strategy="backward",
+        check_sortedness=False,
+    )
+    raw = pl.col("adjustment") == "raw"
+    growth = pl.when(raw).then(pl.col("growth").fill_null(1.0)).otherwise(1.0)
+    return (
+        joined.with_columns(growth=growth)
+        .select(*bars.columns, "growth")
+        .sort([*_KEY, "knowledge_time"])
+    )
+
+
+def _splits(actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the splits, one an instrument and ex-date."""
+    return actions.filter(
+        (pl.col("kind") == "split") & pl.col("ratio").is_not_null() & (pl.col("ratio") > 0)
+    ).unique(["instrument_id", "event_time"], keep="last", maintain_order=True)
 
 
 def newest_known(bars: pl.DataFrame, as_of: datetime) -> pl.DataFrame:

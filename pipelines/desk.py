@@ -17,6 +17,8 @@ from pipelines.settings import (
     read_risk_limits,
     read_training,
 )
+from swarm_core.frictions.named import venue_of
+from swarm_core.frictions.venue import Venue, simple_venue
 
 WINDOWS_FILE = "windows.json"
 # Read off the data where the configuration gives no dates: the last eighth of the sessions
@@ -65,6 +67,16 @@ def keep_windows(home: Path, windows: Windows) -> None:
     (home / WINDOWS_FILE).write_text(windows.model_dump_json(indent=1))
 
 
+def read_venue(settings: ApiarySettings) -> Venue:
+    """Return the simulated venue of these settings; raises SettingsError with one line."""
+    fees = settings.book.fees
+    default = simple_venue(fees.commission_bps, fees.slippage_bps)
+    try:
+        return venue_of(settings.book.venue, default)
+    except ValueError as error:
+        raise SettingsError(f"book.venue: {error}") from error
+
+
 def build_desk(settings: ApiarySettings) -> Desk:
     """Return the desk of these settings; raises SettingsError with one line."""
     if is_open(settings):
@@ -94,6 +106,7 @@ def build_desk(settings: ApiarySettings) -> Desk:
             label_cost_bps=training.cost_bps,
             slippage_bps=settings.book.fees.slippage_bps,
             commission_bps=settings.book.fees.commission_bps,
+            venue=read_venue(settings),
         )
     except (ValueError, TypeError) as error:
         raise SettingsError(f"the desk's settings do not hold: {error}") from error

@@ -178,6 +178,7 @@ class BookSettings(_Part):
     tenant: str = Field("default", min_length=1)  # whose limits hold, by these names, for this book
     trader: str = Field("default", min_length=1)
     limits_need_two: bool = False  # whether a second person must agree to looser limits
+    venue: dict[str, Any] = Field(default_factory=dict)  # named models, see docs/fidelity.md
 
 
 class Training(_Part):

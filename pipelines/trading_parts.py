@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pipelines.desk import read_venue
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
 from pipelines.trade_settings import IbVenue, TradeSettings
 from swarm_core.instruments import Instrument, to_minor
@@ -94,10 +95,7 @@ def open_broker(
     from adapters.brokers.opening import open_simulated_broker
     from adapters.brokers.paper import PaperBroker
 
-    fees = settings.book.fees
-    venue = open_simulated_broker(
-        instruments, (), slippage_bps=fees.slippage_bps, commission_bps=fees.commission_bps
-    )
+    venue = open_simulated_broker(instruments, (), venue=read_venue(settings))
     return PaperBroker(
         venue,
         log.read(),

@@ -1,6 +1,6 @@
 """The books: cash, positions and profit in exact integers, each execution booked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from swarm_core.events import (
@@ -97,9 +97,22 @@ class Ledger:
         self.income: dict[str, int] = {}  # dividends, interest and borrow cost, net
         self.converted: dict[str, int] = {}  # by conversions between currencies, net
         self.entitlements: dict[str, EntitlementAccrued] = {}  # by action id, owed or paid
+        self.owed: dict[str, int] = {}  # by currency: of entitlements that are not paid yet
         self.paid: set[str] = set()  # action ids of entitlements that became cash
         self.action_lots: dict[str, int] = {}  # what actions, not fills, did to a position
         self.booked: set[str] = set()  # action ids of holdings, event ids of carry
+
+    def scratch(self) -> "Ledger":
+        """Return a ledger to work actions out on: what it books does not touch this one.
+
+        It knows no executions: it is for holdings and entitlements, not for fills.
+        """
+        copy = Ledger(self.base_currency, 0)
+        copy.cash, copy.rates, copy.income = dict(self.cash), dict(self.rates), dict(self.income)
+        copy.positions = {i: replace(p) for i, p in self.positions.items() if p.lots}
+        copy.entitlements, copy.paid = dict(self.entitlements), set(self.paid)
+        copy.booked = set(self.booked)
+        return copy
 
     def book_fill(self, fill: OrderFilled) -> bool:
         """Book an execution; return False where it was booked before."""
@@ -174,6 +187,7 @@ class Ledger:
         if owed.action_id not in self.entitlements:
             self.entitlements[owed.action_id] = owed
             self._add(self.income, owed.currency, owed.amount_minor)
+            self._add(self.owed, owed.currency, owed.amount_minor)
 
     def book_payment(self, payment: EntitlementPaid) -> None:
         """Turn what was owed into cash; once per action."""
@@ -181,6 +195,7 @@ class Ledger:
         if owed is not None and payment.action_id not in self.paid:
             self.paid.add(payment.action_id)
             self._add(self.cash, owed.currency, owed.amount_minor)
+            self._add(self.owed, owed.currency, -owed.amount_minor)
 
     def book_carry(self, carry: CarryCharged) -> None:
         if self._is_new(carry.event_id):
@@ -215,14 +230,6 @@ class Ledger:
         self.booked.add(booking_id)
         return is_new
 
-    def receivable_minor(self, currency: str) -> int:
-        """Return what is owed to the account and not yet paid; negative where it owes."""
-        return sum(
-            owed.amount_minor
-            for action_id, owed in self.entitlements.items()
-            if owed.currency == currency and action_id not in self.paid
-        )
-
     def mark(self, mark: PositionMarked) -> None:
         """Value an instrument's lots at a new price; an instrument never held needs no mark."""
         position = self.positions.get(mark.instrument_id)
@@ -253,7 +260,7 @@ class Ledger:
         """Return each currency's cash, receivables and market value, in base minor units."""
         lines: dict[str, int] = {}
         for currency in self._currencies():
-            total = self.cash.get(currency, 0) + self.receivable_minor(currency)
+            total = self.cash.get(currency, 0) + self.owed.get(currency, 0)
             total += self.market_value_minor(currency)
             if total and currency not in self.rates:
                 return None
@@ -262,8 +269,7 @@ class Ledger:
 
     def _currencies(self) -> list[str]:
         held = (p.currency for p in self.positions.values())
-        owed = (e.currency for e in self.entitlements.values())
-        return sorted({*self.cash, *held, *owed})
+        return sorted({*self.cash, *held, *self.owed})
 
     def find_imbalance(self) -> str | None:
         """Return what does not add up, or None: the books checked against themselves.
@@ -273,7 +279,7 @@ class Ledger:
         """
         for currency in self._currencies():
             held = [p for p in self.positions.values() if p.currency == currency]
-            left = self.cash.get(currency, 0) + self.receivable_minor(currency)
+            left = self.cash.get(currency, 0) + self.owed.get(currency, 0)
             left += self.fees.get(currency, 0) + sum(p.paid_minor for p in held)
             right = self.deposited.get(currency, 0) + sum(p.realised_minor for p in held)
             right += self.income.get(currency, 0) + self.converted.get(currency, 0)

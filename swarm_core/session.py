@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction
 from swarm_core.book import Book
 from swarm_core.colony.decision import Decision
 from swarm_core.colony.engine import step
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
+from swarm_core.derivatives.futures import variation_settlements
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
+from swarm_core.overnight import NO_CARRY, Carry, action_events, nights_between
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import SizingSettings
 from swarm_core.trading import Broker, EventLog, ReleaseReport, release
@@ -29,6 +32,8 @@ class BarBroker(Broker, Protocol):
     """A broker whose market is the bars that it is given."""
 
     def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]: ...
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]: ...
+    def take_in(self, change: ev.HoldingChanged) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,7 @@ class SessionMarket:
     decision_ns: int
     bars: tuple[Bar, ...]
     quotes: Mapping[str, Quote]
+    actions: tuple[CorporateAction, ...] = ()  # of this ex-date, in the order they take effect
 
     def __post_init__(self) -> None:
         if not self.open_ns < self.close_ns <= self.decision_ns:
@@ -58,6 +64,7 @@ class SessionRules:
     limits: RiskLimits
     instruments: Mapping[str, Instrument]
     sizing: SizingSettings
+    carry: Carry = NO_CARRY
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +86,10 @@ class SessionOutcome:
     blocked_reason: str
 
 
-def close_session(market: SessionMarket, *, book: Book, log: EventLog, broker: BarBroker) -> None:
-    """Book the session's fills and mark what is held at its close.
+def close_session(
+    market: SessionMarket, rules: SessionRules, *, book: Book, log: EventLog, broker: BarBroker
+) -> None:
+    """Book what the nights before did, the session's fills, and the value of what is held.
 
     A session that is closed already is left as it is; one that was interrupted is finished.
     """
@@ -88,16 +97,11 @@ def close_session(market: SessionMarket, *, book: Book, log: EventLog, broker: B
     if market.session in book.closed_sessions:
         return
     if book.session != market.session:
-        opened = ev.SessionOpened(
-            event_id=ev.make_event_id("SessionOpened", market.session),
-            time_ns=market.open_ns,
-            session=market.session,
-            base_currency=book.base_currency,
-            nav_minor=_nav(book, f"before {market.session}"),
-        )
-        _append(log, book, [opened])
+        _append(log, book, _opening(market, rules, book, broker))
     _append(log, book, broker.on_bars(market.bars, market.close_ns))
     _append(log, book, _marks(market, book))
+    closes = {bar.instrument_id: bar.close_ticks for bar in market.bars}
+    _append(log, book, variation_settlements(book.ledger, closes, market.close_ns))
     closed = ev.SessionClosed(
         event_id=ev.make_event_id("SessionClosed", market.session),
         time_ns=market.close_ns,
@@ -105,6 +109,27 @@ def close_session(market: SessionMarket, *, book: Book, log: EventLog, broker: B
         nav_minor=_nav(book, f"of {market.session}"),
     )
     _append(log, book, [closed])
+
+
+def _opening(
+    market: SessionMarket, rules: SessionRules, book: Book, broker: BarBroker
+) -> list[ev.Event]:
+    """Return the opening with the carry of the nights before and the actions of its ex-date.
+
+    They stand in the log as one: who resumes an opened session must not meet an action again
+    with what was bought at its opening.
+    """
+    days = nights_between(book.session, market.session)
+    opened = ev.SessionOpened(
+        event_id=ev.make_event_id("SessionOpened", market.session),
+        time_ns=market.open_ns,
+        session=market.session,
+        base_currency=book.base_currency,
+        nav_minor=_nav(book, f"before {market.session}"),
+    )
+    carried = rules.carry.charges(book.ledger, rules.instruments, days, market.open_ns)
+    acted = action_events(market.actions, book.ledger, rules.instruments, broker, market.open_ns)
+    return [opened, *carried, *acted]
 
 
 def _nav(book: Book, when: str) -> int:
@@ -178,7 +203,7 @@ def trade_session(
     `keep_state` with the next state before the decision is on record: a state that is kept and
     not used costs nothing, a decision without its state could not be gone on from.
     """
-    close_session(market, book=book, log=log, broker=broker)
+    close_session(market, rules, book=book, log=log, broker=broker)
     at_close()
     if not checks.passed:
         _append(log, book, [_check_failed(market, checks)])

@@ -14,6 +14,7 @@ from assets.session_rerun import RerunPorts, last_decided, rerun_session
 from assets.trading_floor import STATES
 from pipelines.definitions import defs
 from swarm_core import events as ev
+from swarm_core.frictions.venue import simple_venue
 from swarm_core.lineage import Lineage
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
@@ -103,7 +104,7 @@ def test_another_fill_price_is_told_and_only_that(traded: Home) -> None:
     open_broker: Any = traded.workshop.get("open_broker")
 
     def dearer(*given: Any, **asked: Any) -> Any:
-        return open_broker(*given, **asked | {"slippage_bps": asked["slippage_bps"] + 25.0})
+        return open_broker(*given, **asked | {"venue": simple_venue(1.0, 27.0)})
 
     found = _parity(traded, open_broker=dearer)
     assert FILLS in set(found.differences["kind"])

@@ -1,0 +1,122 @@
+"""The corporate actions of one session's ex-date, as the books and the venue take them.
+
+What is applied follows from how the traded series is adjusted: a raw price falls by splits and
+dividends, so both are booked; a split-adjusted one has its splits in it already; a total-return
+one its dividends as well. An end of trading is booked in any case.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.exchanges import CashOut, SpinOff
+from swarm_core.actions.splits import Split
+from swarm_core.instruments import Instrument, to_decimal
+
+# Dividends are per share as it was before a split of the same day (CRSP), so they come first.
+_ORDER = {"dividend": 0, "spin_off": 1, "split": 2, "delisting": 3}
+_BOOKED = {
+    "raw": frozenset({"dividend", "spin_off", "split", "delisting"}),
+    "split": frozenset({"dividend", "spin_off", "delisting"}),
+    "total_return": frozenset({"delisting"}),
+}
+
+
+def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the actions that belong to the traded series, each once, with its adjustment.
+
+    Where the series' own source tells any action of an instrument, only its actions count: two
+    sources that tell the same dividend would pay it twice. Otherwise all others' do.
+    """
+    name = pl.col("source").str.split("@").list.first()
+    traded = (
+        bars.sort("event_time")
+        .group_by("instrument_id")
+        .agg(_series=name.last(), adjustment=pl.col("adjustment").last())
+    )
+    named = (
+        actions.filter(pl.col("kind").is_in(list(_ORDER)))
+        .join(traded, on="instrument_id", how="inner")
+        .with_columns(_own=name == pl.col("_series"))
+    )
+    own = named.filter("_own")["instrument_id"].unique()
+    kept = named.filter(pl.col("_own") | ~pl.col("instrument_id").is_in(own.implode()))
+    return (
+        kept.sort("knowledge_time")
+        .unique(["instrument_id", "event_time", "kind"], keep="last", maintain_order=True)
+        .drop("_series", "_own")
+    )
+
+
+def actions_between(
+    chosen: pl.DataFrame,
+    instruments: Mapping[str, Instrument],
+    after: datetime,
+    until: datetime,
+    as_of: datetime,
+) -> tuple[CorporateAction, ...]:
+    """Return the actions with after < ex-date <= until that were known at `as_of`, in order.
+
+    One that became known later is not booked: nobody could have. A row without the numbers that
+    its kind needs is none.
+    """
+    rows = chosen.filter(
+        (pl.col("event_time") > after)
+        & (pl.col("event_time") <= until)
+        & (pl.col("knowledge_time") <= as_of)
+    )
+    found: list[tuple[int, str, CorporateAction]] = []
+    for row in rows.iter_rows(named=True):
+        instrument = instruments.get(row["instrument_id"])
+        if instrument is None or row["kind"] not in _BOOKED.get(row["adjustment"] or "raw", ()):
+            continue
+        action = _action(row, instrument, instruments)
+        if action is not None:
+            found.append((_ORDER[row["kind"]], row["instrument_id"], action))
+    return tuple(action for _, _, action in sorted(found, key=lambda item: item[:2]))
+
+
+def _action(
+    row: Mapping[str, Any], instrument: Instrument, instruments: Mapping[str, Instrument]
+) -> CorporateAction | None:
+    name, kind = instrument.instrument_id, row["kind"]
+    action_id = f"{kind}:{name}:{row['event_time']:%Y-%m-%d}"
+    ratio, amount = _positive(row["ratio"]), _positive(row["amount"])
+    if kind == "split":
+        if ratio is None or ratio == 1:
+            return None
+        return Split.of_ratio(action_id, name, float(ratio))
+    if kind == "delisting":
+        price = None if amount is None else instrument.price_to_ticks(amount)
+        return CashOut(action_id=action_id, instrument_id=name, price_ticks=price)
+    child = row["detail"]
+    if kind == "spin_off" and ratio is not None and amount is not None and child in instruments:
+        return SpinOff(
+            action_id=action_id,
+            instrument_id=name,
+            to_instrument_id=child,
+            ratio=ratio,
+            to_price=amount / ratio,
+        )
+    if amount is None:
+        return None
+    # The table has no pay date: the cash comes on the ex-date. So does the value of a spin-off
+    # whose new instrument is not known here.
+    return CashDividend(
+        action_id=action_id,
+        instrument_id=name,
+        amount=amount,
+        currency=row["currency"] or instrument.currency,
+        pay_ns=0,
+    )
+
+
+def _positive(value: float | None) -> Decimal | None:
+    if value is None or not 0 < value < float("inf"):
+        return None
+    return to_decimal(value, "an action's number")

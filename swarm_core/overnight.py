@@ -1,0 +1,77 @@
+"""What happens to a book between two sessions: carry, payments, and corporate actions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import due_payments
+from swarm_core.carry.borrow import BorrowCost
+from swarm_core.carry.interest import CashInterest
+from swarm_core.instruments import Instrument
+from swarm_core.ledger import Ledger
+
+
+class ActionVenue(Protocol):
+    """A venue that adjusts open orders for corporate actions."""
+
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]: ...
+    def take_in(self, change: ev.HoldingChanged) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carry:
+    """What every night costs or brings; None where nothing is charged."""
+
+    interest: CashInterest | None = None
+    borrow: BorrowCost | None = None
+
+    def charges(
+        self, ledger: Ledger, instruments: Mapping[str, Instrument], days: int, time_ns: int
+    ) -> list[ev.Event]:
+        charged: list[ev.Event] = []
+        if days > 0 and self.interest is not None:
+            charged.extend(self.interest.charges(ledger, days, time_ns))
+        if days > 0 and self.borrow is not None:
+            charged.extend(self.borrow.charges(ledger, instruments, days, time_ns))
+        return charged
+
+
+NO_CARRY = Carry()
+
+
+def nights_between(earlier_session: str, session: str) -> int:
+    """Return the calendar days from one session to the next; 0 where there was none before."""
+    if not earlier_session:
+        return 0
+    return max(0, (date.fromisoformat(session) - date.fromisoformat(earlier_session)).days)
+
+
+def action_events(
+    actions: Sequence[CorporateAction],
+    ledger: Ledger,
+    instruments: Mapping[str, Instrument],
+    venue: ActionVenue,
+    time_ns: int,
+) -> list[ev.Event]:
+    """Return what actions do, one after the other, and the payments that are due by then.
+
+    The ledger itself is not changed: the events stand in the log before they are booked.
+    """
+    scratch = ledger.scratch()
+    events: list[ev.Event] = []
+    for action in actions:
+        if action.instrument_id not in instruments:
+            continue
+        changes = action.holding_events(scratch, instruments, time_ns)
+        for change in changes:
+            if isinstance(change, ev.HoldingChanged):
+                scratch.book_holding(change)
+                venue.take_in(change)
+            elif isinstance(change, ev.EntitlementAccrued):
+                scratch.book_entitlement(change)
+        events.extend(changes)
+        events.extend(venue.on_action(action, time_ns))
+    return [*events, *due_payments(scratch, time_ns)]

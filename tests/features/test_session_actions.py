@@ -1,0 +1,151 @@
+"""Which actions a session books: by the series' adjustment, its source, and what was known."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from features import series
+from features.schemas import BARS, CORPORATE_ACTIONS
+from features.session_actions import actions_between, chosen_actions
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.exchanges import CashOut, SpinOff
+from swarm_core.actions.splits import Split
+from tests.swarm_core.builders import INSTRUMENTS, A, B, C
+
+EX = datetime(2020, 8, 31, 13, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def make_actions(*rows: dict[str, object]) -> pl.DataFrame:
+    base = {"instrument_id": A, "event_time": EX, "knowledge_time": EX, "source": "prices@1"}
+    return CORPORATE_ACTIONS.conform(pl.DataFrame([{**base, **row} for row in rows]))
+
+
+def make_bars(adjustment: str = "raw", closes: tuple[float, ...] = (400.0, 101.0)) -> pl.DataFrame:
+    rows = [
+        {
+            "instrument_id": A,
+            "event_time": EX.replace(hour=20) + DAY * (day - 1),
+            "knowledge_time": EX.replace(hour=21) + DAY * (day - 1),
+            "interval": "1d",
+            "close": close,
+            "adjustment": adjustment,
+            "source": "prices@2",
+        }
+        for day, close in enumerate(closes)
+    ]
+    return BARS.conform(pl.DataFrame(rows))
+
+
+SPLIT: dict[str, object] = {"kind": "split", "ratio": 4.0}
+DIVIDEND: dict[str, object] = {"kind": "dividend", "amount": 0.82}
+DELISTED: dict[str, object] = {"kind": "delisting", "amount": 12.5}
+
+
+def found(actions: pl.DataFrame, bars: pl.DataFrame) -> tuple[CorporateAction, ...]:
+    chosen = chosen_actions(actions, bars)
+    return actions_between(chosen, INSTRUMENTS, EX - DAY, EX, EX + DAY)
+
+
+@pytest.mark.parametrize(
+    ("adjustment", "kinds"),
+    [
+        ("raw", [CashDividend, Split, CashOut]),
+        ("split", [CashDividend, CashOut]),
+        ("total_return", [CashOut]),
+    ],
+)
+def test_what_is_in_the_price_already_is_not_booked_again(
+    adjustment: str, kinds: list[type]
+) -> None:
+    actions = make_actions(SPLIT, DIVIDEND, DELISTED)
+
+    assert [type(a) for a in found(actions, make_bars(adjustment))] == kinds
+
+
+def test_an_action_carries_its_numbers_and_a_lasting_id() -> None:
+    dividend, split, end = found(make_actions(SPLIT, DIVIDEND, DELISTED), make_bars())
+
+    assert isinstance(split, Split)
+    assert (split.action_id, split.numerator, split.denominator) == (
+        "split:US.A:2020-08-31",
+        4,
+        1,
+    )
+    assert isinstance(dividend, CashDividend)
+    assert dividend.amount == Decimal("0.82")
+    assert isinstance(end, CashOut)
+    assert end.price_ticks == 1_250
+
+
+def test_two_sources_that_tell_a_dividend_do_not_pay_it_twice() -> None:
+    actions = make_actions(DIVIDEND, {**DIVIDEND, "amount": 0.205, "source": "other@1"})
+
+    (only,) = found(actions, make_bars())
+
+    assert isinstance(only, CashDividend)
+    assert only.amount == Decimal("0.82")
+
+
+def test_the_actions_of_another_source_count_where_the_series_has_none() -> None:
+    assert len(found(make_actions({**DIVIDEND, "source": "other@1"}), make_bars())) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        ({}, 1),
+        ({"event_time": EX - DAY}, 0),  # the session before took it
+        ({"event_time": EX + DAY}, 0),
+        ({"knowledge_time": EX + 2 * DAY}, 0),  # nobody knew
+        ({"instrument_id": C}, 0),  # not traded
+        ({"ratio": None}, 0),
+        ({"ratio": 1.0}, 0),
+        ({"ratio": -2.0}, 0),
+        ({"kind": "rename"}, 0),  # an instrument keeps its identity
+    ],
+)
+def test_only_what_was_known_of_this_ex_date_is_booked(
+    change: dict[str, object], count: int
+) -> None:
+    assert len(found(make_actions({**SPLIT, **change}), make_bars())) == count
+
+
+def test_a_spin_off_brings_the_new_instrument_or_else_its_value() -> None:
+    told: dict[str, object] = {"kind": "spin_off", "ratio": 0.5, "amount": 20.0}
+
+    (known,) = found(make_actions({**told, "detail": B}), make_bars())
+    (unknown,) = found(make_actions({**told, "detail": "NEWCO"}), make_bars())
+
+    assert isinstance(known, SpinOff)
+    assert (known.to_instrument_id, known.to_price) == (B, Decimal(40))
+    assert isinstance(unknown, CashDividend)
+    assert unknown.amount == 20
+
+
+def test_growth_makes_a_split_no_jump_and_moves_nothing_before_it() -> None:
+    bars = make_bars(closes=(400.0, 101.0))
+
+    grown = series.split_growth(bars, make_actions(SPLIT))
+
+    assert grown["growth"].to_list() == [1.0, 4.0]
+    assert (grown["close"] * grown["growth"]).to_list() == [400.0, 404.0]
+    assert series.split_growth(bars, make_actions(DIVIDEND))["growth"].to_list() == [1.0, 1.0]
+    split_adjusted = series.split_growth(make_bars("split"), make_actions(SPLIT))
+    assert split_adjusted["growth"].to_list() == [1.0, 1.0]
+
+
+def test_growth_and_back_adjustment_give_the_same_returns() -> None:
+    bars = make_bars(closes=(400.0, 101.0, 103.0))
+    actions = make_actions(SPLIT, {**SPLIT, "ratio": 0.5, "event_time": EX + DAY})
+
+    back = series.back_adjusted(bars, actions)["close"]
+    grown = series.split_growth(bars, actions)
+    forward = grown["close"] * grown["growth"]
+
+    assert (back / back.shift(1)).drop_nulls().to_list() == pytest.approx(
+        (forward / forward.shift(1)).drop_nulls().to_list()
+    )
