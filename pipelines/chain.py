@@ -13,7 +13,7 @@ import polars as pl
 from assets.ingest import INGESTED
 from assets.partitions import ALL_TIME, month_key
 from assets.ports import Source
-from features.calendars import sessions_of_closes
+from features.calendars import day_of, sessions_of_closes
 from features.session_bars import Market, session_bars
 from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
@@ -49,13 +49,15 @@ def settle(built: Workshop, tell: Progress) -> Windows:
         tell(f"market: {market.sentence}")
         for line in market.left_out:
             tell(f"market: {line}")
-    return find_windows(built.settings, source)
+    clock: Any = built.get("clock")
+    return find_windows(built.settings, source, clock.now())
 
 
-def find_windows(settings: ApiarySettings, source: Source) -> Windows:
+def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Windows:
     """Return the configured dates, or those that the source's bars allow.
 
-    Raises SettingsError where there are too few sessions.
+    Bars that are dated to come are ingested, so that they are put aside, and teach and decide
+    nothing. Raises SettingsError where there are too few sessions.
     """
     if settings.windows is not None:
         return settings.windows
@@ -63,8 +65,13 @@ def find_windows(settings: ApiarySettings, source: Source) -> Windows:
         settings.calendar, settings.base_currency, settings.asset_classes, settings.decision_lag
     )
     bars = session_bars(source.fetch("bars", *ALL_TIME), source.instruments(), market)
-    sessions = sessions_of_closes(settings.calendar, bars["event_time"].unique())
-    windows = windows_from_sessions(sessions, read_training(settings)[0].horizon_sessions)
+    closes = bars["event_time"].unique()
+    sessions = sessions_of_closes(settings.calendar, closes.filter(closes <= now))
+    windows = windows_from_sessions(
+        sessions,
+        read_training(settings)[0].horizon_sessions,
+        last_day=day_of(closes.max()) if len(closes) else None,  # type: ignore[arg-type]  # a time
+    )
     keep_windows(settings.home, windows)
     return windows
 

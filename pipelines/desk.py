@@ -43,9 +43,12 @@ def windows_of(settings: ApiarySettings) -> Windows:
     return Windows.model_validate(json.loads(path.read_text()))
 
 
-def windows_from_sessions(sessions: list[date], horizon_sessions: int) -> Windows:
+def windows_from_sessions(
+    sessions: list[date], horizon_sessions: int, last_day: date | None = None
+) -> Windows:
     """Return the dates for these sessions (ascending): what teaches, what decides.
 
+    `last_day` is the day of the last bar, where that lies after the last session.
     Raises SettingsError where there are too few to train on.
     """
     if len(sessions) < SESSIONS_MIN:
@@ -53,11 +56,12 @@ def windows_from_sessions(sessions: list[date], horizon_sessions: int) -> Window
             f"the data must have at least {SESSIONS_MIN} sessions to train and decide on, "
             f"had {len(sessions)}"
         )
+    last = sessions[-1]
     first = len(sessions) - max(20, len(sessions) // DECISION_SHARE)
     return Windows(
-        history=Span(start=sessions[0], end=sessions[-1] + timedelta(days=1)),
+        history=Span(start=sessions[0], end=max(last_day or last, last) + timedelta(days=1)),
         training=Span(start=sessions[0], end=sessions[first - 2 * horizon_sessions]),
-        decisions=Span(start=sessions[first], end=sessions[-1]),
+        decisions=Span(start=sessions[first], end=last),
     )
 
 

@@ -27,13 +27,18 @@ class Home:
 
 @contextmanager
 def open_home(
-    path: Path, folder: Path, mapping: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, folder: Path, mapping: Path | None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Home]:
-    """Open a home on a folder of files; nothing outside of `path` is touched."""
+    """Open a home on a folder of files; nothing outside of `path` is touched.
+
+    Without a mapping it is inferred.
+    """
     from pipelines.definitions import build_definitions
 
     monkeypatch.setenv("DAGSTER_HOME", str(path))
-    config = settings_for_files(folder, str(mapping), path / "home", base=None)
+    config = settings_for_files(
+        folder, None if mapping is None else str(mapping), path / "home", base=None
+    )
     training = path / "home" / "training.yaml"
     training.write_text("settings: {trials: 2, folds: 3, rounds_max: 20, name: forward_return}\n")
     monkeypatch.setenv("APIARY_CONFIG", str(config))
