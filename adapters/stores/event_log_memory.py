@@ -49,6 +49,15 @@ class MemoryEventLog:
                 row.sequence, read_event(row.body), row.hash.hex(), row.previous_hash.hex()
             )
 
+    def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield sequence, bytes and hash of the records after a sequence number."""
+        for row in self._rows[after_sequence:]:
+            yield row.sequence, row.body, row.hash
+
+    def hash_at(self, sequence: int) -> str | None:
+        """Return the hash of a record in hex, None where there is no such record."""
+        return self._rows[sequence - 1].hash.hex() if 0 < sequence <= len(self._rows) else None
+
     def last_sequence(self) -> int:
         return len(self._rows)
 

@@ -8,10 +8,10 @@ import psycopg
 from psycopg import sql
 
 from adapters.stores.event_log_appends import GroupCommit, Request, Row, link
-from adapters.stores.event_log_bytes import find_event_id
+from adapters.stores.event_log_bytes import find_event_id, read_event
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.event_chain import GENESIS, ChainReport, check_chain
-from swarm_core.events import Event, RecordedEvent, decode, encode
+from swarm_core.events import Event, RecordedEvent, encode
 from swarm_core.ports import ConcurrentAppendError
 
 T = TypeVar("T")
@@ -141,11 +141,22 @@ class PostgresEventLog:
         Raises ValueError on a record that cannot be read, OSError where the server is away.
         """
         previous = self._hash_at(after_sequence).hex()
+        for sequence, body, digest in self.rows(after_sequence):
+            current = digest.hex()
+            yield RecordedEvent(sequence, read_event(body), current, previous)
+            previous = current
+
+    def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield sequence, bytes and hash of the records after a sequence number, as stored."""
         while rows := self._rows(after_sequence):
             for sequence, _, body, digest in rows:
-                current = digest.hex()
-                yield RecordedEvent(sequence, decode(body), current, previous)
-                after_sequence, previous = sequence, current
+                yield sequence, body, digest
+                after_sequence = sequence
+
+    def hash_at(self, sequence: int) -> str | None:
+        """Return the hash of a record in hex, None where there is no such record."""
+        digest = self._hash_at(sequence)
+        return None if digest == GENESIS else digest.hex()
 
     def _hash_at(self, sequence: int) -> bytes:
         row = self._asking(

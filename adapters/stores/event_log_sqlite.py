@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from adapters.stores.event_log_anchor import Anchor
 from adapters.stores.event_log_appends import EventConflictError, GroupCommit, Request, Row, link
@@ -186,15 +187,21 @@ class SqliteEventLog:
         Raises ValueError on a record that cannot be read, OSError where the file cannot be.
         """
         previous = (self._hash_at(after_sequence) or GENESIS).hex()
+        for sequence, body, digest in self.rows(after_sequence):
+            current = digest.hex()
+            yield RecordedEvent(sequence, read_event(body), current, previous)
+            previous = current
+
+    def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield sequence, bytes and hash of the records after a sequence number, as stored."""
         while after_sequence < self._rows_last:
-            for sequence, body, digest in self._fetch(
+            old = self._fetch(
                 f"select sequence, body, hash from events where sequence > ? "
                 f"order by sequence limit {_READ_ROWS}",
                 after_sequence,
-            ):
-                current = digest.hex()
-                yield RecordedEvent(sequence, read_event(body), current, previous)
-                after_sequence, previous = sequence, current
+            )
+            yield from old
+            after_sequence = old[-1][0]
         while frames := self._fetch(
             f"select * from frames where last > ? order by last limit {_READ_FRAMES}",
             after_sequence,
@@ -202,15 +209,11 @@ class SqliteEventLog:
             for frame in map(Frame._make, frames):
                 bodies, hashes = frame.split()
                 skipped = max(0, after_sequence + 1 - frame.first)
-                sequence = frame.first + skipped
-                for body, digest in zip(bodies[skipped:], hashes[skipped:], strict=True):
-                    current = digest.hex()
-                    yield RecordedEvent(sequence, read_event(body), current, previous)
-                    previous = current
-                    sequence += 1
+                numbers = range(frame.first + skipped, frame.last + 1)
+                yield from zip(numbers, bodies[skipped:], hashes[skipped:], strict=True)
                 after_sequence = frame.last
 
-    def _fetch(self, query: str, after_sequence: int) -> list[tuple[int, bytes, bytes]]:
+    def _fetch(self, query: str, after_sequence: int) -> list[Any]:
         with self._reading:
             try:
                 return self._reader.execute(query, (after_sequence,)).fetchall()

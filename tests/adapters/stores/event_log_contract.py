@@ -16,6 +16,8 @@ class CheckedLog(Protocol):
         self, events: Sequence[ev.Event], *, expected_sequence: int | None = None
     ) -> Sequence[ev.RecordedEvent]: ...
     def read(self, after_sequence: int = 0) -> Iterable[ev.RecordedEvent]: ...
+    def rows(self, after_sequence: int = 0) -> Iterable[tuple[int, bytes, bytes]]: ...
+    def hash_at(self, sequence: int) -> str | None: ...
     def last_sequence(self) -> int: ...
     def verify(self) -> ChainReport: ...
 
@@ -54,6 +56,16 @@ class EventLogContract:
         returned = log.append([make_event(i) for i in range(3)])
 
         assert list(returned) == list(log.read())
+
+    def test_rows_are_the_stored_bytes_of_the_records(self, log: CheckedLog) -> None:
+        log.append([make_event(i) for i in range(3)])
+        log.append([make_event(i) for i in range(3, 7)])
+
+        for after in range(8):
+            told = [(r.sequence, ev.encode(r.event), r.hash) for r in log.read(after)]
+            assert [(s, b, h.hex()) for s, b, h in log.rows(after)] == told
+        assert [log.hash_at(r.sequence) for r in log.read()] == [r.hash for r in log.read()]
+        assert (log.hash_at(0), log.hash_at(8)) == (None, None)
 
     def test_each_record_carries_the_hash_of_the_one_before(self, log: CheckedLog) -> None:
         records = log.append([make_event(i) for i in range(3)])

@@ -1,0 +1,108 @@
+"""Tables out of the log: they agree with the book, and the export carries the chain."""
+
+import csv
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adapters.stores.event_log_export import export
+from adapters.stores.projections import SCHEMAS, Projector, project, write_tables
+from swarm_core.event_chain import check_chain
+from tests.simulation.world import World, play
+from tests.swarm_core.builders import CASH
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """A session with many fills, denials and blocked decisions."""
+    return play(3)
+
+
+def test_the_tables_agree_with_the_book(world: World) -> None:
+    book = world.watch.book
+    tables = project(world.watch.read(), "USD", CASH)
+
+    assert {n: list(t.columns) for n, t in tables.items()} == {
+        n: list(s) for n, s in SCHEMAS.items()
+    }
+    orders, fills, positions = tables["orders"], tables["fills"], tables["positions"]
+    assert orders["client_order_id"].to_list() == list(book.orders)
+    assert set(fills["execution_id"]) == set(book.ledger.executions)
+    assert fills["commission_minor"].sum() == sum(book.ledger.commissions.values())
+    assert dict(positions.select("instrument_id", "lots").rows()) == {
+        i: p.lots for i, p in book.ledger.positions.items()
+    }
+    signed = pl.when(pl.col("side") == "buy").then(1).otherwise(-1) * pl.col("lots")
+    summed = fills.group_by("instrument_id").agg(signed.sum().alias("lots"))
+    assert dict(summed.rows()) == {i: p.lots for i, p in book.ledger.positions.items()}
+
+
+def test_exposure_and_cash_are_the_net_asset_value(world: World) -> None:
+    exposure = project(world.watch.read(), "USD", CASH)["exposure"]
+
+    assert (exposure["net_minor"] + exposure["cash_minor"]).sum() == (
+        world.watch.book.ledger.find_nav_minor()
+    )
+
+
+def test_profits_of_closed_sessions_are_what_the_value_changed_by(world: World) -> None:
+    pnl = project(world.watch.read(), "USD", CASH)["pnl"].filter(
+        pl.col("nav_close_minor").is_not_null()
+    )
+
+    assert pnl.height
+    assert pnl.select(
+        (pl.col("profit_minor") + pl.col("moved_in_minor") + pl.col("nav_open_minor"))
+        == pl.col("nav_close_minor")
+    ).to_series().all()  # fmt: skip
+
+
+def test_a_projection_at_any_point_is_that_of_the_log_up_to_there(world: World) -> None:
+    projector = Projector("USD", CASH)
+    records = list(world.watch.read())
+    for record in records[: len(records) // 2]:
+        projector.take(record)
+    half = projector.tables()
+    for record in records[len(records) // 2 :]:
+        projector.take(record)
+
+    assert half["fills"].height < projector.tables()["fills"].height
+    for name, table in project(records, "USD", CASH).items():
+        assert projector.tables()[name].equals(table)
+
+
+def test_written_tables_are_read_back_the_same(world: World, tmp_path: Path) -> None:
+    tables = project(world.watch.read(), "USD", CASH)
+
+    for path in write_tables(tables, tmp_path):
+        assert pl.read_parquet(path).equals(tables[path.stem])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "jsonl", "csv"])
+def test_the_chain_can_be_checked_from_an_export_alone(
+    world: World, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"log.{ending}"
+    count = export(world.watch.log.rows(), path)
+    if ending == "parquet":
+        rows = pl.read_parquet(path).to_dicts()
+    elif ending == "jsonl":
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+
+    report = check_chain(
+        (int(row["sequence"]), row["event"].encode(), bytes.fromhex(row["hash"])) for row in rows
+    )
+
+    assert report == world.watch.log.verify()
+    assert count == report.checked_count
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_an_export_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must end in one of"):
+        export([], tmp_path / "log.xlsx")
