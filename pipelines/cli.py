@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import cli_bus, cli_gateway, cli_limits, cli_stores, cli_trader
+from pipelines import cli_backup, cli_bus, cli_gateway, cli_limits, cli_stores, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 
@@ -261,6 +261,7 @@ def _explain_row(queries: object, row: str, as_json: bool, calendar: str) -> Non
 
 
 app.add_typer(cli_trader.app)
+app.add_typer(cli_backup.app)
 app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 app.add_typer(cli_limits.limits_app, name="limits")
 app.add_typer(cli_limits.throttle_app, name="throttle")

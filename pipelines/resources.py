@@ -198,6 +198,17 @@ class Workshop:
 
         return open_simulated_broker
 
+    def servers(self) -> list[str]:
+        """Return what of this home lies on a server."""
+        environment = Environment()
+        given = {
+            "the hot tier": environment.redis_url,
+            "the event log": environment.postgres_url,
+            "the warm tier": environment.postgres_url,
+            "the cold tier": environment.cold_url,
+        }
+        return [name for name, address in given.items() if address]
+
     def scratch_log(self) -> object:
         from adapters.stores.event_log_memory import MemoryEventLog
 

@@ -1,0 +1,49 @@
+"""What of a home is backed up, and how a file that may be written to is copied whole."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+_SQLITE = (".db", ".sqlite", ".sqlite3")
+# What is fetched or locked anew, and the files beside a database that belong to a running one.
+_LEFT_OUT_FOLDERS = frozenset({"cache", "locks", "__pycache__", "storage"})
+_LEFT_OUT_ENDS = ("-wal", "-shm", "-journal", "-anchor", ".part", ".lock", ".pid", ".tmp")
+# In the order in which a row or a state moves: what moves meanwhile is found twice, never lost.
+_ORDER = ("warm/events.db", "control", "hot", "backtests/trials.db", "bus", "warm", "cold")
+
+
+def files_of(home: Path) -> list[Path]:
+    """Return the files of a home that a backup holds, relative to it, in the order of copying."""
+    found = [
+        path.relative_to(home)
+        for path in home.rglob("*")
+        if path.is_file() and not path.is_symlink() and _belongs(path.relative_to(home))
+    ]
+    return sorted(found, key=lambda p: (_rank(p.as_posix()), p.as_posix()))
+
+
+def _belongs(path: Path) -> bool:
+    return not (_LEFT_OUT_FOLDERS & set(path.parts[:-1])) and not path.name.endswith(_LEFT_OUT_ENDS)
+
+
+def _rank(name: str) -> int:
+    places = [n for n, start in enumerate(_ORDER) if name == start or name.startswith(f"{start}/")]
+    return places[0] if places else len(_ORDER)
+
+
+def is_database(path: Path) -> bool:
+    """Return whether a file is a SQLite database, which must not be copied byte by byte."""
+    if path.suffix not in _SQLITE:
+        return False
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\x00"
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database as of one transaction, whoever writes to it meanwhile."""
+    with (
+        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
+        old.backup(new)
+        new.execute("pragma journal_mode=delete")

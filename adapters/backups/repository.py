@@ -1,0 +1,268 @@
+"""A repository of backups: manifests of moments over one store of blocks."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adapters.backups.blocks import BackupCorruptionError, BlockStore, sync_folder
+from adapters.backups.home_parts import copy_database, files_of, is_database
+
+FORMAT = 1
+_TRIES = 3
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedFile:
+    """One file of a home: its path, mode, size, the hash of all of it, and its blocks in order."""
+
+    path: str
+    mode: int
+    size: int
+    sha256: str
+    blocks: list[str]
+    stamp: int = 0  # of the file that was read, to know it again; 0 for a database
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a home held at a moment."""
+
+    taken_at: str
+    files: list[SavedFile]
+    notes: Mapping[str, object] = field(default_factory=dict[str, object])
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """The moment and the hash of the content: sorts by time, and cannot be changed unseen."""
+        moment = self.taken_at.replace(":", "").replace("-", "").replace("+0000", "Z")
+        return f"{moment}-{hashlib.sha256(self.to_bytes()).hexdigest()[:16]}"
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.taken_at)
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup came to."""
+
+    name: str
+    file_count: int
+    byte_count: int
+    new_byte_count: int
+
+
+class FileVanishedError(OSError):
+    """A file went while it was copied: rows moved to the next tier."""
+
+
+class BackupRepository:
+    """Backups of one home in the folder `root`, which may lie on another disk or machine.
+
+    Blocks go first and the manifest last, in one rename: a backup that was killed is none, and
+    what it has written is used by the next. Raises OSError where the folder cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._blocks = BlockStore(self.root / "blocks")
+        self._manifests = self.root / "manifests"
+
+    def take(
+        self,
+        home: Path,
+        now: datetime,
+        *,
+        notes: Mapping[str, object] | None = None,
+        quiet: Callable[[], AbstractContextManager[object]] = nullcontext,
+        tell: Tell = lambda _: None,
+    ) -> BackupReport:
+        """Back up the home as it is; files that did not change since the last one are not read.
+
+        `quiet` gives what is held while databases and small files are copied, so that nobody
+        trades meanwhile; what is large never changes once written.
+        """
+        if not home.is_dir():
+            raise ValueError(f"a home to back up must be a folder that exists, was {home}")
+        for _ in range(_TRIES):
+            try:
+                return self._take(home, now, notes or {}, quiet, tell)
+            except FileVanishedError as error:
+                tell(f"again: {error}")
+        raise OSError(f"rows must rest while they are backed up, moved {_TRIES} times")
+
+    def _take(
+        self,
+        home: Path,
+        now: datetime,
+        notes: Mapping[str, object],
+        quiet: Callable[[], AbstractContextManager[object]],
+        tell: Tell,
+    ) -> BackupReport:
+        known = self._known_files()
+        saved: list[SavedFile] = []
+        fresh = 0
+        with tempfile.TemporaryDirectory(prefix="apiary-backup-", dir=self._scratch()) as folder:
+            copies: dict[str, Path] = {}
+            with quiet():
+                paths = files_of(home)
+                for number, path in enumerate(p for p in paths if is_database(home / p)):
+                    copies[path.as_posix()] = Path(folder) / f"{number}.db"
+                    copy_database(home / path, copies[path.as_posix()])
+                if "warm/events.db" not in copies and (home / "warm" / "events.db").exists():
+                    raise OSError(f"the event log of {home} must be a database, is none")
+            for number, path in enumerate(paths, 1):
+                copy = copies.get(path.as_posix())
+                file, new = self._save(home, path, copy, known)
+                saved.append(file)
+                fresh += new
+                if number % 500 == 0 or number == len(paths):
+                    tell(f"{number} of {len(paths)} files")
+        manifest = Manifest(now.astimezone(UTC).isoformat(), saved, dict(notes))
+        self._write(manifest)
+        size = sum(f.size for f in saved)
+        return BackupReport(manifest.name, len(saved), size, fresh)
+
+    def _save(
+        self, home: Path, path: Path, copy: Path | None, known: Mapping[str, SavedFile]
+    ) -> tuple[SavedFile, int]:
+        name, source = path.as_posix(), copy or home / path
+        try:
+            told = (home / path).stat()
+            stamp = 0 if copy else told.st_mtime_ns
+            before = known.get(name)
+            if before and stamp and (before.stamp, before.size) == (stamp, told.st_size):
+                return before, 0
+            blocks, new = self._blocks.put_file(source)
+            digest, size = hashlib.sha256(), 0
+            for data in self._blocks.stream(blocks):  # read back: what is kept is what was meant
+                digest.update(data)
+                size += len(data)
+            if size != source.stat().st_size:
+                raise FileVanishedError(f"{name} grew while it was copied")
+        except FileNotFoundError as error:
+            raise FileVanishedError(f"{name} moved while it was copied") from error
+        return SavedFile(name, told.st_mode & 0o777, size, digest.hexdigest(), blocks, stamp), new
+
+    def _scratch(self) -> Path:
+        folder = self.root / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _known_files(self) -> dict[str, SavedFile]:
+        names = self.names()
+        return {f.path: f for f in self.read(names[-1]).files} if names else {}
+
+    def _write(self, manifest: Manifest) -> None:
+        self._manifests.mkdir(parents=True, exist_ok=True)
+        for folder in {self.root / "blocks" / b[:2] for f in manifest.files for b in f.blocks}:
+            sync_folder(folder)
+        target = self._manifests / f"{manifest.name}.json"
+        part = target.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            file.write(manifest.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+        sync_folder(self._manifests)
+
+    def names(self) -> list[str]:
+        """Return the names of all backups, the oldest first."""
+        return sorted(p.stem for p in self._manifests.glob("*.json"))
+
+    def read(self, name: str) -> Manifest:
+        """Return a manifest; BackupCorruptionError where it is not what its name says."""
+        path = self._manifests / f"{name}.json"
+        try:
+            plain = json.loads(path.read_bytes())
+            files = [SavedFile(**file) for file in plain.pop("files")]
+            manifest = Manifest(files=files, **plain)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise BackupCorruptionError(f"{path} must be a manifest: {error}") from error
+        if manifest.name != name:
+            raise BackupCorruptionError(f"{path} must be the manifest {name}, was changed")
+        return manifest
+
+    def find_at(self, moment: datetime | None) -> Manifest | None:
+        """Return the newest backup taken at or before the moment, the newest of all for None."""
+        for name in reversed(self.names()):
+            manifest = self.read(name)
+            if moment is None or manifest.moment <= moment:
+                return manifest
+        return None
+
+    def verify(self, manifest: Manifest) -> None:
+        """Read every block of a backup; BackupCorruptionError on the first that is not whole."""
+        for file in manifest.files:
+            self._assemble(file, None)
+
+    def restore(self, manifest: Manifest, target: Path, tell: Tell = lambda _: None) -> None:
+        """Bring a home back as it was, in one step; every file's hash is compared on the way.
+
+        Raises ValueError where the target is there and not empty, BackupCorruptionError where a
+        block is not whole: the target is then as it was.
+        """
+        if target.exists() and any(target.iterdir()):
+            raise ValueError(f"a home to restore to must be empty or not there, was {target}")
+        part = target.with_name(f".{target.name}.restoring")
+        shutil.rmtree(part, ignore_errors=True)
+        try:
+            for number, file in enumerate(manifest.files, 1):
+                self._assemble(file, part / file.path)
+                if number % 500 == 0 or number == len(manifest.files):
+                    tell(f"{number} of {len(manifest.files)} files")
+            part.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                target.rmdir()
+            part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _assemble(self, file: SavedFile, target: Path | None) -> None:
+        digest, size = hashlib.sha256(), 0
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        out = None if target is None else target.open("wb")
+        try:
+            for data in self._blocks.stream(file.blocks):
+                digest.update(data)
+                size += len(data)
+                if out is not None:
+                    out.write(data)
+            if out is not None:
+                out.flush()
+                os.fsync(out.fileno())
+        finally:
+            if out is not None:
+                out.close()
+        if (size, digest.hexdigest()) != (file.size, file.sha256):
+            raise BackupCorruptionError(f"{file.path} must come back as it was saved, did not")
+        if target is not None:
+            target.chmod(file.mode)
+
+    def forget(self, keep: int) -> tuple[int, int]:
+        """Remove all but the newest `keep` backups and what only they used; return both counts.
+
+        The second is in bytes. Raises ValueError where none would be left.
+        """
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, was {keep}")
+        names = self.names()
+        gone = names[:-keep]
+        used = {b for name in names[-keep:] for f in self.read(name).files for b in f.blocks}
+        for name in gone:
+            (self._manifests / f"{name}.json").unlink()
+        freed = sum(self._blocks.remove(digest) for digest in self._blocks.digests() - used)
+        return len(gone), freed
