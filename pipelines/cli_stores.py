@@ -113,3 +113,40 @@ def restore(
         )
         count = sum(m.row_count for m in moves)
         console.print(f"{count} rows of {table} are warm until {until:%Y-%m-%d}", highlight=False)
+
+
+@app.command("dagster-migrate")
+def dagster_migrate(config: ConfigOption = None) -> None:
+    """Copy Dagster's embedded runs, events, schedules and partitions into PostgreSQL.
+
+    Set APIARY_DAGSTER_POSTGRES_URL first and stop Dagster; running it again copies nothing twice.
+    """
+    from pipelines.cli import _one_line_errors, console
+
+    with _one_line_errors():
+        from pipelines.settings import (
+            choose_config,
+            dagster_home,
+            embedded_dagster_home,
+            prepare_environment,
+        )
+
+        choose_config(config)
+        prepare_environment()
+        import dagster as dg
+
+        from adapters.stores.dagster_migration import migrate
+
+        old, new = embedded_dagster_home(), dagster_home()
+        if old == new:
+            raise ValueError("APIARY_DAGSTER_POSTGRES_URL must be set, was not")
+        with (
+            dg.DagsterInstance.from_config(str(old)) as source,
+            dg.DagsterInstance.from_config(str(new)) as target,
+        ):
+            done = migrate(source, target)
+        console.print(
+            f"{done.runs} runs, {done.events} events, {done.ticks} ticks and "
+            f"{done.dynamic_partitions} dynamic partitions are in PostgreSQL",
+            highlight=False,
+        )

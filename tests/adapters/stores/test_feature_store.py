@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from adapters.stores.feature_store import FeastFeatureStore
+from adapters.stores.postgres_address import PostgresAddress
 from features.store.families import (
     MARKET_ID,
     TRAINING_SERVICE,
@@ -18,7 +19,7 @@ from features.store.families import (
     feature_names,
     market_features,
 )
-from tests.services import redis_server
+from tests.services import postgres_server, redis_server
 
 _START = datetime(2023, 12, 20, 21, tzinfo=UTC)
 _END = _START + timedelta(days=400)
@@ -51,12 +52,23 @@ def redis_url() -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["embedded", "redis"])
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresAddress]:
+    with postgres_server() as server:
+        yield PostgresAddress(server.url)
+
+
+@pytest.fixture(params=["embedded", "servers"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> FeastFeatureStore:
+    """Online rows and registry in files, or in Redis and in PostgreSQL."""
     if request.param == "embedded":
         return FeastFeatureStore(tmp_path)
-    url = request.getfixturevalue("redis_url")
-    return FeastFeatureStore(tmp_path, redis_url=url, project=f"p{abs(hash(tmp_path))}")
+    return FeastFeatureStore(
+        tmp_path,
+        redis_url=request.getfixturevalue("redis_url"),
+        postgres=request.getfixturevalue("postgres"),
+        project=f"p{abs(hash(tmp_path))}",
+    )
 
 
 @pytest.fixture
@@ -243,6 +255,21 @@ def test_materialization_through_feast_fills_the_same_online_rows(
     newest = rows.filter(pl.col("event_time") == rows["event_time"].max()).fill_nan(None)
     names = families()["returns"]
     assert local.online(_IDS, "decision_v1").select(names).equals(newest.select(names))
+
+
+def test_another_process_sees_a_registry_in_postgres(
+    tmp_path: Path, postgres: PostgresAddress
+) -> None:
+    project = f"shared{abs(hash(tmp_path))}"
+    one, other = (
+        FeastFeatureStore(tmp_path / name, postgres=postgres, project=project) for name in "ab"
+    )
+    one.apply()
+    one.apply()  # changes nothing
+
+    names = {service.name for service in other.feast().list_feature_services()}
+    assert names == {"training_v1", "decision_v1", "market_v1"}
+    assert not (tmp_path / "a" / "registry.db").exists()
 
 
 def test_the_market_is_one_row_under_its_own_key(local: FeastFeatureStore) -> None:
