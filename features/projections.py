@@ -106,8 +106,20 @@ class OrderProjection:
                 row["detail"] = event.reason
             case ev.OrderExpired():
                 row["status"] = "expired"
+            case ev.OrderAdjusted():
+                self._adjust(row, event, instrument)
             case _:
                 pass
+
+    def _adjust(
+        self, row: dict[str, object], event: ev.OrderAdjusted, instrument: Instrument | None
+    ) -> None:
+        """Take over the new quantity; a reference in units of before measures nothing any more."""
+        lots = event.quantity_lots
+        quantity = float(lots if instrument is None else instrument.lots_to_quantity(lots))
+        if quantity != row["quantity"]:
+            row["quantity"], row["reference_price"] = quantity, None
+        row["detail"] = f"adjusted for {event.action_id}"
 
     def _fill(self, event: ev.OrderFilled) -> None:
         if event.execution_id in self._fills:

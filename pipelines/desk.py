@@ -17,8 +17,7 @@ from pipelines.settings import (
     read_risk_limits,
     read_training,
 )
-from swarm_core.frictions.named import venue_of
-from swarm_core.frictions.venue import Venue, simple_venue
+from pipelines.venue import read_venue
 
 WINDOWS_FILE = "windows.json"
 # Read off the data where the configuration gives no dates: the last eighth of the sessions
@@ -69,16 +68,6 @@ def keep_windows(home: Path, windows: Windows) -> None:
     """Write the dates down, so that every later process of this home uses the same."""
     home.mkdir(parents=True, exist_ok=True)
     (home / WINDOWS_FILE).write_text(windows.model_dump_json(indent=1))
-
-
-def read_venue(settings: ApiarySettings) -> Venue:
-    """Return the simulated venue of these settings; raises SettingsError with one line."""
-    fees = settings.book.fees
-    default = simple_venue(fees.commission_bps, fees.slippage_bps)
-    try:
-        return venue_of(settings.book.venue, default)
-    except ValueError as error:
-        raise SettingsError(f"book.venue: {error}") from error
 
 
 def build_desk(settings: ApiarySettings) -> Desk:

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pipelines.desk import read_venue
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
 from pipelines.trade_settings import IbVenue, TradeSettings
+from pipelines.venue import read_venue
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
 from swarm_core.sizing_settings import SizingSettings

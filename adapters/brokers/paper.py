@@ -5,11 +5,23 @@ from collections.abc import Callable, Iterable, Sequence
 
 from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
+from swarm_core.book import Book
 from swarm_core.market import Bar
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
+_MONEY = (
+    ev.OrderFilled,
+    ev.CommissionCharged,
+    ev.CashMoved,
+    ev.HoldingChanged,
+    ev.EntitlementAccrued,
+    ev.EntitlementPaid,
+    ev.CarryCharged,
+    ev.VariationSettled,
+    ev.CurrencyConverted,
+)
 _ENDINGS: dict[type[ev.Event], OrderState] = {
     ev.OrderCancelled: OrderState.CANCELLED,
     ev.OrderExpired: OrderState.EXPIRED,
@@ -35,16 +47,17 @@ class PaperBroker:
     ) -> None:
         past = tuple(events)
         self.venue = venue.with_events(past)
-        self._base, self._cash_minor, self._now_ns = base_currency, starting_cash_minor, now_ns
+        self._now_ns = now_ns
         self._unheard: deque[ev.Event] = deque()
         self._told: dict[str, Order] = {}
-        self._moved: list[ev.CashMoved] = []
+        # The account is what the log holds of money and lots, and then what the venue fills.
+        self._books = Book(base_currency, starting_cash_minor)
         for recorded in past:
             event = recorded.event
             if isinstance(event, ev.OrderIntended):
                 self._told[event.order.client_order_id] = event.order
-            elif isinstance(event, ev.CashMoved):
-                self._moved.append(event)
+            elif isinstance(event, _MONEY):
+                self._books.apply(event)
 
     connection_count = 1
     is_connected = True
@@ -80,10 +93,6 @@ class PaperBroker:
 
     def account(self) -> BrokerAccount:
         """Return the account: the sum of all that the venue has said."""
-        cash = {self._base: self._cash_minor}
-        for move in self._moved:
-            cash[move.currency] = cash.get(move.currency, 0) + move.amount_minor
-        lots: dict[str, int] = {}
         orders: list[BrokerOrder] = []
         fills: list[ev.OrderFilled] = []
         for order_id, order in self._told.items():
@@ -93,17 +102,15 @@ class PaperBroker:
             filled = [event for event in story if isinstance(event, ev.OrderFilled)]
             fills.extend(filled)
             orders.append(_shown(order, story, sum(fill.lots for fill in filled)))
+        ledger = self._books.ledger
         for fill in fills:
-            signed = fill.side.sign * fill.lots
-            lots[fill.instrument_id] = lots.get(fill.instrument_id, 0) + signed
-            paid = signed * fill.price_ticks * fill.lot_tick_minor + (fill.commission_minor or 0)
-            cash[fill.currency] = cash.get(fill.currency, 0) - paid
+            ledger.book_fill(fill)
         return BrokerAccount(
             time_ns=self._now_ns(),
             orders=tuple(orders),
             fills=tuple(fills),
-            position_lots=lots,
-            cash_minor=cash,
+            position_lots={i: p.lots for i, p in ledger.positions.items()},
+            cash_minor=dict(ledger.cash),
         )
 
 

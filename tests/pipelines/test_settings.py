@@ -17,6 +17,9 @@ from pipelines.settings import (
     read_training,
     settings_for_files,
 )
+from pipelines.venue import read_venue
+from swarm_core.commissions import IbTieredCommission
+from swarm_core.frictions.slippage import VolumeShareSlippage
 
 
 def make_config(tmp_path: Path, **changes: object) -> Path:
@@ -53,6 +56,38 @@ def test_a_wrong_field_is_named_in_one_line(
         read_settings(make_config(tmp_path, **changes))
     assert told in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("venue", "told"),
+    [
+        ({"fee": 1}, "book.venue: venue.fee must be one of commission"),
+        ({"commission": {"model": "free"}}, "book.venue: commission.model must be one of bps"),
+        ({"slippage": {"model": "ticks", "ticks": -1}}, "ticks must be in [0, 1000], was -1"),
+    ],
+)
+def test_a_wrong_venue_is_told_in_one_line(
+    tmp_path: Path, venue: dict[str, object], told: str
+) -> None:
+    settings = read_settings(make_config(tmp_path, book={"venue": venue}))
+    with pytest.raises(SettingsError) as caught:
+        read_venue(settings)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_venue_of_the_example_holds(tmp_path: Path) -> None:
+    """What the shipped file shows behind comment signs can be taken as it is."""
+    lines = DEFAULT_CONFIG.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("  # venue:"))
+    shown = [line.replace("  # ", "  ", 1) for line in lines[first : first + 9]]
+    book = yaml.safe_load("\n".join(shown[:1] + [line.split("   #")[0] for line in shown[1:-1]]))
+
+    venue = read_venue(read_settings(make_config(tmp_path, book=book)))
+
+    assert venue.commission == IbTieredCommission()
+    assert venue.fills.slippage == VolumeShareSlippage()
+    assert venue.price_limits is not None
 
 
 def test_nothing_may_be_learned_from_what_is_decided(tmp_path: Path) -> None:

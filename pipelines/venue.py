@@ -1,0 +1,15 @@
+"""The simulated venue of the settings; it knows no Dagster, since the trader trades without it."""
+
+from pipelines.settings import ApiarySettings, SettingsError
+from swarm_core.frictions.named import venue_of
+from swarm_core.frictions.venue import Venue, simple_venue
+
+
+def read_venue(settings: ApiarySettings) -> Venue:
+    """Return the simulated venue of these settings; raises SettingsError with one line."""
+    fees = settings.book.fees
+    default = simple_venue(fees.commission_bps, fees.slippage_bps)
+    try:
+        return venue_of(settings.book.venue, default)
+    except ValueError as error:
+        raise SettingsError(f"book.venue: {error}") from error
