@@ -9,6 +9,7 @@ from typing import TypeVar
 from swarm_core.book import Book
 from swarm_core.halting import cancel_all, change_trading_state
 from swarm_core.market import Quote
+from swarm_core.order_states import OrderState
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.risk.limits import RiskLimits
@@ -25,6 +26,7 @@ T = TypeVar("T")
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
+_UNSENT = (OrderState.INTENDED, OrderState.APPROVED)
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
@@ -75,6 +77,7 @@ class Trader:
         self._item_ns = 0  # when the feed last spoke
         self._thought_ns = 0  # when the engine was last shown the time
         self._leaving = False
+        self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(_WAITING_MAX)
 
     def leave(self) -> None:
@@ -217,6 +220,19 @@ class Trader:
         elif not self._fault and due_s < self.settings.reconcile_every_s:
             return
         self._reconcile()
+        self._resume(now_ns)
+
+    def _resume(self, now_ns: int) -> None:
+        """Send what a broken connection kept of the last decision, unless it has grown old."""
+        intent, decided_ns = self._decided
+        if intent is None or intent.fault or self._fault:
+            return
+        if (now_ns - decided_ns) / _NS_PER_S > self.settings.data_age_s_max:
+            return
+        book, decision_id = self.desk.book, intent.targets.decision_id
+        unsent = any(book.orders[i].state in _UNSENT for i in book.intended.get(decision_id, ()))
+        if unsent or decision_id not in book.planned:
+            self._release(intent, "")
 
     def _reconcile(self) -> None:
         """Hold the book against the account; without a whole account nothing is released."""
@@ -279,6 +295,7 @@ class Trader:
         fault = intent.fault or self._fault
         if not self.broker.is_connected:
             fault = "the broker must be connected"
+        self._decided = (intent, now_ns)
         self._release(intent, fault)
 
     def _release(self, intent: Intent, fault: str) -> None:

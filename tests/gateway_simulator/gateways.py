@@ -66,9 +66,11 @@ def do(host: HostedGateway, kind: FaultKind, **fields: object) -> None:
     host.call(lambda g: g.faults.add(Fault(kind=kind, **fields)))  # type: ignore[arg-type]
 
 
-def wait_until(holds: Callable[[], bool], why: str = "it must hold at last") -> None:
-    """Wait until something holds; AssertionError where it does not within seconds."""
-    for _ in range(2_000):
+def wait_until(
+    holds: Callable[[], bool], why: str = "it must hold at last", patience_s: int = 10
+) -> None:
+    """Wait until something holds; AssertionError where it does not within its patience."""
+    for _ in range(200 * patience_s):
         if holds():
             return
         time.sleep(0.005)
