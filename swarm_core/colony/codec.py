@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from swarm_core.colony import upgrade
 from swarm_core.colony.state import GROUPS, ColonyState
 
 _MAGIC = b"APIARY-COLONY\n"
-VERSION = 1
+VERSION = 2
+_READABLE = (1, 2)
 _ALIGNMENT = 8
 _PLAIN_TUPLES = ("instrument_ids", "class_names", "columns", "market_keys", "sense_names")
 _DTYPES = ("<f8", "<f4", "<i8")
@@ -24,7 +26,7 @@ def encode(state: ColonyState) -> bytes:
 
 
 def decode(data: bytes) -> ColonyState:
-    """Return the state that was encoded.
+    """Return the state that was encoded; one of version 1 is brought up to date.
 
     Raises ValueError where the bytes are no state, of another version, torn or changed.
     """
@@ -35,7 +37,7 @@ def decode(data: bytes) -> ColonyState:
     start = len(_MAGIC) + 8
     size = int.from_bytes(data[len(_MAGIC) : start], "little")
     header = json.loads(data[start : start + size])
-    if header["version"] != VERSION:
+    if header["version"] not in _READABLE:
         raise ValueError(f"version of a colony state must be {VERSION}, was {header['version']}")
     try:
         return _rebuild(header, memoryview(data)[start + size : -32])
@@ -83,6 +85,8 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
         flat = np.frombuffer(body[offset : offset + size], dtype=kind)
         groups[group][name] = flat.astype(flat.dtype.newbyteorder("=")).reshape(shape)
         offset += size
+    if header["version"] == 1:
+        groups["trust"] = upgrade.trust_of_version_1(groups["trust"])
     plain: dict[str, Any] = header["plain"]
     for name in _PLAIN_TUPLES:
         plain[name] = tuple(plain[name])

@@ -23,6 +23,7 @@ from swarm_core.colony.state import (
     Scouts,
     Trust,
 )
+from swarm_core.colony.tempo import found_tempo
 from swarm_core.colony.trust import anchor_weights
 
 _NURSERY = 8  # empty places beside the founders, as far as scouts_max allows
@@ -142,7 +143,7 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
     anchor_weights(scouts.status, settings.trust.idle_prior, anchor)
     learners = len(settings.trust.edges)
     slots = settings.trust.memory_slots
-    candidates, rates = learners + 1 + slots, len(settings.trust.switch_rates)
+    candidates, rates = learners + 2 + slots, len(settings.trust.switch_rates)
     memory = np.tile(anchor, (slots, 1))
     for v in range(slots):
         for k in range(places):
@@ -156,9 +157,24 @@ def _found_trust(settings: ColonySettings, scouts: Scouts, seed: int) -> Trust:
         regime=np.tile(anchor, (len(REGIMES), 1)),
         memory=memory,
         memory_belief=np.full(slots, 1.0 / slots),
-        candidate=np.full((rates, candidates), 1.0 / (rates * candidates)),
+        candidate=first_belief(rates, candidates, slots),
+        opposite=np.zeros(places + 1),
+        succession=np.zeros((slots, slots)),
+        excursion=np.zeros((2, slots)),
+        tempo=found_tempo(),
         pooled=np.zeros(7),
     )
+
+
+def first_belief(rates: int, candidates: int, slots: int) -> np.ndarray:
+    """Return the belief [rates + 1, candidates] of a colony that has seen nothing.
+
+    The last row is the semi-Markov filter's, which knows only the memories.
+    """
+    belief = np.full((rates + 1, candidates), 1.0 / ((rates + 1) * candidates))
+    belief[-1] = 0.0
+    belief[-1, -slots:] = 1.0 / ((rates + 1) * slots)
+    return belief
 
 
 def admit(

@@ -79,7 +79,7 @@ def _bury(scouts: Scouts, trust: Trust, k: int) -> None:
     for h in range(scouts.carried.shape[0]):
         scouts.carried[h, k, :] = np.float32(0.0)
     _give_weight(trust, k, 0.0)
-    trust.variance[k] = 0.0
+    trust.variance[k] = trust.opposite[k] = 0.0
 
 
 @kernel
@@ -153,5 +153,6 @@ def _bear(
     for m in range(scouts.status.shape[0]):
         living += scouts.status[m] != EMPTY
     trust.variance[k] = trust.variance[mother]
+    trust.opposite[k] = trust.opposite[mother]
     _give_weight(trust, k, 0.5 / living)
     return True

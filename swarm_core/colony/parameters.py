@@ -23,6 +23,7 @@ class TrustParameters(NamedTuple):
     enabled: bool
     memory_enabled: bool
     regime_enabled: bool
+    tempo_enabled: bool
     edge: Floats  # [J]
     share: Floats  # [J]
     horizon_keep: Floats  # [H] 1 - 1 / horizon: what a carried position keeps each bar
@@ -138,6 +139,7 @@ def _trust(settings: ColonySettings) -> TrustParameters:
         enabled=t.enabled,
         memory_enabled=t.memory_enabled,
         regime_enabled=t.regime_enabled,
+        tempo_enabled=t.tempo_enabled and t.memory_enabled,
         edge=np.array(t.edges),
         share=np.array(t.shares),
         horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),

@@ -33,6 +33,8 @@ DEFAULT_SENSES = (
     "swarm",
 )
 
+_ADDED_LATER = (("trust", "tempo_enabled", True),)  # since version 1 of the state
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColonySettings:
@@ -72,8 +74,17 @@ class ColonySettings:
         return plain
 
     def digest(self) -> str:
-        """Return the sha256 of the canonical form, as 64 hexadecimal digits."""
-        text = json.dumps(self.to_mapping(), sort_keys=True, separators=(",", ":"))
+        """Return the sha256 of the canonical form, as 64 hexadecimal digits.
+
+        What was added later counts only where it is not at its default, so that a state taken
+        before goes on under the settings that made it.
+        """
+        mapping = self.to_mapping()
+        for caste, name, default in _ADDED_LATER:
+            values = cast(dict[str, object], mapping[caste])
+            if values[name] == default:
+                del values[name]
+        text = json.dumps(mapping, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 

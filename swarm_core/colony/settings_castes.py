@@ -49,6 +49,7 @@ class TrustSettings:
     memory_enabled: bool = True  # off: bare fixed-share over the grid
     memory_slots: int = 4  # regimes remembered
     regime_enabled: bool = True  # one trust vector per regime of the queen
+    tempo_enabled: bool = True  # learn how long regimes last and which follows which
     switch_rates: tuple[float, ...] = (0.002, 0.02)  # grid: how often, per bar, regimes change
     memory_switch_rate: float = 0.005
     idle_prior: float = 0.02  # share of the scout that does nothing and pays nothing
@@ -57,7 +58,7 @@ class TrustSettings:
     variance_half_life_bars: float = 250.0
 
     def __post_init__(self) -> None:
-        for name in ("enabled", "memory_enabled", "regime_enabled"):
+        for name in ("enabled", "memory_enabled", "regime_enabled", "tempo_enabled"):
             _check_switch(name, getattr(self, name))
         check_each("horizons", self.horizons, 1, 250)
         check_each("horizon_weights", self.horizon_weights, 0.0, 1.0)

@@ -76,6 +76,10 @@ class Trust(NamedTuple):
     memory: Floats  # [V, K + 1] what worked in each regime that the payoffs themselves reveal
     memory_belief: Floats  # [V] filtered chance that the market is in the memory's regime
     candidate: Floats  # [Q, E] filtered belief in each candidate under each of Q switch rates
+    opposite: Floats  # [K + 1] running product of each payoff and what trust earned in advance
+    succession: Floats  # [V, V] how often a memory's reign was followed by another's
+    excursion: Floats  # [2, V] Page's sums against the reigning memory, and their lengths
+    tempo: Floats  # [tempo.SIZE] who reigns, since when, and how long reigns last: see tempo.py
     pooled: Floats  # [7] payoff variance, weight; found mean, square, weight; own mean, square
 
 

@@ -7,33 +7,36 @@ fixed-share with the payoff's own scale (Herbster & Warmuth 1998):
 
 where s^2 is the pooled payoff variance: the factor is the likelihood ratio of "this scout earns e
 standard deviations a bar" against "it earns nothing", and e / s is the eta of Hedge. A learner with
-a negative edge trusts what has been losing: it is what pays on the day that a market turns over
-for the first time, before there is any memory of the other side.
+a negative edge trusts what has been losing, and the contrary candidate trusts the one scout that
+has moved most against what trust earned: they pay on the day that a market turns over for the first
+time, before there is any memory of the other side.
 
 A memory learns the same way, but only from the bars that the payoffs say are its own: with q the
 filtered chance of memory v, w[v] moves by q[v] times the log factor and does not leak. That keeps
 what a regime taught while another one reigns, as mixing past posteriors does (Bousquet & Warmuth
-2002), in the form of a hidden Markov model over trust vectors. The last filter mixes all
-candidates by how they paid lately; because payoff is linear in trust, the best answer to a belief
-is its mode and not its mean, so the belief is sharpened before it is used.
+2002), in the form of a hidden Markov model over trust vectors. Memories that have come to hold the
+same are folded into one. The last filter mixes all candidates by how they paid lately, under
+several switch rates and under the semi-Markov model of tempo.py, which compete; because payoff is
+linear in trust, the best answer to a belief is its mode and not its mean, so the belief is
+sharpened before it is used.
 """
 
 import math
 
 import numpy as np
 
+from swarm_core.colony import tempo
 from swarm_core.colony.arithmetic import dot, exp, log
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import TrustParameters
 from swarm_core.colony.state import EMPTY, Trust
 
 VARIANCE, VARIANCE_WEIGHT, EDGE, EDGE_SQUARE, EDGE_WEIGHT, OWN, OWN_SQUARE = range(7)
-_MEMORY_EDGE = 1.5  # how fast a memory learns from a bar of its own
-_MEMORY_RATE = 1.0  # how sharply memories compete for a bar, in standard deviations of payoff
+_MEMORY_EDGE = 0.45  # how fast a memory learns from a bar of its own
 _MEMORY_FLOOR = 1e-8  # deep enough for 10,000 scouts, shallow enough to be left again
+_SAME = 0.9  # square of the cosine at which two memories are one
 _RATE_MIN, _RATE_MAX = 0.25, 3.0  # of the last filter, in standard deviations of payoff
 _RATE_UNSURE = 0.05  # while nothing has been earned in advance
-_RATE_GAIN = 1.3  # a little over the likelihood's: being late costs more than being nervous
 _RATE_LEAK = 1e-4  # per bar, so that no switch rate is ever given up
 
 
@@ -86,48 +89,66 @@ def _rate(trust: Trust, sd: float, keep: float) -> float:
     The log-likelihood ratio of two regimes that pay m and -m with the variance v grows by 2 m / v
     for each unit of payoff; half of it is the candidate's own. m and v are those of what the
     believed memory earned. Belief is hindsight, so it finds an m in pure noise too: the rate
-    counts only as far as the trust given in advance has earned something, t^2 / (t^2 + 4) with t
+    counts only as far as the trust given in advance has earned something, t^2 / (t^2 + 1) with t
     the t-statistic of its payoffs.
     """
     weight = max(trust.pooled[EDGE_WEIGHT], 1e-12)
     mean = max(trust.pooled[EDGE] / weight, 0.0)
     variance = max(trust.pooled[EDGE_SQUARE] / weight - mean * mean, 0.5 * sd * sd)
-    found = min(max(_RATE_GAIN * mean / variance * sd, _RATE_MIN), _RATE_MAX)
+    found = min(max(mean / variance * sd, _RATE_MIN), _RATE_MAX)
     own = max(trust.pooled[OWN] / weight, 0.0)
     square = trust.pooled[OWN_SQUARE] / weight
     bars = weight / (1.0 - keep)
     t_square = own * own / square * bars if square > 1e-24 else 0.0
-    sure = t_square / (t_square + 4.0)
+    sure = t_square / (t_square + 1.0)
     return (sure * found + (1.0 - sure) * _RATE_UNSURE) / sd
 
 
 @kernel
 def _filter_candidates(
-    belief: np.ndarray, payoff: np.ndarray, rate: float, switch: np.ndarray
+    trust: Trust, payoff: np.ndarray, rate: float, parameters: TrustParameters
 ) -> None:
-    """One step of belief [Q, E] over (switch rate, candidate) given the candidates' payoffs [E].
+    """One step of belief [Q + 1, E] over (row, candidate) given the candidates' payoffs [E].
 
-    Each row is a hidden Markov filter with even switching at its own rate; the rows compete by
-    how well they foretold the payoffs, so the colony learns how often its market turns.
+    Each of the first Q rows is a hidden Markov filter with even switching at its own rate; the
+    last is the semi-Markov filter over the memories. The rows compete by how well they foretold
+    the payoffs, so the colony learns how often, and how regularly, its market turns.
     """
-    rates, states = belief.shape
+    belief = trust.candidate
+    rows, states = belief.shape
+    slots = trust.memory.shape[0]
     top = -math.inf
     for e in range(states):
         top = max(top, rate * payoff[e])
     total = 0.0
     for e in range(states):
         ratio = exp(rate * payoff[e] - top)
-        for q in range(rates):
+        for q in range(rows):
             belief[q, e] *= ratio
             total += belief[q, e]
-    for q in range(rates):
-        mass = 0.0
+    for q in range(rows):
         for e in range(states):
             belief[q, e] /= total
+    last = belief[rows - 1, states - slots :]
+    tempo.watch_reign(trust, last, payoff[states - slots :], rate)
+    tempo.foretell(trust, last)
+    _leak(belief, last, parameters)
+
+
+@kernel
+def _leak(belief: np.ndarray, last: np.ndarray, parameters: TrustParameters) -> None:
+    """Let the candidates of a row switch evenly at its rate, and give no row up for ever."""
+    rows, states = belief.shape
+    for q in range(rows - 1):
+        mass, switch = 0.0, parameters.switch_rate[q]
+        for e in range(states):
             mass += belief[q, e]
         for e in range(states):
-            kept = (1.0 - switch[q]) * belief[q, e] + switch[q] * mass / states
-            belief[q, e] = (1.0 - _RATE_LEAK) * kept + _RATE_LEAK / (rates * states)
+            kept = (1.0 - switch) * belief[q, e] + switch * mass / states
+            belief[q, e] = (1.0 - _RATE_LEAK) * kept + _RATE_LEAK / (rows * states)
+    for v in range(last.shape[0]):
+        fresh = _RATE_LEAK / (rows * last.shape[0])
+        last[v] = (1.0 - _RATE_LEAK) * last[v] + fresh if parameters.tempo_enabled else 0.0
 
 
 @kernel
@@ -162,6 +183,16 @@ def _measure(trust: Trust, status: np.ndarray, keep: float) -> float:
 
 
 @kernel
+def _contrary(trust: Trust) -> int:
+    """Return the scout that has moved most against what trust earned: who pays if all turns."""
+    place = trust.opposite.shape[0] - 1
+    for k in range(place):
+        if trust.opposite[k] < trust.opposite[place]:
+            place = k
+    return place
+
+
+@kernel
 def _candidate_payoffs(trust: Trust, posterior: np.ndarray, out: np.ndarray) -> None:
     learners, regimes = trust.learner.shape[0], trust.regime.shape[0]
     for j in range(learners):
@@ -171,7 +202,8 @@ def _candidate_payoffs(trust: Trust, posterior: np.ndarray, out: np.ndarray) -> 
         mixed += posterior[z] * dot(trust.regime[z], trust.payoff)
     out[learners] = mixed
     for v in range(trust.memory.shape[0]):
-        out[learners + 1 + v] = dot(trust.memory[v], trust.payoff)
+        out[learners + 2 + v] = dot(trust.memory[v], trust.payoff)
+    out[learners + 1] = trust.payoff[_contrary(trust)]
 
 
 @kernel
@@ -185,25 +217,53 @@ def learn(
     sd = _measure(trust, status, parameters.variance_keep)
     if not sd > 1e-12:
         return
-    first = trust.learner.shape[0] + 1
+    first = trust.learner.shape[0] + 2
     payoff = np.empty(trust.candidate.shape[1])
     _candidate_payoffs(trust, posterior, payoff)
     keep = parameters.variance_keep
     rate = _rate(trust, sd, keep)
     own = dot(trust.weight, trust.payoff)
     trust.pooled[OWN] = keep * trust.pooled[OWN] + (1.0 - keep) * own
+    for k in range(trust.opposite.shape[0]):
+        trust.opposite[k] = keep * trust.opposite[k] + (1.0 - keep) * own * trust.payoff[k]
     trust.pooled[OWN_SQUARE] = keep * trust.pooled[OWN_SQUARE] + (1.0 - keep) * own * own
-    _filter_candidates(trust.candidate, payoff, rate, parameters.switch_rate)
+    _filter_candidates(trust, payoff, rate, parameters)
     memories = payoff[first:]
-    _filter_memories(trust.memory_belief, memories, _MEMORY_RATE / sd)
+    _filter_memories(trust.memory_belief, memories, rate)
     found = dot(trust.memory_belief, memories)
     trust.pooled[EDGE] = keep * trust.pooled[EDGE] + (1.0 - keep) * found
     trust.pooled[EDGE_SQUARE] = keep * trust.pooled[EDGE_SQUARE] + (1.0 - keep) * found * found
     trust.pooled[EDGE_WEIGHT] = keep * trust.pooled[EDGE_WEIGHT] + 1.0 - keep
     _teach(trust, status, posterior, parameters, sd)
+    _tell_apart(trust, status, parameters.idle_prior)
     slots, switch = trust.memory.shape[0], parameters.memory_switch_rate
     for v in range(slots):
         trust.memory_belief[v] = (1.0 - switch) * trust.memory_belief[v] + switch / slots
+
+
+@kernel
+def _tell_apart(trust: Trust, status: np.ndarray, idle_prior: float) -> None:
+    """Fold memories that hold the same into the first of them; the others begin anew.
+
+    Without it several memories learn one regime, and the belief that it has ended is split.
+    """
+    slots = trust.memory.shape[0]
+    first = trust.candidate.shape[1] - slots
+    size = np.empty(slots)
+    for v in range(slots):
+        size[v] = dot(trust.memory[v], trust.memory[v])
+    for v in range(slots):
+        for u in range(v):
+            product = dot(trust.memory[u], trust.memory[v])
+            if product * product > _SAME * size[u] * size[v]:
+                anchor_weights(status, idle_prior, trust.memory[v])
+                trust.memory_belief[u] += trust.memory_belief[v]
+                trust.memory_belief[v] = 0.0
+                for q in range(trust.candidate.shape[0]):
+                    trust.candidate[q, first + u] += trust.candidate[q, first + v]
+                    trust.candidate[q, first + v] = 0.0
+                tempo.fold(trust, u, v)
+                break
 
 
 @kernel
@@ -250,6 +310,8 @@ def blend(
         allowed = e < learners or (
             parameters.regime_enabled if e == learners else parameters.memory_enabled
         )
+        allowed = allowed or (e == learners + 1)
+        allowed = allowed and (e != learners + 1 or True)
         if allowed:
             for q in range(trust.candidate.shape[0]):
                 share[e] += trust.candidate[q, e]
@@ -268,7 +330,8 @@ def blend(
     for z in range(trust.regime.shape[0]):
         _add_scaled(weight, trust.regime[z], float(share[learners] / total * posterior[z]))
     for v in range(slots):
-        _add_scaled(weight, trust.memory[v], float(share[learners + 1 + v] / total))
+        _add_scaled(weight, trust.memory[v], float(share[learners + 2 + v] / total))
+    weight[_contrary(trust)] += share[learners + 1] / total
 
 
 @kernel

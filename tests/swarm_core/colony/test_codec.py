@@ -1,5 +1,8 @@
 """The binary form: exact, versioned, and refusing what was changed."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from swarm_core.colony import codec
@@ -40,3 +43,18 @@ def test_a_changed_byte_is_found(place: int) -> None:
 def test_a_torn_state_is_refused() -> None:
     with pytest.raises(ValueError, match="must end with its own sha256"):
         codec.decode(_encoded()[:-100])
+
+
+def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_it() -> None:
+    settings = make_settings(senses=["carry", "model_forecast"], memory_bars=8)
+    old = Path(__file__).with_name("state_version_1.bin").read_bytes()
+    state = codec.decode(old)
+    panel = make_panel(20, 3)
+    assert state.instrument_ids == panel.instrument_ids
+    assert state.steps == 20
+    assert state.trust.candidate.sum() == pytest.approx(1.0, abs=1e-9)
+    later = make_panel(20, 3, seed=2, time_ns=panel.time_ns + 10**18)
+    end, records = run(settings, state, later)
+    assert np.isfinite(records.target_weights).all()
+    np.testing.assert_allclose(records.trust.sum(axis=1), 1.0, atol=1e-9)
+    assert codec.digest(codec.decode(codec.encode(end))) == codec.digest(end)

@@ -25,7 +25,7 @@ def _share(market: Market) -> tuple[float, float, float]:
     return payoff.sum() / best.sum(), fixed.sum() / best.sum(), recovery
 
 
-@pytest.mark.parametrize(("flip", "noise", "least"), [(500, 16, 0.955), (100, 16, 0.89)])
+@pytest.mark.parametrize(("flip", "noise", "least"), [(500, 16, 0.97), (100, 16, 0.93)])
 def test_the_colony_nears_the_regime_oracle_on_a_market_it_has_not_seen(
     flip: int, noise: int, least: float
 ) -> None:
