@@ -18,6 +18,7 @@ from trader.opening import open_desk
 from trader.ports import LiveBroker
 
 if TYPE_CHECKING:
+    from adapters.stores.book_snapshots import BookSnapshots, HashedLog
     from trader.market_tables import MarketTables
 
 
@@ -40,7 +41,15 @@ def trade_settings(settings: ApiarySettings) -> TradeSettings:
     return settings.trade
 
 
-def open_event_log(settings: ApiarySettings) -> EventLog:
+def book_snapshots(settings: ApiarySettings) -> "BookSnapshots":
+    """Return the snapshot of this desk's book, from which a start goes on."""
+    from adapters.stores.book_snapshots import BookSnapshots
+
+    path = settings.home / "warm" / "book.snapshot"
+    return BookSnapshots(path, settings.base_currency, settings.book.starting_cash)
+
+
+def open_event_log(settings: ApiarySettings) -> "HashedLog":
     """Return the event log of a desk: its own file, or PostgreSQL where one is named."""
     from adapters.stores.event_log_opening import open_event_log as open_log
 
@@ -124,12 +133,12 @@ def _open_ib(
 
 def build_desk(
     settings: ApiarySettings,
-    log: EventLog,
+    log: "HashedLog",
     broker: LiveBroker,
     instruments: Mapping[str, Instrument],
     now_ns: Callable[[], int],
 ) -> TradingDesk:
-    """Return the desk of these settings, its book rebuilt from the log."""
+    """Return the desk of these settings, its book rebuilt from the log or a snapshot of it."""
     desk = open_desk(
         settings.home,
         log,
@@ -138,6 +147,7 @@ def build_desk(
         starting_cash=settings.book.starting_cash,
         limits=read_risk_limits(settings),
         now_ns=now_ns,
+        book=book_snapshots(settings).open_book(log),
     )
     desk.instruments = dict(instruments)
     desk.limits, _ = limits_in_force(desk.book.limits, desk.limits)

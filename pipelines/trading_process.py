@@ -8,6 +8,7 @@ from pipelines.settings import ApiarySettings
 from pipelines.trade_settings import IbFeed, ReplayFeed, TargetsEngine, TradeSettings
 from pipelines.trading_parts import (
     OpenableBroker,
+    book_snapshots,
     build_desk,
     instruments_of,
     market_tables,
@@ -59,7 +60,9 @@ def trade(settings: ApiarySettings, tell: Tell) -> str:
         try:
             desk = build_desk(settings, log, broker, instruments, clock)
             market = _market(settings, chosen, desk, broker, clock)
-            return asyncio.run(_run(settings, chosen, desk, broker, market, tell))
+            told = asyncio.run(_run(settings, chosen, desk, broker, market, tell))
+            book_snapshots(settings).save(desk.book, log)
+            return told
         finally:
             broker.close()
 

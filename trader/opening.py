@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
-from swarm_core.book import book_from_events
+from swarm_core.book import Book, book_from_events
 from swarm_core.halting import change_trading_state
 from swarm_core.ports import Broker, EventLog
 from swarm_core.risk.limits import RiskLimits
@@ -43,10 +43,14 @@ def open_desk(
     starting_cash: Decimal | int,
     limits: RiskLimits,
     now_ns: Callable[[], int],
+    book: Book | None = None,
 ) -> TradingDesk:
-    """Return the desk of a home, its book rebuilt from the log; it knows no market yet."""
+    """Return the desk of a home, its book rebuilt from the log; it knows no market yet.
+
+    `book` is the log's own where it was rebuilt already, e.g. from a snapshot.
+    """
     return TradingDesk(
-        book=book_from_events(log.read(), base_currency, starting_cash),
+        book=book or book_from_events(log.read(), base_currency, starting_cash),
         log=log,
         broker=broker,
         switch=switch_of(home),
