@@ -1,5 +1,6 @@
 """Settings: a wrong one gives one line that says what must hold and what was given."""
 
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ def test_the_venue_of_the_example_holds(tmp_path: Path) -> None:
     """What the shipped file shows behind comment signs can be taken as it is."""
     lines = DEFAULT_CONFIG.read_text().splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("  # venue:"))
-    shown = [line.replace("  # ", "  ", 1) for line in lines[first:] if line.startswith("  #")]
+    block = takewhile(lambda line: line.startswith("  #"), lines[first:])
+    shown = [line.replace("  # ", "  ", 1) for line in block]
     book = yaml.safe_load("\n".join(shown))
 
     venue = read_venue(read_settings(make_config(tmp_path, book=book)))
