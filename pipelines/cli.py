@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines import cli_backup, cli_bus, cli_gateway, cli_limits, cli_stores, cli_trader
+from pipelines import cli_backup, cli_bus, cli_gateway, cli_keys, cli_limits, cli_stores, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 
@@ -271,6 +271,7 @@ app.add_typer(cli_stores.app)
 app.add_typer(cli_stores.tiers, name="tiers")
 app.add_typer(backtest_app, name="backtest")
 app.add_typer(cli_bus.app, name="bus")
+app.add_typer(cli_keys.app, name="keys")
 
 
 @app.command()

@@ -12,6 +12,7 @@ import dagster as dg
 
 from pipelines.market import find_market, with_market
 from pipelines.settings import (
+    ROOT,
     ApiarySettings,
     DefaultSource,
     Environment,
@@ -23,6 +24,9 @@ from pipelines.settings import (
 )
 
 if TYPE_CHECKING:
+    from adapters.secrets.key_file import KeyFile
+    from adapters.secrets.vault import Vault as VaultKeys
+    from adapters.stores.envelope import Sealer
     from adapters.stores.lineage import LineageQueries
     from swarm_core.events import Event
     from swarm_core.ports import EventLog
@@ -78,7 +82,34 @@ class Workshop:
     def tables(self) -> object:
         from adapters.stores.opening import open_cold
 
-        return open_cold(self.home, **Environment().cold_storage())
+        return open_cold(
+            self.home,
+            **Environment().cold_storage(),
+            sealer=self.sealer(),
+            only_sealed=self.settings.encryption.only_sealed,
+        )
+
+    def key_ring(self) -> "VaultKeys | KeyFile":
+        """Return where the owners' keys are."""
+        where = self.settings.encryption.keys
+        if where == "vault":
+            from adapters.secrets.vault import Vault, VaultAccess
+
+            return Vault(VaultAccess(**Environment().vault_access()))
+        from adapters.secrets.key_file import KeyFile
+
+        return KeyFile(ROOT / where)
+
+    def sealer(self) -> "Sealer | None":
+        """Return what seals the cold tier's files, None where encryption is off."""
+        owner = self.settings.encryption.owner
+        if not owner:
+            return None
+        from adapters.stores.envelope import Sealer
+
+        keys = self.key_ring()
+        keys.ensure_owner(owner)
+        return Sealer(owner, keys)
 
     def feature_store(self) -> object:
         from adapters.stores.feature_store import FeastFeatureStore

@@ -6,7 +6,7 @@ This is the only file that reads the environment; `.env.example` lists what it r
 import os
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ from pipelines.source_settings import (
 )
 from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
+from pipelines.windows_settings import Span as Span
+from pipelines.windows_settings import Windows as Windows
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
 
@@ -87,6 +89,13 @@ class Environment(BaseSettings):
             "timeout_s": self.store_timeout_s,
         }
 
+    def vault_access(self) -> dict[str, Any]:
+        """Return how the Vault is reached, token in the open; SettingsError where it is not."""
+        token = _revealed(self.vault_token)
+        if not self.vault_url or not token:
+            raise SettingsError("APIARY_VAULT_URL and APIARY_VAULT_TOKEN must be set, are not")
+        return {"url": self.vault_url, "token": token, "ca_file": str(self.vault_ca_file or "")}
+
     def kafka_text(self) -> str | None:
         """Return the password of the Kafka cluster."""
         return _revealed(self.kafka_password)
@@ -124,46 +133,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Span(_Part):
-    """Days from start to end, both included unless said otherwise where it is used."""
-
-    start: date
-    end: date
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "Span":
-        if self.end <= self.start:
-            raise ValueError(f"end must be after start ({self.start}), was {self.end}")
-        return self
-
-
-class Windows(_Part):
-    """The dates of the three stages."""
-
-    history: Span
-    training: Span
-    decisions: Span
-
-    @model_validator(mode="after")
-    def _nothing_learned_from_what_is_decided(self) -> "Windows":
-        if self.training.end > self.decisions.start:
-            raise ValueError(
-                f"training.end must not be after decisions.start ({self.decisions.start}), "
-                f"was {self.training.end}"
-            )
-        if not self.history.start <= self.training.start:
-            raise ValueError(
-                f"history.start must not be after training.start ({self.training.start}), "
-                f"was {self.history.start}"
-            )
-        if self.history.end < self.decisions.end:
-            raise ValueError(
-                f"history.end must not be before decisions.end ({self.decisions.end}), "
-                f"was {self.history.end}"
-            )
-        return self
-
-
 class Fees(_Part):
     """What a fill costs in the simulated market."""
 
@@ -192,6 +161,18 @@ class Training(_Part):
     promotion: dict[str, Any] = Field(default_factory=dict)
 
 
+class Encryption(_Part):
+    """Encryption of the cold tier at rest: whose key seals its files, and where the keys are.
+
+    `keys` is a file (relative to the repository), or "vault" for the transit engine of the Vault
+    at APIARY_VAULT_URL. Off where `owner` is empty.
+    """
+
+    owner: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
+    keys: str = "var/keys.json"
+    only_sealed: bool = False  # refuse files from before it was switched on
+
+
 class Sweeps(_Part):
     """Where the trials of a sweep run; `address` is that of a Ray cluster, "local" for one here."""
 
@@ -214,6 +195,7 @@ class ApiarySettings(_Part):
     book: BookSettings = BookSettings(
         starting_cash=1_000_000, decision_lag_minutes=120, tenant="default", trader="default"
     )
+    encryption: Encryption = Encryption(owner="", keys="var/keys.json", only_sealed=False)
     bus: BusSettings = BusSettings(kind="embedded", topic="apiary.events")
     sweeps: Sweeps = Sweeps(engine="processes", address="local")
     validation: dict[str, Any] = Field(default_factory=dict)

@@ -7,6 +7,8 @@ import polars as pl
 from deltalake import DeltaTable
 
 from adapters.stores.cold_places import ColdPlace, storage
+from adapters.stores.envelope import SealError
+from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import asked
 from adapters.stores.table_months import MONTH, month_span
 
@@ -27,8 +29,11 @@ def is_readable(place: ColdPlace, file: str) -> bool:
     """Return whether every row of a file can be read."""
     options = storage(place.scan_options)
     try:
+        if isinstance(place, SealedPlace):
+            pl.read_parquet(place.plain_bytes(file))
+            return True
         pl.scan_parquet(file, hive_partitioning=False, glob=False, **options).collect()  # type: ignore[arg-type]  # its keyword arguments by name
-    except (pl.exceptions.ComputeError, FileNotFoundError):
+    except (pl.exceptions.ComputeError, FileNotFoundError, SealError):
         return False
     return True
 
@@ -48,14 +53,15 @@ def scan_months(
     schema = table_schema(stored)
     if not files:
         return pl.LazyFrame(schema=schema)
+    is_sealed = isinstance(place, SealedPlace)
     return pl.scan_parquet(
-        files,
+        [place.plain_bytes(file) for file in files] if isinstance(place, SealedPlace) else files,
         schema=schema,
         missing_columns="insert",
         extra_columns="ignore",
         hive_partitioning=False,
         glob=False,
-        **storage(place.scan_options),  # type: ignore[arg-type]  # its keyword arguments by name
+        **storage(None if is_sealed else place.scan_options),  # type: ignore[arg-type]  # its keyword arguments by name
     )
 
 

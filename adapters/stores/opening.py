@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+from adapters.stores.cold_places import ColdPlace, LocalPlace, S3Access, S3Place
+from adapters.stores.envelope import Sealer
 from adapters.stores.hot import EmbeddedHotStore, HotStore, RedisHotStore
+from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 
@@ -35,11 +38,17 @@ def open_cold(
     access_key: str | None = None,
     secret_key: str | None = None,
     timeout_s: float = 10.0,
+    sealer: Sealer | None = None,
+    only_sealed: bool = False,
 ) -> DeltaTableStore:
-    """Return the cold tier on S3-compatible storage, or in a folder of the home."""
-    if not url:
-        return DeltaTableStore(home / "cold")
-    from adapters.stores.cold_places import S3Access, S3Place
+    """Return the cold tier on S3-compatible storage, or in a folder of the home.
 
-    access = S3Access(endpoint, access_key, secret_key, region=region, timeout_s=timeout_s)
-    return DeltaTableStore(S3Place(url, access, locks=home / "locks"))
+    With a sealer its files are encrypted.
+    """
+    place: ColdPlace = LocalPlace(home / "cold")
+    if url:
+        access = S3Access(endpoint, access_key, secret_key, region=region, timeout_s=timeout_s)
+        place = S3Place(url, access, locks=home / "locks")
+    if sealer is not None:
+        place = SealedPlace(place, sealer, only_sealed=only_sealed)
+    return DeltaTableStore(place)

@@ -198,6 +198,16 @@ class DeltaTableStore:
             self._commits.commit(table, pl.DataFrame(), lambda now, m=month: self._merged(now, m))
         return self.version(table)
 
+    def rewrite_month(self, table: str, month: str) -> int:
+        """Write the files of a month anew, the same rows in them; return the version."""
+
+        def plan(stored: DeltaTable | None) -> Change | None:
+            assert stored is not None
+            return Change(self._rows(stored, month, month).collect(), 0, (month, month))
+
+        self._commits.commit(table, pl.DataFrame(), plan)
+        return self.version(table)
+
     def _merged(self, stored: DeltaTable | None, month: str) -> Change | None:
         assert stored is not None
         if month not in crowded_months(stored, 2):  # another has done it

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.stores.cold_places import S3Place
+from adapters.secrets.key_file import KeyFile
+from adapters.stores.cold_places import LocalPlace, S3Place
+from adapters.stores.envelope import Sealer
 from adapters.stores.revisions import SilentRevisionError
+from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.tables_delta import DeltaTableStore
 from tests.services import S3Process, s3_server
 
@@ -53,9 +56,14 @@ def s3() -> Iterator[S3Process]:
         yield process
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", "s3", "sealed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DeltaTableStore:
-    """One contract for a folder and for S3-compatible storage."""
+    """One contract for a folder, for S3-compatible storage, and for encrypted files."""
+    if request.param == "sealed":
+        keys = KeyFile(tmp_path / "keys.json")
+        keys.ensure_owner("desk")
+        place = SealedPlace(LocalPlace(tmp_path / "cold"), Sealer("desk", keys), only_sealed=True)
+        return DeltaTableStore(place)
     if request.param == "folder":
         return DeltaTableStore(tmp_path)
     process: S3Process = request.getfixturevalue("s3")
