@@ -148,6 +148,8 @@ class Market:
         def size(name: str) -> Decimal:
             part = price_path.uniform(key, name, second)
             whole = Decimal(_LOTS_MIN + int(part * (_LOTS_MAX - _LOTS_MIN)))
+            if listing.sec_type == "CASH":
+                return whole * 10_000  # currencies are quoted in millions
             return whole if listing.size_step == 1 else whole / 100
 
         bid = max(tick, last - _HALF_SPREAD_TICKS * tick)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -100,7 +101,7 @@ def open_broker(
 ) -> OpenableBroker:
     """Return the broker that the settings name, not yet reached."""
     if settings.trade is not None and isinstance(settings.trade.broker, IbVenue):
-        return _open_ib(settings.trade.broker, instruments, now_ns)
+        return _open_ib(settings.home, settings.trade.broker, instruments, now_ns)
     from adapters.brokers.opening import open_simulated_broker
     from adapters.brokers.paper import PaperBroker
 
@@ -115,9 +116,13 @@ def open_broker(
 
 
 def _open_ib(
-    venue: IbVenue, instruments: Mapping[str, Instrument], now_ns: Callable[[], int]
+    home: Path,
+    venue: IbVenue,
+    instruments: Mapping[str, Instrument],
+    now_ns: Callable[[], int],
 ) -> OpenableBroker:
     from adapters.brokers.ib import IbBroker
+    from adapters.brokers.ib_contract_cache import ContractCache
     from adapters.brokers.ib_session import IbSettings
 
     reach = IbSettings(
@@ -128,7 +133,9 @@ def _open_ib(
         live_account=venue.account if venue.kind == "ib_live" else "",
         answer_s_max=venue.answer_s_max,
     )
-    return IbBroker(reach, instruments, now_ns=now_ns)
+    kept = home / "warm" / f"ib_contracts_{venue.kind}.json"
+    cache = ContractCache(kept, lambda: datetime.fromtimestamp(now_ns() // 10**9, UTC).date())
+    return IbBroker(reach, instruments, now_ns=now_ns, cache=cache)
 
 
 def build_desk(

@@ -6,10 +6,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ib_async import IB, AccountValue, Fill, Position, Trade
+from ib_async import IB, AccountValue, Contract, Fill, Position, Trade
+from ib_async import Order as IbOrder
+from ib_async import OrderState as IbOrderState
 
 from adapters.brokers import ib_orders
+from adapters.brokers.ib_bracket import Bracket, link
+from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms
+from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument, to_minor
@@ -51,9 +56,10 @@ class IbBroker:
         *,
         now_ns: Callable[[], int],
         terms: Mapping[str, ContractTerms] | None = None,
+        cache: ContractCache | None = None,
         make_client: Callable[[], IB] = IB,
     ) -> None:
-        self.contracts = ContractBook(instruments, terms)
+        self.contracts = ContractBook(instruments, terms, cache)
         self.session = IbSession(settings, make_client=make_client, on_client=self._listen)
         self._now_ns = now_ns
         self._sent: dict[str, Trade] = {}
@@ -84,24 +90,69 @@ class IbBroker:
     async def _submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
         client, order_id = self.session.client, order.client_order_id
         try:
-            contract = await self._in_time(
-                self.contracts.qualify(order.instrument_id, client.reqContractDetailsAsync)
-            )
+            contract, sent = await self._prepared(client, order)
         except ValueError as error:
-            rejected = ev.OrderRejected(
-                event_id=ev.make_event_id("OrderRejected", order_id),
-                time_ns=time_ns,
-                correlation_id=order.decision_id,
-                client_order_id=order_id,
-                reason=str(error),
-            )
-            return [self._once(rejected)]
-        instrument = self.contracts.instruments[order.instrument_id]
-        sent = ib_orders.ib_order(order, instrument, self.session.account)
+            return [self._once(_unlisted(order, str(error), time_ns))]
         trade = client.placeOrder(contract, sent)
         self._sent[order_id] = trade
         await self._in_time(self._first_word(client, trade))
         return self._story(trade)
+
+    async def _prepared(self, client: IB, order: Order) -> tuple[Contract, IbOrder]:
+        """Return contract and order as they are sent; ValueError where no one contract answers."""
+        lookup = client.reqContractDetailsAsync
+        contract = await self._in_time(self.contracts.qualify(order.instrument_id, lookup))
+        instrument = self.contracts.instruments[order.instrument_id]
+        return contract, ib_orders.ib_order(order, instrument, self.session.account)
+
+    def submit_bracket(self, bracket: Bracket, time_ns: int) -> Sequence[ev.Event]:
+        """Send an entry with its target and its stop; nothing works before all three have come.
+
+        What was sent before is looked up instead, as with a single order.
+        """
+        known = [o for o in bracket.orders if o.client_order_id in self._sent]
+        if known:
+            return [e for o in known for e in self.find(o.client_order_id) or ()]
+        return self.session.call(self._submit_bracket(bracket, time_ns))
+
+    async def _submit_bracket(self, bracket: Bracket, time_ns: int) -> Sequence[ev.Event]:
+        client = self.session.client
+        try:
+            prepared = [await self._prepared(client, order) for order in bracket.orders]
+        except ValueError as error:
+            return [self._once(_unlisted(o, str(error), time_ns)) for o in bracket.orders]
+        sent = [ib for _, ib in prepared]
+        for ib in sent:
+            ib.orderId = client.client.getReqId()
+        link(*sent, group=bracket.entry.client_order_id)
+        trades = [client.placeOrder(contract, ib) for contract, ib in prepared]
+        self._sent |= {t.order.orderRef: t for t in trades}
+        for trade in trades:
+            await self._in_time(self._first_word(client, trade))
+        return [event for trade in trades for event in self._story(trade)]
+
+    def what_if(self, order: Order) -> MarginImpact:
+        """Return what an order would do to the account; it is not sent.
+
+        Raises ValueError where the broker would not take it, OSError where it does not say.
+        """
+        return self.session.call(self._what_if(order))
+
+    async def _what_if(self, order: Order) -> MarginImpact:
+        client, heard = self.session.client, list[str]()
+        contract, sent = await self._prepared(client, order)
+
+        def note(_: int, code: int, text: str, __: object) -> None:
+            heard.append(f"{code}: {text}")
+
+        client.errorEvent += note
+        try:
+            state: Any = await self._in_time(client.whatIfOrderAsync(contract, sent))
+        finally:
+            client.errorEvent -= note
+        if isinstance(state, IbOrderState):
+            return margin_impact(state)
+        raise ValueError(f"the broker must take {order.client_order_id}, would not: {heard}")
 
     async def _first_word(self, client: IB, trade: Trade) -> None:
         while not (trade.orderStatus.permId or trade.order.permId or ib_orders.ending_of(trade)):
@@ -197,13 +248,18 @@ class IbBroker:
             if instrument is None:
                 lots[f"ib-contract-{held.contract.conId}"] = round(held.position)
             else:
-                lots[instrument.instrument_id] = instrument.quantity_to_lots(held.position)
+                lots[instrument.instrument_id] = ib_orders.whole_lots(instrument, held.position)
         events = self._fill_events(told.fills, told.reference)
         cash = {
             v.currency: to_minor(v.value)
             for v in values
             if v.tag == "CashBalance" and v.currency != "BASE"
         }
+        for held in positions:  # a currency that was bought is a position, and no cash besides
+            currency = held.contract.symbol
+            if held.contract.secType == "CASH" and currency in cash:
+                cash[currency] -= to_minor(str(held.position))
+        cash = {currency: minor for currency, minor in cash.items() if minor}
         return BrokerAccount(
             time_ns=self._now_ns(),
             orders=tuple(self._broker_order(t) for t in told.trades),
@@ -270,3 +326,14 @@ class IbBroker:
 
     async def _in_time(self, work: Coroutine[Any, Any, T] | Any) -> T:
         return await asyncio.wait_for(work, self.session.settings.answer_s_max)
+
+
+def _unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
+    order_id = order.client_order_id
+    return ev.OrderRejected(
+        event_id=ev.make_event_id("OrderRejected", order_id),
+        time_ns=time_ns,
+        correlation_id=order.decision_id,
+        client_order_id=order_id,
+        reason=reason,
+    )

@@ -1,10 +1,11 @@
 """Instruments as Interactive Brokers names them: contracts, looked up once and then remembered."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ib_async import Contract, ContractDetails
 
+from adapters.brokers.ib_contract_cache import ContractCache
 from swarm_core.instruments import Instrument
 
 _FX_VENUE, _CRYPTO_VENUE, _SMART = "IDEALPRO", "PAXOS", "SMART"
@@ -90,7 +91,9 @@ class ContractBook:
         self,
         instruments: Mapping[str, Instrument],
         terms: Mapping[str, ContractTerms] | None = None,
+        cache: ContractCache | None = None,
     ) -> None:
+        self._cache = cache
         self.instruments = dict(instruments)
         self._terms = dict(terms or {})
         self._contracts: dict[str, Contract] = {}
@@ -108,6 +111,10 @@ class ContractBook:
         if instrument is None:
             raise ValueError(f"no contract is known for {instrument_id}")
         asked = contract_of(instrument, self._terms.get(instrument_id))
+        kept = self._cache.find(asked) if self._cache is not None else None
+        if kept is not None:
+            return self._remember(instrument_id, kept)
+        question = replace(asked)  # the client may write into what it is asked
         details = await lookup(asked)
         found = [d.contract for d in details if d.contract and d.contract.secType == asked.secType]
         if len(found) != 1:
@@ -118,6 +125,11 @@ class ContractBook:
         contract = found[0]
         if asked.exchange == _SMART:
             contract.exchange = _SMART  # where it is listed is not where it is routed
+        if self._cache is not None:
+            self._cache.keep(question, contract)
+        return self._remember(instrument_id, contract)
+
+    def _remember(self, instrument_id: str, contract: Contract) -> Contract:
         self._contracts[instrument_id] = contract
         self._ids[contract.conId] = instrument_id
         return contract

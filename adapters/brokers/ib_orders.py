@@ -1,5 +1,7 @@
 """Orders as Interactive Brokers takes them, and what it says of them as events of ours."""
 
+from decimal import Decimal
+
 from ib_async import CommissionReport, Execution, Trade
 from ib_async import Order as IbOrder
 
@@ -111,7 +113,7 @@ def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.Or
         execution_id=execution.execId,
         instrument_id=instrument.instrument_id,
         side=OrderSide.BUY if execution.side in ("BOT", "BUY") else OrderSide.SELL,
-        lots=instrument.quantity_to_lots(execution.shares),
+        lots=whole_lots(instrument, execution.shares),
         price_ticks=instrument.price_to_ticks(execution.price),
         lot_tick_minor=instrument.lot_tick_minor,
         currency=instrument.currency,
@@ -119,6 +121,17 @@ def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.Or
         is_maker=execution.lastLiquidity == _ADDED_LIQUIDITY,
         is_margined=instrument.is_margined,
     )
+
+
+def whole_lots(instrument: Instrument, quantity: float) -> int:
+    """Return a quantity that the broker tells in lots; ValueError where it is no whole number."""
+    lots = instrument.quantity_to_lots(str(quantity))
+    if instrument.lots_to_quantity(lots) != Decimal(str(quantity)):
+        raise ValueError(
+            f"a quantity of {instrument.instrument_id} must be whole lots of "
+            f"{instrument.size_increment}, was {quantity} at the broker"
+        )
+    return lots
 
 
 def charged(report: CommissionReport, time_ns: int) -> ev.CommissionCharged | None:

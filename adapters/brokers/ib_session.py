@@ -86,7 +86,7 @@ class IbSession:
         self.clock_skew_s = 0.0  # how far the gateway's clock is ahead of ours
         self._now_s = now_s
         self.farms: dict[str, bool] = {}  # what the gateway said last of each data farm
-        self.data_lost = False  # subscriptions must be made again
+        self.data_losses = 0  # how often subscriptions had to be made again
         self._client: IB | None = None
         self._upstream = True  # whether the gateway itself reaches the broker
         self._fatal: Exception | None = None
@@ -203,7 +203,7 @@ class IbSession:
                 continue
             except LiveAccountError:
                 return  # the gateway came back with another account: only a person may mend it
-            self.data_lost = True
+            self.data_losses += 1
             return
 
     def _on_error(self, _: int, code: int, text: str, __: object) -> None:
@@ -214,7 +214,7 @@ class IbSession:
             self._upstream = True
             self.connection_count += 1  # what happened meanwhile must be asked for
             if meaning is Meaning.DATA_LOST:
-                self.data_lost = True
+                self.data_losses += 1
                 self._on_data_lost()
         elif meaning in (Meaning.FARM_DOWN, Meaning.FARM_UP):
             self.farms[text.rsplit(":", 1)[-1].strip()] = meaning is Meaning.FARM_UP

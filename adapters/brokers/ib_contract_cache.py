@@ -1,0 +1,80 @@
+"""Qualified contracts on disk: each with the day on which the broker named it, and not for ever."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from ib_async import Contract
+
+# What names a contract; the rest is how it was asked for.
+_FIELDS = (
+    "secType",
+    "conId",
+    "symbol",
+    "lastTradeDateOrContractMonth",
+    "strike",
+    "right",
+    "multiplier",
+    "exchange",
+    "primaryExchange",
+    "currency",
+    "localSymbol",
+    "tradingClass",
+)
+
+
+@dataclass
+class ContractCache:
+    """Answers of the broker by question; one is asked for again after `days_max`, or once it ends.
+
+    A file that cannot be read is set aside and begun anew: all in it can be asked for again.
+    """
+
+    path: Path
+    today: Callable[[], date]
+    days_max: int = 7
+    _entries: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    def __post_init__(self) -> None:
+        if self.days_max < 0:
+            raise ValueError(f"days_max must be >= 0, was {self.days_max}")
+        if not self.path.is_file():
+            return
+        try:
+            read = json.loads(self.path.read_text())
+            self._entries = {str(key): dict(entry) for key, entry in read.items()}
+        except (ValueError, TypeError, AttributeError):
+            self.path.replace(self.path.with_suffix(".broken"))
+
+    def find(self, asked: Contract) -> Contract | None:
+        """Return what the broker answered to a question, where that is fresh enough."""
+        entry = self._entries.get(_key(asked))
+        if entry is None or not self._is_fresh(entry):
+            return None
+        return Contract.create(**{n: entry[n] for n in _FIELDS if n in entry})
+
+    def _is_fresh(self, entry: dict[str, Any]) -> bool:
+        try:
+            asked_on = date.fromisoformat(str(entry["asked_on"]))
+            ends = str(entry.get("lastTradeDateOrContractMonth", ""))[:8]
+            has_ended = len(ends) == 8 and date.fromisoformat(ends) < self.today()
+        except (KeyError, ValueError):
+            return False
+        age = self.today() - asked_on
+        return timedelta(0) <= age <= timedelta(days=self.days_max) and not has_ended
+
+    def keep(self, asked: Contract, found: Contract) -> None:
+        """Write down an answer; the file is replaced whole, so that a crash leaves the old one."""
+        values = {name: getattr(found, name) for name in _FIELDS if getattr(found, name)}
+        self._entries[_key(asked)] = {"asked_on": self.today().isoformat(), **values}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(".part")
+        beside.write_text(json.dumps(self._entries, indent=1, sort_keys=True))
+        beside.replace(self.path)
+
+
+def _key(asked: Contract) -> str:
+    return "|".join(str(getattr(asked, name)) for name in _FIELDS)
