@@ -57,8 +57,10 @@ def choose_market(
         if given is not None:
             markets = markets.filter(pl.col(column) == given)
     if markets.is_empty():
-        asked = ", ".join(filter(None, (calendar, currency, *asset_classes))) or "any market"
-        raise ValueError(f"the data must have bars of instruments of {asked}, had none")
+        asked = ", ".join(filter(None, (calendar, currency, *wanted)))
+        held = instruments.filter(pl.col("instrument_id").is_in(days["instrument_id"].implode()))
+        classes = ", ".join(sorted(held["asset_class"].unique())) or "nothing"
+        raise ValueError(f"there must be bars of {asked} to trade, were of {classes}")
     chosen, first = markets.row(0, named=True), counted
     for column in _MARKET:
         first = first.filter(pl.col(column) == chosen[column])

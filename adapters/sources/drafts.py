@@ -102,10 +102,10 @@ class SharedCalendar:
     @property
     def question(self) -> str:
         """What to ask where no calendar shows."""
-        which = f", which fit {' and '.join(self.fit.candidates)}" if self.fit.candidates else ""
+        fits = f"fit {' and '.join(self.fit.candidates)}" if self.fit.candidates else "fit none"
         return (
-            f"which exchange are its {self.days} days of{which}? write --calendar XNYS, XLON, 24/7 "
-            "or another name of exchange_calendars"
+            f"which exchange are its {self.days} days of, which {fits}? write --calendar XNYS, "
+            "XLON, 24/7 or another name of exchange_calendars; several exchanges need a mapping"
         )
 
 
@@ -251,7 +251,7 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
         multiplier=clue.multiplier,
     )
     entries: dict[str, object] = {"instrument": instrument}
-    if "currency" not in draft.columns:
+    if "currency" not in draft.columns and draft.table in _TRADED:
         entries["columns"] = {
             **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
             "currency": Field(constant=currency),

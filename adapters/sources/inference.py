@@ -134,6 +134,11 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     if is_text and _is_prose(path):
         raise _NoTableError("about the data")
     layout = _layout(name, content) if is_text else Csv()
+    if is_text and _begins_with_data(decode(name, content), layout):
+        raise MappingError(
+            "the first line must be a header, is data: write csv: {header: [...]} in a mapping, or "
+            "leave such files out with --ignore PATTERN"
+        )
     rows = read_rows(name, content, layout).rows.drop("source_row", strict=False)
     if rows.is_empty():
         raise _NoTableError("holds no rows")
@@ -164,6 +169,13 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
         relative=relative, table=table, layout=layout, columns=columns, stamps=stamps, parts=parts,
         unpivot=unpivot, symbols=symbols, decimals=_decimals(prices, layout),
     )  # fmt: skip
+
+
+def _begins_with_data(text: str, layout: Csv) -> bool:
+    """Return whether the first line holds numbers where a header holds names."""
+    cells = text[: text.find("\n")].strip().split(layout.separator or ",")
+    numbers = [bool(re.fullmatch(r"-?[\d.,:/\- ]*\d", cell.strip(' "'))) for cell in cells]
+    return numbers[0] or 2 * sum(numbers) > len(cells)
 
 
 def _is_prose(path: Path) -> bool:

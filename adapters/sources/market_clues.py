@@ -60,6 +60,7 @@ _COMPARED = (
     "XBOM", "BVMF", "XMIL", "XMAD", "XJSE", "XTAE", "CMES", "24/5",
 )  # fmt: skip
 _USUAL = "XNYS"
+_DAYS_MAX = 800  # the newest ones: three years tell, and a calendar is costly to build
 _DAYS_MIN = 120  # fewer days have too few holidays among them to tell exchanges apart
 _SURE_SHARE, _FIT_SHARE = 0.004, 0.01
 _MARGIN_DAYS = 2
@@ -120,13 +121,14 @@ class DaysFit:
 
 
 def calendar_of_days(days: Sequence[date]) -> DaysFit:
-    """Return the one calendar that the days are of, where that is to be seen.
+    """Return the one calendar that the days (ascending) are of, where that is to be seen.
 
     Markets that never rest show on weekends, exchanges in the holidays that they keep. The usual
     exchange needs no more than days that are all its own.
     """
     if not days:
         return DaysFit(None)
+    days = days[-_DAYS_MAX:]
     weekend = sum(day.weekday() >= 5 for day in days) / len(days)
     if weekend > _WEEKEND_SHARE:
         return DaysFit("24/7")

@@ -272,10 +272,10 @@ class LineageQueries:
 
 
 def _session_days(session: str) -> tuple[datetime, datetime]:
-    """Return the days in UTC that a session's close can lie in."""
+    """Return [start, end) in UTC around a session's close; at midnight it ends its day."""
     day = date.fromisoformat(session)
     midnight = datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00")
-    return midnight, midnight + timedelta(days=1)
+    return midnight + _INSTANT, midnight + timedelta(days=1) + _INSTANT
 
 
 def _order_steps(events: Iterable[Event]) -> Iterator[LineageNode]:

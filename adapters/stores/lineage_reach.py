@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from features.calendars import day_of
+from features.calendars import day_of, day_of_close
 from features.catalog import CATALOG, Feature
 from features.catalog.macro_states import FRESH_FOR, SURPRISE_WINDOW
 
@@ -71,9 +71,9 @@ def macro_read(rows: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
 
 
 def last_sessions(rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """Return the rows of the last `count` distinct event times."""
-    times = rows["event_time"].unique().sort().tail(count)
-    return rows.filter(pl.col("event_time").is_in(times.implode()))
+    """Return the rows of the last `count` days that have any; a day may have many bars."""
+    days = rows.select(day_of_close()).to_series().unique().sort().tail(count)
+    return rows.filter(day_of_close().is_in(days.implode()))
 
 
 def calendar_days(sessions: int) -> timedelta:

@@ -13,7 +13,7 @@ PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.
     (ROOT / "docs").rglob("*.md")
 )
 TOP = ("pipelines", "assets", "adapters", "models", "features", "swarm_core", "config", "docs")
-TOP += ("tests", "gateway_simulator", "benchmarks", "notebooks", "dagster_home", ".ci")
+TOP += ("tests", "gateway_simulator", "trader", "benchmarks", "notebooks", "dagster_home", ".ci")
 
 
 def test_every_path_that_a_page_names_exists() -> None:

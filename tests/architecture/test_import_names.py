@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["pipelines", "gateway_simulator", "assets", "adapters", "models", "features"]
-PACKAGES += ["swarm_core"]
+PACKAGES += ["swarm_core", "trader"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

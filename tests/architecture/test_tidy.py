@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "pipelines",
     "gateway_simulator",
+    "trader",
     "assets",
     "adapters",
     "models",

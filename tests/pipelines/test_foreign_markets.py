@@ -149,9 +149,14 @@ def test_fractions_of_a_coin_are_held(coins: Home) -> None:
 
 def test_an_order_of_a_coin_is_explained_down_to_its_candles(coins: Home) -> None:
     queries = coins.workshop.lineage()
-    text = queries.explain_order(queries.order_ids()[-1]).to_json()
-    assert "files/data/" in text
-    assert "CRYPTO." in text
+    tree = queries.explain_order(queries.order_ids()[-1])
+    nodes = {node.kind: node for node in tree.walk()}
+    assert {"decision", "contributions", "features", "raw_rows"} <= set(nodes)
+    candles = pl.DataFrame(nodes["raw_rows"].rows)
+    assert nodes["raw_rows"].title.endswith("rows of bars")
+    assert candles["event_time"].n_unique() > 24 * 100  # hours, as far back as features reach
+    missing = {node.title for node in tree.walk() if node.kind == "missing"}
+    assert missing == {"there is no table clean_macro", "there is no table clean_news"}
 
 
 @pytest.mark.slow

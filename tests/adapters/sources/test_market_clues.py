@@ -183,7 +183,14 @@ def test_texts_about_the_data_are_no_data_and_others_are_asked_or_left_out(tmp_p
     assert set(mapping.ignore) == {"README.txt", "names.csv"}
 
 
+def test_news_about_symbols_are_read_beside_their_prices(tmp_path: Path) -> None:
+    _write(tmp_path, "AAA.csv", _daily("XNYS", 150))
+    (tmp_path / "news.csv").write_text("published,symbol,headline\n2021-01-05,AAA,Profits rise\n")
+    source = FileSource(tmp_path, infer_mapping(tmp_path))
+    assert source.fetch("news", *EVER)["instrument_id"].to_list() == ["US.AAA"]
+
+
 def test_a_file_without_a_header_is_asked_for_one(tmp_path: Path) -> None:
     (tmp_path / "BTCUSDT.csv").write_text("1609459200000,1,1,1,1,5\n1609462800000,1,1,1,1,5\n")
-    with pytest.raises(MappingError, match="must name each column once"):
+    with pytest.raises(MappingError, match=r"the first line must be a header, is data: write csv"):
         infer_mapping(tmp_path)
