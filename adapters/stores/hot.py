@@ -62,13 +62,19 @@ _UPSERT = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = 
 class EmbeddedHotStore:
     """The hot tier in process: SQLite with a write-ahead log and full sync; needs no server.
 
-    Safe among threads and processes. A writer waits up to `busy_timeout_s` for another.
+    Safe among threads and processes. A writer waits up to `busy_timeout_s` for another. What was
+    found is kept in memory, up to `cache_bytes_max`, for as long as no other connection, of this
+    process or another, has committed: SQLite counts those commits in shared memory, and every
+    read asks it first. So a read is never older than the last commit before it.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, path: Path, *, busy_timeout_s: float = 5.0, cache_bytes_max: int = 64_000_000
+    ) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
+        self._cache = _Cache(cache_bytes_max)
         self._connection = sqlite3.connect(
             path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
         )
@@ -94,10 +100,17 @@ class EmbeddedHotStore:
             return True
 
     def find(self, space: str, key: str) -> bytes | None:
-        query = "SELECT value FROM cells WHERE space = ? AND key = ?"
         with self._answering() as connection:
+            (commits,) = connection.execute("PRAGMA data_version").fetchone()
+            known = self._cache.find(commits, space, key)
+            if known is not None:
+                return known
+            query = "SELECT value FROM cells WHERE space = ? AND key = ?"
             row = connection.execute(query, (space, key)).fetchone()
-        return None if row is None else bytes(row[0])
+            found = None if row is None else bytes(row[0])
+            if found is not None and not connection.in_transaction:
+                self._cache.keep(space, key, found)
+            return found
 
     def read(self, space: str) -> dict[str, bytes]:
         query = "SELECT key, value FROM cells WHERE space = ? ORDER BY key"
@@ -128,6 +141,7 @@ class EmbeddedHotStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._answering() as connection:
+            self._cache.clear()  # our own commits are not counted
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -135,6 +149,31 @@ class EmbeddedHotStore:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+
+class _Cache:
+    """Values found, as of a count of the commits of others."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._commits = -1
+        self._bytes = 0
+        self._values: dict[tuple[str, str], bytes] = {}
+
+    def find(self, commits: int, space: str, key: str) -> bytes | None:
+        if commits != self._commits:
+            self.clear()
+            self._commits = commits
+        return self._values.get((space, key))
+
+    def keep(self, space: str, key: str, value: bytes) -> None:
+        if self._bytes + len(value) <= self._bytes_max:
+            self._bytes += len(value)
+            self._values[space, key] = value
+
+    def clear(self) -> None:
+        self._values.clear()
+        self._bytes = 0
 
 
 class RedisHotStore:

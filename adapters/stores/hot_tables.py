@@ -19,6 +19,7 @@ from adapters.stores.segments import (
 )
 
 _SPACE = "rows/"
+_KEPT_BYTES_MAX = 64_000_000  # of decoded segments, in memory
 _END = b"\n"  # of the header, which lets a segment be described without decoding its rows
 
 
@@ -29,6 +30,7 @@ class HotTables:
 
     def __init__(self, store: HotStore) -> None:
         self._store = store
+        self._kept: dict[tuple[str, str], pl.DataFrame] = {}
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows, all or none; return their segments."""
@@ -41,9 +43,7 @@ class HotTables:
         return tuple(_segment(table, digest, content) for digest, content in cells.items())
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
-        content = self._store.find(_SPACE + segment.table, segment.content_hash)
-        if content is None:
-            raise KeyError(f"the hot tier has no segment {segment.content_hash} of {segment.table}")
+        content = self._content(segment)
         return checked(segment, from_bytes(segment.table, content.partition(_END)[2]))
 
     def scan(
@@ -55,13 +55,36 @@ class HotTables:
         end: datetime | None = None,
         instrument_ids: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """Return rows of these segments; being small they are read and verified at once."""
-        parts = [self.read_segment(s) for s in segments]
+        """Return rows of these segments, read at once; their hashes are not compared.
+
+        A segment never changes, so that what was decoded once is kept, as far as there is room.
+        """
+        parts = [self._decoded(s) for s in segments]
         rows = pl.concat(parts, how="diagonal_relaxed") if parts else pl.DataFrame()
         return asked(rows.lazy(), start, end, instrument_ids)
 
+    def _decoded(self, segment: Segment) -> pl.DataFrame:
+        name = (segment.table, segment.content_hash)
+        rows = self._kept.get(name)
+        if rows is None:
+            content = self._content(segment)
+            rows = from_bytes(segment.table, content.partition(_END)[2])
+            held = sum(int(r.estimated_size()) for r in self._kept.values())
+            if held + rows.estimated_size() <= _KEPT_BYTES_MAX:
+                self._kept[name] = rows
+        return rows
+
+    def _content(self, segment: Segment) -> bytes:
+        content = self._store.find(_SPACE + segment.table, segment.content_hash)
+        if content is None:
+            raise KeyError(f"the hot tier has no segment {segment.content_hash} of {segment.table}")
+        return content
+
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
-        self._store.remove(_SPACE + table, [s.content_hash for s in segments])
+        gone = [s.content_hash for s in segments]
+        self._store.remove(_SPACE + table, gone)
+        for content_hash in gone:
+            self._kept.pop((table, content_hash), None)
 
     def tables(self) -> tuple[str, ...]:
         names = (s for s in self._store.spaces() if s.startswith(_SPACE))

@@ -98,7 +98,12 @@ def _write_whole(path: Path, rows: pl.DataFrame) -> None:
     }
     part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
-        rows.write_parquet(file, metadata={_META: json.dumps(meta)})
+        rows.write_parquet(
+            file,
+            compression="snappy",  # read often, and gone to the cold tier soon
+            row_group_size=65_536,
+            metadata={_META: json.dumps(meta)},
+        )
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
