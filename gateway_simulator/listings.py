@@ -24,6 +24,9 @@ class Asked:
     trading_class: str = ""
 
 
+_ALIASES = {"ISLAND": "NASDAQ"}
+
+
 def read_asked(fields: Fields, *, has_primary: bool = True) -> Asked:
     """Read the twelve fields that name a contract (eleven where there is no primary exchange)."""
     return Asked(
@@ -34,7 +37,7 @@ def read_asked(fields: Fields, *, has_primary: bool = True) -> Asked:
         strike=fields.number() or None,
         right={"CALL": "C", "PUT": "P"}.get(right := fields.text().upper(), right),
         multiplier=fields.text(),
-        exchange=fields.text().upper(),
+        exchange=_ALIASES.get(exchange := fields.text().upper(), exchange),
         primary_exchange=fields.text().upper() if has_primary else "",
         currency=fields.text().upper(),
         local_symbol=fields.text(),

@@ -83,6 +83,7 @@ class IbSession:
         self._trades = trades  # a connection that sends no orders may be of any account
         self.account = ""
         self.connection_count = 0
+        self._tells_time = False
         self.clock_skew_s = 0.0  # how far the gateway's clock is ahead of ours
         self._now_s = now_s
         self.farms: dict[str, bool] = {}  # what the gateway said last of each data farm
@@ -169,16 +170,17 @@ class IbSession:
 
     async def _feel_pulse(self, client: IB) -> None:
         """Ask for the time now and then: a socket may be dead without anybody having said so."""
-        while client.isConnected():
-            await asyncio.sleep(self.settings.pulse_s)
-            if self._client is not client or not client.isConnected():
-                return
+        while self._client is client and client.isConnected():
             try:
                 told = await self._in_time(client.reqCurrentTimeAsync())
+                self.clock_skew_s = told.timestamp() - self._now_s()
+                self._tells_time = True
             except OSError:
-                client.disconnect()  # as if the other side had hung up: it is reached anew
-                return
-            self.clock_skew_s = told.timestamp() - self._now_s()
+                # A gateway that has never told the time is not dead because it does not.
+                if self._tells_time and self._client is client:
+                    client.disconnect()  # as if the other side had hung up: it is reached anew
+                    return
+            await asyncio.sleep(self.settings.pulse_s)
 
     async def _leave(self) -> None:
         self._fatal = ConnectionError("the session was closed")

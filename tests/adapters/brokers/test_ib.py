@@ -12,6 +12,7 @@ from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_contracts import ContractTerms, contract_of
 from adapters.brokers.ib_orders import ib_order
 from adapters.brokers.ib_session import IbSettings, LiveAccountError
+from gateway_simulator.faults import FaultKind
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
 from swarm_core.orders import OrderKind, OrderSide
@@ -19,7 +20,8 @@ from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
 from tests.adapters.brokers.gateway_double import GatewayDouble
-from tests.adapters.brokers.test_broker_contract import kinds, make_ib
+from tests.adapters.brokers.test_broker_contract import kinds, make_ib, tcp_ib
+from tests.gateway_simulator.gateways import do, hosted
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
 
 
@@ -302,3 +304,25 @@ def test_what_cannot_be_named_is_refused(asset_class: str) -> None:
     """A future without its month, or an unknown class, is one line."""
     with pytest.raises(ValueError, match="must be"):
         contract_of(make_instrument("X.Y", asset_class=asset_class))
+
+
+def test_a_wrong_clock_of_the_gateway_is_known() -> None:
+    """The pulse tells how far the gateway's clock is ahead of ours."""
+    with hosted() as host:
+        do(host, FaultKind.CLOCK_SKEW, seconds=3_600)
+        broker = tcp_ib(host)
+        wait_until(lambda: abs(broker.session.clock_skew_s - 3_600) < 60)
+        broker.close()
+
+
+def test_a_gateway_that_never_tells_the_time_is_kept() -> None:
+    """No answer to the pulse means a dead socket only where the gateway has answered before."""
+    gateway = GatewayDouble(silent={"time"})
+    broker = make_ib(gateway, pulse_s=0.01)
+    time.sleep(0.5)
+    assert broker.connection_count == 1
+    gateway.silent.clear()
+    wait_until(lambda: broker.session._tells_time)
+    gateway.silent.add("time")
+    wait_until(lambda: broker.connection_count == 2)
+    broker.close()
