@@ -11,6 +11,7 @@ from features.schemas import UTC_TIME
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.trials import Outcome, Trial, TrialLedger, failed, finished, launched
+from models.statistics import impact_per_root_nav
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.replay import Records, run
 from swarm_core.colony.state import ColonyState
@@ -27,6 +28,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "gross": pl.Float64(),
     "net": pl.Float64(),
     "benchmark_return": pl.Float64(),
+    "impact": pl.Float64(),  # of the session's trades at a NAV of one; grows with its root
 }
 PARTS_SCHEMA: dict[str, pl.DataType] = {
     "trial_id": pl.String(),
@@ -126,9 +128,19 @@ def _rows(trial: Trial, seen: Market, records: Records, first: int) -> pl.DataFr
             "gross": np.abs(target).sum(axis=1)[first:],
             "net": target.sum(axis=1)[first:],
             "benchmark_return": _changes(seen.benchmark)[first:],
+            "impact": _impact(seen, records)[first:],
         },
         schema=SCHEMA,
     )
+
+
+def _impact(seen: Market, records: Records) -> np.ndarray:
+    """Return each session's impact, NaN where the table of features knows no volumes."""
+    known = seen.panel.features.get("dollar_volume_21d")
+    if known is None:
+        return np.full(len(seen.closes), np.nan)
+    changes = records.target_weights - records.weights
+    return impact_per_root_nav(changes, np.exp(known))
 
 
 def _head(trial: Trial, seen: Market, first: int) -> dict[str, object]:

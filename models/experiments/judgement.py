@@ -19,12 +19,16 @@ class Judgement:
 
     `deflated` is the probability that the true Sharpe ratio is positive although it is the best
     of `trials`; `overfitting` and `spa` speak of a whole sweep and are None for a single point.
+    `sharpe_low` and `sharpe_high` are a 95 % block-bootstrap interval; `capacity` is the NAV, in
+    the base currency, at which market impact takes the mean return.
     """
 
     sessions: int
     annual_return: float | None
     annual_volatility: float | None
     sharpe: float | None
+    sharpe_low: float | None
+    sharpe_high: float | None
     sortino: float | None
     calmar: float | None
     drawdown_max: float | None
@@ -33,6 +37,8 @@ class Judgement:
     hit_rate: float | None
     turnover: float | None
     gross: float | None
+    net: float | None
+    capacity: float | None
     alpha: float | None
     beta: float | None
     probabilistic: float | None
@@ -63,11 +69,14 @@ def judge(
     trials = max(count.trials, 1)
     alpha, beta = _regression(returns, rows["benchmark_return"].to_numpy())
     overfitting, spa = _sweep(tried)
+    low, high = _interval(returns)
     return Judgement(
         sessions=rows.height,
         annual_return=_known(statistics.annual_return(returns)),
         annual_volatility=_known(statistics.annual_volatility(returns)),
         sharpe=_known(statistics.sharpe(returns)),
+        sharpe_low=low,
+        sharpe_high=high,
         sortino=_known(statistics.sortino(returns)),
         calmar=_known(statistics.calmar(returns)),
         drawdown_max=_known(statistics.max_drawdown(returns)),
@@ -76,6 +85,8 @@ def judge(
         hit_rate=_known(statistics.hit_rate(returns)),
         turnover=_known(float(rows["turnover"].to_numpy().mean())),
         gross=_known(float(rows["gross"].to_numpy().mean())),
+        net=_known(float(rows["net"].to_numpy().mean())),
+        capacity=_known(statistics.capacity(returns, rows["impact"].to_numpy())),
         alpha=alpha,
         beta=beta,
         probabilistic=_known(statistics.probabilistic_sharpe(returns)),
@@ -101,6 +112,15 @@ def _sweep(tried: NDArray[np.float64] | None) -> tuple[float | None, float | Non
     overfit = statistics.backtest_overfitting(tried, blocks=_BLOCKS)
     moving = tried[:, tried.std(axis=0) > 0]
     return _known(overfit.probability), _known(statistics.reality_check(moving).spa)
+
+
+def _interval(returns: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """Return the interval of the annualised ratio; two None where there is too little to draw."""
+    if returns.size < 20 or not returns.std() > 0.0:
+        return None, None
+    found = statistics.confidence_interval(returns, statistics.sharpe_of, replications=1_000)
+    root = float(np.sqrt(statistics.YEAR))
+    return found.low * root, found.high * root
 
 
 def _regression(

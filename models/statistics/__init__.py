@@ -9,6 +9,7 @@ from models.statistics.bootstrap import (
     sharpe_of,
     stationary_indices,
 )
+from models.statistics.capacity import capacity, impact_per_root_nav
 from models.statistics.drawdown import drawdowns, equity, longest_drawdown, max_drawdown
 from models.statistics.newey_west import default_lags, mean_standard_error, mean_t
 from models.statistics.overfitting import Overfitting, backtest_overfitting
@@ -49,6 +50,7 @@ __all__ = [
     "backtest_overfitting",
     "block_length",
     "calmar",
+    "capacity",
     "circular_indices",
     "confidence_interval",
     "default_lags",
@@ -58,6 +60,7 @@ __all__ = [
     "expected_max_sharpe",
     "expected_shortfall",
     "hit_rate",
+    "impact_per_root_nav",
     "longest_drawdown",
     "max_drawdown",
     "mean_of",

@@ -14,7 +14,14 @@ SESSIONS = 1_260
 def _rows(returns: np.ndarray) -> pl.DataFrame:
     market = np.random.default_rng(99).normal(0.0003, 0.01, returns.size)
     return pl.DataFrame(
-        {"net_return": returns, "turnover": 0.1, "gross": 1.0, "benchmark_return": market}
+        {
+            "net_return": returns,
+            "turnover": 0.1,
+            "gross": 1.0,
+            "net": 0.2,
+            "impact": 1e-9,
+            "benchmark_return": market,
+        }
     )
 
 
@@ -59,3 +66,17 @@ def test_returns_that_do_not_move_have_no_ratio() -> None:
     assert judged.sharpe is None
     assert judged.is_luck
     assert judged.annual_return == 0.0
+
+
+def test_an_interval_holds_the_ratio_and_narrows_with_what_is_known() -> None:
+    """Four times the sessions, half the width."""
+    drawn = np.random.default_rng(5).normal(0.0004, 0.01, 4 * SESSIONS)
+    widths: list[float] = []
+    for returns in (drawn[:SESSIONS], drawn):
+        told = judge(_rows(returns), TrialCount(1, 1, ()))
+        assert told.sharpe_low is not None
+        assert told.sharpe_high is not None
+        assert told.sharpe is not None
+        assert told.sharpe_low < told.sharpe < told.sharpe_high
+        widths.append(told.sharpe_high - told.sharpe_low)
+    assert widths[1] == pytest.approx(widths[0] / 2, rel=0.2)
