@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ZONE_NAME = "US/Eastern"
 ZONE = ZoneInfo("America/New_York")
@@ -54,10 +54,17 @@ def parse_date_time(text: str, default_ns: int) -> int:
         return _ns_of(moment)
     clock, _, name = zone_name.strip().partition(" ")
     if name:
-        zone = ZoneInfo(name.strip())
+        zone = _zone(name.strip())
     form = "%Y%m%d %H:%M:%S" if clock else "%Y%m%d"
     moment = datetime.strptime(f"{head} {clock}".strip(), form).replace(tzinfo=zone)
     return _ns_of(moment)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"a time zone must be known, was {name[:40]!r}") from None
 
 
 def _ns_of(moment: datetime) -> int:

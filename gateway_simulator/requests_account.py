@@ -1,7 +1,7 @@
 """Requests about the account: values, positions, summaries, profit and loss."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Decimal
 
 from gateway_simulator.clock import local_of
@@ -83,7 +83,7 @@ def req_account_updates(session: Session, fields: Fields) -> None:
         session.send(Out.ACCOUNT_DOWNLOAD_END, 1, account.name)
 
     tell()
-    session.start_task("account", 0, asyncio.create_task(_on_change(account, tell)))
+    session.start_task("account", 0, asyncio.create_task(_on_change([account], tell)))
 
 
 def _tell_portfolio(session: Session, account: Account) -> None:
@@ -109,11 +109,15 @@ def _tell_portfolio(session: Session, account: Account) -> None:
         )
 
 
-async def _on_change(account: Account, tell: Callable[[], None]) -> None:
+async def _on_change(accounts: Iterable[Account], tell: Callable[[], None]) -> None:
     """Tell again whenever cash or positions have changed."""
+    watched = list(accounts)
 
     def state() -> object:
-        return dict(account.cash), {i: h.quantity for i, h in account.holdings.items()}
+        return [
+            (dict(account.cash), {i: h.quantity for i, h in account.holdings.items()})
+            for account in watched
+        ]
 
     before = state()
     while True:
@@ -145,8 +149,8 @@ def req_positions(session: Session, _: Fields) -> None:
 
     tell()
     session.send(Out.POSITION_END, 1)
-    first = next(iter(session.gateway.venue.accounts.values()))
-    session.start_task("positions", 0, asyncio.create_task(_on_change(first, tell)))
+    accounts = session.gateway.venue.accounts.values()
+    session.start_task("positions", 0, asyncio.create_task(_on_change(accounts, tell)))
 
 
 def cancel_positions(session: Session, _: Fields) -> None:
@@ -193,8 +197,8 @@ def req_account_summary(session: Session, fields: Fields) -> None:
 
     tell()
     session.send(Out.ACCOUNT_SUMMARY_END, 1, request_id)
-    first = next(iter(session.gateway.venue.accounts.values()))
-    session.start_task("summary", request_id, asyncio.create_task(_on_change(first, tell)))
+    accounts = session.gateway.venue.accounts.values()
+    session.start_task("summary", request_id, asyncio.create_task(_on_change(accounts, tell)))
 
 
 def req_pnl(session: Session, fields: Fields) -> None:

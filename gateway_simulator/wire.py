@@ -10,6 +10,8 @@ _HEAD_BYTES = 4
 UNSET_DOUBLE = "1.7976931348623157E308"
 UNSET_INTEGER = "2147483647"
 _UNSET = frozenset({"", UNSET_DOUBLE, "1.7976931348623157e+308", UNSET_INTEGER})
+_WHOLE_MAX = 2**63  # what no field of the protocol exceeds
+_NUMBER_MAX = Decimal("1e30")  # more than any price or quantity
 Field = str | int | float | Decimal | bool | None
 
 
@@ -102,10 +104,10 @@ class Fields:
         text = self.text(default="")
         if text in _UNSET:
             return default
-        try:
-            return int(Decimal(text))
-        except (ArithmeticError, ValueError):
-            raise BadMessageError(f"a whole number must stand here, was {text!r}") from None
+        number = number_of(text)
+        if number is None or abs(number) > _WHOLE_MAX:
+            raise BadMessageError(f"a whole number must stand here, was {text[:40]!r}")
+        return int(number)
 
     def number(self) -> Decimal | None:
         """Return a number, or None where it is not set."""
@@ -124,6 +126,8 @@ def number_of(text: str) -> Decimal | None:
         value = Decimal(text)
     except ArithmeticError:
         raise BadMessageError(f"a number must stand here, was {text!r}") from None
-    if not value.is_finite():
-        raise BadMessageError(f"a finite number must stand here, was {text!r}")
-    return None if value >= Decimal("1e300") else value
+    if value.is_finite() and value >= Decimal("1e300"):
+        return None  # another way to write what is not set
+    if not value.is_finite() or abs(value) > _NUMBER_MAX:
+        raise BadMessageError(f"a number must stand here, was {text[:40]!r}")
+    return value

@@ -22,6 +22,8 @@ from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
 from tests.adapters.brokers.test_broker_contract import tcp_ib
 from tests.gateway_simulator.gateways import hosted, wait_until
+from tests.gateway_simulator.official import official, stock
+from tests.gateway_simulator.official import order as other_order
 from tests.swarm_core.builders import make_decision
 from tests.trader.desks import make_desk
 from trader.desk import TradingDesk
@@ -167,3 +169,25 @@ def test_the_book_survives_many_faults_at_once(seed: int, tmp_path: Path) -> Non
     names = [n for n in SCENARIOS if n not in ("nothing happens", "an order rejected")]
     faults = [f for name in draw.sample(names, 5) for f in SCENARIOS[name]]
     play(tmp_path, faults)
+
+
+def test_two_clients_trade_one_account_at_once(tmp_path: Path) -> None:
+    """What another program trades is not ours, and still stands in the book: it was adopted."""
+    with hosted(market_every_s=0.02) as host, official(host.port, client_id=9) as other:
+        other.wait("nextValidId")
+        broker = tcp_ib(host, answer_s_max=2.0)
+        try:
+            rig = Rig(host, broker, tmp_path)
+            for number, weights in enumerate(DECISIONS):
+                other.placeOrder(number + 1, stock("C"), other_order(orderRef=f"other-{number}"))
+                rig.trade(f"d{number}", weights)
+            other.wait("commissionAndFeesReport", len(DECISIONS))
+            rig.settle()
+            rig.check()
+            assert rig.desk.book.lots("US.C") == 10 * len(DECISIONS)
+            # Neither hears of the other's fills unasked.
+            assert {words[2].orderRef for words in other.told("execDetails")} == {
+                f"other-{number}" for number in range(len(DECISIONS))
+            }
+        finally:
+            broker.close()
