@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from swarm_core.execution.schedules import ScheduleKind
+from swarm_core.execution.working import WorkingSettings
 from swarm_core.orders import OrderKind
 
 
@@ -88,6 +90,26 @@ class Watch(_Part):
     reconcile_every_s: float = Field(300.0, ge=0.1, le=86_400)
 
 
+class Working(_Part):
+    """How decisions are spread over time: sliced evenly, by volume, or front-loaded."""
+
+    kind: Literal["twap", "vwap", "pov", "almgren_chriss"]
+    slices: int = Field(6, ge=1, le=1_000)
+    minutes: float = Field(60.0, gt=0, le=10_080)
+    participation: float = Field(0.1, gt=0, le=1)
+    kappa: float = Field(0.5, ge=0, le=100)
+    volume_profile: tuple[float, ...] = ()
+
+    def to_core(self) -> WorkingSettings:
+        """Return the settings as the core takes them; ValueError where they do not fit."""
+        return WorkingSettings(**{**self.model_dump(), "kind": ScheduleKind(self.kind)})
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Working":
+        self.to_core()
+        return self
+
+
 class Account(_Part):
     """What reconciliation may take as it is."""
 
@@ -104,6 +126,7 @@ class TradeSettings(_Part):
     instruments: tuple[dict[str, Any], ...] = ()  # of the instruments table where none is given
     order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
     dust_fraction: float = Field(0.0005, ge=0, le=1)
+    working: Working | None = None  # orders leave at once where unset
     located: tuple[str, ...] = ()  # instruments with a confirmed borrow
     control_port: int = Field(0, ge=0, lt=65_536)  # on the loopback; 0 takes a free one
     watch: Watch = Watch(

@@ -20,6 +20,7 @@ from trader.ports import LiveBroker
 
 if TYPE_CHECKING:
     from adapters.stores.book_snapshots import BookSnapshots, HashedLog
+    from adapters.stores.hot_embedded import HotStore
     from trader.market_tables import MarketTables
 
 
@@ -61,6 +62,18 @@ def open_event_log(settings: ApiarySettings) -> "HashedLog":
         postgres_url=None if url is None else url.get_secret_value(),
         ca_file=environment.postgres_ca_file,
     )
+
+
+def open_states(settings: ApiarySettings) -> "HotStore":
+    """Return where the colony's states are kept: the hot tier of the scheduled decision."""
+    url = Environment().redis_url
+    if url is not None:
+        from adapters.stores.opening import open_hot
+
+        return open_hot(settings.home, url)
+    from adapters.stores.hot_embedded import EmbeddedHotStore
+
+    return EmbeddedHotStore(settings.home / "hot" / "hot.db")
 
 
 def market_tables(settings: ApiarySettings, home: Path | None = None) -> "MarketTables":

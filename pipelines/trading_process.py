@@ -4,8 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pipelines.settings import ApiarySettings
-from pipelines.trade_settings import IbFeed, ReplayFeed, TargetsEngine, TradeSettings
+from pipelines.settings import ApiarySettings, read_colony
+from pipelines.trade_settings import (
+    ColonyEngine,
+    IbFeed,
+    ReplayFeed,
+    TargetsEngine,
+    TradeSettings,
+)
 from pipelines.trading_parts import (
     OpenableBroker,
     book_snapshots,
@@ -14,6 +20,7 @@ from pipelines.trading_parts import (
     market_tables,
     open_broker,
     open_event_log,
+    open_states,
     trade_settings,
 )
 from swarm_core.instruments import Instrument, to_minor
@@ -102,6 +109,7 @@ async def _run(
         on_beat=beat,
         replayed=market.replayed,
         limits=_limits_watch(settings, desk, tell).look,
+        working=None if chosen.working is None else chosen.working.to_core(),
     )
     server = ControlServer(
         chosen.control_port, make_token(control / "token"), desk.switch.pull, trader.health
@@ -147,7 +155,23 @@ def _engine(
         from trader.target_file import TargetFileEngine
 
         return TargetFileEngine(chosen.engine.file, desk.quotes, tell)
-    raise NotImplementedError
+    return _colony(settings, chosen.engine, desk, tell)
+
+
+def _colony(
+    settings: ApiarySettings, engine: ColonyEngine, desk: TradingDesk, tell: Tell
+) -> Engine:
+    from trader.colony_engine import ColonyEngine as Colony
+    from trader.colony_engine import ColonyPlan
+
+    return Colony(
+        ColonyPlan(settings=read_colony(settings), decision_lag=settings.decision_lag),
+        market_tables(settings, engine.home),
+        open_states(settings),
+        desk,
+        ExchangeHours(settings.calendar),
+        tell,
+    )
 
 
 def _market(

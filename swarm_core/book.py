@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
+from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
 from swarm_core.order_states import IllegalTransitionError, OrderRecord
@@ -31,6 +32,8 @@ class Book:
         self.intended: dict[str, list[str]] = {}  # decision -> its orders, in order
         self.planned: set[str] = set()  # decisions whose orders are all in the log
         self.blocked: dict[str, str] = {}
+        self.worked: set[str] = set()  # decisions that were ever worked in slices
+        self.working_plan: WorkingPlan | None = None  # what is worked now
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
         self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
@@ -163,6 +166,16 @@ def _plan(book: Book, event: ev.ReleasePlanned) -> None:
     book.planned.add(event.decision_id)
 
 
+def _start_working(book: Book, event: ev.WorkingStarted) -> None:
+    book.worked.add(event.decision_id)
+    book.working_plan = event.plan
+
+
+def _end_working(book: Book, event: ev.WorkingEnded) -> None:
+    if book.working_plan is not None and book.working_plan.decision_id == event.decision_id:
+        book.working_plan = None
+
+
 def _block(book: Book, event: ev.ReleaseBlocked) -> None:
     book.blocked[event.decision_id] = event.reason
 
@@ -219,6 +232,8 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.DecisionTaken: _take_decision,
     ev.ReleasePlanned: _plan,
     ev.ReleaseBlocked: _block,
+    ev.WorkingStarted: _start_working,
+    ev.WorkingEnded: _end_working,
     ev.TargetDenied: _deny_target,
     ev.SessionOpened: _open_session,
     ev.SessionClosed: _close_session,

@@ -7,7 +7,7 @@ Money is in minor units, prices in ticks, quantities in lots.
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from swarm_core.action_events import ACTION_CLASSES
 from swarm_core.action_events import CarryCharged as CarryCharged
@@ -21,6 +21,7 @@ from swarm_core.event_record import Event as Event
 from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
+from swarm_core.event_upcasts import UPCASTS
 from swarm_core.instruments import Instrument
 from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
@@ -30,6 +31,8 @@ from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading_state import TradingState
+from swarm_core.working_events import WorkingEnded as WorkingEnded
+from swarm_core.working_events import WorkingStarted as WorkingStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ class DecisionTaken(Event):
 class ReferencesTaken(Event):
     """All that the gate looked at beside the log: with it, a replay needs nothing but the log."""
 
-    schema_version: ClassVar[int] = 2  # 2: limits have levels
+    schema_version: ClassVar[int] = 3  # 2: limits have levels; 3: slices name their parent
 
     decision_id: str
     quotes: tuple[Quote, ...]
@@ -357,30 +360,16 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     CashMoved,
     TierMoved,
     ModelPromoted,
+    WorkingStarted,
+    WorkingEnded,
     *ACTION_CLASSES,
 )
 
 
-def _with_stop_price(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "order": {**body["order"], "stop_price_ticks": None}}
-
-
-def _with_levels(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "limits": {**body["limits"], "levels": []}}
-
-
-def _with_liquidity(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "is_maker": False, "is_margined": False}
-
-
-# A changed event gets a new schema_version and, here, the step that lifts what is stored.
+# A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.
 _codec = Codec(
     EVENT_CLASSES,
-    upcasts={
-        ("OrderIntended", 1): _with_stop_price,
-        ("OrderFilled", 1): _with_liquidity,
-        ("ReferencesTaken", 1): _with_levels,
-    },
+    upcasts=UPCASTS,
 )
 
 

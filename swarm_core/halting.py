@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.order_path import OrderPath
+from swarm_core.orders import Order
 from swarm_core.ports import Broker, ConcurrentAppendError, EventLog
 from swarm_core.trading_state import TradingState
 
@@ -92,15 +93,25 @@ def reset_throttle(
     book.apply_all(log.read(book.sequence))
 
 
-def cancel_all(*, book: Book, log: EventLog, broker: Broker, reason: str, time_ns: int) -> int:
+def cancel_all(
+    *,
+    book: Book,
+    log: EventLog,
+    broker: Broker,
+    reason: str,
+    time_ns: int,
+    which: Callable[[Order], bool] = lambda _: True,
+) -> int:
     """Ask the broker to cancel everything that works, in any trading state; return how many.
+
+    With `which`, only those orders.
 
     The request is on disk before the broker hears it. An order whose cancel is not answered
     stays in `cancel_pending` and is looked up by `recover`.
     """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
-    order_ids = [record.order.client_order_id for record in book.working_orders()]
+    order_ids = [r.order.client_order_id for r in book.working_orders() if which(r.order)]
     return sum(_cancel_one(path, order_id, reason) for order_id in order_ids)
 
 

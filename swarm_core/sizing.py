@@ -8,7 +8,7 @@ from typing import Protocol
 
 from swarm_core.book import Book
 from swarm_core.instruments import LOTS_MAX
-from swarm_core.orders import Order, OrderSide
+from swarm_core.orders import Order, OrderSide, client_order_id
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.sizing_settings import SizingSettings
@@ -139,10 +139,16 @@ def _orders_of(
                 kind=settings.kind,
                 time_in_force=settings.time_in_force,
                 strategy=settings.strategy,
+                parent_client_order_id=_parent_of(settings, instrument_id),
             )
         )
     orders.sort(key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id))
     return orders
+
+
+def _parent_of(settings: SizingSettings, instrument_id: str) -> str:
+    parent = settings.parent_decision_id
+    return client_order_id(parent, instrument_id, 0) if parent else ""
 
 
 def _deny(instrument_id: str, detail: str, context: RiskContext) -> DeniedTarget:

@@ -8,12 +8,16 @@ from swarm_core.orders import OrderKind, TimeInForce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizingSettings:
-    """How orders are made; a change of weight below `dust_fraction` of NAV is not traded."""
+    """How orders are made; a change of weight below `dust_fraction` of NAV is not traded.
+
+    `parent_decision_id` is set for the slices of a decision that is worked over time.
+    """
 
     dust_fraction: float = 0.0005
     kind: OrderKind = OrderKind.MARKET_ON_OPEN
     time_in_force: TimeInForce = TimeInForce.DAY
     strategy: str = "colony"
+    parent_decision_id: str = ""
 
     def __post_init__(self) -> None:
         if not (isfinite(self.dust_fraction) and 0 <= self.dust_fraction <= 1):

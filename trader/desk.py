@@ -1,7 +1,7 @@
 """One book on one log with one broker: the acts that the trader and the commands share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -9,6 +9,7 @@ from swarm_core.halting import HaltReport, change_trading_state, halt
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
+from swarm_core.marking import position_marks
 from swarm_core.orders import Order, OrderKind
 from swarm_core.ports import Broker, EventLog
 from swarm_core.risk.limits import RiskLimits
@@ -92,13 +93,15 @@ class TradingDesk:
         fault: str = "",
         lineage: Lineage | None = None,
         withheld: frozenset[str] = frozenset(),
+        parent_decision_id: str = "",
     ) -> ReleaseReport:
         """Take a decision over the order path; `fault` is why it must be held back, if it must.
 
         What is `withheld` has no quote for this decision, and the gate denies what has none.
         """
         quotes = {i: q for i, q in self.quotes.items() if i not in withheld}
-        return self._release(decision, fault, self.sizing, quotes, lineage)
+        sizing = replace(self.sizing, parent_decision_id=parent_decision_id)
+        return self._release(decision, fault, sizing, quotes, lineage)
 
     def _release(
         self,
@@ -131,6 +134,16 @@ class TradingDesk:
             self.log.append(news)
         self.catch_up()
         return len(news)
+
+    def mark(self, now_ns: int) -> None:
+        """Value what is held at the newest quotes."""
+        self.note(*position_marks(self.book, self.quotes, now_ns))
+
+    def note(self, *events: ev.Event) -> None:
+        """Put facts on record, whoever else has written meanwhile."""
+        if events:
+            self.log.append(events)
+        self.catch_up()
 
     def catch_up(self) -> None:
         self.book.apply_all(self.log.read(self.book.sequence))

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TypeVar
 
 from swarm_core.book import Book
+from swarm_core.execution.working import WorkingSettings
 from swarm_core.halting import cancel_all, change_trading_state
 from swarm_core.market import Quote
 from swarm_core.order_states import OrderState
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.risk.limits import RiskLimits
-from swarm_core.trading import recover
+from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.clocks import wall_ns
 from trader.desk import TradingDesk
@@ -21,6 +22,7 @@ from trader.kill_switch import Halt
 from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment
 from trader.session_keeper import SessionKeeper
 from trader.settings import TraderSettings
+from trader.working import Worker
 
 T = TypeVar("T")
 _NS_PER_S = 10**9
@@ -53,12 +55,13 @@ class Trader:
         on_beat: Callable[[int, Mapping[str, object], bool], None] = lambda *_: None,
         replayed: bool = False,
         limits: Callable[[Book], RiskLimits] | None = None,
+        working: WorkingSettings | None = None,
     ) -> None:
         """Compose a trader; without `hours` no session is kept and the feed may never be silent.
 
         A `replayed` feed may be silent, and tells the moments at which is decided; beside any
         other the engine is shown the time at each beat. `limits` is asked at each beat which
-        limits are in force.
+        limits are in force. With `working`, decisions are worked in slices.
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
@@ -67,6 +70,7 @@ class Trader:
         self.settings, self.rules, self._before_item = settings, rules, before_item
         self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
         self._limits = limits
+        self._worker = None if working is None else Worker(desk, working)
         self.sessions = None if hours is None else SessionKeeper(desk, hours)
         self.desk.listen = broker.heard
         self.beat_count = 0
@@ -289,19 +293,38 @@ class Trader:
     def _decide(self, item: Item, now_ns: int) -> None:
         intent = self.engine.on_market(item, self.desk.book, now_ns)
         if intent is None:
+            if isinstance(item, Moment):
+                self._work(now_ns)
             return
         if intent.fault:
             self._pull(f"the decision's checks must pass: {intent.fault}")
-        fault = intent.fault or self._fault
-        if not self.broker.is_connected:
-            fault = "the broker must be connected"
         self._decided = (intent, now_ns)
-        self._release(intent, fault)
+        self._release(intent, intent.fault or self._why_not())
 
     def _release(self, intent: Intent, fault: str) -> None:
+        if self._worker is not None and not fault:
+            now_ns = self.desk.now_ns()
+            self._worker.begin(intent, now_ns)
+            self._work(now_ns)
+            return
         report = self.desk.release(
             intent.targets, fault=fault, lineage=intent.lineage, withheld=intent.withheld
         )
+        self._report(report, fault)
+
+    def _why_not(self) -> str:
+        """Return why nothing may be released now, or nothing."""
+        return self._fault if self.broker.is_connected else "the broker must be connected"
+
+    def _work(self, now_ns: int) -> None:
+        """Send the slice that is due of what is worked, if anything is."""
+        if self._worker is None or self._why_not():
+            return
+        report = self._worker.work(now_ns)
+        if report is not None:
+            self._report(report, "")
+
+    def _report(self, report: ReleaseReport, fault: str) -> None:
         if report.blocked and not fault:
             self._pull(f"a decision must be sound: {report.blocked_reason}")
 

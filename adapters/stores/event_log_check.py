@@ -1,7 +1,7 @@
 """The whole embedded log checked: file, chain, ids, index, head and anchor."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from adapters.stores.event_log_anchor import Anchor
 from adapters.stores.event_log_bytes import find_event_id
@@ -51,13 +51,22 @@ class _Checked:
             self.misnamed = sequence
 
 
-def verify_file(db: sqlite3.Connection, head: tuple[int, bytes], anchor: Anchor) -> ChainReport:
-    """Return what is wrong first, in the order in which a person would have to mend it."""
+def verify_file(
+    db: sqlite3.Connection,
+    read_head: Callable[[sqlite3.Connection], tuple[int, bytes]],
+    anchor: Anchor,
+) -> ChainReport:
+    """Return what is wrong first, in the order in which a person would have to mend it.
+
+    The anchor is read before anything of the file: it is written after an append, so that one
+    read later could promise what the reader's moment does not hold yet.
+    """
     try:
+        promised = anchor.read()
+        head = read_head(db)
         sound = db.execute("pragma integrity_check").fetchone()[0]
         if sound != "ok":
             return _bad(0, f"the file must be sound, and is not: {sound}")
-        promised = anchor.read()
         checked = _Checked(db, promised)
         report = check_chain(checked.rows())
     except (sqlite3.Error, TypeError, ValueError, AttributeError) as error:

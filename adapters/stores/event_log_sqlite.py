@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,9 +241,17 @@ class SqliteEventLog:
         return None if digest is None else digest.hex()
 
     def verify(self) -> ChainReport:
-        """Check the file and every record against the chain; a changed or missing byte is found."""
+        """Check the file and every record against the chain; a changed or missing byte is found.
+
+        Another process may go on writing: what is checked is the log as it was at one moment.
+        """
         with self._reading:
-            return verify_file(self._reader, self._head(self._reader), self._anchor)
+            self._reader.execute("begin")
+            try:
+                return verify_file(self._reader, self._head, self._anchor)
+            finally:
+                with suppress(sqlite3.Error):  # a damaged file was told by the report
+                    self._reader.execute("rollback")
 
 
 class _Known:

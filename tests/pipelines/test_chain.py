@@ -1,6 +1,7 @@
 """The whole chain on a small market: orders leave, repeat to the bit, and stop on bad data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from assets.readiness import next_session
 from pipelines.chain import ChainStoppedError
+from swarm_core import events as ev
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
+from tests.trader.homes import log_of, run_to_end, write_config
 
 pytestmark = pytest.mark.xdist_group("chain")
 DERIVED = ("decisions", "decision_contributions", "trails", "regimes", "orders", "fills", "nav")
@@ -92,6 +95,47 @@ def test_an_order_is_explained_down_to_its_raw_rows(traded: Home) -> None:
     missing = {node.title for node in tree.walk() if node.kind == "missing"}
     # This market has neither macro series nor news, and the tree says so.
     assert missing == {"there is no table clean_macro", "there is no table clean_news"}
+
+
+def test_the_trader_decides_and_fills_as_the_scheduled_decision_did(
+    traded: Home, tmp_path: Path
+) -> None:
+    """`apiary trade` without Dagster on the same tables: the same decisions, states and fills."""
+    first, last = traded.windows.decisions.start, traded.windows.decisions.start + timedelta(12)
+    tables = str(traded.workshop.home)
+    config = write_config(
+        tmp_path,
+        calendar="auto",
+        base_currency="auto",
+        asset_classes=[],
+        trade={
+            "feed": {"kind": "replay", "home": tables, "start": str(first), "end": str(last)},
+            "engine": {"kind": "colony", "home": tables},
+            "broker": {"kind": "simulated"},
+        },
+    )
+
+    run_to_end(config)
+
+    log: Any = traded.workshop.get("log")
+    scheduled, live = _decided(log.read()), _decided(log_of(config))
+    assert len(live) >= 8
+    assert live.items() <= scheduled.items()
+    fills = _filled(log_of(config))
+    assert fills
+    assert fills == {k: v for k, v in _filled(log.read()).items() if k in fills}
+
+
+def _decided(events: Iterable[ev.RecordedEvent]) -> dict[str, tuple[str, str]]:
+    taken = [r.event.lineage for r in events if isinstance(r.event, ev.DecisionTaken)]
+    return {
+        lineage.session: (lineage.decision_id, lineage.colony_state_digest) for lineage in taken
+    }
+
+
+def _filled(events: Iterable[ev.RecordedEvent]) -> dict[str, tuple[int, int, int]]:
+    fills = [r.event for r in events if isinstance(r.event, ev.OrderFilled)]
+    return {f.execution_id: (f.time_ns, f.lots, f.price_ticks) for f in fills}
 
 
 def test_the_report_is_one_page_that_needs_no_network(traded: Home) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from swarm_core import events as ev
 from swarm_core.event_codec import Codec
+from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
@@ -46,6 +47,16 @@ BUILT: dict[Any, st.SearchStrategy[Any]] = {
         )
     ),
     SizingSettings: st.just(SizingSettings()),
+    WorkingPlan: st.just(
+        WorkingPlan(
+            decision_id="d",
+            instrument_ids=("a", "b"),
+            start_weights=(0.1, 0.0),
+            target_weights=(0.3, -0.2),
+            moments_ns=(1, 2),
+            done_ppm=(5, 10**6, 5, 10**6),
+        )
+    ),
     frozenset[str]: st.frozensets(texts, max_size=3),
     int | None: st.none() | st.integers(),
 }

@@ -65,7 +65,6 @@ def make_home(folder: Path, *, speed: float = 0.0, **trade: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_bars(folder / "bars.csv")
     write_targets(folder, PLAN)
-    config = folder / "apiary.yaml"
     instruments = [
         {"instrument_id": n, "asset_class": "equity", "currency": "USD", "calendar": "XNYS"}
         for n in NAMES
@@ -78,8 +77,14 @@ def make_home(folder: Path, *, speed: float = 0.0, **trade: Any) -> Path:
         "instruments": instruments,
         "watch": {"heartbeat_s": 0.02},
     }
+    return write_config(folder, trade={**values, **trade})
+
+
+def write_config(folder: Path, **fields: Any) -> Path:
+    """Write a desk's configuration whose home is in the folder; return its path."""
+    config = folder / "apiary.yaml"
     content = {"home": str(folder / "home"), "sources": [{"kind": "default"}]}
-    config.write_text(yaml.safe_dump({**content, "trade": {**values, **trade}}))
+    config.write_text(yaml.safe_dump({**content, **fields}))
     return config
 
 

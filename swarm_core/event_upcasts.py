@@ -1,0 +1,31 @@
+"""The steps that lift stored events of an older version to the next one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Body = dict[str, Any]
+
+
+def _with_stop_price(body: Body) -> Body:
+    return {**body, "order": {**body["order"], "stop_price_ticks": None}}
+
+
+def _with_levels(body: Body) -> Body:
+    return {**body, "limits": {**body["limits"], "levels": []}}
+
+
+def _with_parent(body: Body) -> Body:
+    return {**body, "sizing": {**body["sizing"], "parent_decision_id": ""}}
+
+
+def _with_liquidity(body: Body) -> Body:
+    return {**body, "is_maker": False, "is_margined": False}
+
+
+# (class, stored version) -> the step to the next version.
+UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
+    ("OrderIntended", 1): _with_stop_price,
+    ("OrderFilled", 1): _with_liquidity,
+    ("ReferencesTaken", 1): _with_levels,
+    ("ReferencesTaken", 2): _with_parent,
+}

@@ -1,0 +1,22 @@
+"""The working of a decision over time: that it began, and how it ended."""
+
+from dataclasses import dataclass
+
+from swarm_core.event_record import Event
+from swarm_core.execution.working import WorkingPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingStarted(Event):
+    """A decision is worked in slices from now on; a new one ends whatever was worked before."""
+
+    decision_id: str
+    plan: WorkingPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingEnded(Event):
+    """Nothing more of a decision is sent: it is done, was cancelled, or another took its place."""
+
+    decision_id: str
+    reason: str

@@ -1,0 +1,153 @@
+"""Works a decision in slices: each is released when its moment comes, from what the log says."""
+
+from swarm_core import events as ev
+from swarm_core.execution.working import WorkingPlan, WorkingSettings, plan_working
+from swarm_core.halting import cancel_all
+from swarm_core.instruments import convert_minor
+from swarm_core.lineage import Lineage
+from swarm_core.order_states import OrderRecord
+from swarm_core.trading import ReleaseReport
+from swarm_core.trading_state import TradingState
+from trader.desk import TradingDesk
+from trader.ports import Intent
+
+
+class Worker:
+    """One decision at a time is worked; its plan stands in the log and outlives the process.
+
+    A new decision, or a halt, ends what was worked before and cancels its orders.
+    """
+
+    def __init__(self, desk: TradingDesk, settings: WorkingSettings) -> None:
+        self.desk, self.settings = desk, settings
+
+    def begin(self, intent: Intent, now_ns: int) -> None:
+        """Put the plan of a decision on record, once; what was worked before is ended."""
+        desk, book, decision = self.desk, self.desk.book, intent.targets
+        decision_id, ids = decision.decision_id, tuple(decision.instrument_ids)
+        if decision_id in book.worked:
+            return
+        self.end(f"{decision_id} took its place", now_ns)
+        desk.mark(now_ns)
+        start = book.weights(ids)
+        target = tuple(
+            start[i] if name in intent.withheld else float(decision.target_weights[i])
+            for i, name in enumerate(ids)
+        )
+        volumes = {i: q.daily_volume_lots for i, q in desk.quotes.items()}
+        plan = plan_working(
+            decision_id,
+            ids,
+            start,
+            target,
+            lots=self._lots(ids, start, target),
+            daily_volume_lots={i: v for i, v in volumes.items() if v is not None},
+            settings=self.settings,
+            start_ns=now_ns,
+        )
+        lineage = intent.lineage or Lineage(decision_id=decision_id, session=book.session)
+        desk.note(
+            ev.DecisionTaken(
+                event_id=ev.make_event_id("DecisionTaken", decision_id),
+                time_ns=decision.time_ns,
+                correlation_id=decision_id,
+                lineage=lineage,
+                instrument_ids=ids,
+                target_weights=tuple(float(decision.target_weights[i]) for i in range(len(ids))),
+            ),
+            ev.WorkingStarted(
+                event_id=ev.make_event_id("WorkingStarted", decision_id),
+                time_ns=now_ns,
+                correlation_id=decision_id,
+                decision_id=decision_id,
+                plan=plan,
+            ),
+        )
+
+    def work(self, now_ns: int) -> ReleaseReport | None:
+        """Release the slice that is due; end the plan when all of it is done, or trading halted."""
+        plan = self.desk.book.working_plan
+        if plan is None:
+            return None
+        if self.desk.book.trading_state is TradingState.HALTED:
+            self.end("trading was halted", now_ns)
+            return None
+        due = plan.due(now_ns)
+        if due is None:
+            return None
+        if due == len(plan.moments_ns) - 1 and self._is_done(plan, due):
+            self.end(self._outcome(plan), now_ns, cancel=False)
+            return None
+        if plan.slice_id(due) in self.desk.book.planned and not self._is_unsent(plan, due):
+            return None
+        lineage = Lineage(decision_id=plan.slice_id(due), session=self.desk.book.session)
+        return self.desk.release(
+            plan.targets(due), lineage=lineage, parent_decision_id=plan.decision_id
+        )
+
+    def end(self, reason: str, now_ns: int, *, cancel: bool = True) -> None:
+        """Put on record that nothing more is sent, and cancel the slices that still work."""
+        desk = self.desk
+        plan = desk.book.working_plan
+        if plan is None:
+            return
+        desk.note(
+            ev.WorkingEnded(
+                event_id=ev.make_event_id("WorkingEnded", plan.decision_id),
+                time_ns=now_ns,
+                correlation_id=plan.decision_id,
+                decision_id=plan.decision_id,
+                reason=reason,
+            )
+        )
+        if cancel:
+            prefix = f"{plan.decision_id}/"
+            cancel_all(
+                book=desk.book,
+                log=desk.log,
+                broker=desk.line,
+                reason=reason,
+                time_ns=now_ns,
+                which=lambda order: order.decision_id.startswith(prefix),
+            )
+
+    def _lots(
+        self, ids: tuple[str, ...], start: tuple[float, ...], target: tuple[float, ...]
+    ) -> dict[str, int]:
+        """Return about how many lots of each instrument lie between start and target."""
+        book, desk = self.desk.book, self.desk
+        nav = book.ledger.find_nav_minor() or 0
+        lots: dict[str, int] = {}
+        for name, before, after in zip(ids, start, target, strict=True):
+            instrument, quote = desk.instruments.get(name), desk.quotes.get(name)
+            rate = None if instrument is None else book.ledger.rates.get(instrument.currency)
+            if instrument is None or quote is None or rate is None or quote.reference_ticks <= 0:
+                continue
+            value = convert_minor(instrument.value_minor(1, quote.reference_ticks), rate)
+            lots[name] = int(abs(after - before) * nav / max(1, value))
+        return lots
+
+    def _records(self, plan: WorkingPlan, number: int) -> list[OrderRecord]:
+        book = self.desk.book
+        return [book.orders[i] for i in book.intended.get(plan.slice_id(number), [])]
+
+    def _is_unsent(self, plan: WorkingPlan, number: int) -> bool:
+        """Return whether a process died between the plan of a slice and the end of its sending."""
+        return any(
+            not r.state.is_final and not r.broker_order_id for r in self._records(plan, number)
+        )
+
+    def _is_done(self, plan: WorkingPlan, last: int) -> bool:
+        if plan.slice_id(last) not in self.desk.book.planned:
+            return False
+        slices = range(len(plan.moments_ns))
+        return all(r.state.is_final for j in slices for r in self._records(plan, j))
+
+    def _outcome(self, plan: WorkingPlan) -> str:
+        """Return what became of the whole: done, or what is left of the last slice."""
+        left = [
+            f"{r.order.quantity_lots - r.filled_lots} of {r.order.instrument_id} ({r.state.value})"
+            for r in self._records(plan, len(plan.moments_ns) - 1)
+            if r.filled_lots < r.order.quantity_lots
+        ]
+        return f"left: {', '.join(left)}" if left else "done"
