@@ -189,7 +189,12 @@ class IbBroker:
         by_id = {t.order.permId or id(t): t for t in (*opened, *completed)}
         # What this connection placed itself is known beside, with its errors.
         mine = {t.order.permId: t for t in client.trades() if t.order.permId in by_id}
-        return _Told(tuple((by_id | mine).values()), tuple(fills))
+        account = self.session.account  # a gateway may show several
+        trades = [t for t in (by_id | mine).values() if t.order.account in ("", account)]
+        return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
+
+    def _is_ours(self, fill: Fill) -> bool:
+        return fill.execution.acctNumber in ("", self.session.account)
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
         """Ask for an order's cancel; that it is cancelled is told later."""
@@ -233,7 +238,7 @@ class IbBroker:
             values = client.accountValues(self.session.account)
             after = await self._in_time(client.reqExecutionsAsync())
             # What filled between two questions would stand in one answer and not in the other.
-            if len(after) == len(told.fills):
+            if sum(self._is_ours(fill) for fill in after) == len(told.fills):
                 return self._as_account(told, positions, values)
         raise ConnectionError(f"the account must rest for one reading in {_ACCOUNT_TRIES}")
 
@@ -292,6 +297,8 @@ class IbBroker:
             self._heard.extend(self._story(trade))
 
     def _hear_fill(self, trade: Trade, fill: Fill) -> None:
+        if not self._is_ours(fill):
+            return
         reference = ib_orders.reference_of(fill.execution.orderRef, fill.execution.permId)
         if not fill.execution.orderRef and trade.order.permId == fill.execution.permId:
             reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)

@@ -29,10 +29,12 @@ class IbFeedSettings:
 
     `bar_s` 0 gives quotes alone. An unchanged quote is told again after `repeat_s`, as long as the
     way to the broker stands. Delayed data are dated back, so that a check of age refuses them.
+    `every_tick` asks for each change of the quote; the broker allows that for a few contracts only.
     """
 
     bar_s: int = 0
     repeat_s: float = 5.0
+    every_tick: bool = False
     delayed: bool = False
     delay_s: float = 900.0
 
@@ -121,6 +123,8 @@ class IbFeed:
         for ticker in self._tickers.values():
             if ticker.contract is not None:
                 client.cancelMktData(ticker.contract)
+                if self.settings.every_tick:
+                    client.cancelTickByTickData(ticker.contract, "BidAsk")
         self._subscribe(client)
 
     def _subscribe(self, client: IB) -> None:
@@ -144,6 +148,8 @@ class IbFeed:
 
     def _listen(self, client: IB, instrument_id: str, contract: Contract) -> None:
         self._tickers[instrument_id] = client.reqMktData(contract, _AVERAGE_VOLUME)
+        if self.settings.every_tick:
+            client.reqTickByTickData(contract, "BidAsk")
         if not self.settings.bar_s:
             return
         instrument = self.contracts.instruments[instrument_id]

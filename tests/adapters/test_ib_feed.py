@@ -103,6 +103,22 @@ def test_subscriptions_are_made_again_after_a_loss(loss: str) -> None:
     asyncio.run(play())
 
 
+@pytest.mark.parametrize("kind", [FaultKind.UPSTREAM_BACK_DATA_LOST, FaultKind.RESTART])
+def test_every_tick_is_told_through_a_loss(kind: FaultKind) -> None:
+    """Each change of the quote, one after the other, before and after."""
+
+    async def play() -> None:
+        async with streaming(IbFeedSettings(every_tick=True)) as (gateway, _, items):
+            await wait_for(items, quoted(A, 9_999))
+            assert any(key[0] == "tick" for s in gateway.sessions for key in s.tasks)
+            gateway.faults.add(Fault(kind=kind))
+            gateway.market.set_quote(A_ID, Decimal(101), Decimal("101.02"))
+            await wait_for(items, quoted(A, 10_100))
+            assert any(key[0] == "tick" for s in gateway.sessions for key in s.tasks)
+
+    asyncio.run(play())
+
+
 def test_bars_are_put_together_while_they_come() -> None:
     async def play() -> None:
         settings = IbFeedSettings(bar_s=5)

@@ -6,22 +6,27 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from ib_async import Order as IbOrder
+from ib_async import OrderStatus, Trade, TradeLogEntry
 from ib_async.util import UNSET_DOUBLE
 
 from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_contracts import ContractTerms, contract_of
-from adapters.brokers.ib_orders import ib_order
+from adapters.brokers.ib_orders import ending_of, ib_order
 from adapters.brokers.ib_session import IbSettings, LiveAccountError
 from gateway_simulator.faults import FaultKind
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
+from swarm_core.order_states import OrderState
 from swarm_core.orders import OrderKind, OrderSide
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
-from tests.adapters.brokers.gateway_double import GatewayDouble
+from tests.adapters.brokers.gateway_double import START, GatewayDouble
 from tests.adapters.brokers.test_broker_contract import kinds, make_ib, tcp_ib
 from tests.gateway_simulator.gateways import do, hosted
+from tests.gateway_simulator.official import official, stock
+from tests.gateway_simulator.official import order as official_order
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
 
 
@@ -326,3 +331,54 @@ def test_a_gateway_that_never_tells_the_time_is_kept() -> None:
     gateway.silent.add("time")
     wait_until(lambda: broker.connection_count == 2)
     broker.close()
+
+
+WORKING, NEW = 7, 0
+
+
+@pytest.mark.parametrize(
+    ("code", "perm_id", "ends"),
+    [
+        (10148, WORKING, None),  # a cancel that came too late: it may have filled
+        (10147, WORKING, None),
+        (161, WORKING, None),
+        (104, WORKING, None),
+        (399, WORKING, None),
+        (110, WORKING, None),  # of a change: what works stands as it was
+        (110, NEW, OrderState.REJECTED),
+        (321, NEW, OrderState.REJECTED),
+        (103, NEW, OrderState.REJECTED),
+        (201, NEW, OrderState.REJECTED),
+        (201, WORKING, OrderState.REJECTED),
+        (202, WORKING, OrderState.CANCELLED),
+    ],
+)
+def test_an_order_ends_by_an_error_only_where_that_means_an_end(
+    code: int, perm_id: int, ends: OrderState | None
+) -> None:
+    """The client library ends it at all of these."""
+    trade = Trade(
+        order=IbOrder(permId=perm_id),
+        orderStatus=OrderStatus(status="Cancelled"),
+        log=[
+            TradeLogEntry(START, "Submitted"),
+            TradeLogEntry(START, "Cancelled", "told", errorCode=code),
+        ],
+    )
+    ending = ending_of(trade)
+    assert (None if ending is None else ending[0]) is ends
+
+
+def test_of_several_accounts_only_one_is_ours() -> None:
+    """What is traded in another account of the same gateway is neither booked nor shown."""
+    with hosted(accounts=("DU1", "DU2")) as host, official(host.port, client_id=9) as other:
+        other.wait("nextValidId")
+        broker = tcp_ib(host, account="DU1")
+        other.placeOrder(1, stock("A"), official_order(account="DU2", orderRef="theirs"))
+        other.placeOrder(2, stock("A"), official_order(kind="LMT", lmtPrice=90.0, account="DU2"))
+        other.wait("commissionAndFeesReport")
+        other.wait("openOrder", 3)
+        account = broker.account()
+        assert (account.fills, account.orders, dict(account.position_lots)) == ((), (), {})
+        assert account.cash_minor == {"USD": to_minor(1_000_000)}
+        broker.close()
