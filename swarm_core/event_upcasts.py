@@ -11,11 +11,12 @@ def _with_stop_price(body: Body) -> Body:
 
 
 def _with_levels(body: Body) -> Body:
-    return {**body, "limits": {**body["limits"], "levels": []}}
-
-
-def _with_parent(body: Body) -> Body:
-    return {**body, "sizing": {**body["sizing"], "parent_decision_id": ""}}
+    limits, sizing = body["limits"], body["sizing"]
+    return {
+        **body,
+        "limits": {**limits, "levels": []},
+        "sizing": {**sizing, "parent_decision_id": ""},
+    }
 
 
 def _with_liquidity(body: Body) -> Body:
@@ -27,5 +28,4 @@ UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
     ("OrderFilled", 1): _with_liquidity,
     ("ReferencesTaken", 1): _with_levels,
-    ("ReferencesTaken", 2): _with_parent,
 }

@@ -67,7 +67,7 @@ class DecisionTaken(Event):
 class ReferencesTaken(Event):
     """All that the gate looked at beside the log: with it, a replay needs nothing but the log."""
 
-    schema_version: ClassVar[int] = 3  # 2: limits have levels; 3: slices name their parent
+    schema_version: ClassVar[int] = 2  # 2: limits have levels, slices name their parent
 
     decision_id: str
     quotes: tuple[Quote, ...]
