@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from gateway_simulator.clock import parse_date_time
 from gateway_simulator.error_codes import Code
 from gateway_simulator.listings import Listing
 from gateway_simulator.order_request import OrderRequest
@@ -63,7 +64,18 @@ def _kind(request: OrderRequest, listing: Listing, _: list[str]) -> Refusal | No
         return refuse(Code.ORDER_TYPE)
     if tif not in TIMES or (tif == "OPG" and kind not in ("MKT", "LMT")):
         return refuse(Code.TIME_IN_FORCE)
-    return None
+    return _until(request) if tif == "GTD" else None
+
+
+def _until(request: OrderRequest) -> Refusal | None:
+    """Refuse an order that is good until no moment, or until one that cannot be read."""
+    text = request.text("goodTillDate")
+    try:
+        known = bool(text) and parse_date_time(text, 0) > 0
+    except ValueError:
+        known = False
+    reason = f"The good-till date {text!r} cannot be read."
+    return None if known else refuse(Code.VALIDATING, request="bW", reason=reason)
 
 
 def _prices(request: OrderRequest, listing: Listing, _: list[str]) -> Refusal | None:

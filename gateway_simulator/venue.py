@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from gateway_simulator import matching
 from gateway_simulator.catalogue import Catalogue
-from gateway_simulator.clock import Clock
+from gateway_simulator.clock import Clock, parse_date_time
 from gateway_simulator.error_codes import Code
 from gateway_simulator.ledger import Account, commission_of, margin_of
 from gateway_simulator.listings import Listing
@@ -208,6 +208,9 @@ class Venue:
                 self._match(order)
 
     def _match(self, order: LiveOrder) -> None:
+        if self._is_over(order):
+            self.cancel(order, "The order's time is over.")
+            return
         if order.auction or not self._may_fill(order):
             return
         quote = self.market.quote(order.listing)
@@ -221,6 +224,11 @@ class Venue:
             self.fill(order, found.quantity, found.price)
         if order.tif in ("IOC", "FOK") and not order.status.is_final:
             self.cancel(order)
+
+    def _is_over(self, order: LiveOrder) -> bool:
+        """Tell whether an order was good until a moment that has passed."""
+        until = order.request.text("goodTillDate") if order.tif == "GTD" else ""
+        return bool(until) and parse_date_time(until, 0) <= self.clock.now_ns()
 
     def _may_fill(self, order: LiveOrder) -> bool:
         waits = order.held == "child" or order.status is Status.PENDING_SUBMIT
@@ -241,7 +249,7 @@ class Venue:
     def end_day(self) -> None:
         """Expire every order that is good for a day."""
         for order in self.working:
-            if order.tif != "GTC" and not order.status.is_final:
+            if order.tif not in ("GTC", "GTD") and not order.status.is_final:
                 self.cancel(order, "The day has ended.")
 
     def fill(self, order: LiveOrder, quantity: Decimal, price: Decimal) -> Execution:

@@ -47,6 +47,9 @@ def simulate_gateway(
     list_any: Annotated[
         bool, typer.Option(help="List any share that is asked for, not only the known ones.")
     ] = False,
+    unsubscribed: Annotated[
+        list[str] | None, typer.Option(help="A symbol without live data; more than once.")
+    ] = None,
     for_s: Annotated[float, typer.Option(help="Stop by itself after so long; 0: never.")] = 0.0,
     quiet: Annotated[bool, typer.Option(help="Say only where it listens.")] = False,
 ) -> None:
@@ -60,6 +63,7 @@ def simulate_gateway(
             seed=seed,
             auctions_every_s=auctions_every_s,
             unlisted_shares=list_any,
+            unsubscribed=frozenset(unsubscribed or ()),
         )
         gateway = Gateway(
             settings, script=_read_script(script), report=_say_nothing if quiet else _print_line

@@ -23,7 +23,6 @@ from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
 T = TypeVar("T")
-_POLL_S = 0.005
 _ACCOUNT_TRIES = 5
 
 
@@ -155,10 +154,26 @@ class IbBroker:
         raise ValueError(f"the broker must take {order.client_order_id}, would not: {heard}")
 
     async def _first_word(self, client: IB, trade: Trade) -> None:
-        while not (trade.orderStatus.permId or trade.order.permId or ib_orders.ending_of(trade)):
-            if not client.isConnected():
-                raise ConnectionResetError("the connection broke before the order was answered")
-            await asyncio.sleep(_POLL_S)
+        """Wait until the broker has named an order or ended it; the caller bounds the time."""
+        heard = asyncio.Event()
+
+        def note(*_: object) -> None:
+            heard.set()
+
+        told_by = (client.openOrderEvent, client.orderStatusEvent, client.errorEvent)
+        for event in (*told_by, client.disconnectedEvent):
+            event += note
+        try:
+            while not (
+                trade.orderStatus.permId or trade.order.permId or ib_orders.ending_of(trade)
+            ):
+                if not client.isConnected():
+                    raise ConnectionResetError("the connection broke before the order was answered")
+                heard.clear()
+                await heard.wait()
+        finally:
+            for event in (*told_by, client.disconnectedEvent):
+                event -= note
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         """Return all that the gateway knows of an order; None only where all was read to its end.

@@ -236,3 +236,18 @@ def test_money_is_moved_exactly(floor: Floor) -> None:
     assert account.holdings[A_ID].quantity == 0
     realized = [c.realized for c in floor.venue.commissions.values()]
     assert sum(r for r in realized if r is not None) == sum(flows)
+
+
+def test_an_order_that_is_good_until_a_moment_ends_then(floor: Floor) -> None:
+    """It outlives the day, and is cancelled at the first look after its moment."""
+    now_ns = 1_767_700_000 * 10**9  # 2026-01-06 11:46:40 UTC
+    floor.gateway.clock.source = lambda: now_ns
+    order = floor.place("LMT", lmtPrice="90", tif="GTD", goodTillDate="20260106 12:00:00 UTC")
+    assert floor.place("LMT", lmtPrice="90", tif="GTD", goodTillDate="soon") is None
+    floor.venue.end_day()
+    floor.venue.on_market()
+    assert order is not None
+    assert order.status is Status.SUBMITTED
+    now_ns += 800 * 10**9
+    floor.venue.on_market()
+    assert order.status is Status.CANCELLED

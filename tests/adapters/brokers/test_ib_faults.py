@@ -162,7 +162,9 @@ def test_the_book_survives(name: str, tmp_path: Path) -> None:
         assert len(rig.desk.book.orders) == 6
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(n, marks=pytest.mark.slow) for n in range(100, 160))]
+)
 def test_the_book_survives_many_faults_at_once(seed: int, tmp_path: Path) -> None:
     """Five faults drawn by a seed, at orders drawn by the same seed."""
     draw = random.Random(seed)
