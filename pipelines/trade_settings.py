@@ -73,6 +73,7 @@ class IbVenue(_Part):
     client_id: int = Field(11, ge=0, le=999)
     account: str = ""
     answer_s_max: float = Field(10.0, ge=0.1, le=120)
+    asks_for_margin: bool = True  # a what-if before each order; one more question to the gateway
 
     @model_validator(mode="after")
     def _a_live_account_is_named(self) -> "IbVenue":

@@ -178,6 +178,8 @@ def build_desk(
             strategy=settings.trade.strategy,
         )
         desk.located = frozenset(settings.trade.located)
+        venue = settings.trade.broker
+        desk.line.asks_for_margin = isinstance(venue, IbVenue) and venue.asks_for_margin
     return desk
 
 

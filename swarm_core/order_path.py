@@ -13,8 +13,9 @@ from swarm_core.lineage import Lineage
 from swarm_core.marking import position_marks
 from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
-from swarm_core.ports import Broker, EventLog
+from swarm_core.ports import Broker, EventLog, MarginBroker
 from swarm_core.references import References
+from swarm_core.risk.codes import DenialCode
 from swarm_core.sizing import Targets
 from swarm_core.verdicts import judge, plan
 
@@ -94,7 +95,36 @@ class OrderPath:
         self.write([taken, *judge(waiting, references.measure(self.book))])
         for record in waiting:
             if record.state is OrderState.APPROVED:
+                self._ask_for_margin(record)
+            if record.state is OrderState.APPROVED:
                 self._submit(record)
+
+    def _ask_for_margin(self, record: OrderRecord) -> None:
+        """Deny an approved order that the broker's own sums do not carry, where it does sums."""
+        if not isinstance(self.broker, MarginBroker):
+            return
+        order, needed, equity = record.order, 0, 0
+        try:
+            after = self.broker.margin_after(order)
+            if after is None or not after.is_short:
+                return
+            needed, equity = after.needed_minor or 0, after.equity_minor or 0
+            detail = f"Needed {needed}, equity {equity} minor units."
+        except (OSError, ValueError) as error:
+            detail = f"The broker did not say: {error}."
+        order_id = order.client_order_id
+        denied = ev.OrderDenied(
+            event_id=ev.make_event_id("Verdict", order_id, record.attempt, "margin"),
+            time_ns=self.time_ns,
+            causation_id=ev.make_event_id("Verdict", order_id, record.attempt),
+            correlation_id=order.decision_id,
+            client_order_id=order_id,
+            code=DenialCode.MARGIN,
+            measured=needed,
+            limit=equity,
+            detail=f"{DenialCode.MARGIN.explanation} {detail}",
+        )
+        self.write([denied])
 
     def _submit(self, record: OrderRecord) -> None:
         """Write that the order is about to leave, then hand it over."""

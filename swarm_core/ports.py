@@ -1,7 +1,8 @@
 """What the order path needs of the outside world: a log that lasts and a broker."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from swarm_core import events as ev
 from swarm_core.orders import Order
@@ -38,3 +39,37 @@ class Broker(Protocol):
         ...
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarginAfter:
+    """What an order would do to the account, by the broker's own sums (minor units).
+
+    Any of them is None where the broker does not say.
+    """
+
+    needed_before_minor: int | None
+    needed_minor: int | None
+    equity_minor: int | None
+
+    @property
+    def is_short(self) -> bool:
+        """Return whether the equity does not carry the margin and the order makes it worse."""
+        if self.needed_minor is None or self.equity_minor is None:
+            return True  # what is not known denies
+        eases = (
+            self.needed_before_minor is not None and self.needed_minor <= self.needed_before_minor
+        )
+        return self.needed_minor > self.equity_minor and not eases
+
+
+@runtime_checkable
+class MarginBroker(Protocol):
+    """A broker that says beforehand what an order would need."""
+
+    def margin_after(self, order: Order) -> MarginAfter | None:
+        """Return the account's margin with the order, or None where nobody asks for it.
+
+        OSError where it does not answer, ValueError where it would not take the order.
+        """
+        ...

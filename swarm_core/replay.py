@@ -13,6 +13,7 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
 from swarm_core.references import References
+from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.verdicts import judge_one, plan
 
@@ -97,6 +98,8 @@ class _Replay:
         self.order_count += end.order_count
 
     def _check_verdict(self, verdict: ev.OrderApproved | ev.OrderDenied) -> None:
+        if isinstance(verdict, ev.OrderDenied) and verdict.code is DenialCode.MARGIN:
+            return  # the broker's word: a fact, which no log can work out again
         record, references = self.book.orders.get(verdict.client_order_id), self._references
         if record is None or references is None:
             self.difference = f"event {self.event_count}: a verdict must follow its order"

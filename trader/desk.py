@@ -6,18 +6,19 @@ from dataclasses import dataclass, field, replace
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.halting import HaltReport, change_trading_state, halt
-from swarm_core.instruments import Instrument
+from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.marking import position_marks
 from swarm_core.orders import Order, OrderKind
-from swarm_core.ports import Broker, EventLog
+from swarm_core.ports import Broker, EventLog, MarginAfter
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import Targets
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading import ReleaseReport, recover, release
 from swarm_core.trading_state import TradingState
 from trader.kill_switch import Halt, KillSwitch
+from trader.ports import WhatIfBroker
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class SwitchedBroker:
     def __init__(self, broker: Broker, switch: KillSwitch) -> None:
         self.broker, self.switch = broker, switch
         self.closing = False  # set while a halt closes what is held
+        self.asks_for_margin = False
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
         if not self.switch.is_pulled or self.closing:
@@ -57,6 +59,15 @@ class SwitchedBroker:
                 reason="the kill switch is pulled: the order did not leave",
             ),
         )
+
+    def margin_after(self, order: Order) -> MarginAfter | None:
+        """Return what the broker says that an order would need, where it is asked and offers it."""
+        if not self.asks_for_margin or not isinstance(self.broker, WhatIfBroker):
+            return None
+        told = self.broker.what_if(order)
+        amounts = (told.initial_before, told.initial_after, told.equity_after)
+        before, after, equity = (None if a is None else to_minor(a) for a in amounts)
+        return MarginAfter(needed_before_minor=before, needed_minor=after, equity_minor=equity)
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         return self.broker.find(client_order_id)

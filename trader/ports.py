@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from decimal import Decimal
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
+from swarm_core.orders import Order
 from swarm_core.ports import Broker
 from swarm_core.reconciliation import BrokerAccount
 from swarm_core.sizing import Targets
@@ -59,6 +61,26 @@ class LiveBroker(Broker, Protocol):
 
     @property
     def is_connected(self) -> bool: ...
+
+
+class Impact(Protocol):
+    """What an order would do to an account, in its currency; None where nobody says."""
+
+    @property
+    def initial_before(self) -> Decimal | None: ...
+    @property
+    def initial_after(self) -> Decimal | None: ...
+    @property
+    def equity_after(self) -> Decimal | None: ...
+
+
+@runtime_checkable
+class WhatIfBroker(Protocol):
+    """A broker that says beforehand what an order would need."""
+
+    def what_if(self, order: Order) -> Impact:
+        """OSError where it does not answer, ValueError where it would not take the order."""
+        ...
 
 
 class Feed(Protocol):

@@ -37,6 +37,7 @@ class DenialCode(Enum):
     BUYING_POWER = "buying_power"
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
+    MARGIN = "margin"
 
     @property
     def explanation(self) -> str:
@@ -114,6 +115,9 @@ _EXPLANATIONS = {
     ),
     DenialCode.DAILY_LOSS: (
         "The day's loss must be within `daily_loss_fraction_max`, or the order reduce risk."
+    ),
+    DenialCode.MARGIN: (
+        "The broker's own what-if must leave equity for the margin, where it offers one."
     ),
     DenialCode.DRAWDOWN: (
         "The fall from the peak must be within `drawdown_fraction_max`, or risk be reduced."
