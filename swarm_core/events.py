@@ -206,7 +206,7 @@ class OrderTriggered(OrderEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderHeld(OrderEvent):
-    """The venue let a bar pass: the order had not reached it yet, or the instrument was halted."""
+    """A bar went by while the order was on its way; `bars_left` more will."""
 
     reason: str
     bars_left: int
