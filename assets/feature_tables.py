@@ -55,10 +55,11 @@ def read_inputs(
         session_bars(bars, instruments, desk.market),
         desk.source_priority,
     )
+    booked = chosen_actions(actions, chosen)
     return ClosedInputs(
         bars=series.back_adjusted(chosen, actions),
-        traded=series.split_growth(chosen, actions),
-        actions=chosen_actions(actions, chosen),
+        traded=series.split_growth(chosen, booked),
+        actions=booked,
         macro=clean_table(tables, "macro").read(end=window_end),
         news=clean_table(tables, "news").read(start=start, end=window_end),
         instruments=instruments,

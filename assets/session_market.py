@@ -85,7 +85,6 @@ class SessionMarkets:
             self.instruments,
             after=self.close(last_closed),
             until=self.close(session),
-            as_of=self.as_of(session),
         )
 
     def _banded(self, session: str, bars: tuple[Bar, ...]) -> tuple[Bar, ...]:

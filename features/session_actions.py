@@ -30,8 +30,9 @@ _BOOKED = {
 def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     """Return the actions that belong to the traded series, each once, with its adjustment.
 
-    Where the series' own source tells any action of an instrument, only its actions count: two
-    sources that tell the same dividend would pay it twice. Otherwise all others' do.
+    Where the series' own source tells actions of a kind for an instrument, only its actions of
+    that kind count: two sources that tell the same dividend would pay it twice. Otherwise all
+    others' do.
     """
     name = pl.col("source").str.split("@").list.first()
     traded = (
@@ -44,8 +45,9 @@ def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
         .join(traded, on="instrument_id", how="inner")
         .with_columns(_own=name == pl.col("_series"))
     )
-    own = named.filter("_own")["instrument_id"].unique()
-    kept = named.filter(pl.col("_own") | ~pl.col("instrument_id").is_in(own.implode()))
+    own = named.filter("_own").select("instrument_id", "kind").unique()
+    others = named.join(own, on=["instrument_id", "kind"], how="anti")
+    kept = pl.concat([named.filter("_own"), others])
     return (
         kept.sort("knowledge_time")
         .unique(["instrument_id", "event_time", "kind"], keep="last", maintain_order=True)
@@ -58,18 +60,13 @@ def actions_between(
     instruments: Mapping[str, Instrument],
     after: datetime,
     until: datetime,
-    as_of: datetime,
 ) -> tuple[CorporateAction, ...]:
-    """Return the actions with after < ex-date <= until that were known at `as_of`, in order.
+    """Return the actions with after < ex-date <= until, in the order in which they take effect.
 
-    One that became known later is not booked: nobody could have. A row without the numbers that
-    its kind needs is none.
+    When a table came to know of one does not matter here: the price of the day has it, and so has
+    the account at a broker. A row without the numbers that its kind needs is none.
     """
-    rows = chosen.filter(
-        (pl.col("event_time") > after)
-        & (pl.col("event_time") <= until)
-        & (pl.col("knowledge_time") <= as_of)
-    )
+    rows = chosen.filter((pl.col("event_time") > after) & (pl.col("event_time") <= until))
     found: list[tuple[int, str, CorporateAction]] = []
     for row in rows.iter_rows(named=True):
         instrument = instruments.get(row["instrument_id"])

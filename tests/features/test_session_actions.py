@@ -1,4 +1,4 @@
-"""Which actions a session books: by the series' adjustment, its source, and what was known."""
+"""Which actions a session books: by the series' adjustment, its source, and its ex-date."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -47,7 +47,7 @@ DELISTED: dict[str, object] = {"kind": "delisting", "amount": 12.5}
 
 def found(actions: pl.DataFrame, bars: pl.DataFrame) -> tuple[CorporateAction, ...]:
     chosen = chosen_actions(actions, bars)
-    return actions_between(chosen, INSTRUMENTS, EX - DAY, EX, EX + DAY)
+    return actions_between(chosen, INSTRUMENTS, EX - DAY, EX)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_actions_of_another_source_count_where_the_series_has_none() -> None
         ({}, 1),
         ({"event_time": EX - DAY}, 0),  # the session before took it
         ({"event_time": EX + DAY}, 0),
-        ({"knowledge_time": EX + 2 * DAY}, 0),  # nobody knew
+        ({"knowledge_time": EX + 200 * DAY}, 1),  # a table that learned of it late
         ({"instrument_id": C}, 0),  # not traded
         ({"ratio": None}, 0),
         ({"ratio": 1.0}, 0),
@@ -108,10 +108,16 @@ def test_the_actions_of_another_source_count_where_the_series_has_none() -> None
         ({"kind": "rename"}, 0),  # an instrument keeps its identity
     ],
 )
-def test_only_what_was_known_of_this_ex_date_is_booked(
+def test_only_sound_actions_of_this_ex_date_are_booked(
     change: dict[str, object], count: int
 ) -> None:
     assert len(found(make_actions({**SPLIT, **change}), make_bars())) == count
+
+
+def test_a_source_that_tells_dividends_alone_leaves_splits_to_others() -> None:
+    actions = make_actions(DIVIDEND, {**SPLIT, "source": "other@1"})
+
+    assert [type(a) for a in found(actions, make_bars())] == [CashDividend, Split]
 
 
 def test_a_spin_off_brings_the_new_instrument_or_else_its_value() -> None:
