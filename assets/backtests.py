@@ -12,6 +12,7 @@ from assets.desk import Desk
 from assets.feature_tables import read_inputs
 from assets.pictures import picture
 from assets.ports import StoredTable, TableStore
+from assets.steady_tables import SteadyTables
 from features import series
 from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
@@ -112,6 +113,7 @@ def backtests(
     name, key = split_key(context.partition_key)
     spec = experiments.get(name)
     window = find_window(spec, key)
+    tables = SteadyTables(tables)
     market = market_of(desk, tables, spec, window)
     given = spec, window, ground_of(desk), data_versions(tables)
     pool = None if spec.sweep is None else open_pool(spec.sweep.workers)

@@ -14,6 +14,7 @@ from assets.ingest import preview
 from assets.partitions import MONTHS, SINGLE_RUN, window
 from assets.pictures import picture
 from assets.ports import FeatureStore, ModelRegistry, TableStore
+from assets.steady_tables import SteadyTables
 from features.store.families import DECISION_SERVICE, TRAINING_SERVICE
 from models import plots
 from models.card import ModelCard, make_card
@@ -76,7 +77,9 @@ def forecast_model(
     The training set comes from the feature store; folds are purged and embargoed, and the last
     fold judges the chosen parameters without having chosen them.
     """
-    frame = labelled_features(desk, tables, feature_store)
+    steady = SteadyTables(tables)
+    features = steady.version("features")  # what the feature store was filled from
+    frame = labelled_features(desk, steady, feature_store)
     context.log.info(f"training on {frame.height} rows")
     trained = train(frame, desk.training, lambda *told: context.log.info(f"trial {told}"))
     judged = evaluate(trained.holdout)
@@ -84,7 +87,7 @@ def forecast_model(
     card = make_card(
         trained,
         judged,
-        table_versions={n: tables.version(n) for n in ("features", "clean_bars")},
+        table_versions={**steady.versions, "features": features},
         code_hash=code_hash(),
         earlier_trials=sum(int(c.get("trials_count", 0)) for c in earlier),  # type: ignore[attr-defined]  # a card is a mapping
     )
