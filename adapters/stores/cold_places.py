@@ -264,7 +264,8 @@ def answering() -> Iterator[None]:
         raise
     except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
         text = _one_line(error)
-        if isinstance(error, OSError) or "object-store" in text or "Generic S3" in text:
+        away = ("object-store", "Generic S3", "(os error")  # a full disk is an "os error"
+        if isinstance(error, OSError) or any(a in text for a in away):
             raise ColdStoreUnavailableError(f"the cold storage failed: {text}") from error
         raise
 

@@ -110,7 +110,12 @@ class DeltaCommits:
             return self.open(table)
         if not self.place.shared:
             return None
-        self._write(table, None, Change(rows.clear(), 0), "")
+        try:
+            with answering():
+                self._write(table, None, Change(rows.clear(), 0), "")
+        except DeltaError:
+            if not self.exists(table):  # else another machine made it meanwhile
+                raise
         return self.open(table)
 
     def _commit_retrying(

@@ -143,7 +143,8 @@ def asked(
     if start is not None or end is not None:
         scan = scan.filter(span_filter(start, end))
     if instrument_ids is not None:
-        scan = scan.filter(pl.col("instrument_id").is_in(list(instrument_ids)))
+        ids, column = list(instrument_ids), pl.col("instrument_id")
+        scan = scan.filter(column == ids[0] if len(ids) == 1 else column.is_in(ids))
     return scan
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from adapters.stores.cold_places import ColdPlace, LocalPlace, answering
 from adapters.stores.cold_scans import (
@@ -33,6 +35,8 @@ class DeltaTableStore:
     def __init__(self, root: Path | ColdPlace) -> None:
         self.place: ColdPlace = LocalPlace(root) if isinstance(root, Path | str) else root
         self._commits = DeltaCommits(self.place)
+        self._looking = Lock()
+        self._known: dict[str, DeltaTable] = {}
 
     def append(
         self,
@@ -123,6 +127,8 @@ class DeltaTableStore:
         except pl.exceptions.ColumnNotFoundError as error:
             raise KeyError(f"{table} must have the columns asked for: {error}") from error
         except FileNotFoundError as error:
+            if version is None:
+                raise  # the newest version must have its files: this is damage
             raise KeyError(
                 f"version {stored.version()} of {table} must have its files: {error}"
             ) from error
@@ -138,7 +144,24 @@ class DeltaTableStore:
         version: int | None = None,
     ) -> pl.LazyFrame:
         """Return rows with start <= event_time < end of these instruments, read when collected."""
-        return scan_rows(self.place, self.open(table, version), start, end, instrument_ids)
+        if version is not None:
+            return scan_rows(self.place, self.open(table, version), start, end, instrument_ids)
+        with self._looking:
+            newest = self._look_again(table)
+            return scan_rows(self.place, newest, start, end, instrument_ids)
+
+    def _look_again(self, table: str) -> DeltaTable:
+        """Return the newest version; of a table that was opened before, only its new commits."""
+        known = self._known.get(table)
+        if known is not None and self.exists(table):
+            try:
+                with answering():
+                    known.update_incremental()
+            except DeltaError:  # the table was made anew
+                known = None
+        if known is None:
+            known = self._known[table] = self.open(table)
+        return known
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
         """Return the Delta table as of a version; KeyError where it does not exist."""

@@ -1,5 +1,6 @@
 """The warm tier: recent bars, features, decisions, orders, fills as Parquet files on disk."""
 
+import io
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -96,17 +97,23 @@ def _write_whole(path: Path, rows: pl.DataFrame) -> None:
         "first": first.isoformat() if first else None,
         "last": last.isoformat() if last else None,
     }
+    buffer = io.BytesIO()
+    rows.write_parquet(
+        buffer,
+        compression="snappy",  # read often, and gone to the cold tier soon
+        row_group_size=65_536,
+        metadata={_META: json.dumps(meta)},
+    )
     part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        rows.write_parquet(
-            file,
-            compression="snappy",  # read often, and gone to the cold tier soon
-            row_group_size=65_536,
-            metadata={_META: json.dumps(meta)},
-        )
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # on a full disk half a file only takes more room
+        raise
     _sync_folder(path.parent)
 
 
