@@ -1,5 +1,6 @@
 """The warm tier: one contract for Parquet on disk and for a real PostgreSQL server."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -40,14 +41,19 @@ def server() -> Iterator[PostgresService]:
 Opener = Callable[[], SegmentTier]
 
 
-@pytest.fixture(params=["embedded", "postgres"])
+# A database with TimescaleDB, started by hand: docs/how-to/run-on-servers.md says how.
+TIMESCALE_URL = os.environ.get("APIARY_TEST_TIMESCALE_URL", "")
+needs_timescale = pytest.mark.skipif(not TIMESCALE_URL, reason="no database with TimescaleDB")
+
+
+@pytest.fixture(params=["embedded", "postgres", pytest.param("timescale", marks=needs_timescale)])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Open the same tier again and again, as another process would."""
     if request.param == "embedded":
         return lambda: WarmStore(tmp_path / "warm")
-    process: PostgresService = request.getfixturevalue("server")
-    schema = "warm_" + "".join(c if c.isalnum() else "_" for c in tmp_path.name)[-40:]
-    return lambda: PostgresWarmStore(PostgresAddress(process.url), schema=schema.lower())
+    url = TIMESCALE_URL if request.param == "timescale" else request.getfixturevalue("server").url
+    schema = f"warm_{abs(hash(tmp_path)) % 10**9}"
+    return lambda: PostgresWarmStore(PostgresAddress(url), schema=schema)
 
 
 @pytest.fixture
@@ -240,6 +246,26 @@ def test_months_are_partitions_and_an_empty_one_is_dropped(server: PostgresServi
 
     assert {"bars__2024_01", "bars__2024_02"} <= found
     assert found - left == {"bars__2024_01"}
+
+
+@needs_timescale
+def test_with_timescale_a_table_is_a_hypertable_and_old_chunks_are_dropped() -> None:
+    schema = f"warm_{time.time_ns()}"
+    tier = PostgresWarmStore(PostgresAddress(TIMESCALE_URL), schema=schema)
+    tier.write("bars", make_bars(120))
+    chunks = f"SELECT count(*) FROM show_chunks('{schema}.bars')"
+    days = f"SELECT time_bucket('1 day', event_time), count(*) FROM {schema}.bars GROUP BY 1"
+    with psycopg.connect(TIMESCALE_URL, autocommit=True) as hand:
+        before = hand.execute(chunks).fetchone()
+        assert len(hand.execute(days).fetchall()) == 120
+        oldest = sorted(tier.segments("bars"), key=lambda s: str(s.first))[:3]
+        tier.remove("bars", oldest)
+        after = hand.execute(chunks).fetchone()
+
+    assert before is not None
+    assert after is not None
+    assert after[0] < before[0]
+    assert rows_of(tier).height == 120 - sum(s.row_count for s in oldest)
 
 
 def test_a_server_that_went_away_is_one_line_and_comes_back(server: PostgresService) -> None:
