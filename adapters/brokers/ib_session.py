@@ -98,7 +98,8 @@ class IbSession:
 
     def open(self) -> None:
         """Connect; raises ConnectionError, or LiveAccountError on an account not to be traded."""
-        self._thread.start()
+        if not self._thread.is_alive():  # it lives on where an earlier try was refused
+            self._thread.start()
         self.call(self._connect())
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from adapters.sources.web.http import SourceRefusedError, SourceUnavailableError
 T = TypeVar("T")
 _NO_DATA_WORDS = "returned no data"
 _ATTEMPTS = 4
+_WAIT_S_MAX = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,14 @@ class IbLine:
         """
         self._open()
         last: object = "too fast"
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             if paced:
                 self._pace.wait(request, contract)
             try:
                 answer, errors = self._session.call(self._asked(make))
             except OSError as error:
                 last = error
+                self._pace.sleep(min(2.0**attempt, _WAIT_S_MAX))  # it is being reached again
                 continue
             faults = [told for told in errors if _is_fault(told)]
             if not faults and answer is not None:

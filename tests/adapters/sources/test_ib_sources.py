@@ -1,5 +1,6 @@
 """History of Interactive Brokers over TCP: bars and news in order, in pace, with honest errors."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -174,6 +175,31 @@ def test_no_gateway_is_told_as_unavailable() -> None:
     dead = IbLine(session, Pace(lambda: 0.0, lambda _: None))
     with pytest.raises(SourceUnavailableError, match="the gateway must be reached"):
         bars_of(dead, "AAPL").fetch("bars", day(1), day(3))
+
+
+def test_a_connection_that_breaks_is_waited_for(host: HostedGateway) -> None:
+    """Cut off at the request: the same rows come over the next connection."""
+    reach = IbSettings(port=host.port, client_id=15, backoff_s_min=0.01, backoff_s_max=0.05)
+    pace = Pace(time.monotonic, time.sleep, PaceLimits(identical_window_s=0.0))
+    cut = IbLine(IbSession(reach, trades=False), pace)
+    host.call(lambda g: g.faults.add(Fault(kind=FaultKind.LOSE_ORDER, at="req_historical_data")))
+    try:
+        assert len(bars_of(cut, "ETF:TLT", interval="1h").fetch("bars", day(1), day(2))) == 7
+    finally:
+        cut.close()
+
+
+def test_a_gateway_that_comes_late_is_reached(watch: Watch) -> None:
+    """Refused at first: the same line asks again once somebody listens."""
+    with HostedGateway(lambda: Gateway(GatewaySettings(), clock=Clock(watch.now_ns))) as late:
+        late.call(lambda g: g.refuse_for(1.0))
+        reach = IbSettings(port=late.port, client_id=15, answer_s_max=2.0)
+        line = IbLine(IbSession(reach, trades=False), Pace(time.monotonic, time.sleep))
+        with pytest.raises(SourceUnavailableError):
+            bars_of(line, "AAPL").fetch("bars", day(1), day(3))
+        late.call(lambda g: g.refuse_for(0.0))
+        assert len(bars_of(line, "AAPL").fetch("bars", day(1), day(3))) == 2
+        line.close()
 
 
 def test_news_come_once_each_from_their_stamps(line: IbLine) -> None:
