@@ -9,6 +9,7 @@ from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
 
 _NEEDED = ("instrument_id", "time", "close")
+_ZONE = r"(Z|[+-]\d\d:?\d\d)$"
 _PRICES = ("open", "high", "low", "close", "volume")
 
 
@@ -61,6 +62,10 @@ def bars_of_rows(rows: pl.DataFrame, instruments: Mapping[str, Instrument]) -> t
 def _as_time(rows: pl.DataFrame, name: str) -> pl.Expr:
     """Return the column as moments in UTC; text must name its zone."""
     if rows.schema[name] == pl.String:
+        named = rows[name].drop_nulls().str.contains(_ZONE)
+        if not named.all():
+            first = rows[name].drop_nulls().filter(~named)[0]
+            raise ValueError(f"{name} must carry its zone, was {first}")
         return pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC")
     if isinstance(rows.schema[name], pl.Datetime) and rows.schema[name].time_zone is None:  # type: ignore[union-attr]  # narrowed in this line
         raise ValueError(f"{name} must carry its zone, was without one")

@@ -114,7 +114,7 @@ def trader_process(
 def run_to_end(config: Path) -> str:
     """Run the trader until its feed ends; return what it said."""
     with trader_process(config) as process:
-        said, _ = process.communicate(timeout=120)
+        said, _ = process.communicate(timeout=280)
         assert process.returncode == 0, said
     return said
 
