@@ -191,15 +191,17 @@ def test_a_connection_that_breaks_is_waited_for(host: HostedGateway) -> None:
 
 def test_a_gateway_that_comes_late_is_reached(watch: Watch) -> None:
     """Refused at first: the same line asks again once somebody listens."""
-    with HostedGateway(lambda: Gateway(GatewaySettings(), clock=Clock(watch.now_ns))) as late:
+    asked = GatewaySettings(paces_history=False, market_every_s=0.0)
+    with HostedGateway(lambda: Gateway(asked, clock=Clock(watch.now_ns))) as late:
         late.call(lambda g: g.refuse_for(1.0))
-        reach = IbSettings(port=late.port, client_id=15, answer_s_max=2.0)
+        reach = IbSettings(port=late.port, client_id=15)
         line = IbLine(IbSession(reach, trades=False), Pace(time.monotonic, time.sleep))
         with pytest.raises(SourceUnavailableError):
             bars_of(line, "AAPL").fetch("bars", day(1), day(3))
         late.call(lambda g: g.refuse_for(0.0))
-        assert len(bars_of(line, "AAPL").fetch("bars", day(1), day(3))) == 2
+        rows = bars_of(line, "AAPL", interval="1h").fetch("bars", day(2), day(3))
         line.close()
+        assert len(rows) == 7
 
 
 def test_news_come_once_each_from_their_stamps(line: IbLine) -> None:
