@@ -56,6 +56,10 @@ class DeskHours:
         return closed[-1] if closed else None
 
 
+def _noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=UTC)
+
+
 def build_schedules(calendar: str) -> Sequence[dg.ScheduleDefinition]:
     """Return the schedules of a desk on this calendar, all stopped until its sources are live."""
     hours = DeskHours.of(calendar)
@@ -84,11 +88,14 @@ def _newest_session(hours: DeskHours) -> dg.ScheduleDefinition:
         session = hours.session_before(moment)
         if session is None:
             return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
-        return dg.RunRequest(
-            run_key=f"session-{session}",
-            partition_key=month_key(moment - SESSION_DELAY),
-            tags={"apiary/session": session.isoformat()},
-        )
+        tags = {"apiary/session": session.isoformat()}
+        first, last = month_key(_noon(session)), month_key(moment.astimezone(UTC) - SESSION_DELAY)
+        if first == last:
+            return dg.RunRequest(run_key=f"session-{session}", partition_key=first, tags=tags)
+        # A session that ends at midnight has its bars in one month and its close in the next.
+        span = {"dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last}  # fmt: skip
+        return dg.RunRequest(run_key=f"session-{session}", tags=tags | span)
 
     return newest_session_schedule
 

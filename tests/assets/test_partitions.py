@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import dagster as dg
 import exchange_calendars
 import pytest
 
 from assets.partitions import EPOCH, SESSIONS, month_key, months_between, session_partitions
 from features import calendars
-from pipelines.schedules import DeskHours
+from pipelines.schedules import DeskHours, build_schedules
 
 
 def test_sessions_are_those_of_the_exchange() -> None:
@@ -68,3 +69,22 @@ def test_months_between_cover_the_span_without_a_gap() -> None:
 
 def test_a_moment_before_history_belongs_to_the_first_month() -> None:
     assert month_key(datetime(1954, 5, 5, tzinfo=UTC)) == "1990-01-01"
+
+
+def _request(name: str, tick: str) -> dg.RunRequest:
+    schedule = build_schedules(name)[0]
+    context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(tick))
+    request = schedule(context)
+    assert isinstance(request, dg.RunRequest)
+    return request
+
+
+def test_a_session_is_ingested_in_the_month_of_its_close() -> None:
+    assert _request("XTKS", "2020-02-28T16:30+09:00").partition_key == "2020-02-01"
+
+
+def test_a_session_that_ends_at_midnight_may_need_two_months() -> None:
+    request = _request("24/7", "2020-03-01T01:30+00:00")
+    assert request.partition_key is None
+    assert request.tags["dagster/asset_partition_range_start"] == "2020-02-01"
+    assert request.tags["dagster/asset_partition_range_end"] == "2020-03-01"
