@@ -6,6 +6,7 @@ broker first.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -162,6 +163,51 @@ class OrderPath:
         except OSError:
             return  # the order stays in cancel_pending, and is asked for by the next recovery
         self.take_in(heard)
+
+    def replace(self, record: OrderRecord, order: Order, references: References) -> bool:
+        """Put another order in the place of a working one; return whether it was sent.
+
+        The old one is cancelled first, so the two never work together, and the new one is for
+        what the old one left. It passes the gate like any other. False where the cancel has not
+        been answered yet (call again), where nothing was left, or where the gate denies.
+        """
+        new_id = order.client_order_id
+        if record.state.is_working and record.state is not OrderState.CANCEL_PENDING:
+            self.cancel(record, f"to be replaced by {new_id}")
+        left = order.quantity_lots - record.filled_lots
+        if record.state is OrderState.CANCELLED and left > 0:
+            self.write(self._replaced(record, replace(order, quantity_lots=left)))
+        new = self.book.orders.get(new_id)
+        if new is None:
+            return False
+        taken = references.taken(order.decision_id, self.book.sequence)
+        if new.state is OrderState.INTENDED:
+            self.write([taken, *judge([new], references.measure(self.book))])
+        if new.state is OrderState.APPROVED:
+            self._ask_for_margin(new)
+        if new.state is OrderState.APPROVED:
+            self._submit(new)
+        return new.submitted_ns is not None
+
+    def _replaced(self, record: OrderRecord, order: Order) -> list[ev.Event]:
+        old_id, new_id = record.order.client_order_id, order.client_order_id
+        cause = ev.make_event_id("OrderReplaced", old_id, new_id)
+        return [
+            ev.OrderReplaced(
+                event_id=cause,
+                time_ns=self.time_ns,
+                correlation_id=order.decision_id,
+                client_order_id=old_id,
+                replaced_by=new_id,
+            ),
+            ev.OrderIntended(
+                event_id=ev.make_event_id("OrderIntended", new_id),
+                time_ns=self.time_ns,
+                causation_id=cause,
+                correlation_id=order.decision_id,
+                order=order,
+            ),
+        ]
 
     def look_up(self, record: OrderRecord) -> None:
         """Ask the broker what became of an order; where it never got it, it may be sent again."""

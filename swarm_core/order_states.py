@@ -121,7 +121,9 @@ class OrderRecord:
         elif isinstance(event, ev.OrderAdjusted):
             self._adjust(event)
         elif type(event) in ENDINGS:
-            if not self.state.is_final:
+            # A replaced order was cancelled first: that another took its place is told after.
+            is_replaced = self.state is _S.CANCELLED and isinstance(event, ev.OrderReplaced)
+            if not self.state.is_final or is_replaced:
                 self.state = ENDINGS[type(event)]
         else:
             self._act(event)

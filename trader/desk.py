@@ -10,8 +10,10 @@ from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.marking import position_marks
+from swarm_core.order_path import OrderPath
 from swarm_core.orders import Order, OrderKind
 from swarm_core.ports import Broker, EventLog, MarginAfter
+from swarm_core.references import References
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import Targets
 from swarm_core.sizing_settings import SizingSettings
@@ -113,6 +115,33 @@ class TradingDesk:
         quotes = {i: q for i, q in self.quotes.items() if i not in withheld}
         sizing = replace(self.sizing, parent_decision_id=parent_decision_id)
         return self._release(decision, fault, sizing, quotes, lineage)
+
+    def replace(self, client_order_id: str, order: Order) -> bool:
+        """Put another order in the place of one that works; see `OrderPath.replace`.
+
+        Raises ValueError where there is no such order, or the other is in another instrument or
+        on the other side.
+        """
+        self.catch_up()
+        record = self.book.orders.get(client_order_id)
+        if record is None:
+            raise ValueError(f"an order to replace must be in the log, was {client_order_id}")
+        old = record.order
+        if (old.instrument_id, old.side) != (order.instrument_id, order.side):
+            raise ValueError(
+                f"an order must be replaced by one of {old.instrument_id}, {old.side.value}, "
+                f"was {order.instrument_id}, {order.side.value}"
+            )
+        references = References(
+            time_ns=self.now_ns(),
+            quotes=self.quotes,
+            instruments=self.instruments,
+            limits=self.limits,
+            sizing=self.sizing,
+            located=self.located,
+        )
+        path = OrderPath(self.book, self.log, self.line, references.time_ns)
+        return path.replace(record, order, references)
 
     def _release(
         self,
