@@ -1,7 +1,7 @@
 """Settings of the tiers: when a table's rows go down, and how the cold tier is kept."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -52,8 +52,6 @@ class ColdRules(_Part):
 
     compact_files_min: int = Field(default=8, ge=2, le=10_000)
     retention_days: int = Field(default=30, ge=7, le=36500)
-    archive_days: int | None = Field(default=None, ge=30, le=36500)
-    archive_class: Literal["STANDARD_IA", "ONEZONE_IA", "GLACIER_IR"] = "GLACIER_IR"
 
 
 class TierSettings(_Part):

@@ -11,8 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from dagster import DagsterInstance
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
 from dagster._core.event_api import EventLogRecord
 from dagster._core.instance.utils import RUNLESS_RUN_ID
+from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._core.storage.event_log.schema import (
     AssetCheckExecutionsTable,
     DynamicPartitionsTable,
@@ -84,6 +87,7 @@ def migrate(source: DagsterInstance, target: DagsterInstance) -> Migration:
     for table, identity in _SCHEDULE_TABLES.items():
         count = _copy(source.schedule_storage, target.schedule_storage, table, identity)
         ticks = count if table is JobTickTable else ticks
+    _forget_event_numbers(target)
     return Migration(len(_run_ids(source)), events, ticks, partitions)
 
 
@@ -155,6 +159,16 @@ class _Index:
 
 def _index(instance: DagsterInstance) -> _Index:
     return _Index(instance.event_log_storage)
+
+
+def _forget_event_numbers(instance: DagsterInstance) -> None:
+    """Let sensors that watch runs go on from the newest event: events have other numbers here."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        data = state.instigator_data
+        if not isinstance(data, SensorInstigatorData) or not data.cursor:
+            continue
+        if RunStatusSensorCursor.is_valid(data.cursor):
+            instance.update_instigator_state(state.with_data(data._replace(cursor=None)))
 
 
 def _limits(instance: DagsterInstance) -> list[tuple[str, int]]:

@@ -127,7 +127,6 @@ def test_a_folder_becomes_a_configuration_without_dates(tmp_path: Path) -> None:
         ("default: {hot_days: -1}", "default.hot_days"),
         ("tables: {fills: {hot_days: 9, warm_days: 2}}", "warm_days must be at least hot_days (9)"),
         ("cold: {retention_days: 1}", "cold.retention_days"),
-        ("cold: {archive_class: ATTIC}", "cold.archive_class"),
         ("colds: {}", "colds"),
     ],
 )

@@ -7,10 +7,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.definitions.run_status_sensor_definition import RunStatusSensorCursor
 from dagster._core.scheduler.instigation import (
     InstigatorState,
     InstigatorStatus,
     ScheduleInstigatorData,
+    SensorInstigatorData,
     TickData,
     TickStatus,
 )
@@ -87,6 +89,31 @@ def start_schedule(instance: dg.DagsterInstance) -> None:
             selector_id=state.selector_id,
         )
     )
+
+
+def watch_runs(instance: dg.DagsterInstance) -> None:
+    """Add a sensor that has looked at the runs up to an event of a number."""
+    (schedule,) = instance.all_instigator_state()
+    origin = schedule.origin._replace(instigator_name="watching")
+    cursor = RunStatusSensorCursor(record_id=4711, update_timestamp="2024-01-01T00:00:00+00:00")
+    data = SensorInstigatorData(cursor=cursor.to_json())
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data)
+    instance.add_instigator_state(state)
+
+
+def test_a_sensor_that_watches_runs_does_not_wait_for_numbers_of_old(home: Path) -> None:
+    new = postgres_home(home, ROOT / "dagster_home" / "dagster.yaml")
+    with (
+        dg.DagsterInstance.from_config(str(home)) as source,
+        dg.DagsterInstance.from_config(str(new)) as target,
+    ):
+        watch_runs(source)
+        migrate(source, target)
+        (state,) = target.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+
+    assert state.status == InstigatorStatus.RUNNING
+    assert isinstance(state.instigator_data, SensorInstigatorData)
+    assert state.instigator_data.cursor is None
 
 
 def told(instance: dg.DagsterInstance) -> dict[str, object]:
