@@ -48,6 +48,7 @@ class Book:
         self.denials: dict[str, DenialCode] = {}  # by client order id
         self.denied_targets: dict[str, dict[str, DenialCode]] = {}  # by decision, instrument
         self._working: set[str] = set()
+        self._sent_or_ended: set[str] = set()
 
     @property
     def base_currency(self) -> str:
@@ -85,10 +86,15 @@ class Book:
                 self.unknown_fills.append(event)
             return
         record.apply(event)
-        if record.state.is_working:
-            self._working.add(event.client_order_id)
+        state, order_id = record.state, event.client_order_id
+        if state.is_working:
+            self._working.add(order_id)
         else:
-            self._working.discard(event.client_order_id)
+            self._working.discard(order_id)
+        if state.is_working or state.is_final:
+            self._sent_or_ended.add(order_id)
+        else:
+            self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again
         if isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
             self.sent.append((event.time_ns, event.client_order_id))
@@ -121,6 +127,10 @@ class Book:
     def working_orders(self) -> list[OrderRecord]:
         """Return the orders that may still be filled, in the order of their ids."""
         return [self.orders[i] for i in sorted(self._working)]
+
+    def sent_or_ended(self) -> set[str]:
+        """Return a set of its own of the orders that may not be sent (again)."""
+        return set(self._sent_or_ended)
 
     def lots(self, instrument_id: str) -> int:
         return self.ledger.lots(instrument_id)

@@ -48,15 +48,19 @@ class OrderPath:
 
     def write(self, events: Sequence[ev.Event]) -> None:
         """Put our own acts on disk, only if nobody else has written since the book was read."""
-        self.log.append(events, expected_sequence=self.book.sequence)
-        self.catch_up()
+        # What comes back follows the book without a gap: nothing has to be read again.
+        self.book.apply_all(self.log.append(events, expected_sequence=self.book.sequence))
 
     def take_in(self, events: Sequence[ev.Event]) -> None:
         """Put the broker's words on disk: facts, whoever else has written meanwhile."""
         news = [e for e in events if not self.book.knows(e)]
-        if news:
-            self.log.append(news)
-            self.catch_up()
+        if not news:
+            return
+        records, behind = self.log.append(news), self.book.sequence
+        if [r.sequence for r in records] == list(range(behind + 1, behind + 1 + len(news))):
+            self.book.apply_all(records)
+        else:
+            self.catch_up()  # somebody else has written too
 
     def _block(self, decision_id: str, reason: str) -> None:
         event_id = ev.make_event_id("ReleaseBlocked", decision_id, reason, self.time_ns)

@@ -203,7 +203,10 @@ def _count_recent(
     since_repeat = time_ns - int(limits.repeats_window_s * NS_PER_S)
     since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
     recent: set[LikeKey] = set()
+    oldest = min(since_repeat, since_like)
     for sent_ns, order_id in book.sent:
+        if sent_ns <= oldest:
+            continue  # the book remembers a whole day
         record = book.orders[order_id]
         order = record.order
         if sent_ns > since_repeat and order.instrument_id in risks:
@@ -294,7 +297,7 @@ def _count_open_orders(book: Book, risks: Mapping[str, InstrumentRisk]) -> set[s
             risk.open_buy_lots += record.open_lots
         else:
             risk.open_sell_lots += record.open_lots
-    return {i for i, r in book.orders.items() if r.state.is_working or r.state.is_final}
+    return book.sent_or_ended()
 
 
 def _measure_instrument(

@@ -130,7 +130,9 @@ def make_world(seed: int, home: Path) -> World:
     faults = Faults.drawn(random)
     kept = random.random() < 0.5
     rules = ReconciliationRules(
-        adopt_foreign=random.random() < 0.5, fills_reach_back_ns=DAYS * DAY_NS
+        adopt_foreign=random.random() < 0.5,
+        # Longer than a trader can be away here: what a broker has forgotten only halts.
+        fills_reach_back_ns=4 * DAYS * DAY_NS,
     )
     watch, venue = Watch(), Venue(random, faults, rules.fills_reach_back_ns)
     watch.venue = venue

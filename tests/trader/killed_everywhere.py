@@ -1,0 +1,148 @@
+"""A session killed at every single write: each statement of the log, the anchor, and the wire.
+
+`python -m tests.trader.killed_everywhere FOLDER filled|halted` counts the writes of the undisturbed
+session, kills a process at each of them, starts it again, and compares. It prints the count.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from adapters.stores.event_log_anchor import Anchor
+from adapters.stores.event_log_sqlite import SqliteEventLog
+from swarm_core.reconciliation import ReconciliationRules
+from swarm_core.replay import book_digest, replay
+from tests.swarm_core.builders import CASH, make_decision
+from tests.trader.desks import make_desk
+from tests.trader.sessions import SETTINGS, ListFeed, PlannedEngine, quotes
+from tests.trader.venue import FileVenue
+from trader.kill_switch import Halt
+from trader.loop import Trader
+
+PLAN = (None, make_decision("d1", A=0.1, B=-0.1))
+# What changes the file; each of these is a moment at which the process may end.
+_WRITES = ("begin", "insert", "commit")
+
+
+class Counter:
+    """Counts the writes, and kills this process at the chosen one (0: at none)."""
+
+    def __init__(self, kill_at: int) -> None:
+        self.count, self.kill_at = 0, kill_at
+
+    def __call__(self) -> None:
+        self.count += 1
+        if self.count == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class CountedVenue(FileVenue):
+    """A line on which each message is a write: the process may end before and after it."""
+
+    count_write: Callable[[], None] = staticmethod(lambda: None)
+
+    def _arrives(self, what: str, order_id: str, body: str = "") -> None:
+        self.count_write()
+        super()._arrives(what, order_id, body)
+        self.count_write()
+
+
+def count_writes_of(log: SqliteEventLog, count: Counter) -> None:
+    """Count every statement that writes the log, and both sides of each write of its anchor."""
+    log._db.set_trace_callback(lambda text: count() if text.startswith(_WRITES) else None)
+    write = Anchor.write
+
+    def counted(self: Anchor, sequence: int, digest: bytes) -> None:
+        count()
+        write(self, sequence, digest)
+        count()
+
+    Anchor.write = counted
+
+
+def live(home: Path, kill_at: int, halted: bool) -> int:
+    """Trade the session from where its log stands; return how many writes that took."""
+    count = Counter(kill_at)
+    venue = CountedVenue(home / "venue", fills=not halted)
+    venue.count_write = count
+    desk = make_desk(home, venue)
+    assert isinstance(desk.log, SqliteEventLog)
+    count_writes_of(desk.log, count)
+    feed = ListFeed(quotes(2))
+    trader = Trader(desk, venue, feed, PlannedEngine(PLAN), SETTINGS, ReconciliationRules())
+
+    async def trade() -> None:
+        await trader.run()
+        if halted:
+            trader._halted = None
+            await asyncio.to_thread(desk.halt, Halt(reason="the drill", actor="a person"))
+
+    asyncio.run(trade())
+    return count.count
+
+
+def in_child(home: Path, kill_at: int, halted: bool) -> int:
+    """Live in a process of its own; return its writes, or -1 where it was killed."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.write(writer, str(live(home, kill_at, halted)).encode())
+        finally:
+            os._exit(0)  # whatever happened, the child does not return into the parent
+    os.close(writer)
+    with os.fdopen(reader) as told:
+        said = told.read()
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        return -1
+    assert said, f"{home}: a life must end by itself or be killed"
+    return int(said)
+
+
+def outcome(home: Path) -> Sequence[object]:
+    """Return all that a session leaves behind, to be compared; the log must give it again."""
+    venue = FileVenue(home / "venue")
+    desk = make_desk(home, venue)
+    log, book = desk.log, desk.book
+    assert isinstance(log, SqliteEventLog)
+    assert log.verify().sound, log.verify().detail
+    report = replay(log.read(), "USD", CASH)
+    assert report.first_difference is None, report.first_difference
+    assert report.book_digest == book_digest(book)
+    log.close()
+    orders = {i: (r.state, r.filled_lots) for i, r in book.orders.items()}
+    arrived = sorted(order_id for what, order_id in venue.received() if what == "order")
+    return (
+        orders,
+        arrived,
+        {i: (p.lots, p.cost_minor, p.realised_minor) for i, p in book.ledger.positions.items()},
+        book.ledger.cash,
+        book.ledger.fees,
+        sorted(book.ledger.executions),
+        book.trading_state,
+    )
+
+
+def kill_at_each_write(folder: Path, halted: bool) -> int:
+    """Kill a session at each of its writes, start it again and compare; return how many."""
+    undisturbed = folder / "undisturbed"
+    undisturbed.mkdir(parents=True)
+    writes = in_child(undisturbed, 0, halted)
+    expected = outcome(undisturbed)
+    for kill_at in range(1, writes + 1):
+        home = folder / str(kill_at)
+        home.mkdir()
+        assert in_child(home, kill_at, halted) == -1, f"write {kill_at} must be reached"
+        assert in_child(home, 0, halted) >= 0, f"killed at write {kill_at}"
+        found = outcome(home)
+        for one, other in zip(found, expected, strict=True):
+            assert one == other, f"killed at write {kill_at}: must be {other}, was {one}"
+    return writes
+
+
+if __name__ == "__main__":
+    print(kill_at_each_write(Path(sys.argv[1]), halted=sys.argv[2] == "halted"))
