@@ -125,6 +125,7 @@ class TradeSettings(_Part):
     engine: TargetsEngine | ColonyEngine = Field(discriminator="kind")
     broker: SimulatedVenue | IbVenue = Field(discriminator="kind")
     instruments: tuple[dict[str, Any], ...] = ()  # of the instruments table where none is given
+    only: tuple[str, ...] = ()  # of those, only these; all where none is named
     order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
     dust_fraction: float = Field(0.0005, ge=0, le=1)
     working: Working | None = None  # orders leave at once where unset

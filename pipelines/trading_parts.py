@@ -94,7 +94,19 @@ def market_tables(settings: ApiarySettings, home: Path | None = None) -> "Market
 
 
 def instruments_of(settings: ApiarySettings) -> dict[str, Instrument]:
-    """Return what may be traded: those of the settings, or else of the instruments table."""
+    """Return what may be traded: those of the settings, or else of the instruments table.
+
+    Raises SettingsError where one of `only` is not among them.
+    """
+    known = _known_instruments(settings)
+    only = () if settings.trade is None else settings.trade.only
+    unknown = sorted(set(only) - set(known))
+    if unknown:
+        raise SettingsError(f"trade.only must name known instruments, had {unknown}")
+    return {name: known[name] for name in only} if only else known
+
+
+def _known_instruments(settings: ApiarySettings) -> dict[str, Instrument]:
     trade = settings.trade
     if trade is None or not trade.instruments:
         home = None if trade is None else trade.tables_home

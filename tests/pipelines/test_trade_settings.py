@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.settings import SettingsError, read_settings
-from pipelines.trading_parts import trade_settings
+from pipelines.trading_parts import instruments_of, trade_settings
 from tests.trader.homes import make_home, write_config, write_targets
 
 TRADE: dict[str, Any] = {
@@ -78,6 +78,16 @@ SPOILED = {
     ),
     "limits": ("risk_limits.yaml", "gross_fraction_max: lots", "must be a number, was 'lots'"),
 }
+
+
+def test_only_known_instruments_may_be_named(tmp_path: Path) -> None:
+    config = make_home(tmp_path, only=["US.BEE"])
+    assert list(instruments_of(read_settings(config))) == ["US.BEE"]
+    other = make_home(tmp_path / "other", only=["US.X"])
+    with pytest.raises(
+        SettingsError, match=r"trade.only must name known instruments, had \['US.X'"
+    ):
+        instruments_of(read_settings(other))
 
 
 @pytest.mark.parametrize("case", list(SPOILED))
