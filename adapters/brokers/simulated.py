@@ -92,6 +92,8 @@ class SimulatedBroker:
         instrument = self._instruments.get(order.instrument_id)
         if instrument is None:
             return f"no contract is known for {order.instrument_id}"
+        if order.side is OrderSide.BUY or not self._borrow.is_limited(instrument):
+            return None
         selling = sum(
             t.open_lots
             for t in self._tickets.values()
@@ -99,8 +101,8 @@ class SimulatedBroker:
             and t.order.instrument_id == order.instrument_id
             and t.order.side is OrderSide.SELL
         )
-        after = self._lots.get(order.instrument_id, 0) - selling + min(0, order.signed_lots)
-        if order.side is OrderSide.SELL and not self._borrow.allows(instrument, after):
+        after = self._lots.get(order.instrument_id, 0) - selling - order.quantity_lots
+        if not self._borrow.allows(instrument, after):
             return f"{-after} lots of {order.instrument_id} cannot be borrowed"
         return None
 

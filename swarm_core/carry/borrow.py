@@ -85,6 +85,11 @@ class BorrowAvailability:
             if lots < 0:
                 raise ValueError(f"lots to borrow of {name} must be >= 0, was {lots}")
 
+    def is_limited(self, instrument: Instrument) -> bool:
+        """Return whether only so many lots of an instrument can be borrowed."""
+        lots = self.lots.get(instrument.instrument_id, self.default_lots)
+        return instrument.needs_locate and lots is not None
+
     def allows(self, instrument: Instrument, lots_after: int) -> bool:
         """Return whether a position of `lots_after` could be held."""
         available = self.lots.get(instrument.instrument_id, self.default_lots)

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
+from swarm_core.actions.splits import Split
 from swarm_core.commissions import (
     IbFixedCommission,
     IbTieredCommission,
@@ -275,6 +276,11 @@ def test_a_broker_rebuilt_from_the_log_at_any_bar_goes_on_as_if_it_had_lived(see
                 log.append(ev.OrderIntended(event_id=order.client_order_id, time_ns=0, order=order))
                 log.extend(broker.submit(order, NOW_NS + day * DAY_NS))
             time_ns = NOW_NS + (day + 1) * DAY_NS
+            if day in (2, 4):  # a split of 3 for 2, and one of 1 for 2 that cancels
+                split = Split(
+                    action_id=f"s{day}", instrument_id=A, numerator=5 - day, denominator=2
+                )
+                log.extend(broker.on_action(split, time_ns - 1))
             bars = [make_bar(n, time_ns, random.uniform(50, 60), 2_000) for n in (A, B)]
             log.extend(broker.on_bars(bars, time_ns))
         return log
