@@ -26,7 +26,13 @@ def make_ib_home(folder: Path, port: int) -> Path:
     config = make_home(
         folder,
         feed={"kind": "ib", "port": port},
-        broker={"kind": "ib_paper", "port": port, "answer_s_max": 2.0},
+        # An order whose margin cannot be asked for is denied; here it shall be sent later.
+        broker={
+            "kind": "ib_paper",
+            "port": port,
+            "answer_s_max": 5.0,
+            "asks_for_margin": False,
+        },
         instruments=instruments,
         watch={"heartbeat_s": 0.02, "reconcile_every_s": 0.2},
     )
