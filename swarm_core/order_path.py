@@ -99,24 +99,28 @@ class OrderPath:
         taken = references.taken(decision_id, self.book.sequence)
         self.write([taken, *judge(waiting, references.measure(self.book))])
         for record in waiting:
-            if record.state is OrderState.APPROVED:
-                self._ask_for_margin(record)
-            if record.state is OrderState.APPROVED:
+            if record.state is OrderState.APPROVED and self._has_margin(record):
                 self._submit(record)
 
-    def _ask_for_margin(self, record: OrderRecord) -> None:
-        """Deny an approved order that the broker's own sums do not carry, where it does sums."""
+    def _has_margin(self, record: OrderRecord) -> bool:
+        """Return whether the broker's own sums carry an approved order, where it does sums.
+
+        What they do not carry is denied. Where the broker does not answer, the order stays here,
+        approved and unsent: it is judged and asked about again when it is resumed.
+        """
         if not isinstance(self.broker, MarginBroker):
-            return
+            return True
         order, needed, equity = record.order, 0, 0
         try:
             after = self.broker.margin_after(order)
             if after is None or not after.is_short:
-                return
+                return True
             needed, equity = after.needed_minor or 0, after.equity_minor or 0
             detail = f"Needed {needed}, equity {equity} minor units."
-        except (OSError, ValueError) as error:
-            detail = f"The broker did not say: {error}."
+        except OSError:
+            return False
+        except ValueError as error:
+            detail = f"The broker would not take it: {error}."
         order_id = order.client_order_id
         denied = ev.OrderDenied(
             event_id=ev.make_event_id("Verdict", order_id, record.attempt, "margin"),
@@ -130,6 +134,7 @@ class OrderPath:
             detail=f"{DenialCode.MARGIN.explanation} {detail}",
         )
         self.write([denied])
+        return False
 
     def _submit(self, record: OrderRecord) -> None:
         """Write that the order is about to leave, then hand it over."""
@@ -187,9 +192,7 @@ class OrderPath:
         taken = references.taken(order.decision_id, self.book.sequence)
         if new.state is OrderState.INTENDED:
             self.write([taken, *judge([new], references.measure(self.book))])
-        if new.state is OrderState.APPROVED:
-            self._ask_for_margin(new)
-        if new.state is OrderState.APPROVED:
+        if new.state is OrderState.APPROVED and self._has_margin(new):
             self._submit(new)
         return new.submitted_ns is not None
 

@@ -47,7 +47,6 @@ def told(before: int | None, after: int | None, equity: int | None) -> Told:
         (told(500, 400, 100), 1),  # still short, and better than before: the way back is open
         (told(0, None, 100), 0),
         (told(0, 100, None), 0),
-        (ConnectionResetError("away"), 0),
         (ValueError("201: no permission"), 0),
     ],
 )
@@ -65,6 +64,22 @@ def test_an_order_that_the_account_does_not_carry_is_denied(
     (state,) = report.states.values()
     assert state is (OrderState.ACCEPTED if sent else OrderState.DENIED)
     assert list(report.denied.values()) == ([] if sent else [DenialCode.MARGIN])
+    assert replay(desk.log.read(), "USD", CASH).first_difference is None
+
+
+def test_while_the_broker_does_not_answer_the_order_waits(tmp_path: Path) -> None:
+    """It is neither sent nor denied, and goes out when the decision is resumed."""
+    broker = Lender(INSTRUMENTS)
+    broker.told = ConnectionResetError("away")
+    desk = make_desk(tmp_path, broker)
+    desk.line.asks_for_margin = True
+
+    waiting = desk.release(make_decision(A=0.1))
+    broker.told = told(0, 100, 100)
+    resumed = desk.release(make_decision(A=0.1))
+
+    assert list(waiting.states.values()) == [OrderState.APPROVED]
+    assert (waiting.sent_count, resumed.sent_count) == (0, 1)
     assert replay(desk.log.read(), "USD", CASH).first_difference is None
 
 

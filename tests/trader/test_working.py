@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swarm_core import events as ev
@@ -123,6 +123,7 @@ def test_a_halt_cancels_the_children_and_ends_the_parent(tmp_path: Path) -> None
 shares = st.lists(st.floats(0.01, 10), min_size=6, max_size=6).map(tuple)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     kind=st.sampled_from(ScheduleKind),
     lots=st.integers(0, 10_000),
@@ -137,7 +138,7 @@ def test_every_schedule_ends_at_the_target_and_never_turns_back(
     profile: tuple[float, ...],
     kappa: float,
 ) -> None:
-    settings = WorkingSettings(kind=kind, slices=6, volume_profile=profile, kappa=kappa)
+    working = WorkingSettings(kind=kind, slices=6, volume_profile=profile, kappa=kappa)
 
     plan = plan_working(
         "d",
@@ -146,7 +147,7 @@ def test_every_schedule_ends_at_the_target_and_never_turns_back(
         (0.3, -0.2),
         lots={"US.A": lots},
         daily_volume_lots={} if volume is None else {"US.A": volume},
-        settings=settings,
+        settings=working,
         start_ns=0,
     )
 
