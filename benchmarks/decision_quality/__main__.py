@@ -1,6 +1,6 @@
 """The one command of the proof.
 
-python -m benchmarks.decision_quality [--quick] [--seed N] [--out FOLDER] [--no-real]
+python -m benchmarks.decision_quality [--seed N] [--out FOLDER] [--quick|--no-ablations]
 python -m benchmarks.decision_quality --flip 333 --phi 0.12 --noise 50 --cost-bps 2 --seed 9
 """
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         markets = default_markets(options.seed, quick=options.quick)
     synthetic: list[Result] = []
     for market in markets:
-        rows = compare(market, ablations=not options.quick)
+        rows = compare(market, ablations=not (options.quick or options.no_ablations))
         synthetic += rows
         _print_market(market, rows)
     marks = check_marks(synthetic)
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="decision_quality", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three markets, no ablations")
+    parser.add_argument("--no-ablations", action="store_true", help="all markets, colony alone")
     parser.add_argument("--no-real", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)

@@ -61,6 +61,10 @@ def path_of_phi(market: Market) -> tuple[Floats, NDArray[np.int64]]:
         late = t >= 2 * market.bars // 3
         strength = np.where(turn == 0, market.phi, -market.phi) * np.where(late, 2.0, 1.0)
         return strength, turn + 2 * late
+    if market.family == "flip_random":
+        # As often as the others turn, but nobody can foretell when.
+        rng = np.random.default_rng([market.seed, 1])
+        turn = np.cumsum(rng.random(market.bars) < 1.0 / market.flip_bars) % 2
     return np.where(turn == 0, market.phi, -market.phi), turn
 
 
@@ -122,6 +126,8 @@ def default_markets(seed: int, *, quick: bool) -> list[Market]:
         Market(family="flip", flip_bars=200, phi=0.15, instruments=10, seed=seed),
         Market(family="flip", flip_bars=500, cost_bps=1.0, seed=seed),
         Market(family="flip", flip_bars=500, cost_bps=5.0, seed=seed),
+        *(Market(family="flip_random", flip_bars=flip, seed=seed) for flip in (500, 100)),
+        Market(family="flip_random", flip_bars=200, instruments=10, seed=seed),
         Market(family="new_regime", flip_bars=300, seed=seed),
         Market(family="drift", flip_bars=1_000, seed=seed),
         Market(family="crash", flip_bars=500, seed=seed),

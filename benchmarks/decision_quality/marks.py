@@ -22,9 +22,7 @@ def check_marks(rows: Sequence[Result]) -> list[dict[str, Any]]:
         if fixed and row.share == row.share:
             lead = row.share - fixed[0].share
             marks.append(_mark(f"lead over fixed-share, {row.market}", -0.01, lead, at_least=True))
-        # The mark speaks of the standard market; ten instruments tell too little in five bars.
-        standard = "phi=0.15" in row.market and "cost=0bp instruments=40" in row.market
-        if row.recovery == row.recovery and row.family == "flip" and standard:
+        if row.recovery == row.recovery and row.family == "flip":
             name = f"payoff rate from the 5th bar after a recurring flip, {row.market}"
             marks.append(_mark(name, 0.5, row.recovery, at_least=True))
         if row.family == "noise":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.decision_quality.baselines import BASELINES, earned, oracle
+from benchmarks.decision_quality.baselines import BASELINES, earned, informed_observer, oracle
 from benchmarks.decision_quality.markets import Market, Truth, generate, senses_of
 from models.statistics import confidence_interval
 from swarm_core.colony.engine import new_state
@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 ABLATIONS: dict[str, dict[str, object]] = {
     "without memory of regimes": {"trust": {"memory_enabled": False, "regime_enabled": False}},
     "without the queen's regimes": {"trust": {"regime_enabled": False}},
+    "without the tempo of regimes": {"trust": {"tempo_enabled": False}},
     "without trust (equal weight)": {"trust": {"enabled": False}},
     "without recruitment": {"recruitment": {"enabled": False}},
     "without the no-trade band": {"worker": {"band_enabled": False}},
@@ -127,8 +128,11 @@ def compare(market: Market, *, ablations: bool) -> list[Result]:
                 sharpe=_sharpe(found.nav),
             )
         )  # fmt: skip
-    for who, learner in BASELINES.items():
-        payoff = earned(learner(gross), gross)
+    learned = {who: earned(learner(gross), gross) for who, learner in BASELINES.items()}
+    if market.family.startswith("flip"):
+        told = informed_observer(gross, truth.regime, 1.0 / market.flip_bars)
+        learned["informed observer (knows all but the regime)"] = told
+    for who, payoff in learned.items():
         share, low, high = _share(payoff, best)
         nan = float("nan")
         rows.append(

@@ -8,7 +8,9 @@
 The solve may shrink what the workers want, never turn or enlarge it: a limit is no reason to take
 a position. With y_i = |x_i| every limit is linear, and the dual separates: each limit has a price,
 an instrument's y follows from the sum of its prices, and one price at a time is set so that its
-limit just holds (dual coordinate ascent, Hildreth 1957).
+limit just holds (dual coordinate ascent, Hildreth 1957). Where that creeps, because limits near
+zero act as equalities that pull at the same names, Newton steps settle the prices together
+(limit_newton.py).
 """
 
 from dataclasses import dataclass
@@ -18,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_core.colony.compiled import kernel
+from swarm_core.colony.limit_newton import newton_step
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _SWEEPS_MAX = 1_000
+_SWEEPS_ALONE = 12  # most books are solved by then; the others get Newton steps besides
+_STEPS_MAX = 6  # between two sweeps
 _TOLERANCE = 1e-11  # of a price, with importances scaled to a mean of one
 _SLACK = 1e-9  # of NAV: how far a limit may be passed by rounding
 
@@ -136,6 +141,27 @@ def _reprice(
 
 
 @kernel
+def _sweep(
+    dual: np.ndarray, y: np.ndarray, price: np.ndarray, size: np.ndarray, cap: np.ndarray,
+    sign: np.ndarray, importance: np.ndarray, members: np.ndarray, first: np.ndarray,
+    last: np.ndarray, signed: np.ndarray, bound: np.ndarray,
+) -> float:  # fmt: skip
+    """Set every limit's price in turn; return the largest change of one."""
+    moved = 0.0
+    for c in range(dual.shape[0]):
+        held = _exposure(y, sign, members, first[c], last[c], signed[c])
+        if dual[c] == 0.0 and held <= bound[c]:
+            continue
+        new = _reprice(
+            y, price, size, cap, sign, importance, members, first[c], last[c], signed[c], dual[c],
+            bound[c],
+        )  # fmt: skip
+        moved = max(moved, abs(new - dual[c]))
+        dual[c] = new
+    return moved
+
+
+@kernel
 def _groups(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the instruments sorted by group and where each group starts [count + 1]."""
     start = np.zeros(count + 1, np.int64)
@@ -181,6 +207,22 @@ def _lay_out(
 
 
 @kernel
+def _stands_in(
+    sector: np.ndarray, currency: np.ndarray, sign: np.ndarray, sectors: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the six limits that each instrument stands in [N, 6], and how: 1 or -1."""
+    n = sector.shape[0]
+    rows, pull = np.zeros((n, 6), np.int64), np.ones((n, 6))
+    for i in range(n):
+        first = 3 + sectors + 2 * currency[i]
+        rows[i, 1], rows[i, 2], rows[i, 3] = 1, 2, 3 + sector[i]
+        rows[i, 4], rows[i, 5] = first, first + 1
+        pull[i, 1] = pull[i, 4] = sign[i]
+        pull[i, 2] = pull[i, 5] = -sign[i]
+    return rows, pull
+
+
+@kernel
 def solve_limits(
     weights: np.ndarray,
     importance: np.ndarray,
@@ -209,20 +251,17 @@ def solve_limits(
     currencies = int(currency.max()) + 1 if n > 0 else 0
     members, first, last, signed, bound = _lay_out(sector, currency, sectors, currencies, limits)
     dual = np.zeros(first.shape[0])
+    rows, pull = np.empty((0, 6), np.int64), np.empty((0, 6))
     sweeps, moved = 0, 1.0
     while sweeps < _SWEEPS_MAX and moved > _TOLERANCE:
         sweeps += 1
-        moved = 0.0
-        for c in range(dual.shape[0]):
-            held = _exposure(y, sign, members, first[c], last[c], signed[c])
-            if dual[c] == 0.0 and held <= bound[c]:
-                continue
-            new = _reprice(
-                y, price, size, cap, sign, scaled, members, first[c], last[c], signed[c], dual[c],
-                bound[c],
-            )  # fmt: skip
-            moved = max(moved, abs(new - dual[c]))
-            dual[c] = new
+        moved = _sweep(dual, y, price, size, cap, sign, scaled, members, first, last, signed, bound)
+        if sweeps == _SWEEPS_ALONE:
+            rows, pull = _stands_in(sector, currency, sign, sectors)
+        if sweeps >= _SWEEPS_ALONE and moved > _TOLERANCE:
+            for _ in range(_STEPS_MAX):
+                if not newton_step(dual, rows, pull, size, cap, scaled, bound, price, y):
+                    break
     for i in range(n):
         weights[i] = sign[i] * y[i]
     _scale_inside(weights, sector, currency, sectors, currencies, limits)

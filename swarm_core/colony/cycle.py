@@ -100,12 +100,7 @@ def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     out.measured[drones.DRIFT] = 0.0
     known = scouts.reward(hive.scouts, outcome, p.trust.horizon_weight, payoff)
     if known:
-        cost = 0.0
-        for k in range(hive.scouts.status.shape[0]):
-            cost += hive.trust.weight[k] * hive.scouts.cost[k]
-        workers.weigh_engagement(
-            hive.book, hive.book.conviction, outcome, before, cost, p.worker, p.trust.variance_keep
-        )
+        workers.weigh_engagement(hive.book, outcome, p.worker, p.trust.variance_keep)
         belief.learn(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
         queen.learn_allocation(
             hive.queen, outcome, hive.book.target, before, bar.sector, p.queen.bandit_keep
@@ -296,6 +291,10 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     drones.veto(
         hive.book, bar.weights, out.tradable, bar.anomaly, bar.age_s, measured, limit, p.drone,
         out.target, out.held, out.bound,
+    )  # fmt: skip
+    workers.charge_engagement(
+        hive.book, out.conviction, hive.memory.sigma, out.tradable, p.trust.cost, p.worker,
+        p.trust.variance_keep,
     )  # fmt: skip
     hive.book.conviction[:] = out.conviction
     hive.book.target[:] = out.target

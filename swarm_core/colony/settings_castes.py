@@ -163,7 +163,7 @@ class WorkerSettings:
     threshold: float = 0.05  # theta, conviction at which half of the workers engage
     threshold_gain: float = 2.0  # how far danger and rejection raise it, success lowers it
     engagement_enabled: bool = True  # size by how well the colony's own convictions paid
-    engagement_prior: float = 0.3
+    engagement_prior: float = 0.15
     engagement_edge: float = 0.1  # payoff per bar, in standard deviations, that is tested for
     volatility_target: float = 0.10  # a year
     bars_per_year: float = 252.0

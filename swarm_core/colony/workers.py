@@ -49,19 +49,13 @@ def engage(
 
 @kernel
 def weigh_engagement(
-    book: Book,
-    conviction: np.ndarray,
-    outcome: np.ndarray,
-    inverse_sigma: np.ndarray,
-    cost: float,
-    parameters: WorkerParameters,
-    variance_keep: float,
+    book: Book, outcome: np.ndarray, parameters: WorkerParameters, variance_keep: float
 ) -> None:
     """Update the odds that acting pays from what the colony's last conviction would have earned.
 
     The odds are a likelihood ratio of "the payoff is `engagement_edge` standard deviations a bar"
     against "it is nothing", bounded on both sides so that it can turn again (a CUSUM with two
-    barriers, Page 1954). `cost` is what the conviction's last change cost, in sigmas.
+    barriers, Page 1954). charge_engagement takes off what the conviction's changes cost.
     """
     total, count = 0.0, 0
     for i in range(outcome.shape[0]):
@@ -70,7 +64,7 @@ def weigh_engagement(
             count += 1
     if count == 0:
         return
-    payoff = total / count - cost
+    payoff = total / count
     e = book.engagement
     fresh = 1.0 - variance_keep
     e[MEAN] = variance_keep * e[MEAN] + fresh * payoff
@@ -84,6 +78,37 @@ def weigh_engagement(
     prior = parameters.engagement_prior_log_odds
     e[LOG_ODDS] += _ENGAGEMENT_LEAK * (prior - e[LOG_ODDS])
     e[LOG_ODDS] = min(max(e[LOG_ODDS], -_LOG_ODDS_MAX), _LOG_ODDS_MAX)
+
+
+@kernel
+def charge_engagement(
+    book: Book,
+    conviction: np.ndarray,
+    sigma: np.ndarray,
+    tradable: np.ndarray,
+    cost: float,
+    parameters: WorkerParameters,
+    variance_keep: float,
+) -> None:
+    """Take off the odds that acting pays what the change to this conviction [N] costs, in sigmas.
+
+    It is the colony's own change, not the scouts': trust that moves from one scout to another
+    trades although no scout did.
+    """
+    moved, count = 0.0, 0
+    for i in range(conviction.shape[0]):
+        if tradable[i]:
+            moved += abs(conviction[i] - book.conviction[i]) / sigma[i]
+            count += 1
+    if count == 0:
+        return
+    paid = cost * moved / count
+    e = book.engagement
+    e[MEAN] -= (1.0 - variance_keep) * paid
+    spread = math.sqrt(e[VARIANCE] / e[WEIGHT]) if e[WEIGHT] > 0.0 else 0.0
+    if spread > 1e-12:
+        e[LOG_ODDS] -= parameters.engagement_edge * min(paid / spread, 4.0)
+        e[LOG_ODDS] = max(e[LOG_ODDS], -_LOG_ODDS_MAX)
 
 
 @kernel
