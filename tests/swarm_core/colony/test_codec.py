@@ -46,7 +46,11 @@ def test_a_torn_state_is_refused() -> None:
 
 
 def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_it() -> None:
-    settings = make_settings(senses=["carry", "model_forecast"], memory_bars=8)
+    settings = make_settings(
+        senses=["carry", "model_forecast"],
+        memory_bars=8,
+        worker={"engagement_prior": 0.3},  # the default of the day that it was written
+    )
     old = Path(__file__).with_name("state_version_1.bin").read_bytes()
     state = codec.decode(old)
     panel = make_panel(20, 3)
