@@ -1,0 +1,32 @@
+"""The same inputs give the same bits, on every interpreter and on every day after this one."""
+
+import numpy as np
+
+from swarm_core.colony import codec
+from swarm_core.colony.engine import new_state
+from swarm_core.colony.replay import Panel, run
+from tests.swarm_core.colony.builders import make_panel, make_settings
+
+# Taken on Python 3.11. It changes only when what the colony computes is changed on purpose, and
+# must be the same on every supported Python.
+PINNED = "9e8d5c87dce5493a1322869a59580d332d63b30c917412644cb5dba7db64e7fc"
+
+
+def _exact_panel() -> Panel:
+    """Return a panel made of exactly rounded operations and integers drawn by PCG64 alone."""
+    rng = np.random.default_rng(11)
+    shape = (80, 9)
+    moves = rng.integers(-300, 301, shape) / 16_384.0
+    prices = 100.0 * np.cumprod(1.0 + moves, axis=0)
+    prices[rng.integers(0, 50, shape) == 0] = np.nan
+    names = ("forecast", "donchian_20d", "mom_252d_21d_rank", "rev_5d_rank", "beta_63d")
+    features = {name: rng.integers(-512, 513, shape) / 256.0 for name in names}
+    vix = 20.0 + rng.integers(-64, 65, 80) / 16.0
+    return make_panel(80, 9, prices=prices, features=features, market={"vix": vix})
+
+
+def test_a_run_of_eighty_bars_leaves_the_pinned_state() -> None:
+    settings, panel = make_settings(), _exact_panel()
+    end, _ = run(settings, new_state(settings, panel.instrument_ids, 5), panel)
+    assert end.scouts.births[0] > 0
+    assert codec.digest(end) == PINNED
