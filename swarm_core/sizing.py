@@ -82,8 +82,11 @@ def size(
         closes = wanted == 0 and change != 0
         if change == 0 or (abs(change) * risk.lot_value < dust and not closes):
             continue
+        if abs(change) > LOTS_MAX:
+            denied.append(_out_of_range(instrument_id, change))
+            continue
         changes[instrument_id] = change
-    return _orders_of(decision.decision_id, changes, denied, book, settings), denied
+    return _orders_of(decision.decision_id, changes, book, settings), denied
 
 
 def size_lots(
@@ -108,8 +111,11 @@ def size_lots(
             detail = f"Target was {targets[instrument_id]} lots."
             denied.append(_deny(instrument_id, detail, context))
             continue
+        if abs(change) > LOTS_MAX:
+            denied.append(_out_of_range(instrument_id, change))
+            continue
         changes[instrument_id] = change
-    return _orders_of(decision_id, changes, denied, book, settings), denied
+    return _orders_of(decision_id, changes, book, settings), denied
 
 
 def _open_change(risk: InstrumentRisk, wanted: int) -> int:
@@ -118,32 +124,29 @@ def _open_change(risk: InstrumentRisk, wanted: int) -> int:
 
 
 def _orders_of(
-    decision_id: str,
-    changes: Mapping[str, int],
-    denied: list[DeniedTarget],
-    book: Book,
-    settings: SizingSettings,
+    decision_id: str, changes: Mapping[str, int], book: Book, settings: SizingSettings
 ) -> list[Order]:
-    orders: list[Order] = []
-    for instrument_id, change in changes.items():
-        if abs(change) > LOTS_MAX:
-            detail = f"{abs(change)} lots must be within {LOTS_MAX}"
-            denied.append(DeniedTarget(instrument_id, DenialCode.OUT_OF_RANGE, detail))
-            continue
-        orders.append(
-            Order(
-                decision_id=decision_id,
-                instrument_id=instrument_id,
-                side=OrderSide.BUY if change > 0 else OrderSide.SELL,
-                quantity_lots=abs(change),
-                kind=settings.kind,
-                time_in_force=settings.time_in_force,
-                strategy=settings.strategy,
-                parent_client_order_id=_parent_of(settings, instrument_id),
-            )
+    orders = [
+        Order(
+            decision_id=decision_id,
+            instrument_id=instrument_id,
+            side=OrderSide.BUY if change > 0 else OrderSide.SELL,
+            quantity_lots=abs(change),
+            kind=settings.kind,
+            time_in_force=settings.time_in_force,
+            strategy=settings.strategy,
+            parent_client_order_id=_parent_of(settings, instrument_id),
         )
-    orders.sort(key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id))
-    return orders
+        for instrument_id, change in changes.items()
+    ]
+    return sorted(
+        orders, key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id)
+    )
+
+
+def _out_of_range(instrument_id: str, change: int) -> DeniedTarget:
+    detail = f"{abs(change)} lots must be within {LOTS_MAX}"
+    return DeniedTarget(instrument_id, DenialCode.OUT_OF_RANGE, detail)
 
 
 def _parent_of(settings: SizingSettings, instrument_id: str) -> str:

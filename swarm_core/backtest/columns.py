@@ -29,8 +29,9 @@ NONE = -(2**63)  # a price, a time or a target that is not there
 HOLDING_COLUMNS = 14
 
 # A currency's row in `money`; a rate is RATE_ABOVE / RATE_BELOW base units for one unit.
-CASH, FEES, RATE_ABOVE, RATE_BELOW = range(4)
-MONEY_COLUMNS = 4
+# OWED is what dividends owe the account and have not paid yet.
+CASH, FEES, OWED, RATE_ABOVE, RATE_BELOW = range(5)
+MONEY_COLUMNS = 5
 
 # The account as a whole.
 (
@@ -101,6 +102,9 @@ FILL_TAPE = (
 CHANGE_TAPE = ("order", "bar", "what", "lots", "at_fill")
 EXPIRED, HELD, TRIGGERED = range(3)
 REFUSED_TAPE = ("bar", "instrument", "code")
+# What the opening of a session did without an order; `order` is -1 but where one was changed.
+ACTION_TAPE = ("bar", "instrument", "what", "order", "lots", "cost_minor", "cash_minor")
+HOLDING, ACCRUED, PAID, CARRIED, ADJUSTED, CANCELLED = range(6)
 
 
 class Market(NamedTuple):

@@ -43,7 +43,7 @@ def found_desk(
         sectors=np.zeros(len(sectors), np.int64),
         currencies=np.zeros(len(traded), np.int64),
         working=np.zeros((n + _ROOM, c.WORKING_COLUMNS), np.int64),
-        sent=np.zeros((n + _ROOM, c.SENT_COLUMNS), np.int64),
+        sent=np.zeros((_power_of_two(n + _ROOM), c.SENT_COLUMNS), np.int64),
         order=np.zeros(k.ORDER_COLUMNS, np.int64),
         flags=np.zeros(2, np.int64),
         change=np.zeros(n, np.int64),
@@ -77,7 +77,8 @@ def _risks(
     for risk, instrument in zip(risks, instruments, strict=True):
         name = instrument.instrument_id
         risk[k.SESSION_OPEN] = 1
-        risk[k.PERMITTED] = instrument.asset_class in limits.permitted_asset_classes
+        permitted = instrument.asset_class in limits.permitted_asset_classes
+        risk[k.PERMITTED] = permitted or limits.permits_all
         risk[k.RESTRICTED] = name in limits.restricted
         risk[k.NEEDS_LOCATE] = instrument.needs_locate
         risk[k.LOCATED] = name in settings.located
@@ -133,7 +134,11 @@ def with_more_room(desk: Desk, new: int) -> Desk:
 def _with_longer_ring(desk: Desk, new: int) -> Ints:
     """Return a longer ring in which every row kept stands at its new place."""
     old = desk.sent
-    ring = np.zeros((2 * len(old) + new, c.SENT_COLUMNS), np.int64)
+    ring = np.zeros((_power_of_two(2 * len(old) + new), c.SENT_COLUMNS), np.int64)
     kept = np.arange(int(desk.state[c.SENT_OLDEST]), int(desk.state[c.SENT]))
     ring[kept % len(ring)] = old[kept % len(old)]
     return ring
+
+
+def _power_of_two(rows: int) -> int:
+    return 1 << (rows - 1).bit_length()

@@ -1,6 +1,6 @@
 """The backtest engine: bars and targets in, a moved account and tapes of events out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
-from swarm_core.backtest.columns import Ints, Tape
+from swarm_core.backtest.colony import trade_colony
+from swarm_core.backtest.columns import Ints, Market, Tape
 from swarm_core.backtest.desk import empty_tape, found_desk, with_more_room
 from swarm_core.backtest.loop import place_orders, trade_targets, trade_weights
+from swarm_core.backtest.opening import OpeningDesk, Openings
 from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import EngineSettings
+from swarm_core.backtest.signals import Signal, compiled_walk
+from swarm_core.colony.replay import Panel, Records, prepare
+from swarm_core.colony.settings import ColonySettings
+from swarm_core.colony.state import ColonyState
 from swarm_core.risk.kernel import POSITION
 
 Floats = NDArray[np.float64]
@@ -25,6 +31,7 @@ _COUNTS = {
     "changes": c.CHANGE_ROWS,
     "refused": c.REFUSED_ROWS,
 }
+Walk = Callable[[int, Market, Tape], int]  # (first bar, bars, room) -> the bar it stopped before
 TAPES: Mapping[str, tuple[str, ...]] = {
     "orders": c.ORDER_TAPE,
     "fills": c.FILL_TAPE,
@@ -50,11 +57,16 @@ class Standing:
     expired: int
 
 
+def _first(market: Market, stop: int) -> Market:
+    """Return the first `stop` bars as views."""
+    return Market(*(values[:stop] for values in market))
+
+
 class Backtest:
     """One account that is walked over bars, part after part; memory does not grow with them.
 
-    What happens goes to `sink` as rows of int64, each tape under its name in TAPES, and the NAV
-    at each close under "nav".
+    What happens goes to `sink` as rows of int64, each tape under its name in TAPES, the NAV at
+    each close under "nav", and what `openings` did under "actions" (columns.ACTION_TAPE).
     """
 
     def __init__(
@@ -64,12 +76,16 @@ class Backtest:
         sink: Sink,
         *,
         rates: Mapping[str, Decimal] | None = None,
+        openings: Openings | None = None,
         tape_rows: int = _TAPE_ROWS,
     ) -> None:
         self.instruments = bars.instruments
         self._settings, self._sink = settings, sink
         self._rules = settings.packed()
         self._desk = found_desk(bars.instruments, settings, rates)
+        self._opening = OpeningDesk(
+            bars.instruments, settings.base_currency, openings or Openings()
+        )
         self._bars = 0
         self._last_ns = c.NONE
         keep = tape_rows if settings.keep_events else 0
@@ -87,10 +103,8 @@ class Backtest:
             )
         wanted = np.ascontiguousarray(lots, np.int64)
 
-        def walk(start: int, tape: Tape) -> int:
-            return trade_targets(
-                self._desk, bars.market, tape, self._rules, start, self._bars, wanted
-            )
+        def walk(start: int, market: Market, tape: Tape) -> int:
+            return trade_targets(self._desk, market, tape, self._rules, start, self._bars, wanted)
 
         self._walk(bars, walk)
 
@@ -107,27 +121,65 @@ class Backtest:
             raise ValueError("weights must be finite or NaN, was infinite")
         wanted = np.ascontiguousarray(weights, np.float64)
 
-        def walk(start: int, tape: Tape) -> int:
-            return trade_weights(
-                self._desk, bars.market, tape, self._rules, start, self._bars, wanted
+        def walk(start: int, market: Market, tape: Tape) -> int:
+            return trade_weights(self._desk, market, tape, self._rules, start, self._bars, wanted)
+
+        self._walk(bars, walk)
+
+    def trade_signal(
+        self, bars: Bars, signal: Signal, parameters: Sequence[float], memory: Floats
+    ) -> None:
+        """Walk the bars, asking a compiled signal for targets in lots at each close.
+
+        `memory` is the signal's own: give the same array with the next bars to go on.
+        """
+        walk_bars, given = compiled_walk(signal), np.array(parameters, np.float64)
+
+        def walk(start: int, market: Market, tape: Tape) -> int:
+            return walk_bars(
+                self._desk, market, tape, self._rules, start, self._bars, given, memory
             )
 
         self._walk(bars, walk)
+
+    def trade_colony(
+        self, bars: Bars, settings: ColonySettings, state: ColonyState, panel: Panel
+    ) -> tuple[ColonyState, Records]:
+        """Let a colony decide at each close; return its state and record as the replay does.
+
+        The panel is what the colony sees of the same bars; its own NAV and costs are not used.
+        Gives the decisions that engine.step gives with the weights and NAV of this book; the
+        turnover of the record is what was asked for, the fills are on the tape.
+        """
+        ids = tuple(i.instrument_id for i in bars.instruments)
+        if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, bars.market.time_ns):
+            raise ValueError("panel must be of the bars' instruments and times, was not")
+        ready = prepare(settings, state, panel)
+
+        def walk(start: int, market: Market, tape: Tape) -> int:
+            return trade_colony(
+                self._desk, market, tape, self._rules, start, self._bars, ready.hive,
+                ready.plan, ready.numbers, ready.limits, ready.out, ready.seen, ready.steps,
+                ready.seed, ready.order, ready.log,
+            )  # fmt: skip
+
+        self._walk(bars, walk)
+        return ready.after(), ready.records()
 
     def place_orders(self, bars: Bars, plan: OrderPlan) -> None:
         """Walk the bars, sending a plan's orders at the close of their bars."""
         if len(plan.first) != len(bars.market.time_ns) + 1:
             raise ValueError(f"plan must be of {len(bars.market.time_ns)} bars, was not")
 
-        def walk(start: int, tape: Tape) -> int:
+        def walk(start: int, market: Market, tape: Tape) -> int:
             return place_orders(
-                self._desk, bars.market, tape, self._rules, start, self._bars, plan.first,
+                self._desk, market, tape, self._rules, start, self._bars, plan.first,
                 plan.rows,
             )  # fmt: skip
 
         self._walk(bars, walk, int(np.diff(plan.first).max(initial=0)))
 
-    def _walk(self, bars: Bars, walk: Callable[[int, Tape], int], new: int = 0) -> None:
+    def _walk(self, bars: Bars, walk: Walk, new: int = 0) -> None:
         """Call the loop until it is through, making room whenever it asks for some."""
         if bars.instruments != self.instruments:
             raise ValueError("bars must be of the instruments that the backtest was begun with")
@@ -138,7 +190,21 @@ class Backtest:
             raise ValueError(f"bars must be later than {self._last_ns}, began at {times[0]}")
         tape = self._tape._replace(nav=np.empty(len(times), np.int64))
         at = 0
-        while (at := walk(at, tape)) < len(times):
+        for stop in [*self._opening.stops(bars.market), len(times)]:
+            tape = self._walk_to(bars, walk, tape, at, stop, new)
+            if stop < len(times):
+                self._open(bars, stop)
+            at = stop
+        self._flush(tape)
+        self._sink("nav", tape.nav)
+        self._bars += len(times)
+        self._last_ns = int(times[-1])
+
+    def _walk_to(
+        self, bars: Bars, walk: Walk, tape: Tape, at: int, stop: int, new: int
+    ) -> Tape:  # fmt: skip
+        market = bars.market if stop == len(bars.market.time_ns) else _first(bars.market, stop)
+        while at < stop and (at := walk(at, market, tape)) < stop:
             if self._desk.state[c.STATUS] != c.RUNNING:
                 raise OverflowError(
                     f"money must stay within {c.SAFE_UNITS} currency units, did not "
@@ -146,10 +212,18 @@ class Backtest:
                 )
             self._flush(tape)
             tape = self._make_room(tape, max(new, len(self.instruments)))
-        self._flush(tape)
-        self._sink("nav", tape.nav)
-        self._bars += len(times)
-        self._last_ns = int(times[-1])
+        return tape
+
+    def _open(self, bars: Bars, t: int) -> None:
+        """Let actions and carry happen before bar t, where any may."""
+        m, session = bars.market, int(bars.market.session[t])
+        if session == self._desk.state[c.SESSION]:
+            return  # the part before this one opened it
+        time_ns = int(m.time_ns[t] if m.open_ns[t] == c.NONE else m.open_ns[t])
+        if self._opening.is_needed(session, time_ns):
+            rows = self._opening.open(self._desk, self._bars + t, session, time_ns)
+            if self._settings.keep_events and len(rows):
+                self._sink("actions", rows)
 
     def _make_room(self, tape: Tape, new: int) -> Tape:
         """Make the arrays large enough for a bar that brings `new` orders, whatever works."""

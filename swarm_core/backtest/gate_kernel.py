@@ -55,7 +55,10 @@ def _resolve(nav: int, rules: Ints, limits: Ints) -> None:
 
 @flat_kernel
 def _share(nav: int, rules: Ints, at: int) -> int:
-    return min(VALUE_MICROS_MAX, divide_product(nav, rules[at], rules[at + 1])[0])
+    above, below = rules[at], rules[at + 1]
+    if below == 1 and float(nav) * float(above) < VALUE_MICROS_MAX:
+        return nav * above  # most limits are whole, and need no division
+    return min(VALUE_MICROS_MAX, divide_product(nav, above, below)[0])
 
 
 @flat_kernel
@@ -103,7 +106,7 @@ def _measure_one(desk: Desk, i: int, now_ns: int, rules: Ints) -> int:
     value = 0
     if known_rate:
         value = _lot_value(ticks, holding[c.LOT_TICK], money[c.RATE_ABOVE], money[c.RATE_BELOW])
-    if value > VALUE_MICROS_MAX // max(1, abs(risk[k.POSITION])):
+    if k.too_large(value, max(1, abs(risk[k.POSITION]))):
         code, value = _OUT_OF_RANGE, 0
     risk[k.UNMEASURED] = code
     risk[k.LOT_VALUE] = max(1, value)
@@ -119,7 +122,7 @@ def _count(desk: Desk, i: int, value: int) -> bool:
     lots = max(abs(most), abs(least))
     if lots == 0:
         return True
-    if value == 0 or lots > VALUE_MICROS_MAX // value:
+    if value == 0 or k.too_large(lots, value):
         return False
     exposure = lots * value
     account[k.GROSS] += exposure
@@ -159,15 +162,15 @@ def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> Non
 def forget(desk: Desk, now_ns: int, rules: Ints) -> None:
     """Move on past the orders that no window reaches any more."""
     state, sent = desk.state, desk.sent
-    room = sent.shape[0]
+    room = sent.shape[0] - 1  # the ring has a power of two of rows
     while (
         state[c.SENT_OLDEST] < state[c.SENT]
-        and sent[state[c.SENT_OLDEST] % room, c.S_NS] <= now_ns - rules[r.R_MEMORY]
+        and sent[state[c.SENT_OLDEST] & room, c.S_NS] <= now_ns - rules[r.R_MEMORY]
     ):
         state[c.SENT_OLDEST] += 1
     recent = max(state[c.SENT_RECENT], state[c.SENT_OLDEST])
     while (
-        recent < state[c.SENT] and sent[recent % room, c.S_NS] <= now_ns - rules[r.R_MESSAGE_WINDOW]
+        recent < state[c.SENT] and sent[recent & room, c.S_NS] <= now_ns - rules[r.R_MESSAGE_WINDOW]
     ):
         recent += 1
     state[c.SENT_RECENT] = recent
@@ -178,12 +181,12 @@ def _look_back(
     desk: Desk, i: int, now_ns: int, rules: Ints, kind: int, limit: int, stop: int
 ) -> tuple[int, bool]:  # fmt: skip
     """Return how often the instrument was sent in its window, and whether a like order was."""
-    order, sent, room = desk.order, desk.sent, desk.sent.shape[0]
+    order, sent, room = desk.order, desk.sent, desk.sent.shape[0] - 1
     since_repeat, since_like = now_ns - rules[r.R_REPEAT_WINDOW], now_ns - rules[r.R_LIKE_WINDOW]
     repeats, like = whole(0), False
     at = desk.holdings[i, c.SENT_HEAD]
     while at >= desk.state[c.SENT_OLDEST]:
-        row = sent[at % room]
+        row = sent[at & room]
         if row[c.S_NS] > since_repeat:
             repeats += 1
         # What left with the same decision counts whatever the window.
@@ -232,7 +235,7 @@ def judge(
 def count_sent(desk: Desk, i: int, kind: int, limit: int, stop: int, now_ns: int) -> None:
     """Remember an order that was sent for the windows of the next ones."""
     state, order, holding = desk.state, desk.order, desk.holdings[i]
-    row = desk.sent[state[c.SENT] % desk.sent.shape[0]]
+    row = desk.sent[state[c.SENT] & (desk.sent.shape[0] - 1)]
     row[c.S_NS] = now_ns
     row[c.S_BEFORE] = holding[c.SENT_HEAD]
     row[c.S_SIGN] = order[k.SIGN]

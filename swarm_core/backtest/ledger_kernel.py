@@ -121,7 +121,7 @@ def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> N
 @inlined_kernel
 def _worth_of(desk: Desk, row: int) -> int:
     """Return cash and market value in one currency; NONE where they do not fit 64 bits."""
-    amount = desk.money[row, c.CASH]
+    amount = desk.money[row, c.CASH] + desk.money[row, c.OWED]
     for i in range(desk.risks.shape[0]):
         lots, holding = desk.risks[i, POSITION], desk.holdings[i]
         if lots == 0 or holding[c.CASH_ROW] != row:

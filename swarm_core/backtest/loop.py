@@ -246,7 +246,7 @@ def _trade_targets(
         if stops_at(desk, market, tape, rules, t, offset, desk.change.shape[0]):
             return t
         if orders.find_changes(desk, lots[t]):
-            orders.trade_changes(desk, market, tape, rules, t, offset + t)
+            orders.trade_changes(desk, market, tape, rules, t, offset + t, False)
     return market.time_ns.shape[0]
 
 
@@ -274,7 +274,7 @@ def _trade_weights(
             desk.weight[i] = weights[t, i]
             any_weight = any_weight or weights[t, i] == weights[t, i]
         if any_weight:
-            orders.decide_weights(desk, market, tape, rules, t, offset + t)
+            orders.trade_changes(desk, market, tape, rules, t, offset + t, True)
     return market.time_ns.shape[0]
 
 

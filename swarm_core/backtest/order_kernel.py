@@ -139,11 +139,9 @@ def find_changes(desk: Desk, target: Ints) -> bool:
     return any_change
 
 
-@flat_kernel
-def trade_changes(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
-    """Trade the changes that were found; t is the bar of the market, t_run that of the run."""
-    now_ns = market.time_ns[t] + rules[r.R_LAG]
-    gate.measure(desk, market, t, now_ns, rules)
+@inlined_kernel
+def _check_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
+    """Refuse the changes that cannot be measured or are out of range."""
     for place_of in range(desk.change.shape[0]):
         i = desk.holdings[place_of, c.BY_ID]
         if desk.change[i] == 0:
@@ -156,29 +154,23 @@ def trade_changes(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t
         if code >= 0:
             desk.change[i] = 0
             _refuse(desk, tape, rules, t_run, i, code)
-    _release(desk, tape, rules, t_run, now_ns)
 
 
-@flat_kernel
-def decide_weights(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
-    """Trade towards `desk.weight` of NAV, as `sizing.size` does; NaN leaves an instrument alone."""
-    now_ns = market.time_ns[t] + rules[r.R_LAG]
-    gate.measure(desk, market, t, now_ns, rules)
+@inlined_kernel
+def _weigh_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
+    """Set the changes that `desk.weight` of NAV asks for; NaN leaves an instrument alone."""
     nav = desk.state[c.NAV] // gate.MINOR_PER_MICRO
     dust = ceil_shifted(rules[r.R_DUST], max(nav, 0), rules[r.R_DUST_SHIFT])
-    any_change = False
     for place_of in range(desk.change.shape[0]):
         i = desk.holdings[place_of, c.BY_ID]
         risk, weight = desk.risks[i], desk.weight[i]
         desk.change[i] = 0
         if weight != weight:
             continue
-        code = risk[k.UNMEASURED]
-        if code < 0 and not desk.account[k.HAS_NAV]:
-            code = _NO_NAV
-        if code >= 0:
+        if risk[k.UNMEASURED] >= 0 or not desk.account[k.HAS_NAV]:
             if weight != 0.0 or risk[k.POSITION] != 0:
-                _refuse(desk, tape, rules, t_run, i, code)
+                unmeasured = risk[k.UNMEASURED]
+                _refuse(desk, tape, rules, t_run, i, unmeasured if unmeasured >= 0 else _NO_NAV)
             continue
         lot = risk[k.LOT_VALUE]
         wanted = weighted_lots(float(weight), nav, lot)
@@ -190,9 +182,24 @@ def decide_weights(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, 
             _refuse(desk, tape, rules, t_run, i, _OUT_OF_RANGE)
             continue
         desk.change[i] = change
-        any_change = True
-    if any_change:
-        _release(desk, tape, rules, t_run, now_ns)
+
+
+@flat_kernel
+def trade_changes(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, by_weight: bool
+) -> None:  # fmt: skip
+    """Trade the changes in lots that were found, or those that the weights ask for.
+
+    t is the bar of the market, t_run that of the run. Both ways stand in one kernel, because
+    compiling the order path takes seconds.
+    """
+    now_ns = market.time_ns[t] + rules[r.R_LAG]
+    gate.measure(desk, market, t, now_ns, rules)
+    if by_weight:
+        _weigh_changes(desk, tape, rules, t_run)
+    else:
+        _check_changes(desk, tape, rules, t_run)
+    _release(desk, tape, rules, t_run, now_ns)
 
 
 @flat_kernel

@@ -105,6 +105,9 @@ class EngineSettings:
             raise ValueError(f"starting_cash must be in (0, 10**10], was {self.starting_cash}")
         if not (math.isfinite(self.decision_lag_s) and 0 <= self.decision_lag_s <= 604_800):
             raise ValueError(f"decision_lag_s must be in [0, 604800], was {self.decision_lag_s}")
+        if self.limits.levels:
+            names = ", ".join(level.title for level in self.limits.levels)
+            raise ValueError(f"limits of a backtest must be the firm's alone, had {names}")
         self.packed()
 
     def packed(self) -> Ints:

@@ -4,7 +4,7 @@ It is the text that the compiled loop is held to: slow, and with nothing of its 
 of the steps.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -14,19 +14,24 @@ from numpy.typing import NDArray
 from swarm_core import events as ev
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.columns import NONE, Ints
+from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order
+from swarm_core.overnight import ActionVenue, action_events
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
-from swarm_core.sizing import size, size_lots
+from swarm_core.sizing import Targets, size, size_lots
 from swarm_core.verdicts import judge
 
+# (bar, weights held, NAV) -> what is wanted from now on
+Decide = Callable[[int, tuple[float, ...], float], Targets]
 
-class Venue(Protocol):
+
+class Venue(ActionVenue, Protocol):
     """A broker whose market is the bars that it is given."""
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]: ...
@@ -44,7 +49,9 @@ class StepwiseBacktest:
         venue: Venue,
         *,
         rates: Mapping[str, Decimal] | None = None,
+        openings: Openings | None = None,
     ) -> None:
+        self._openings = openings or Openings()
         self.settings, self.venue = settings, venue
         self.instruments = {i.instrument_id: i for i in instruments}
         self.book = Book(settings.base_currency, to_minor(settings.starting_cash))
@@ -94,10 +101,22 @@ class StepwiseBacktest:
                 tuple(bars.instruments[at].instrument_id for at in known),
                 tuple(float(weights[t, at]) for at in known),
             )
-            context = self._references(bars, t).measure(self.book)
-            orders, denied = size(decision, self.book, context, self.settings.sizing)
-            self.refused += [(self._bar, d.instrument_id, d.code) for d in denied]
-            self._release(orders, context)
+            self._trade(decision, bars, t)
+
+    def trade_decisions(self, bars: Bars, decide: Decide) -> None:
+        """Walk the bars, asking at each close with the weights and the NAV of the book."""
+        ids = [i.instrument_id for i in bars.instruments]
+        for t in range(len(bars.market.time_ns)):
+            self._begin(bars, t)
+            nav = self.book.find_nav()
+            assert nav is not None  # begin has looked
+            self._trade(decide(t, self.book.weights(ids), nav), bars, t)
+
+    def _trade(self, decision: Targets, bars: Bars, t: int) -> None:
+        context = self._references(bars, t).measure(self.book)
+        orders, denied = size(decision, self.book, context, self.settings.sizing)
+        self.refused += [(self._bar, d.instrument_id, d.code) for d in denied]
+        self._release(orders, context)
 
     def place_orders(self, bars: Bars, orders: Sequence[Sequence[Order]]) -> None:
         """Walk the bars, sending orders[t] at the close of bar t."""
@@ -118,8 +137,8 @@ class StepwiseBacktest:
         self._bar += 1
         market, time_ns = bars.market, int(bars.market.time_ns[t])
         if self._session != market.session[t]:
-            self._session = int(market.session[t])
-            self._apply([self._opened(time_ns)])
+            opens_ns = time_ns if market.open_ns[t] == NONE else int(market.open_ns[t])
+            self._open(int(market.session[t]), opens_ns)
         shown = bars_at(bars, t)
         self._apply(self.venue.on_bars(shown, time_ns))
         for bar in shown:
@@ -146,6 +165,14 @@ class StepwiseBacktest:
                     daily_volume_lots=volume,
                     session_open=True,
                 )
+
+    def _open(self, session: int, time_ns: int) -> None:
+        days = 0 if self._session is None else max(0, session - self._session)
+        self._session = session
+        ledger, actions = self.book.ledger, self._openings.actions.get(session, ())
+        carried = self._openings.carry.charges(ledger, self.instruments, days, time_ns)
+        acted = action_events(actions, ledger, self.instruments, self.venue, time_ns)
+        self._apply([self._opened(time_ns), *carried, *acted])
 
     def _nav(self) -> int:
         nav = self.book.ledger.find_nav_minor()

@@ -41,11 +41,16 @@ def inlined_kernel(function: Kernel) -> Kernel:
     return _compiled(function, _nrt=False, inline="always")
 
 
-def _compiled(function: Kernel, **flags: object) -> Kernel:
+def built_kernel(function: Kernel, *, flat: bool) -> Kernel:
+    """Compile a kernel that was built around another one, and that no cache would find again."""
+    return _compiled(function, cache=False, _nrt=not flat)
+
+
+def _compiled(function: Kernel, *, cache: bool = True, **flags: object) -> Kernel:
     # A private kernel is called by kernels alone: without the way in from Python, which unpacks
     # every named array, compiling takes a fraction of the time.
     compiled = _njit(
-        cache=True,
+        cache=cache,
         error_model="numpy",
         fastmath=False,
         no_cpython_wrapper=function.__name__.startswith("_"),

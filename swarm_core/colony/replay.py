@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,71 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
     Gives the bits that T calls of engine.step give with the weights and NAV recorded here. Raises
     ValueError as step does.
     """
+    ready = prepare(settings, state, panel)
+    seen = ready.seen
+    held = np.zeros(len(ready.state.instrument_ids))
+    if panel.weights is not None:
+        held[ready.order] = panel.weights
+    replay_bars(
+        ready.hive, ready.plan, ready.numbers, ready.limits, ready.out, ready.steps, ready.seed,
+        panel.nav, panel.cost_bps * 1e-4, seen.elapsed, ready.prices, seen.log_price, seen.sigma,
+        seen.columns, seen.market, seen.age, seen.anomaly, seen.group, seen.currency, held,
+        ready.log,
+    )  # fmt: skip
+    return ready.after(), ready.records()
+
+
+class Seen(NamedTuple):
+    """What the colony sees of T bars, in the order of its state, as kernels take it."""
+
+    elapsed: Floats  # [T]
+    log_price: Floats  # [T, N]
+    sigma: Floats  # [T, N]
+    columns: Floats  # [T, C, N]
+    market: Floats  # [T, M]
+    age: Floats  # [T, N]
+    anomaly: Floats  # [T, N]
+    group: NDArray[np.int64]  # [N]
+    currency: NDArray[np.int64]  # [N]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A colony and a panel laid out for a loop over the bars; the loop changes `hive` and `log`."""
+
+    state: ColonyState
+    times: NDArray[np.int64]
+    order: NDArray[np.int64]  # [n] where each of the panel's instruments stands in the state
+    hive: Hive
+    plan: Plan
+    numbers: Parameters
+    limits: Floats
+    out: Output
+    seen: Seen
+    prices: Floats  # [T, N]
+    log: "Log"
+
+    @property
+    def steps(self) -> int:
+        return self.state.steps
+
+    @property
+    def seed(self) -> int:
+        return self.state.seed
+
+    def after(self) -> ColonyState:
+        """Return the state after the loop went over all bars."""
+        last = int(self.times[-1]) if len(self.times) else self.state.time_ns
+        steps = self.state.steps + len(self.times)
+        return replace(self.state, steps=steps, time_ns=last, **self.hive._asdict())
+
+    def records(self) -> Records:
+        """Return the record of the bars in the panel's order."""
+        return _records(self.log, self.order)
+
+
+def prepare(settings: ColonySettings, state: ColonyState, panel: Panel) -> Prepared:
+    """Return what a loop over the panel's bars needs; raises ValueError as step does."""
     t, n = panel.prices.shape
     if t:
         check_fits(settings, state, int(panel.time_ns[0]))
@@ -113,27 +179,29 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
     columns = np.full((t, len(plan.columns), total), np.nan)
     columns[:, :, order] = fill_columns(plan, panel.features, (t, n)).transpose(1, 0, 2)
     unknown = np.full(t, np.nan)
-    market = np.stack([panel.market.get(key, unknown) for key in plan.market_keys], axis=1)
     age = placed(panel.data_age_s, 0.0)
-    log = _empty_log(t, total, hive)
-    held = np.zeros(total)
-    if panel.weights is not None:
-        held[order] = panel.weights
     elapsed = np.diff(panel.time_ns, prepend=state.time_ns) * _NS
     if t and state.steps == 0:
         elapsed[0] = 0.0
-    replay_bars(
-        hive, kernel_plan(plan), numbers, limit_vector(numbers),
-        empty_output(total, len(state.scouts.status)), state.steps, state.seed, panel.nav,
-        panel.cost_bps * 1e-4, elapsed, placed(panel.prices, np.nan),
-        placed(log_prices(np.array(panel.prices, np.float64)), np.nan),
-        placed(panel.sigma, np.nan), columns, market,
-        np.where(np.isnan(age), np.inf, age), np.nan_to_num(placed(panel.anomaly, 0.0)), group,
-        currency, held, log,
+    seen = Seen(
+        elapsed=elapsed,
+        log_price=placed(log_prices(np.array(panel.prices, np.float64)), np.nan),
+        sigma=placed(panel.sigma, np.nan),
+        columns=columns,
+        market=np.stack([panel.market.get(key, unknown) for key in plan.market_keys], axis=1),
+        age=np.where(np.isnan(age), np.inf, age),
+        anomaly=np.nan_to_num(placed(panel.anomaly, 0.0)),
+        group=group,
+        currency=currency,
+    )
+    return Prepared(
+        state, panel.time_ns, order, hive, kernel_plan(plan), numbers, limit_vector(numbers),
+        empty_output(total, len(state.scouts.status)), seen, placed(panel.prices, np.nan),
+        _empty_log(t, total, hive),
     )  # fmt: skip
-    last = int(panel.time_ns[-1]) if t else state.time_ns
-    after = replace(state, steps=state.steps + t, time_ns=last, **hive._asdict())
-    return after, _records(log, order)
+
+
+Log = tuple[Floats, ...]  # one array for each field of Records, in the order of the state
 
 
 def _empty_log(t: int, n: int, hive: Hive) -> tuple[Floats, ...]:

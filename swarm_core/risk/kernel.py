@@ -6,7 +6,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony.compiled import flat_kernel
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import VALUE_MICROS_MAX
 
@@ -109,9 +109,19 @@ _LOSS = _CODE[DenialCode.DAILY_LOSS]
 _FALL = _CODE[DenialCode.DRAWDOWN]
 
 PPM = 10**6
+_SURELY_SMALL = 0.9 * VALUE_MICROS_MAX
 
 
 @flat_kernel
+def too_large(lots: int, value: int) -> bool:
+    """Return whether lots x value (> 0) is above VALUE_MICROS_MAX, without leaving 64 bits."""
+    # A division is many times slower than this, and hardly ever needed.
+    if float(lots) * float(value) < _SURELY_SMALL:
+        return False
+    return lots > VALUE_MICROS_MAX // value
+
+
+@inlined_kernel
 def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
     """Rules on whether this can be traded now at all: the halt, measures, permissions, hours."""
     if account[STATE] == HALTED_STATE:
@@ -124,7 +134,7 @@ def _standing(order: Ints, risk: Ints, account: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@flat_kernel
+@inlined_kernel
 def _measured(order: Ints, risk: Ints, account: Ints) -> Judgement:
     """Rules on what must be known, what fits the range, and what may be traded at all."""
     if risk[UNMEASURED] >= 0:
@@ -132,8 +142,7 @@ def _measured(order: Ints, risk: Ints, account: Ints) -> Judgement:
     if account[HAS_NAV] == 0:
         return _NO_NAV, 0, 0
     exposure = _after(order, risk)[2]
-    too_large = order[LOTS] > VALUE_MICROS_MAX // order[ORDER_LOT_VALUE]
-    if too_large or exposure > VALUE_MICROS_MAX // risk[LOT_VALUE]:
+    if too_large(order[LOTS], order[ORDER_LOT_VALUE]) or too_large(exposure, risk[LOT_VALUE]):
         return _OUT_OF_RANGE, 1, 0
     if risk[RESTRICTED]:
         return _RESTRICTED, 0, 0
@@ -142,7 +151,7 @@ def _measured(order: Ints, risk: Ints, account: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@flat_kernel
+@inlined_kernel
 def _conduct(
     order: Ints, risk: Ints, account: Ints, limits: Ints, like_sent: Ints, id_sent: Ints
 ) -> Judgement:
@@ -182,7 +191,7 @@ def _reduces(order: Ints, risk: Ints, long_after: int, short_after: int) -> bool
     return risk[POSITION] < 0 and long_after <= 0
 
 
-@flat_kernel
+@inlined_kernel
 def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     """Rules on the order alone: collar, value and volume."""
     if order[HAS_LIMIT]:
@@ -203,7 +212,7 @@ def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@flat_kernel
+@inlined_kernel
 def _exposure(
     order: Ints, risk: Ints, account: Ints, limits: Ints, sector: int, currency: int
 ) -> Judgement:
@@ -232,7 +241,7 @@ def _exposure(
     return APPROVED, 0, 0
 
 
-@flat_kernel
+@inlined_kernel
 def _losses(order: Ints, risk: Ints, account: Ints, limits: Ints) -> Judgement:
     """Rules on what was lost: only what reduces risk passes them."""
     long_after, short_after, _ = _after(order, risk)
@@ -248,7 +257,7 @@ def _losses(order: Ints, risk: Ints, account: Ints, limits: Ints) -> Judgement:
     return APPROVED, 0, 0
 
 
-@flat_kernel
+@inlined_kernel
 def _send(order: Ints, risk: Ints, account: Ints, sectors: Ints, currencies: Ints) -> None:
     """Count an approved order against everything that comes after it."""
     value = risk[LOT_VALUE]
@@ -268,7 +277,7 @@ def _send(order: Ints, risk: Ints, account: Ints, sectors: Ints, currencies: Int
     account[MESSAGES] += 1
 
 
-@flat_kernel
+@inlined_kernel
 def _judge_book(
     order: Ints,
     risk: Ints,
@@ -335,6 +344,38 @@ def _judge_strategy(
 
 
 @flat_kernel
+def _check_rows(
+    orders: Ints, risks: Ints, accounts: Ints, limits: Ints, sectors: Ints, currencies: Ints,
+    like_sent: Ints, id_sent: Ints, verdicts: Ints,
+) -> None:  # fmt: skip
+    for m in range(len(orders)):
+        order, own = orders[m], orders[m, SCOPE]
+        i, scope = order[INSTRUMENT], 0
+        code, measured, limit = _UNKNOWN_INSTRUMENT, 0, 0
+        if i >= 0:
+            sector, currency = risks[0, i, SECTOR], risks[0, i, CURRENCY]
+            code, measured, limit = _judge_book(
+                order, risks[0, i], accounts[0], limits[0, i], int(sectors[0, sector]),
+                int(currencies[0, currency]), like_sent, id_sent,
+            )  # fmt: skip
+            if code == APPROVED and own:
+                scope = own
+                code, measured, limit = _judge_strategy(
+                    order, risks[own, i], accounts[own], limits[own, i],
+                    int(sectors[own, sector]), int(currencies[own, currency]),
+                )  # fmt: skip
+        if code == APPROVED:
+            _send(order, risks[0, i], accounts[0], sectors[0], currencies[0])
+            if own:
+                _send(order, risks[own, i], accounts[own], sectors[own], currencies[own])
+            like_sent[order[LIKE]] = 1
+            id_sent[order[ID]] = 1
+        verdicts[m, 0], verdicts[m, 1], verdicts[m, 2] = code, measured, limit
+        verdicts[m, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0
+        verdicts[m, 4] = scope
+
+
+@kernel
 def check_rows(
     orders: Ints,
     risks: Ints,
@@ -354,38 +395,4 @@ def check_rows(
     measured, its limit, the order's value in micros, and the scope that denied. An order's
     instrument -1 is unknown.
     """
-    for m in range(len(orders)):
-        order, own = orders[m], orders[m, SCOPE]
-        i, scope = order[INSTRUMENT], 0
-        code, measured, limit = _UNKNOWN_INSTRUMENT, 0, 0
-        if i >= 0:
-            sector, currency = risks[0, i, SECTOR], risks[0, i, CURRENCY]
-            code, measured, limit = _judge_book(
-                order,
-                risks[0, i],
-                accounts[0],
-                limits[0, i],
-                int(sectors[0, sector]),
-                int(currencies[0, currency]),
-                like_sent,
-                id_sent,
-            )
-            if code == APPROVED and own:
-                scope = own
-                code, measured, limit = _judge_strategy(
-                    order,
-                    risks[own, i],
-                    accounts[own],
-                    limits[own, i],
-                    int(sectors[own, sector]),
-                    int(currencies[own, currency]),
-                )
-        if code == APPROVED:
-            _send(order, risks[0, i], accounts[0], sectors[0], currencies[0])
-            if own:
-                _send(order, risks[own, i], accounts[own], sectors[own], currencies[own])
-            like_sent[order[LIKE]] = 1
-            id_sent[order[ID]] = 1
-        verdicts[m, 0], verdicts[m, 1], verdicts[m, 2] = code, measured, limit
-        verdicts[m, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0
-        verdicts[m, 4] = scope
+    _check_rows(orders, risks, accounts, limits, sectors, currencies, like_sent, id_sent, verdicts)

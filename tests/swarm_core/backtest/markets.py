@@ -11,6 +11,7 @@ from swarm_core import events as ev
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.engine import TAPES, Backtest
+from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import FORCES, KINDS, EngineSettings
 from swarm_core.backtest.stepwise import StepwiseBacktest
 from swarm_core.commissions import (
@@ -205,6 +206,7 @@ def compiled_story(
     settings: EngineSettings,
     walk: Callable[[Backtest, Bars], None],
     tape_rows: int = 64,
+    openings: Openings | None = None,
 ) -> Story:
     """Run the loop; the tapes are short, so that they overflow and are emptied on the way."""
     rows: Rows = {name: [] for name in TAPES}
@@ -214,9 +216,9 @@ def compiled_story(
         if name == "nav":
             nav.extend(values.tolist())
         else:
-            rows[name].extend(map(tuple, values.tolist()))
+            rows.setdefault(name, []).extend(map(tuple, values.tolist()))
 
-    test = Backtest(bars, settings, sink, rates=RATES, tape_rows=tape_rows)
+    test = Backtest(bars, settings, sink, rates=RATES, openings=openings, tape_rows=tape_rows)
     walk(test, bars)
     end = test.standing()
     positions = list(zip(end.lots, end.cost_minor, end.realised_minor, strict=True))
@@ -230,12 +232,15 @@ def compiled_story(
 
 
 def stepwise_story(
-    bars: Bars, settings: EngineSettings, walk: Callable[[StepwiseBacktest, Bars], None]
+    bars: Bars,
+    settings: EngineSettings,
+    walk: Callable[[StepwiseBacktest, Bars], None],
+    openings: Openings | None = None,
 ) -> Story:
     """Run the objects, and put their events into the columns of the loop."""
     instruments = {i.instrument_id: i for i in bars.instruments}
     venue = SimulatedBroker(instruments, fills=settings.fills, commission=settings.commission)
-    test = StepwiseBacktest(bars.instruments, settings, venue, rates=RATES)
+    test = StepwiseBacktest(bars.instruments, settings, venue, rates=RATES, openings=openings)
     walk(test, bars)
     ledger = test.book.ledger
     assert ledger.find_imbalance() is None
@@ -305,6 +310,7 @@ def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
                 (number[event.client_order_id], bar_of[event.time_ns], c.TRIGGERED, open_lots,
                  fills)
             )  # fmt: skip
+    rows["actions"] = _action_rows(test.events, bars, ids, number)
     codes = {code: at for at, code in enumerate(k.CODES)}
     rows["refused"] = [(bar, ids.index(name), codes[code]) for bar, name, code in test.refused]
     return rows
@@ -323,3 +329,45 @@ def assert_same(compiled: Story, stepwise: Story) -> None:
     assert compiled.cash_minor == stepwise.cash_minor
     assert compiled.fees_minor == stepwise.fees_minor
     assert compiled.positions == stepwise.positions
+
+
+def _action_rows(
+    events: list[ev.Event], bars: Bars, ids: list[str], number: dict[str, int]
+) -> list[tuple[int, ...]]:
+    """Return what openings did, in the columns of ACTION_TAPE."""
+    opens = np.where(bars.market.open_ns == NONE, bars.market.time_ns, bars.market.open_ns)
+    bar_of = {time: t for t, time in reversed(list(enumerate(opens.tolist())))}
+    rows: list[tuple[int, ...]] = []
+    owed: dict[str, ev.EntitlementAccrued] = {}
+    for event in events:
+        told: tuple[int, ...] | None = None
+        if isinstance(event, ev.HoldingChanged):
+            told = (
+                ids.index(event.instrument_id), c.HOLDING, -1, event.lots_change,
+                event.cost_out_minor, event.cash_minor,
+            )  # fmt: skip
+        elif isinstance(event, ev.EntitlementAccrued):
+            owed[event.action_id] = event
+            told = (ids.index(event.instrument_id), c.ACCRUED, -1, 0, 0, event.amount_minor)
+        elif isinstance(event, ev.EntitlementPaid):
+            paid = owed[event.action_id]
+            told = (ids.index(paid.instrument_id), c.PAID, -1, 0, 0, paid.amount_minor)
+        elif isinstance(event, ev.CarryCharged):
+            place = ids.index(event.instrument_id) if event.instrument_id else -1
+            told = (place, c.CARRIED, -1, 0, 0, event.amount_minor)
+        elif isinstance(event, ev.OrderCancelled):
+            told = (-1, c.CANCELLED, number[event.client_order_id], 0, 0, 0)
+        elif isinstance(event, ev.OrderAdjusted):
+            told = (-1, c.ADJUSTED, number[event.client_order_id], 0, 0, 0)
+        if told is not None:
+            rows.append((bar_of[event.time_ns], *told))
+    return rows
+
+
+def sorted_actions(story: Story) -> list[tuple[int, ...]]:
+    """Return what openings did, in an order that both ways share; of orders, which and what."""
+    rows = story.rows.get("actions", [])
+    return sorted(
+        (row[0], -1, row[2], row[3], 0, 0, 0) if row[2] in (c.ADJUSTED, c.CANCELLED) else row
+        for row in rows
+    )

@@ -1,0 +1,85 @@
+"""The colony in the loop: its live cycle decides each bar on the book that the engine keeps."""
+
+import numpy as np
+
+from swarm_core.backtest import columns as c
+from swarm_core.backtest.columns import Desk, Ints, Market, Tape
+from swarm_core.backtest.exact import even_share
+from swarm_core.backtest.loop import stops_at
+from swarm_core.backtest.order_kernel import trade_changes
+from swarm_core.colony.compiled import flat_kernel, kernel
+from swarm_core.colony.constraints import solve_limits
+from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
+from swarm_core.colony.parameters import Parameters
+from swarm_core.colony.replay import Floats, Log, Seen
+from swarm_core.risk.kernel import POSITION
+
+
+@flat_kernel
+def _begin(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, offset: int
+) -> bool:  # fmt: skip
+    return stops_at(desk, market, tape, rules, t, offset, desk.change.shape[0])
+
+
+@flat_kernel
+def weigh_book(desk: Desk, order: Ints, weights: Floats) -> None:
+    """Write each position's value as a fraction of NAV, at its place in the colony's order."""
+    nav = float(desk.state[c.NAV])
+    for i in range(order.shape[0]):
+        holding, lots = desk.holdings[i], desk.risks[i, POSITION]
+        money = desk.money[holding[c.CASH_ROW]]
+        value = lots * holding[c.MARK] * holding[c.LOT_TICK]
+        if money[c.RATE_ABOVE] != money[c.RATE_BELOW]:
+            value = even_share(value, money[c.RATE_ABOVE], money[c.RATE_BELOW])
+        weights[order[i]] = float(value) / nav if nav > 0.0 else 0.0
+
+
+@flat_kernel
+def _note(log: Log, t: int, out: Output, hive: Hive, weights: Floats, nav: float) -> None:
+    moved = 0.0
+    for i in range(weights.shape[0]):
+        log[0][t, i], log[1][t, i], log[2][t, i] = out.conviction[i], out.target[i], weights[i]
+        moved += abs(out.target[i] - weights[i])
+    log[3][t, 0], log[4][t, 0] = nav, moved
+    for place in range(log[5].shape[1]):
+        log[5][t, place] = hive.trust.weight[place]
+        log[6][t, place] = hive.trust.payoff[place]
+    for regime in range(log[7].shape[1]):
+        log[7][t, regime] = hive.queen.posterior[regime]
+    log[8][t, 0] = out.share[0]
+    for bound in range(out.bound.shape[0]):
+        log[9][t, 0] += out.bound[bound]
+
+
+@kernel
+def trade_colony(
+    desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, hive: Hive,
+    plan: Plan, p: Parameters, limits: Floats, out: Output, seen: Seen, steps: int, seed: int,
+    order: Ints, log: Log,
+) -> int:  # fmt: skip
+    """Let the colony decide at each close and trade its targets; return the bar it stopped before.
+
+    Bar t of `seen` is bar t of the market; `order` says where each instrument of the market
+    stands in the colony's state.
+    """
+    weights = np.zeros(seen.log_price.shape[1])
+    for t in range(start, market.time_ns.shape[0]):
+        if _begin(desk, market, tape, rules, t, offset):
+            return t
+        weights[:] = 0.0
+        weigh_book(desk, order, weights)
+        nav = float(desk.state[c.NAV]) / 1e8
+        bar = Bar(
+            steps + t, seed, seen.elapsed[t], nav, seen.log_price[t], seen.sigma[t],
+            seen.columns[t], seen.market[t], weights.copy(), seen.age[t], seen.anomaly[t],
+            seen.group, seen.currency,
+        )  # fmt: skip
+        before_limits(hive, bar, plan, p, out)
+        solve_limits(out.target, hive.memory.sigma**2, seen.group, seen.currency, limits)
+        after_limits(hive, bar, p, out)
+        _note(log, t, out, hive, weights, nav)
+        for i in range(order.shape[0]):
+            desk.weight[i] = out.target[order[i]]
+        trade_changes(desk, market, tape, rules, t, offset + t, True)
+    return market.time_ns.shape[0]

@@ -1,0 +1,136 @@
+"""Splits, dividends, interest and borrow reach the books of the loop as they reach the ledger's."""
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.splits import Split
+from swarm_core.backtest import columns as c
+from swarm_core.backtest.bars import Bars
+from swarm_core.backtest.engine import Backtest
+from swarm_core.backtest.opening import Openings
+from swarm_core.backtest.orders import OrderPlan
+from swarm_core.backtest.settings import EngineSettings
+from swarm_core.carry.borrow import BorrowCost
+from swarm_core.carry.interest import CashInterest, CashRates
+from swarm_core.commissions import BpsCommission
+from swarm_core.fills import FillSettings
+from swarm_core.instruments import Instrument
+from swarm_core.overnight import Carry
+from swarm_core.risk.limits import LOOSEST
+from tests.swarm_core.backtest.markets import (
+    DAY_NS,
+    Story,
+    assert_same,
+    compiled_story,
+    make_bars,
+    make_instruments,
+    make_orders,
+    make_settings,
+    sorted_actions,
+    stepwise_story,
+)
+
+CARRY = Carry(
+    interest=CashInterest(
+        rates={
+            "USD": CashRates(credit=Decimal("0.031"), debit=Decimal("0.064")),
+            "EUR": CashRates(debit=Decimal("0.05")),
+        }
+    ),
+    borrow=BorrowCost(annual_rate=Decimal("0.03")),
+)
+
+
+def make_openings(rng: np.random.Generator, bars: Bars) -> Openings:
+    """Return actions on a few of the sessions, some of them on one instrument at once."""
+    actions: dict[int, list[CorporateAction]] = {}
+    for number, session in enumerate(np.unique(bars.market.session)[1:].tolist()):
+        if rng.random() < 0.4:
+            instrument = bars.instruments[int(rng.integers(len(bars.instruments)))]
+            name, many = instrument.instrument_id, [(2, 1), (3, 2), (1, 3), (7, 5)]
+            split = many[int(rng.integers(len(many)))]
+            actions[session] = [
+                Split(
+                    action_id=f"s{number}", instrument_id=name, numerator=split[0],
+                    denominator=split[1],
+                )
+                if rng.random() < 0.5
+                else CashDividend(
+                    action_id=f"d{number}", instrument_id=name, amount=Decimal("0.375"),
+                    currency=instrument.currency,
+                    pay_ns=int(bars.market.time_ns[0]) + int(rng.integers(1, 60)) * DAY_NS,
+                )
+            ]  # fmt: skip
+    return Openings(actions=actions, carry=CARRY if rng.random() < 0.7 else Carry())
+
+
+def run_orders(seed: int) -> Story:
+    rng = np.random.default_rng(seed)
+    instruments = make_instruments(rng, int(rng.integers(1, 4)))
+    bars = make_bars(rng, instruments, 60)
+    chosen = replace(make_settings(rng), limits=replace(LOOSEST, duplicate_window_s=0.0))
+    orders, openings = make_orders(rng, bars), make_openings(rng, bars)
+    plan = OrderPlan.of(orders, [i.instrument_id for i in instruments])
+    compiled = compiled_story(
+        bars, chosen, lambda test, b: test.place_orders(b, plan), openings=openings
+    )
+    stepwise = stepwise_story(
+        bars, chosen, lambda test, b: test.place_orders(b, orders), openings=openings
+    )
+    assert_same(compiled, stepwise)
+    assert sorted_actions(compiled) == sorted_actions(stepwise)
+    return compiled
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1))
+def test_actions_and_carry_give_the_same_books(seed: int) -> None:
+    run_orders(seed)
+
+
+def test_the_actions_drawn_reach_what_they_can_do() -> None:
+    seen: Counter[int] = Counter()
+    for seed in range(40):
+        seen.update(row[2] for row in run_orders(seed).rows.get("actions", []))
+    assert min(seen[what] for what in range(6)) > 5, seen
+
+
+def test_a_split_and_a_dividend_are_worked_out_by_hand() -> None:
+    """100 shares at 100 become 200 at 50; 0.25 a share is owed at once and paid two days later."""
+    share = Instrument(instrument_id="X", asset_class="equity", currency="USD")
+    times = 20_000 * DAY_NS + np.arange(6) * DAY_NS
+    prices = np.array([[10_000], [10_000], [5_000], [5_000], [5_000], [5_000]])
+    bars = Bars.of([share], times, prices, open_=prices)
+    desk = EngineSettings(
+        starting_cash=Decimal(20_000),
+        limits=LOOSEST,
+        commission=BpsCommission(Decimal(0)),
+        fills=FillSettings(slippage_bps=0.0, impact_bps=0.0),
+    )
+    dividend = CashDividend(
+        action_id="d", instrument_id="X", amount=Decimal("0.25"), currency="USD",
+        pay_ns=int(times[5]),
+    )  # fmt: skip
+    openings = Openings(
+        actions={
+            20_002: [Split(action_id="s", instrument_id="X", numerator=2, denominator=1)],
+            20_003: [dividend],
+        }
+    )
+    nav: list[int] = []
+    test = Backtest(
+        bars, desk, lambda name, rows: nav.extend(rows.tolist()) if name == "nav" else None,
+        openings=openings,
+    )  # fmt: skip
+    test.trade_targets(bars, np.array([[100]] + [[c.NONE]] * 5))
+    assert test.standing().lots == (200,)
+    assert test.standing().cost_minor == (10_000 * 10**8,)
+    assert nav == [n * 10**8 for n in (20_000, 20_000, 20_000, 20_050, 20_050, 20_050)]
+    assert test.standing().cash_minor == {"USD": 10_050 * 10**8}
