@@ -1,20 +1,19 @@
-"""The one way to run a backtest: on the ledger first, then through the colony's compiled loop."""
+"""The one way to run a backtest: on the ledger first, then through the engine that trades live."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from features.calendars import day_of
 from features.schemas import UTC_TIME
+from models.experiments.account import Walked, walk
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.trials import Outcome, Trial, TrialLedger, failed, finished, launched
 from models.statistics import impact_per_root_nav
-from swarm_core.colony.engine import new_state
-from swarm_core.colony.replay import Records, run
-from swarm_core.colony.state import ColonyState
+from swarm_core.colony.replay import Records
 
 SCHEMA: dict[str, pl.DataType] = {
     "trial_id": pl.String(),
@@ -22,10 +21,10 @@ SCHEMA: dict[str, pl.DataType] = {
     "window": pl.String(),
     "event_time": UTC_TIME,
     "knowledge_time": UTC_TIME,
-    "net_return": pl.Float64(),  # of the session, after costs
-    "cost": pl.Float64(),  # of the trades at the close before, a fraction of NAV
-    "turnover": pl.Float64(),  # sum of |change of weight| at this close
-    "gross": pl.Float64(),
+    "net_return": pl.Float64(),  # of NAV since the close before, after costs
+    "cost": pl.Float64(),  # commission and slippage of the session's fills, a fraction of NAV
+    "turnover": pl.Float64(),  # value of the session's fills, a fraction of NAV
+    "gross": pl.Float64(),  # held at this close
     "net": pl.Float64(),
     "benchmark_return": pl.Float64(),
     "impact": pl.Float64(),  # of the session's trades at a NAV of one; grows with its root
@@ -67,12 +66,6 @@ def run_backtest(trial: Trial, market: Market, ledger: TrialLedger, run_id: str)
     return result
 
 
-def replay(trial: Trial, market: Market) -> tuple[ColonyState, Records]:
-    """Walk the colony over a market that is cut already; only this module and the guard may."""
-    panel = replace(market.panel, nav=trial.nav, cost_bps=trial.costs.total_bps)
-    return run(trial.colony, new_state(trial.colony, panel.instrument_ids, trial.seed), panel)
-
-
 def compute(trial: Trial, market: Market) -> Result:
     """Run a trial that is on the ledger already; anything else calls run_backtest."""
     window = trial.window
@@ -83,12 +76,12 @@ def compute(trial: Trial, market: Market) -> Result:
             f"window {window.key} must have at least 3 scored sessions, "
             f"had {len(seen.closes) - first}"
         )
-    state, records = replay(trial, seen)
-    rows = _rows(trial, seen, records, first)
-    parts = _parts(trial, seen, records, state, first)
+    walked = walk(trial, seen)
+    rows = _rows(trial, seen, walked, first)
+    parts = _parts(trial, seen, walked, first)
     returns = rows["net_return"].to_numpy()
     digest = hashlib.sha256()
-    for values in (returns, records.target_weights, records.turnover):
+    for values in (returns, walked.records.target_weights, walked.turnover):
         digest.update(np.ascontiguousarray(values).tobytes())
     outcome = Outcome(
         sessions=int(returns.size),
@@ -107,28 +100,18 @@ def _changes(levels: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(out), out, 0.0)
 
 
-def _filled(prices: np.ndarray) -> np.ndarray:
-    """Carry the last known price forward, as the loop marks a book."""
-    out = np.where((prices > 0) & np.isfinite(prices), prices, np.nan)
-    for t in range(1, len(out)):
-        out[t] = np.where(np.isnan(out[t]), out[t - 1], out[t])
-    return out
-
-
-def _rows(trial: Trial, seen: Market, records: Records, first: int) -> pl.DataFrame:
-    # NAV is taken when the bar is seen: the cost of a close is in the return of the next one.
-    cost = np.concatenate(([0.0], records.turnover[:-1])) * trial.costs.total_bps * 1e-4
-    target = records.target_weights
+def _rows(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
+    held = walked.records.weights
     return pl.DataFrame(
         {
             **_head(trial, seen, first),
-            "net_return": _changes(records.nav)[first:],
-            "cost": cost[first:],
-            "turnover": records.turnover[first:],
-            "gross": np.abs(target).sum(axis=1)[first:],
-            "net": target.sum(axis=1)[first:],
+            "net_return": _changes(walked.nav)[first:],
+            "cost": walked.cost[first:],
+            "turnover": walked.turnover[first:],
+            "gross": np.abs(held).sum(axis=1)[first:],
+            "net": held.sum(axis=1)[first:],
             "benchmark_return": _changes(seen.benchmark)[first:],
-            "impact": _impact(seen, records)[first:],
+            "impact": _impact(seen, walked.records)[first:],
         },
         schema=SCHEMA,
     )
@@ -155,26 +138,23 @@ def _head(trial: Trial, seen: Market, first: int) -> dict[str, object]:
     }
 
 
-def _parts(
-    trial: Trial, seen: Market, records: Records, state: ColonyState, first: int
-) -> pl.DataFrame:
+def _parts(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
     """Return what each instrument, each sense and the costs added, by month of the window.
 
-    Instruments: the weight held times the price change. Senses: the trust in a scout times its
-    payoff, scouts counted to the sense that holds their place at the end.
+    Instruments: what the lots held and traded earned before costs, as a fraction of NAV. Senses:
+    the trust in a scout times its payoff, scouts counted to the sense that holds their place at
+    the end.
     """
-    moved = _changes(_filled(seen.panel.prices))
-    held = np.vstack([np.zeros(moved.shape[1]), records.target_weights[:-1]])
-    spent = np.concatenate(([0.0], records.turnover[:-1])) * trial.costs.total_bps * -1e-4
+    records, state = walked.records, walked.state
     trusted = np.vstack([np.zeros(records.trust.shape[1]), records.trust[:-1]])
     by_place = trusted * np.nan_to_num(records.payoff)
-    senses = np.zeros((len(moved), len(state.sense_names)))
+    senses = np.zeros((len(seen.closes), len(state.sense_names)))
     for place, sense in enumerate(state.scouts.sense):
         senses[:, sense] += by_place[:, place]
     ids = seen.panel.instrument_ids
     kinds = ["instrument"] * len(ids) + ["sense"] * len(state.sense_names) + ["cost"]
     names = [*ids, *state.sense_names, "costs"]
-    columns = np.column_stack([held * moved, senses, spent])[first:]
+    columns = np.column_stack([walked.contribution, senses, -walked.cost])[first:]
     closes = seen.closes[first:]
     months: dict[tuple[int, int], list[int]] = {}
     for t, close in enumerate(closes):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.calendars import day_of
-from models.experiments.backtest import replay
+from models.experiments.account import walk
 from models.experiments.market import Market
 from models.experiments.trials import Trial
 
@@ -35,7 +35,7 @@ class Peek:
 
 def colony_decides(trial: Trial) -> Decide:
     """Return the colony of a trial as a decision over a market."""
-    return lambda market: replay(trial, market)[1].target_weights
+    return lambda market: walk(trial, market).records.target_weights
 
 
 def find_peeks(market: Market, decide: Decide, *, samples: int, seed: int) -> tuple[Peek, ...]:

@@ -33,13 +33,19 @@ class Market:
     closes: tuple[datetime, ...]
     panel: Panel
     benchmark: np.ndarray  # [T] closes of the benchmark, NaN where there is none
+    opens: np.ndarray | None = None  # [T, N] NaN where there is none; None: closes alone
 
     def between(self, start: date, end: date) -> "Market":
         """Return the sessions with start <= day < end; the arrays are views, not copies."""
         days = [day_of(c) for c in self.closes]
         low = sum(d < start for d in days)
         high = sum(d < end for d in days)
-        return Market(self.closes[low:high], cut(self.panel, low, high), self.benchmark[low:high])
+        return Market(
+            self.closes[low:high],
+            cut(self.panel, low, high),
+            self.benchmark[low:high],
+            None if self.opens is None else self.opens[low:high],
+        )
 
 
 def cut(panel: Panel, low: int, high: int) -> Panel:
@@ -99,7 +105,21 @@ def build_market(tables: MarketTables, universe: Universe, decision_lag: timedel
     panel = _without_strangers(_panel(seen, ids), closes, universe)
     levels = dict(tables.benchmark.select("event_time", "close").iter_rows())
     benchmark = np.array([levels.get(c) or np.nan for c in closes], np.float64)
-    return Market(closes, panel, benchmark)
+    return Market(closes, panel, benchmark, _opens(newest, closes, panel))
+
+
+def _opens(bars: pl.DataFrame, closes: tuple[datetime, ...], panel: Panel) -> np.ndarray | None:
+    """Return the opens [T, N] of the bars that the panel shows a price of, None without any."""
+    if "open" not in bars.columns:
+        return None
+    place = {name: i for i, name in enumerate(panel.instrument_ids)}
+    day = {close: t for t, close in enumerate(closes)}
+    opens = np.full(panel.prices.shape, np.nan)
+    for name, moment, price in bars.select("instrument_id", "event_time", "open").iter_rows():
+        t = day.get(moment.astimezone(UTC))
+        if t is not None and price is not None:
+            opens[t, place[name]] = price
+    return np.where(np.isfinite(panel.prices), opens, np.nan)
 
 
 def _by_close(rows: pl.DataFrame) -> Mapping[datetime, pl.DataFrame]:

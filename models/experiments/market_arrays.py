@@ -35,7 +35,7 @@ def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
     }
     arrays |= {f"feature/{name}": values for name, values in panel.features.items()}
     arrays |= {f"market/{name}": values for name, values in panel.market.items()}
-    given = {name: getattr(panel, name) for name in _OPTIONAL}
+    given = {name: getattr(panel, name) for name in _OPTIONAL} | {"opens": market.opens}
     return arrays | {name: values for name, values in given.items() if values is not None}
 
 
@@ -64,4 +64,5 @@ def from_arrays(arrays: Arrays) -> Market:
         **{name: arrays[name].view(np.float64) for name in _OPTIONAL if name in arrays},
     )
     closes = tuple(datetime.fromisoformat(c) for c in words["closes"])
-    return Market(closes, panel, arrays["benchmark"].view(np.float64))
+    opens = arrays["opens"].view(np.float64) if "opens" in arrays else None
+    return Market(closes, panel, arrays["benchmark"].view(np.float64), opens)

@@ -37,7 +37,7 @@ class ResultStore(Protocol):
 def deciding_code() -> str:
     """Return the hash of the code that a backtest's decisions follow from."""
     digest = hashlib.sha256()
-    folders = (_ROOT / "swarm_core" / "colony", _ROOT / "models" / "experiments")
+    folders = (_ROOT / "swarm_core", _ROOT / "models" / "experiments")
     paths = sorted(p for folder in folders for p in folder.rglob("*.py"))
     for path in (*paths, _ROOT / "features" / "observing.py"):
         digest.update(path.read_bytes())

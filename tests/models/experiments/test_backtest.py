@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from models.experiments.account import walk
 from models.experiments.backtest import run_backtest
 from models.experiments.fields import ExperimentError
 from models.experiments.market import MarketTables, build_market
@@ -56,11 +57,26 @@ def test_scored_sessions_lie_in_the_window_and_later_data_change_nothing() -> No
 
 
 def test_contributions_of_instruments_and_costs_add_up_to_the_return() -> None:
-    """Held weights times price changes less costs give each window's sum of returns."""
-    result = run_backtest(_trial(), make_market(), ListLedger(), "r")
-    told = result.parts.filter(pl.col("kind").is_in(["instrument", "cost"]))["contribution"].sum()
-    # The cost of a close is charged on what was left of NAV, a second-order difference.
-    assert told == pytest.approx(result.rows["net_return"].sum(), abs=2e-5)
+    """What instruments earned less commission and slippage is the change of NAV, exactly."""
+    market = make_market()
+    opens = market.panel.prices * 1.002
+    for seen in (market, replace(market, opens=opens)):
+        result = run_backtest(_trial(), seen, ListLedger(), "r")
+        kinds = pl.col("kind").is_in(["instrument", "cost"])
+        told = result.parts.filter(kinds)["contribution"].sum()
+        assert told == pytest.approx(result.rows["net_return"].sum(), abs=1e-12)
+        assert result.rows["cost"].sum() > 0
+
+
+def test_orders_fill_at_the_next_open_where_the_market_has_one() -> None:
+    """A first session in which nothing moves before its open is where the first fills are."""
+    market, trial = make_market(), _trial()
+    walked = walk(trial, replace(market, opens=market.panel.prices * 1.002))
+    first = int(np.flatnonzero(walked.turnover)[0])
+    decided = walked.records.target_weights[first - 1]
+    held = walked.records.weights[first]
+    assert not walked.records.weights[:first].any()
+    np.testing.assert_allclose(held[decided != 0], decided[decided != 0], rtol=0.03)
 
 
 def test_a_trial_is_on_the_ledger_before_it_runs() -> None:
