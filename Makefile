@@ -56,10 +56,12 @@ layers: install
 	@$(BIN)/lint-imports
 
 unit: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" --durations 10
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not s3" --durations 10
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and s3" --durations 3
 
 soak: install  ## The slow soak and fuzz runs.
 	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m tests.simulation --sessions 10000
 
 bench: install  ## Every benchmark, ratios in one run, into benchmarks/results.
 	@$(BIN)/python -m benchmarks

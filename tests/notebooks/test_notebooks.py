@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SIZE_MAX_BYTES = 40_000
 SQLITE = b"SQLite format 3"
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = pytest.mark.xdist_group("notebooks")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 Execute = Callable[[Path], Any]

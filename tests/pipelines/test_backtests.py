@@ -20,7 +20,7 @@ from tests.models.experiments.builders import make_ground
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
 
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = pytest.mark.xdist_group("experiments")
 PLAIN: dict[str, Any] = {
     "question": "does it pay?",
     "start": "2017-01-02",

@@ -15,7 +15,7 @@ from swarm_core.replay import book_digest
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
 
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = pytest.mark.xdist_group("backup")
 TABLES = ("raw_bars", "clean_bars", "features", "forecasts")
 ROWS = ("decisions", "orders", "fills", "nav", "trails")
 

@@ -20,7 +20,7 @@ from tests.pipelines.homes import open_home
 from tests.pipelines.market_files import market_rows, write_market
 from tests.services import free_port
 
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = pytest.mark.xdist_group("daemon")
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S_MAX = 240.0
 

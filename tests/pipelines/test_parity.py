@@ -19,7 +19,7 @@ from swarm_core.lineage import Lineage
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
 
-pytestmark = pytest.mark.xdist_group("chain")
+pytestmark = pytest.mark.xdist_group("parity")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from models.experiments.trials import FAILED, FINISHED, LAUNCHED, Trial, count_t
 from models.experiments.windows import windows_of
 from tests.models.experiments.builders import ListLedger, make_ground, make_market, make_spec
 
+pytestmark = pytest.mark.xdist_group("experiments")  # what they compile is compiled once
+
 
 def _trial(window: int = 0, seed: int = 1) -> Trial:
     spec, ground = make_spec(), make_ground()

@@ -9,6 +9,8 @@ from models.experiments.running import trials_of
 from models.experiments.windows import windows_of
 from tests.models.experiments.builders import make_ground, make_market, make_spec
 
+pytestmark = pytest.mark.xdist_group("experiments")  # what they compile is compiled once
+
 
 def _follows(market: Market) -> Weights:
     """Hold what rose in the last session."""

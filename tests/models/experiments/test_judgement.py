@@ -8,6 +8,8 @@ from models.experiments.judgement import judge
 from models.experiments.trials import TrialCount
 from models.statistics import sharpe
 
+pytestmark = pytest.mark.xdist_group("experiments")  # what they compile is compiled once
+
 SESSIONS = 1_260
 
 

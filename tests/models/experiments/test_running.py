@@ -17,6 +17,8 @@ from models.experiments.trials import FAILED, FINISHED, LAUNCHED, count_trials
 from tests.models.experiments.builders import make_market
 from tests.models.experiments.sweeping import POINTS, sweep, trials
 
+pytestmark = pytest.mark.xdist_group("experiments")  # what they compile is compiled once
+
 
 def _kinds(folder: Path) -> list[object]:
     return [r["kind"] for r in SqliteTrialLedger(folder / "trials.db").records()]
