@@ -55,9 +55,17 @@ types: install
 layers: install
 	@$(BIN)/lint-imports
 
+# What failed beside another process on two busy cores is tried once more, alone, and told; what
+# fails twice has failed.
+define tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(1) || { \
+		test $$? -eq 1 && echo "what failed, once more and alone:" && \
+		$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none $(1); }
+endef
+
 unit: install
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not s3" --durations 10
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and s3" --durations 3
+	$(call tests,-m "not slow and not s3" --durations 10)
+	$(call tests,-m "not slow and s3" --durations 3)
 
 soak: install  ## The slow soak and fuzz runs.
 	@$(BIN)/python -m pytest -m slow
