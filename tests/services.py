@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,9 +34,16 @@ POSTGRES_BIN_PATH = Path(_POSTGRES.origin).parent / "pginstall" / "bin"
 
 def free_port() -> int:
     """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many loopback ports, all different: a port that was let go may be given again."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 @contextmanager
@@ -233,8 +240,7 @@ class S3Process:
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="apiary-s3-"))
-        self.port = free_port()
-        self._ports = [free_port() for _ in range(7)]
+        self.port, *self._ports = free_ports(8)
         self._server: subprocess.Popen[bytes] | None = None
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]

@@ -17,7 +17,7 @@ from adapters.workers.shared_arrays import map_arrays, write_arrays
 Arrays = Mapping[str, NDArray[np.generic]]
 T = TypeVar("T")
 R = TypeVar("R")
-ATTEMPTS_MAX = 3  # an item that has lost its worker so often is taken to be what kills it
+ATTEMPTS_MAX = 3  # an item that has lost its worker so often while alone is what kills it
 
 _mapped: dict[str, NDArray[np.generic]] = {}
 
@@ -34,7 +34,8 @@ class ProcessPool:
     """Runs a function over items in worker processes; what a killed worker held is run again.
 
     The arrays are written once and mapped by every worker. Only as many items are handed out as
-    there are workers, so that a worker that dies takes at most its own item with it.
+    there are workers. A worker that dies breaks what the others hold as well, and nobody knows
+    whose it was: each of these items is run again alone, and only a loss while alone counts.
     """
 
     def __init__(self, worker_count: int) -> None:
@@ -58,11 +59,11 @@ class ProcessPool:
         with tempfile.TemporaryDirectory(prefix="apiary-sweep-") as folder:
             path = Path(folder) / "arrays.arrow"
             write_arrays(path, arrays)
-            waiting = deque(range(len(items)))
+            waiting, suspects = deque(range(len(items))), set[int]()
             lost = [0] * len(items)
             while waiting:
                 with self._pool(path, len(waiting)) as pool:
-                    yield from self._drain(pool, work, items, waiting, lost, starting)
+                    yield from self._drain(pool, work, items, waiting, suspects, lost, starting)
 
     def _pool(self, path: Path, count: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -78,14 +79,18 @@ class ProcessPool:
         work: Callable[[Arrays, T], R],
         items: Sequence[T],
         waiting: deque[int],
+        suspects: set[int],
         lost: list[int],
         starting: Callable[[int], None],
     ) -> Iterator[tuple[int, R | None]]:
         """Work until nothing is left or the pool has lost a worker."""
         running: dict[Future[R], int] = {}
-        broken = False
+        broken = is_alone = False
         while running or (waiting and not broken):
             while waiting and not broken and len(running) < self.worker_count:
+                alone = bool(suspects & {waiting[0], *running.values()})
+                if running and alone:
+                    break
                 place = waiting.popleft()
                 starting(place)
                 try:
@@ -93,15 +98,16 @@ class ProcessPool:
                 except BrokenProcessPool:
                     waiting.appendleft(place)
                     broken = True
+            is_alone = is_alone if broken else len(running) == 1
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 place = running.pop(done)
-                error = done.exception()
-                if isinstance(error, BrokenProcessPool):
-                    broken = True
-                    lost[place] += 1
-                    if lost[place] >= ATTEMPTS_MAX:
-                        yield place, None
-                    else:
-                        waiting.appendleft(place)
+                if not isinstance(done.exception(), BrokenProcessPool):
+                    yield place, done.result()
                     continue
-                yield place, done.result()
+                broken = True
+                suspects.add(place)
+                lost[place] += is_alone
+                if lost[place] >= ATTEMPTS_MAX:
+                    yield place, None
+                else:
+                    waiting.appendleft(place)
