@@ -4,19 +4,17 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from pipelines import cli_backup, cli_bus, cli_gateway, cli_keys, cli_limits, cli_stores, cli_trader
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
@@ -28,15 +26,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-# Ids hold colons and errors hold brackets: neither is an emoji or markup.
-console = Console(emoji=False)
-errors = Console(stderr=True, emoji=False, soft_wrap=True)
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
-
-
 # What the files of a folder do not say of themselves.
 ZoneOption = Annotated[
     str | None, typer.Option(help="Zone of stamps that carry none, e.g. Europe/London.")
@@ -86,29 +75,6 @@ def _hints(
         raise ValueError(f"--{name}: {first['msg']}, was {first['input']!r}") from error
 
 
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """Turn what a user can mend into one line on stderr and exit code 1."""
-    from pipelines.settings import ChainStoppedError
-
-    try:
-        yield
-    except (ValueError, KeyError, OSError, ChainStoppedError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        line = escape(" ".join(str(text).split()))
-        errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
-        raise typer.Exit(1) from error
-
-
-def _workshop(config: Path | None) -> "Workshop":
-    from pipelines.resources import workshop
-    from pipelines.settings import choose_config, prepare_environment
-
-    prepare_environment()
-    choose_config(config)
-    return workshop()
-
-
 @app.command()
 def run(
     config: ConfigOption = None,
@@ -131,7 +97,7 @@ def run(
     ignore: IgnoreOption = None,
 ) -> None:
     """Run the whole chain on real data, from sources to the report."""
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.settings import choose_config, settings_for_files
 
         hints = _hints(zone, currency, calendar, asset_class, day_first, ignore)
@@ -141,7 +107,7 @@ def run(
         elif mapping is not None or home is not None or hints.given:
             raise ValueError("--mapping, --home and hints must come with --files, came alone")
         choose_config(config)
-        _run_chain(_workshop(config))
+        _run_chain(open_workshop(config))
 
 
 def _run_chain(built: "Workshop") -> None:
@@ -182,7 +148,7 @@ def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Start Dagster's web server and daemon: the asset graph, runs, schedules and sensors."""
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.settings import (
             choose_config,
             prepare_environment,
@@ -199,8 +165,8 @@ def ui(
 @app.command()
 def status(config: ConfigOption = None) -> None:
     """Show the trader, data, checks, model, decisions, orders, NAV, and where they are."""
-    with _one_line_errors():
-        built = _workshop(config)
+    with one_line_errors():
+        built = open_workshop(config)
         for line in cli_trader.trader_lines(built.settings):
             console.print(line, highlight=False, soft_wrap=True)
         from pipelines.summary import print_summary
@@ -223,8 +189,8 @@ def explain(
     config: ConfigOption = None,
 ) -> None:
     """Walk from an order to the raw rows behind it, or from a raw row to the orders it touched."""
-    with _one_line_errors():
-        built = _workshop(config)
+    with one_line_errors():
+        built = open_workshop(config)
         queries = built.lineage()
         if row is not None:
             _explain_row(queries, row, as_json, built.settings.calendar)
@@ -285,7 +251,7 @@ def mapping(
     ignore: IgnoreOption = None,
 ) -> None:
     """Print the mapping that a folder is read by, to be kept, corrected and given to `run`."""
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.sources.inference import Hints, infer_mapping, to_yaml
 
         if not folder.is_dir():
@@ -297,10 +263,10 @@ def mapping(
 @app.command()
 def validate(config: ConfigOption = None) -> None:
     """Read every setting and say whether they hold."""
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.settings import read_colony, read_risk_limits, read_tiers, read_training
 
-        settings = _workshop(config).settings
+        settings = open_workshop(config).settings
         for read in (read_colony, read_risk_limits, read_training, read_tiers):
             read(settings)
         console.print(f"the settings hold: {len(settings.sources)} sources, home {settings.home}")

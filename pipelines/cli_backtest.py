@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+
 if TYPE_CHECKING:
     from pipelines.backtests import WindowRun
 
 app = typer.Typer(help="Experiments and their backtests.", no_args_is_help=True)
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 
 
 @app.command("run")
@@ -20,28 +19,24 @@ def run(
     config: ConfigOption = None,
 ) -> None:
     """Run every window of an experiment that is not finished, and say what came of each."""
-    from pipelines import cli
-
-    with cli._one_line_errors():
+    with one_line_errors():
         import logging
 
         import dagster as dg
 
-        home = cli._workshop(config).home
+        home = open_workshop(config).home
         logging.disable(logging.WARNING)
         from pipelines.backtests import launch
         from pipelines.definitions import defs
 
         with dg.DagsterInstance.get() as instance:
             runs = launch(experiment, defs, instance, _told)
-        cli.console.print(f"tearsheets: {home / 'backtests' / 'tearsheets'}", highlight=False)
+        console.print(f"tearsheets: {home / 'backtests' / 'tearsheets'}", highlight=False)
         if not all(run.success and not run.failed_checks for run in runs):
             raise ValueError("every window must pass its checks, at least one did not")
 
 
 def _told(run: "WindowRun", number: int, count: int) -> None:
-    from pipelines.cli import console
-
     shown = {name: run.figures.get(name) for name in ("sharpe", "deflated", "trials")}
     figures = "  ".join(
         f"{name} {value:.3g}" for name, value in shown.items() if isinstance(value, float)
@@ -56,15 +51,13 @@ def _told(run: "WindowRun", number: int, count: int) -> None:
 @app.command("trials")
 def trials(config: ConfigOption = None) -> None:
     """Say how many backtests were launched and how many strategies that makes."""
-    from pipelines import cli
-
-    with cli._one_line_errors():
+    with one_line_errors():
         from adapters.stores.trial_ledger import SqliteTrialLedger
         from models.experiments.trials import count_trials
 
-        home = cli._workshop(config).home
+        home = open_workshop(config).home
         count = count_trials(SqliteTrialLedger(home / "backtests" / "trials.db").records())
-        cli.console.print(
+        console.print(
             f"{count.launches} launches of {count.trials} strategies; the chain is sound",
             highlight=False,
         )

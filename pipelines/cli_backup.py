@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+
 if TYPE_CHECKING:
     from adapters.backups.repository import BackupRepository
     from pipelines.resources import Workshop
 
 app = typer.Typer()
 LOCK_WAIT_S = 10.0
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 
 
 @app.command("backup")
@@ -37,16 +35,14 @@ def backup_command(
     config: ConfigOption = None,
 ) -> None:
     """Back up the home: log, state, tables and models; only what is new is written."""
-    from pipelines.cli import _one_line_errors, _workshop
-
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.backups.repository import BackupRepository
 
         repository = BackupRepository(target)
         if show or verify:
             _look(repository, verify=verify)
             return
-        built = _workshop(config)
+        built = open_workshop(config)
         try:
             while True:
                 _take(built, repository, keep)
@@ -67,9 +63,7 @@ def restore_command(
     ] = None,
 ) -> None:
     """Bring a home back as it was at a moment; every hash is compared, and the log verified."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.backups.repository import BackupRepository
 
         repository = BackupRepository(source)
@@ -92,8 +86,6 @@ def restore_command(
 
 
 def _look(repository: "BackupRepository", *, verify: bool) -> None:
-    from pipelines.cli import console
-
     names = repository.names()
     if not names:
         raise ValueError(f"{repository.root} must hold a backup, holds none")
@@ -109,7 +101,6 @@ def _look(repository: "BackupRepository", *, verify: bool) -> None:
 
 
 def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -> None:
-    from pipelines.cli import console
     from pipelines.resources import time_ns
 
     servers = built.servers()

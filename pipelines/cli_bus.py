@@ -3,19 +3,17 @@
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
     from adapters.bus.messages import Message
 
 app = typer.Typer(help="The log's events for other processes.", no_args_is_help=True)
 
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 FollowOption = Annotated[
     bool, typer.Option("--follow", help="Go on until interrupted, looking every --every seconds.")
 ]
@@ -27,13 +25,11 @@ def relay_command(
     follow: FollowOption = False, every: EveryOption = 1.0, config: ConfigOption = None
 ) -> None:
     """Publish what the log has and the bus has not, in order."""
-    from pipelines.cli import _one_line_errors, _workshop, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.bus.messages import relay
         from pipelines.bus import opened_bus
 
-        built = _workshop(config)
+        built = open_workshop(config)
         with opened_bus(built) as bus:
 
             def publish() -> None:
@@ -52,13 +48,11 @@ def read_command(
     config: ConfigOption = None,
 ) -> None:
     """Print every event that the group has not had yet, a JSON line each, and commit."""
-    from pipelines.cli import _one_line_errors, _workshop
-
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.bus.messages import consume
         from pipelines.bus import opened_bus
 
-        with opened_bus(_workshop(config)) as bus:
+        with opened_bus(open_workshop(config)) as bus:
             _again(lambda: consume(bus, group, _print), every if follow else None)
 
 

@@ -1,26 +1,23 @@
 """`apiary keys`: rotate the key of the cold tier's owner, wrap files anew, seal what is plain."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
     from adapters.stores.cold_keys import ColdKeys
 
 app = typer.Typer(help="Keys of the encrypted cold tier.", no_args_is_help=True)
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 
 
 @app.command("rotate")
 def rotate(config: ConfigOption = None) -> None:
     """Make a newer key for the owner and put every file's data key under it."""
-    from pipelines.cli import _one_line_errors, _workshop, console
-
-    with _one_line_errors():
-        built = _workshop(config)
+    with one_line_errors():
+        built = open_workshop(config)
         cold, owner = _cold_keys(config), built.settings.encryption.owner
         built.key_ring().rotate(owner)
         console.print(f"the key of {owner} is new", highlight=False)
@@ -30,9 +27,7 @@ def rotate(config: ConfigOption = None) -> None:
 @app.command("seal")
 def seal(config: ConfigOption = None) -> None:
     """Seal every month that still holds a plain file; older versions go with a vacuum."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         console.print(f"{_cold_keys(config).seal_all()} months were sealed", highlight=False)
 
 
@@ -40,9 +35,8 @@ def _cold_keys(config: Path | None) -> "ColdKeys":
     from adapters.stores.cold_keys import ColdKeys
     from adapters.stores.sealed_place import SealedPlace
     from adapters.stores.tables_delta import DeltaTableStore
-    from pipelines.cli import _workshop
 
-    store = _workshop(config).get("tables")
+    store = open_workshop(config).get("tables")
     assert isinstance(store, DeltaTableStore)
     if not isinstance(store.place, SealedPlace):
         raise ValueError("encryption.owner must be set in the configuration, is not")  # noqa: TRY004  # a setting

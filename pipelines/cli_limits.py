@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli_trader import ConfigOption, settings_of
+from pipelines.cli_trader import settings_of
+from pipelines.terminal import ConfigOption, console, one_line_errors
 
 if TYPE_CHECKING:
     from pipelines.settings import ApiarySettings
@@ -21,9 +22,7 @@ Reason = Annotated[str, typer.Option(help="Why; it stands in the log.")]
 @limits_app.command("show")
 def show(config: ConfigOption = None) -> None:
     """Show the limits in force, their hash, and what the file would change."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         import yaml
 
         from trader.limit_changes import limits_in_force
@@ -45,9 +44,7 @@ def apply(
     config: ConfigOption = None,
 ) -> None:
     """Put the limits file in force, looser or tighter, by a person's word."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.trading_parts import open_event_log
         from trader.clocks import wall_ns
         from trader.limit_changes import SignOff, write_limits
@@ -68,9 +65,7 @@ def apply(
 @throttle_app.command("show")
 def show_throttled(config: ConfigOption = None) -> None:
     """List the instruments that were traded too often and stay shut until a person looks."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         book, _ = _book_and_file(settings_of(config))
         for name in sorted(book.throttled) or ["none"]:
             console.print(name, highlight=False)
@@ -84,9 +79,7 @@ def reset(
     config: ConfigOption = None,
 ) -> None:
     """Let an instrument be traded again after its throttle has tripped."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.trading_parts import open_event_log
         from swarm_core.halting import reset_throttle
         from trader.clocks import wall_ns

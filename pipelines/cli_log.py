@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+
 if TYPE_CHECKING:
     from adapters.stores.event_log_postgres import PostgresEventLog
     from adapters.stores.event_log_sqlite import SqliteEventLog
@@ -13,16 +15,6 @@ if TYPE_CHECKING:
     from swarm_core.event_chain import ChainReport
 
 app = typer.Typer(help="The event log.", no_args_is_help=True)
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
-
-
-def _workshop(config: Path | None) -> "Workshop":
-    from pipelines.cli import _workshop as open_workshop
-
-    return open_workshop(config)
 
 
 def _log(built: "Workshop") -> "SqliteEventLog | PostgresEventLog":
@@ -43,22 +35,18 @@ def _verified(log: "SqliteEventLog | PostgresEventLog") -> "ChainReport":
 @app.command("verify")
 def verify(config: ConfigOption = None) -> None:
     """Recompute the hash chain of the event log and say whether every byte stands."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
-        found = _verified(_log(_workshop(config)))
+    with one_line_errors():
+        found = _verified(_log(open_workshop(config)))
         console.print(f"the chain of {found.checked_count} events is sound", highlight=False)
 
 
 @app.command("replay")
 def replay_command(config: ConfigOption = None) -> None:
     """Work out every order and verdict again from the log alone, and compare byte for byte."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from swarm_core.replay import replay
 
-        built = _workshop(config)
+        built = open_workshop(config)
         log, settings = _log(built), built.settings
         _verified(log)
         report = replay(log.read(), settings.base_currency, settings.book.starting_cash)
@@ -83,14 +71,12 @@ def project_command(
     config: ConfigOption = None,
 ) -> None:
     """Build orders, fills, positions, exposure, pnl and decisions from the log, as tables."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         import polars as pl
 
         from adapters.stores.projections import project, write_tables
 
-        built = _workshop(config)
+        built = open_workshop(config)
         settings = built.settings
         tables = project(_log(built).read(), settings.base_currency, settings.book.starting_cash)
         if sql is not None:
@@ -116,12 +102,10 @@ def export_command(
     config: ConfigOption = None,
 ) -> None:
     """Write records with their hashes to a file, a batch at a time."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from adapters.stores.event_log_export import export
 
-        rows = _log(_workshop(config)).rows(start - 1)
+        rows = _log(open_workshop(config)).rows(start - 1)
         if until is not None:
             rows = takewhile(lambda row: row[0] <= until, rows)
         count = export(rows, to)

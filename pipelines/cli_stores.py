@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+
 if TYPE_CHECKING:
     from adapters.stores.tiered_tables import TieredTables
 
 app = typer.Typer()
 tiers = typer.Typer(help="Where rows lie: hot, warm, cold.", no_args_is_help=True)
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 
 
 def _rows(config: Path | None) -> "TieredTables":
-    from pipelines.cli import _workshop
-
-    return _workshop(config).get("rows")  # type: ignore[return-value]  # built by name
+    return open_workshop(config).get("rows")  # type: ignore[return-value]  # built by name
 
 
 @app.command()
@@ -35,9 +32,7 @@ def sql(
     config: ConfigOption = None,
 ) -> None:
     """Ask all tables of all tiers in SQL (DuckDB); it reads, and it reads nothing else."""
-    from pipelines.cli import _one_line_errors
-
-    with _one_line_errors():
+    with one_line_errors():
         if as_csv and as_json:
             raise ValueError("one of --csv and --json must be given, were both")
         import polars as pl
@@ -65,9 +60,7 @@ def _versions(texts: list[str]) -> dict[str, int]:
 @tiers.command("show")
 def show(config: ConfigOption = None) -> None:
     """Say how many rows and bytes of each table lie in each tier, and from when to when."""
-    from pipelines.cli import _one_line_errors
-
-    with _one_line_errors():
+    with one_line_errors():
         import polars as pl
 
         with pl.Config(tbl_rows=200, tbl_width_chars=140):
@@ -77,9 +70,7 @@ def show(config: ConfigOption = None) -> None:
 @tiers.command("verify")
 def verify(config: ConfigOption = None) -> None:
     """Read everything in every tier and name what is not as it was written."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         damages = _rows(config).damages()
         for damage in damages:
             console.print(
@@ -102,9 +93,7 @@ def restore(
     config: ConfigOption = None,
 ) -> None:
     """Bring rows back from the cold tier to the warm one, each read back and compared."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         moves = _rows(config).restore(
             table,
             start=start.replace(tzinfo=UTC),
@@ -121,9 +110,7 @@ def dagster_migrate(config: ConfigOption = None) -> None:
 
     Set APIARY_DAGSTER_POSTGRES_URL first and stop Dagster; running it again copies nothing twice.
     """
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.settings import (
             choose_config,
             dagster_home,

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.terminal import ConfigOption, console, one_line_errors
+
 if TYPE_CHECKING:
     from pipelines.settings import ApiarySettings
     from trader.kill_switch import Halt
 
 app = typer.Typer()
-
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
-]
 
 
 def settings_of(config: Path | None) -> "ApiarySettings":
@@ -33,9 +31,7 @@ def settings_of(config: Path | None) -> "ApiarySettings":
 @app.command("trade")
 def trade_command(config: ConfigOption = None) -> None:
     """Trade a book in one long-lived process: feed, engine, gate, broker; TERM leaves."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.trading_process import trade
 
         def tell(line: str) -> None:
@@ -54,9 +50,7 @@ def halt_command(
     config: ConfigOption = None,
 ) -> None:
     """Stop trading: cancel every unexecuted order; only `apiary resume` lifts it."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from trader.kill_switch import Halt
 
         halt = Halt(reason=reason, actor=by, flatten=flatten)
@@ -71,9 +65,7 @@ def resume_command(
     config: ConfigOption = None,
 ) -> None:
     """Lift a halt, by name and with a reason; both stand in the log."""
-    from pipelines.cli import _one_line_errors, console
-
-    with _one_line_errors():
+    with one_line_errors():
         from pipelines.trading_parts import offline_desk
 
         offline_desk(settings_of(config)).resume(by=by, reason=reason)

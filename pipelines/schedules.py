@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 
 import dagster as dg
 
@@ -17,6 +18,12 @@ SESSION_DELAY = timedelta(minutes=90)  # from the usual close to the arrival of 
 REPORT_DELAY = timedelta(hours=4)
 PARITY_DELAY = timedelta(hours=6)
 _DAY = timedelta(days=1)
+UnresolvedJob = Any  # Dagster names the type of define_asset_job nowhere in public
+_REPORT = "Move aged rows to colder tiers and write the report after each session."
+_PARITY = (
+    "Run the session that closed again through the path of backtests; the check fails on any "
+    "feature, forecast, decision, order or fill that differs."
+)
 
 
 @lru_cache(maxsize=1)
@@ -66,8 +73,8 @@ def build_schedules(calendar: str) -> Sequence[dg.ScheduleDefinition]:
     return [
         _newest_session(hours),
         _weekly_training(hours),
-        _daily_report(hours),
-        _nightly_parity(hours),
+        _after_each_session(hours, "daily_report", report_job, REPORT_DELAY, _REPORT),
+        _after_each_session(hours, "nightly_parity", parity_job, PARITY_DELAY, _PARITY),
     ]
 
 
@@ -115,44 +122,24 @@ def _weekly_training(hours: DeskHours) -> dg.ScheduleDefinition:
     return weekly_training_schedule
 
 
-def _daily_report(hours: DeskHours) -> dg.ScheduleDefinition:
+def _after_each_session(
+    hours: DeskHours, name: str, job: UnresolvedJob, delay: timedelta, description: str
+) -> dg.ScheduleDefinition:
+    """Return a schedule that runs a job once for each session, so long after its close."""
+
     @dg.schedule(
-        name="daily_report_schedule",
-        job=report_job,
-        cron_schedule=hours.cron(REPORT_DELAY),
+        name=f"{name}_schedule",
+        job=job,
+        cron_schedule=hours.cron(delay),
         execution_timezone=hours.zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Move aged rows to colder tiers and write the report after each session.",
+        description=description,
     )
-    def daily_report_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         moment = context.scheduled_execution_time
         session = hours.session_before(moment)
         if session is None:
             return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
-        return dg.RunRequest(run_key=f"report-{session}")
+        return dg.RunRequest(run_key=f"{name.split('_')[-1]}-{session}")
 
-    return daily_report_schedule
-
-
-def _nightly_parity(hours: DeskHours) -> dg.ScheduleDefinition:
-    @dg.schedule(
-        name="nightly_parity_schedule",
-        job=parity_job,
-        cron_schedule=hours.cron(PARITY_DELAY),
-        execution_timezone=hours.zone,
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Run the session that closed again through the path of backtests; the check "
-        "fails on any feature, forecast, decision, order or fill that differs.",
-    )
-    def nightly_parity_schedule(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        moment = context.scheduled_execution_time
-        session = hours.session_before(moment)
-        if session is None:
-            return dg.SkipReason(f"no session of {hours.calendar} closed before {moment}")
-        return dg.RunRequest(run_key=f"parity-{session}")
-
-    return nightly_parity_schedule
+    return schedule
