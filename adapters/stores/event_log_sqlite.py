@@ -62,8 +62,18 @@ class SqliteEventLog:
             self._ids = EventIds(self._db)
             self._anchor = Anchor(self.path.with_name(self.path.name + "-anchor"))
             self._look_for_loss()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
+            self._let_go()
+            if isinstance(error, OSError):
+                raise
             raise OSError(f"the event log must be a readable log, was {path}: {error}") from error
+
+    def _let_go(self) -> None:
+        """Close what was opened of a log that cannot be used."""
+        for name in ("_reader", "_db", "_anchor"):
+            opened = self.__dict__.get(name)
+            if opened is not None:
+                opened.close()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)

@@ -36,10 +36,6 @@ class EventLogContract:
     """Subclasses give a fixture `open_log`, which opens the same log again at each call."""
 
     @pytest.fixture
-    def open_log(self) -> Callable[[], CheckedLog]:
-        raise NotImplementedError
-
-    @pytest.fixture
     def log(self, open_log: Callable[[], CheckedLog]) -> CheckedLog:
         return open_log()
 
