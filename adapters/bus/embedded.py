@@ -1,13 +1,14 @@
 """The bus without a server: the event log itself, and a file with the offsets of its readers."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from adapters.bus.messages import BusError, Log, Message, check_group
+from adapters.stores.durable_sqlite import opened_database
 
 _SCHEMA = """
 create table if not exists offsets (name text primary key, sequence integer not null)
@@ -61,15 +62,5 @@ class EmbeddedBus:
             ).fetchone()
         return 0 if row is None else int(row[0])
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        try:
-            database = sqlite3.connect(self._path, isolation_level=None, timeout=30)
-            try:
-                database.execute("pragma journal_mode=wal")
-                database.execute("pragma synchronous=full")
-                yield database
-            finally:
-                database.close()
-        except sqlite3.Error as error:
-            raise BusError(f"the offsets {self._path} must be writable: {error}") from error
+    def _opened(self) -> AbstractContextManager[sqlite3.Connection]:
+        return opened_database(self._path, "the offsets", BusError)

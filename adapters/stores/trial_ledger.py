@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
 from adapters.clock import SystemClock
+from adapters.stores.durable_sqlite import opened_database
 from swarm_core.event_chain import GENESIS, ChainReport, chain_hash, check_chain
 
 # The head repeats the last record, so that records cut off the end are missed; the triggers keep
@@ -85,18 +86,8 @@ class SqliteTrialLedger:
             database.execute("commit")
         return rows, head
 
-    @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        try:
-            database = sqlite3.connect(self.path, isolation_level=None, timeout=30)
-            try:
-                database.execute("pragma journal_mode=wal")
-                database.execute("pragma synchronous=full")
-                yield database
-            finally:
-                database.close()
-        except sqlite3.Error as error:
-            raise OSError(f"the trial ledger {self.path} must be writable: {error}") from error
+    def _opened(self) -> AbstractContextManager[sqlite3.Connection]:
+        return opened_database(self.path, "the trial ledger")
 
 
 def _check(rows: list[tuple[int, bytes, bytes]], head: tuple[int, bytes] | None) -> ChainReport:
