@@ -67,6 +67,10 @@ class ExperimentFiles:
 
     def get(self, name: str) -> ExperimentSpec:
         """Return the experiment; raises ExperimentError where it is none or does not hold."""
+        for folder in self._folders:  # nearly always a file is named as its experiment is
+            path = folder / f"{name}.yaml"
+            if path.is_file() and (spec := read_file(path)).name == name:
+                return spec
         paths = self._paths()
         if name not in paths:
             raise wrong("an experiment", f"one of {', '.join(sorted(paths)) or 'none yet'}", name)
