@@ -113,14 +113,14 @@ def run(
 def _run_chain(built: "Workshop") -> None:
     logging.disable(logging.WARNING)  # what matters is told stage by stage
     warnings.simplefilter("ignore")
-    import dagster as dg
-
     from pipelines.chain import Chain, settle
+    from pipelines.dagster_home import open_instance
+    from pipelines.settings import dagster_home
     from pipelines.summary import print_summary
 
     # It takes seconds to import and is needed only after the first tables are in.
     threading.Thread(target=import_module, args=("great_expectations",), daemon=True).start()
-    with console.status("reading the sources") as status, dg.DagsterInstance.get() as instance:
+    with console.status("reading the sources") as status, open_instance(dagster_home()) as instance:
 
         def tell(text: str) -> None:
             if sys.stdout.isatty():

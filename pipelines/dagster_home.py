@@ -1,9 +1,15 @@
-"""Dagster's instance on PostgreSQL: a home beside the embedded one, made from its settings."""
+"""Dagster's home: opened by one process at a time, on PostgreSQL made from the embedded one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 URL_VARIABLE = "APIARY_DAGSTER_POSTGRES_URL"
 _FOLDER = "on_postgres"
@@ -27,6 +33,21 @@ def postgres_home(embedded: Path, shipped: Path) -> Path:
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)
     return home
+
+
+@contextmanager
+def open_instance(home: Path) -> Iterator["DagsterInstance"]:
+    """Open the instance of a home; of several that open a new one, the first makes its tables.
+
+    Two that make them at once write two revisions, and nobody can open the home ever after.
+    """
+    from dagster import DagsterInstance
+
+    with (home / ".opening").open("w") as lock:
+        flock(lock, LOCK_EX)
+        instance = DagsterInstance.from_config(str(home))
+    with instance:
+        yield instance
 
 
 def is_postgres_home(home: Path) -> bool:

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from adapters.secrets.references import is_reference, resolve
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
-from pipelines.dagster_home import URL_VARIABLE, is_postgres_home, postgres_home
+from pipelines.dagster_home import URL_VARIABLE, is_postgres_home, open_instance, postgres_home
 from pipelines.source_settings import (
     DefaultSource,
     FileHints,
@@ -304,6 +304,8 @@ def settings_for_files(
 def run_dagster(host: str, port: int) -> int:
     """Start Dagster's web server and daemon on this repository and wait; return the exit code."""
     prepare_environment()
+    with open_instance(dagster_home()):
+        pass  # its tables are there before its processes start
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
     return subprocess.call([*command, "-h", host, "-p", str(port)], cwd=ROOT)
 
