@@ -141,9 +141,16 @@ def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rer
 def _split(
     events: Sequence[ev.RecordedEvent], session: str
 ) -> tuple[list[ev.RecordedEvent], list[ev.RecordedEvent]]:
-    for place, recorded in enumerate(events):
-        if isinstance(recorded.event, ev.SessionOpened) and recorded.event.session == session:
-            return list(events[:place]), list(events[place:])
+    """Return the records before a session's opening, and those from it to the next one's."""
+    opened = [
+        (place, recorded.event.session)
+        for place, recorded in enumerate(events)
+        if isinstance(recorded.event, ev.SessionOpened)
+    ]
+    for number, (place, opened_session) in enumerate(opened):
+        if opened_session == session:
+            end = next((p for p, later in opened[number:] if later != session), len(events))
+            return list(events[:place]), list(events[place:end])
     raise ValueError(f"the log must hold the opening of session {session}, did not")
 
 

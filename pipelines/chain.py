@@ -15,9 +15,10 @@ from assets.partitions import ALL_TIME, month_key
 from assets.ports import Source
 from features.calendars import day_of, sessions_of_closes
 from features.session_bars import Market, session_bars
+from pipelines.chosen_market import with_market
 from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
-from pipelines.market import settle_market, with_market
+from pipelines.market import settle_market
 from pipelines.resources import Workshop
 from pipelines.settings import ApiarySettings, ChainStoppedError, Windows, read_training
 

@@ -119,6 +119,7 @@ def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -
         f"{report.name}: {report.file_count} files, {report.byte_count / 1e6:.1f} MB, "
         f"{report.new_byte_count / 1e6:.1f} MB new, {seconds:.1f} s",
         highlight=False,
+        soft_wrap=True,
     )
     for line in _servers(servers):
         console.print(line, highlight=False)

@@ -59,9 +59,10 @@ def read_command(
 @app.command("schemas")
 def schemas_command() -> None:
     """Print the registered JSON Schema of every version of every event."""
-    from adapters.bus.schemas import read_registry
+    with one_line_errors():
+        from adapters.bus.schemas import read_registry
 
-    print(json.dumps(read_registry(), indent=1))
+        print(json.dumps(read_registry(), indent=1))
 
 
 def _print(message: "Message") -> None:

@@ -57,6 +57,7 @@ def replay_command(config: ConfigOption = None) -> None:
             f"{report.verdict_count} verdicts again, byte for byte; the book is "
             f"{report.book_digest}",
             highlight=False,
+            soft_wrap=True,
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from assets.desk import Desk
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
-from pipelines.market import MARKET_FILE, is_open
+from pipelines.chosen_market import MARKET_FILE, is_open
 from pipelines.settings import (
     ApiarySettings,
     SettingsError,

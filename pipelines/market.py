@@ -1,13 +1,15 @@
-"""The market of a desk: configured, or read off its data by the first run and written down."""
+"""Reads off the data what the settings leave open of the market, and writes it down."""
 
 from assets.partitions import ALL_TIME, USUAL_CALENDAR
 from assets.ports import Source
 from features.traded_market import choose_market
-from pipelines.chosen_market import MARKET_FILE as MARKET_FILE
-from pipelines.chosen_market import ChosenMarket as ChosenMarket
-from pipelines.chosen_market import find_market as find_market
-from pipelines.chosen_market import is_open as is_open
-from pipelines.chosen_market import with_market as with_market
+from pipelines.chosen_market import (
+    MARKET_FILE,
+    ChosenMarket,
+    find_market,
+    is_open,
+    with_market,
+)
 from pipelines.settings import AUTO, ApiarySettings, SettingsError, read_settings
 
 

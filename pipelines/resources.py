@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pipelines.market import find_market, with_market
+from pipelines.chosen_market import find_market, with_market
 from pipelines.settings import (
     ROOT,
     ApiarySettings,

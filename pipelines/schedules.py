@@ -1,4 +1,4 @@
-"""Schedules: after each session of the desk's exchange, once its close and its data are in."""
+"""Schedules: after each session of the desk's exchange, once its data are in, and each week."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,19 @@ import dagster as dg
 
 from assets.partitions import HOLIDAYS_FILE, USUAL_CALENDAR, month_key
 from features import calendars
-from pipelines.jobs import parity_job, report_job, session_job, training_job
+from pipelines.jobs import parity_job, report_job, session_job, training_job, upkeep_job
 
 # Building a calendar takes a second; of the usual one these suffice (a test compares them).
 _USUAL_ZONE, _USUAL_CLOSE = "America/New_York", time(16, 0)
 SESSION_DELAY = timedelta(minutes=90)  # from the usual close to the arrival of the day's data
 REPORT_DELAY = timedelta(hours=4)
 PARITY_DELAY = timedelta(hours=6)
+# When few exchanges are open.
+SATURDAYS, SUNDAYS = "0 9 * * 6", "0 9 * * 0"
 _DAY = timedelta(days=1)
 UnresolvedJob = Any  # Dagster names the type of define_asset_job nowhere in public
+_TRAINING = "Train a challenger on Saturdays, when few exchanges are open."
+_UPKEEP = "Move what has aged, then compact and vacuum the cold tier, on Sundays."
 _REPORT = "Move aged rows to colder tiers and write the report after each session."
 _PARITY = (
     "Run the session that closed again through the path of backtests; the check fails on any "
@@ -72,7 +76,8 @@ def build_schedules(calendar: str) -> Sequence[dg.ScheduleDefinition]:
     hours = DeskHours.of(calendar)
     return [
         _newest_session(hours),
-        _weekly_training(hours),
+        _weekly(hours, "training", training_job, SATURDAYS, _TRAINING),
+        _weekly(hours, "upkeep", upkeep_job, SUNDAYS, _UPKEEP),
         _after_each_session(hours, "daily_report", report_job, REPORT_DELAY, _REPORT),
         _after_each_session(hours, "nightly_parity", parity_job, PARITY_DELAY, _PARITY),
     ]
@@ -107,19 +112,23 @@ def _newest_session(hours: DeskHours) -> dg.ScheduleDefinition:
     return newest_session_schedule
 
 
-def _weekly_training(hours: DeskHours) -> dg.ScheduleDefinition:
+def _weekly(
+    hours: DeskHours, name: str, job: UnresolvedJob, cron: str, description: str
+) -> dg.ScheduleDefinition:
+    """Return a schedule that runs a job once a week, by the clock of the desk's exchange."""
+
     @dg.schedule(
-        name="weekly_training_schedule",
-        job=training_job,
-        cron_schedule="0 9 * * 6",
+        name=f"weekly_{name}_schedule",
+        job=job,
+        cron_schedule=cron,
         execution_timezone=hours.zone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="Train a challenger on Saturdays, when few exchanges are open.",
+        description=description,
     )
-    def weekly_training_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return dg.RunRequest(run_key=f"training-{context.scheduled_execution_time.date()}")
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return dg.RunRequest(run_key=f"{name}-{context.scheduled_execution_time.date()}")
 
-    return weekly_training_schedule
+    return schedule
 
 
 def _after_each_session(

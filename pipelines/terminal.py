@@ -1,5 +1,8 @@
 """What every verb of the `apiary` command shares: its output, its one-line errors, its home."""
 
+import os
+import select
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False, soft_wrap=True)
 
+STDOUT = 1  # the file descriptor
+ENDED_BY_PIPE = 128 + 13  # as a shell tells a process that SIGPIPE ended
+
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
 ]
@@ -23,16 +29,30 @@ ConfigOption = Annotated[
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn what a user can mend into one line on stderr and exit code 1."""
+    """Turn what a user can mend into one line on stderr and exit code 1.
+
+    Whoever reads the output may stop, as `head` does: that ends the command without a word.
+    """
     from pipelines.settings import ChainStoppedError
 
     try:
         yield
+        sys.stdout.flush()  # what is still to be printed fails here rather than at the exit
     except (ValueError, KeyError, OSError, ImportError, ChainStoppedError) as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # the exit flushes once more
+            raise typer.Exit(ENDED_BY_PIPE) from error
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         line = escape(" ".join(str(text).split()))
         errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
         raise typer.Exit(1) from error
+
+
+def _reader_has_gone() -> bool:
+    """Return whether the pipe of the output is closed: a server's broken pipe is told."""
+    watch = select.poll()
+    watch.register(STDOUT, 0)  # errors and a closed end are always reported
+    return bool(watch.poll(0))
 
 
 def open_workshop(config: Path | None) -> "Workshop":

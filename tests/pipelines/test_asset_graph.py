@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.definitions import defs
+from pipelines.jobs import JOBS
+from pipelines.schedules import build_schedules
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.json")
 
@@ -39,9 +41,20 @@ def test_every_clean_table_has_checks_that_block() -> None:
             assert any(c.startswith("passes_blocking_rules (blocking)") for c in checks)
 
 
-@pytest.mark.parametrize("job", ["history_job", "session_job", "swarm_decision_job", "report_job"])
+@pytest.mark.parametrize("job", [job.name for job in JOBS])
 def test_every_job_resolves(job: str) -> None:
     assert defs.resolve_job_def(job).name == job
+
+
+def test_what_must_come_again_by_itself_is_on_a_schedule() -> None:
+    scheduled = {schedule.name: schedule.job_name for schedule in build_schedules("XNYS")}
+    assert scheduled == {
+        "newest_session_schedule": "session_job",
+        "daily_report_schedule": "report_job",
+        "nightly_parity_schedule": "parity_job",
+        "weekly_training_schedule": "training_job",
+        "weekly_upkeep_schedule": "upkeep_job",
+    }
 
 
 if __name__ == "__main__":

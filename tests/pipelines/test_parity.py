@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -66,6 +67,21 @@ def test_the_check_passes_in_its_job(traded: Home) -> None:
     result = defs.resolve_job_def("parity_job").execute_in_process(instance=traded.instance)
     (evaluated,) = result.get_asset_check_evaluations()
     assert (evaluated.check_name, evaluated.passed) == (SESSION_REPEATS, True)
+
+
+def test_what_came_after_the_session_is_not_compared_with_it(traded: Home) -> None:
+    """The session after it was opened, filled, and blocked by its checks: it took no decision."""
+    log: Any = traded.workshop.get("log")
+    events = list(log.read())
+    opened = [e for e in events if isinstance(e.event, ev.SessionOpened)][-1]
+    filled = [e for e in events if isinstance(e.event, ev.OrderFilled)][-1]
+
+    class Longer:
+        def read(self) -> list[ev.RecordedEvent]:
+            following = opened._replace(event=replace(opened.event, session="2999-01-02"))
+            return [*events, following, filled]
+
+    assert _parity(traded, log=Longer()).differences.is_empty()
 
 
 class _Tables:
