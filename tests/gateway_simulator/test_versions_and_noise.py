@@ -89,8 +89,7 @@ def test_noise_ends_no_gateway(seed: int, caplog: pytest.LogCaptureFixture) -> N
         await gateway.start()
         await _talk(gateway.port, [noise(rng) for _ in range(500)])
         await _talk(gateway.port, [rng.randbytes(rng.randrange(1, 400))])
-        await asyncio.sleep(0.05)
-        assert gateway.sessions == []
+        assert gateway.sessions == []  # a session is forgotten before it hangs up
         await _talk(gateway.port, [frame([In.REQ_CURRENT_TIME, 1])])
         await gateway.stop()
         return faults
