@@ -5,25 +5,51 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gateway_simulator.error_codes import Code
 from gateway_simulator.faults import Fault, FaultKind
-from gateway_simulator.orders import Commission, Execution
+from gateway_simulator.orders import Commission, Execution, LiveOrder
+from gateway_simulator.session import ServingGateway, Session
 from gateway_simulator.venue import Fact
-
-if TYPE_CHECKING:
-    from gateway_simulator.gateway import Gateway
-    from gateway_simulator.session import Session
 
 _K = FaultKind
 Delayed = tuple[float, Fact]
 
 
+class FaultyGateway(ServingGateway, Protocol):
+    """What faults do to a gateway."""
+
+    sessions: list[Session]
+    leaving: set[Session]
+
+    def deliver(self, fact: Fact) -> None: ...
+
+    def fill_working(self) -> None: ...
+
+    def place_by_hand(
+        self, symbol: str, action: str, quantity: Decimal, limit: Decimal | None = None
+    ) -> LiveOrder | None: ...
+
+    def refuse_for(self, seconds: float) -> None: ...
+
+    def restart(self, *, away_s: float = 0.0) -> None: ...
+
+    def say_to_all(self, code: Code, **parts: object) -> None: ...
+
+    def set_upstream(self, code: Code) -> None: ...
+
+    def set_delay(self, delay_s: float) -> None: ...
+
+    def tear(self) -> None: ...
+
+    def end_faults(self) -> None: ...
+
+
 class FaultBook:
     """Holds the script; it is asked at every message and at every fact that goes out."""
 
-    def __init__(self, gateway: "Gateway", script: Iterable[Fault] = ()) -> None:
+    def __init__(self, gateway: FaultyGateway, script: Iterable[Fault] = ()) -> None:
         self._gateway = gateway
         self._waiting: list[Fault] = []
         self._counts: Counter[str] = Counter()
@@ -46,7 +72,7 @@ class FaultBook:
         else:
             self._do_in_time(fault, None)
 
-    def lets_in(self, session: "Session", name: str, _: list[str]) -> bool:
+    def lets_in(self, session: Session, name: str) -> bool:
         """Count a message; False where a fault keeps it from being handled."""
         lets = True
         for fault in self._due(name):
@@ -55,7 +81,7 @@ class FaultBook:
             self._do_in_time(fault, session)
         return (lets and not session.outbox.silent) or self._is_last_word(session)
 
-    def _is_last_word(self, session: "Session") -> bool:
+    def _is_last_word(self, session: Session) -> bool:
         return session in self._gateway.leaving
 
     def count(self, event: str) -> None:
@@ -63,7 +89,7 @@ class FaultBook:
         for fault in self._due(event):
             self._do_in_time(fault, None)
 
-    def _do_in_time(self, fault: Fault, session: "Session | None") -> None:
+    def _do_in_time(self, fault: Fault, session: Session | None) -> None:
         if fault.after_s:
             asyncio.get_running_loop().call_later(fault.after_s, self._do, fault, session)
         else:
@@ -75,7 +101,7 @@ class FaultBook:
         self._waiting = [f for f in self._waiting if f not in due]
         return due
 
-    def _do(self, fault: Fault, session: "Session | None") -> None:
+    def _do(self, fault: Fault, session: Session | None) -> None:
         self.done.append(fault)
         self._gateway.report(f"fault: {fault.kind.value}")
         act = _ACTS.get(fault.kind)
@@ -132,12 +158,12 @@ def _counted_from(fault: Fault, count: int) -> Fault:
     return replace(fault, nth=fault.nth + count)
 
 
-def _drop(gateway: "Gateway", _: Fault, session: "Session | None") -> None:
+def _drop(gateway: FaultyGateway, _: Fault, session: Session | None) -> None:
     for item in [session] if session else list(gateway.sessions):
         item.close(abruptly=True)
 
 
-def _drop_before_ack(gateway: "Gateway", fault: Fault, session: "Session | None") -> None:
+def _drop_before_ack(gateway: FaultyGateway, fault: Fault, session: Session | None) -> None:
     if session is None:
         return _drop(gateway, fault, None)
     session.outbox.silent = True
@@ -146,36 +172,36 @@ def _drop_before_ack(gateway: "Gateway", fault: Fault, session: "Session | None"
     return None
 
 
-def _half_open(gateway: "Gateway", fault: Fault, session: "Session | None") -> None:
+def _half_open(gateway: FaultyGateway, fault: Fault, session: Session | None) -> None:
     for item in [session] if session else list(gateway.sessions):
         item.outbox.silent = True
         if fault.seconds:
             asyncio.get_running_loop().call_later(fault.seconds, item.close)
 
 
-def _refuse(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _refuse(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.refuse_for(fault.seconds)
 
 
-def _restart(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _restart(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.restart(away_s=fault.seconds)
 
 
-def _upstream(code: Code) -> Callable[["Gateway", Fault, "Session | None"], None]:
-    def act(gateway: "Gateway", _: Fault, __: "Session | None") -> None:
+def _upstream(code: Code) -> Callable[[FaultyGateway, Fault, Session | None], None]:
+    def act(gateway: FaultyGateway, _: Fault, __: Session | None) -> None:
         gateway.set_upstream(code)
 
     return act
 
 
-def _farm(code: Code) -> Callable[["Gateway", Fault, "Session | None"], None]:
-    def act(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _farm(code: Code) -> Callable[[FaultyGateway, Fault, Session | None], None]:
+    def act(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
         gateway.say_to_all(code, farm=fault.farm)
 
     return act
 
 
-def _fill_away(gateway: "Gateway", fault: Fault, session: "Session | None") -> None:
+def _fill_away(gateway: FaultyGateway, fault: Fault, session: Session | None) -> None:
     def act() -> None:
         _drop(gateway, fault, None)
         gateway.fill_working()
@@ -186,31 +212,31 @@ def _fill_away(gateway: "Gateway", fault: Fault, session: "Session | None") -> N
         asyncio.get_running_loop().call_soon(act)
 
 
-def _manual(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _manual(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.place_by_hand(fault.symbol, fault.action, fault.quantity, fault.limit)
 
 
-def _partial(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _partial(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.venue.fill_most = fault.quantity
 
 
-def _reject(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _reject(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.venue.next_rejection = fault.reason
 
 
-def _slow(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _slow(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.set_delay(fault.delay_s)
 
 
-def _torn(gateway: "Gateway", _: Fault, __: "Session | None") -> None:
+def _torn(gateway: FaultyGateway, _: Fault, __: Session | None) -> None:
     gateway.tear()
 
 
-def _skew(gateway: "Gateway", fault: Fault, _: "Session | None") -> None:
+def _skew(gateway: FaultyGateway, fault: Fault, _: Session | None) -> None:
     gateway.clock.skew_ns = int(Decimal(str(fault.seconds)) * 10**9)
 
 
-_ACTS: dict[FaultKind, Callable[["Gateway", Fault, "Session | None"], None]] = {
+_ACTS: dict[FaultKind, Callable[[FaultyGateway, Fault, Session | None], None]] = {
     _K.LOSE_ORDER: _drop,
     _K.DROP: _drop,
     _K.DROP_BEFORE_ACK: _drop_before_ack,

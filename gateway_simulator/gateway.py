@@ -25,8 +25,6 @@ from gateway_simulator.settings import GatewaySettings
 from gateway_simulator.venue import Fact, OrderTold, Refused, Venue
 from gateway_simulator.wire import plain
 
-FARMS = ((Code.FARM_UP, "usfarm"), (Code.HISTORY_UP, "ushmds"), (Code.SECDEF_UP, "secdefnj"))
-
 
 class Gateway:
     """Everything behind the port; all methods are to be called on its event loop."""

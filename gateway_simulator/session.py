@@ -4,21 +4,65 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from datetime import date
+from typing import Protocol
 
-from gateway_simulator.clock import local_of
+from gateway_simulator.catalogue import Catalogue
+from gateway_simulator.clock import Clock, local_of
 from gateway_simulator.error_codes import Code
 from gateway_simulator.handshake import GreetingReader, RefusedError, choose_version
+from gateway_simulator.listings import Asked, Listing
+from gateway_simulator.market import Market
 from gateway_simulator.message_ids import In, Out
 from gateway_simulator.outbox import Outbox
+from gateway_simulator.pacing import HistoryPace
+from gateway_simulator.settings import GatewaySettings
+from gateway_simulator.venue import Venue
 from gateway_simulator.wire import BadMessageError, Field, Fields, FrameReader
-
-if TYPE_CHECKING:
-    from gateway_simulator.gateway import Gateway
 
 Handler = Callable[["Session", Fields], None]
 _READ_BYTES = 65_536
 NO_REQUEST = -1
+
+
+class Faults(Protocol):
+    """What a session asks of the faults: they see each message before it is handled."""
+
+    paces_next: bool
+
+    def lets_in(self, session: "Session", name: str) -> bool: ...
+
+    def count(self, event: str) -> None: ...
+
+
+class ServingGateway(Protocol):
+    """What a session and its handlers need of the gateway behind them."""
+
+    settings: GatewaySettings
+    clock: Clock
+    catalogue: Catalogue
+    market: Market
+    venue: Venue
+    history_pace: HistoryPace
+    upstream: bool
+    report: Callable[[str], None]
+
+    @property
+    def faults(self) -> Faults: ...
+
+    def today(self) -> date: ...
+
+    def find_session(self, client_id: int) -> "Session | None": ...
+
+    def find_listings(self, asked: Asked) -> list[Listing]: ...
+
+    def next_order_id(self, client_id: int) -> int: ...
+
+    def use_order_id(self, client_id: int, order_id: int) -> None: ...
+
+    def note(self, session: "Session", name: str, raw: list[str]) -> None: ...
+
+    def forget(self, session: "Session") -> None: ...
 
 
 class Session:
@@ -26,7 +70,7 @@ class Session:
 
     def __init__(
         self,
-        gateway: "Gateway",
+        gateway: ServingGateway,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         handlers: Mapping[In, Handler],
@@ -102,7 +146,7 @@ class Session:
             return True  # nothing is heard before the start
         name = In(number).name.lower()
         self.gateway.note(self, name, raw)
-        if not self.gateway.faults.lets_in(self, name, raw):
+        if not self.gateway.faults.lets_in(self, name):
             return not self.outbox.silent
         try:
             handler(self, fields)
