@@ -36,7 +36,17 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            await self._serve_one(reader, writer)
+        except OSError:
+            pass  # whoever asked has gone
+        finally:
+            writer.close()
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             status, body = await asyncio.wait_for(self._answer(reader), _PATIENCE_S)
+        except asyncio.LimitOverrunError as error:
+            status, body = "431 Request Header Fields Too Large", {"error": str(error)}
         except (KeyError, InvalidOperation) as error:
             status, body = "400 Bad Request", {"error": f"{error!r} must be given and be right"}
         except (TimeoutError, ValueError, TypeError, asyncio.IncompleteReadError) as error:
@@ -45,11 +55,7 @@ class ControlServer:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
         writer.write(f"{head}Content-Length: {len(text)}\r\nConnection: close\r\n\r\n".encode())
         writer.write(text)
-        try:
-            await writer.drain()
-            writer.close()
-        except OSError:
-            return  # whoever asked has gone
+        await writer.drain()
 
     async def _answer(self, reader: asyncio.StreamReader) -> tuple[str, Body]:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")

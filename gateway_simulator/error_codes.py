@@ -1,4 +1,4 @@
-"""The error numbers of the gateway and their words, as its documentation lists them."""
+"""The error numbers that the simulator gives, with the words of the gateway's documentation."""
 
 from enum import Enum
 
@@ -8,7 +8,6 @@ class Code(Enum):
 
     MAX_RATE = (100, "Max rate of messages per second has been exceeded:max=50 rec={rate}")
     MAX_TICKERS = (101, "Max number of tickers has been reached")
-    DUPLICATE_TICKER = (102, "Duplicate ticker ID")
     DUPLICATE_ORDER = (103, "Duplicate order id")
     FILLED = (104, "Can't modify a filled order")
     NO_MATCH = (105, "Order being modified does not match original order")
@@ -17,10 +16,6 @@ class Code(Enum):
         "The price does not conform to the minimum price variation for this contract.",
     )
     NO_ORDER = (135, "Can't find order with id ={order_id}")
-    NOT_CANCELLABLE = (
-        161,
-        "Cancel attempted when order is not in a cancellable state.  Order permId ={perm_id}",
-    )
     HISTORICAL = (162, "Historical Market Data Service error message:{reason}")
     NO_DEFINITION = (200, "No security definition has been found for the request")
     AMBIGUOUS = (200, "The contract description specified for {symbol} is ambiguous.")
@@ -35,7 +30,6 @@ class Code(Enum):
         "Unable to connect as the client id is already in use.  Retry with a unique client id.",
     )
     CLIENT_ZERO = (327, "Only the default client (i.e 0) can auto bind orders")
-    NOT_MODIFIABLE = (329, "Order modify failed. Cannot change to the new order type.")
     NOT_SUBSCRIBED = (
         354,
         "Requested market data is not subscribed.Delayed market data is available.{symbol}/TOP/ALL",
@@ -43,8 +37,6 @@ class Code(Enum):
     NO_HISTORICAL = (366, "No historical data query found for ticker id:{ticker}")
     ORDER_TYPE = (387, "Unsupported order type for this exchange and security type.")
     TIME_IN_FORCE = (391, "The time-in-force is invalid.")
-    ORDER_MESSAGE = (399, "Order Message:\n{reason}")
-    PACING = (420, "Invalid Real-time Query:{reason}")
     SIZE_ZERO = (434, "The order size cannot be zero")
     UNKNOWN_MESSAGE = (505, "Fatal Error: Unknown message id.")
     UPSTREAM_LOST = (1100, "Connectivity between IBKR and Trader Workstation has been lost.")
@@ -58,17 +50,7 @@ class Code(Enum):
     )
     FARM_DOWN = (2103, "Market data farm connection is broken:{farm}")
     FARM_UP = (2104, "Market data farm connection is OK:{farm}")
-    HISTORY_DOWN = (2105, "HMDS data farm connection is broken:{farm}")
     HISTORY_UP = (2106, "HMDS data farm connection is OK:{farm}")
-    HISTORY_IDLE = (
-        2107,
-        "HMDS data farm connection is inactive but should be available upon demand.{farm}",
-    )
-    FARM_IDLE = (
-        2108,
-        "Market data farm connection is inactive but should be available upon demand.{farm}",
-    )
-    SECDEF_DOWN = (2157, "Sec-def data farm connection is broken:{farm}")
     SECDEF_UP = (2158, "Sec-def data farm connection is OK:{farm}")
     CANCEL_NOT_FOUND = (10147, "OrderId {order_id} that needs to be cancelled is not found.")
     CANCEL_STATE = (

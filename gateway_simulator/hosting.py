@@ -23,7 +23,11 @@ class HostedGateway:
     def start(self) -> Self:
         """Start to listen; OSError where the port is taken."""
         self._thread.start()
-        self._gateway = self._run(self._start())
+        try:
+            self._gateway = self._run(self._start())
+        finally:
+            if self._gateway is None:
+                self._end_loop()
         return self
 
     async def _start(self) -> Gateway:
@@ -52,8 +56,13 @@ class HostedGateway:
     def stop(self) -> None:
         if self._thread.is_alive():
             self._run(self.gateway.stop())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(_ANSWER_S_MAX)
+            self._end_loop()
+
+    def _end_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_ANSWER_S_MAX)
+        if not self._thread.is_alive():
+            self._loop.close()  # it holds three files
 
     def _run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_ANSWER_S_MAX)

@@ -11,11 +11,9 @@ from gateway_simulator.order_request import OrderRequest
 class Status(Enum):
     """The words of the gateway for where an order stands."""
 
-    API_PENDING = "ApiPending"
     PENDING_SUBMIT = "PendingSubmit"
     PRE_SUBMITTED = "PreSubmitted"
     SUBMITTED = "Submitted"
-    PENDING_CANCEL = "PendingCancel"
     CANCELLED = "Cancelled"
     FILLED = "Filled"
     INACTIVE = "Inactive"
@@ -25,9 +23,9 @@ class Status(Enum):
         return self in (Status.CANCELLED, Status.FILLED, Status.INACTIVE)
 
 
-@dataclass
+@dataclass(eq=False)
 class LiveOrder:
-    """One order; `order_id` is 0 where a person placed it by hand."""
+    """One order, equal to itself alone; `order_id` is 0 where a person placed it by hand."""
 
     request: OrderRequest
     listing: Listing
@@ -44,7 +42,6 @@ class LiveOrder:
     ended_ns: int = 0
     reason: str = ""
     run: int = 0  # which run of the gateway gave the order its id
-    trail_stop: Decimal | None = None
     children: list["LiveOrder"] = field(default_factory=list["LiveOrder"])
 
     @property

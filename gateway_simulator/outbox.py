@@ -20,13 +20,11 @@ class Outbox:
         self._tearer: asyncio.Task[None] | None = None
         self.delay_s = 0.0
         self.silent = False  # half open: the connection stands and says nothing
-        self.sent_count = 0
 
     def send(self, fields: Sequence[Field]) -> None:
         """Send one message, in the order in which messages are given."""
         if self.silent or self._writer.is_closing():
             return
-        self.sent_count += 1
         data = frame(fields)
         due = max(self._loop.time() + self.delay_s, self._ready_at)
         if due <= self._loop.time():

@@ -1,9 +1,12 @@
 """The simulator as a person uses it: the command, the control port, given bars, a script."""
 
+import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from decimal import Decimal
@@ -13,10 +16,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from gateway_simulator.control import ControlServer
 from gateway_simulator.faults import FaultKind, script_of
 from gateway_simulator.replay import read_bars, replay
 from pipelines.cli import app
-from tests.gateway_simulator.gateways import A_ID, make_gateway
+from tests.gateway_simulator.gateways import A_ID, hosted, make_gateway
 from tests.gateway_simulator.official import official, order, stock
 
 
@@ -117,3 +121,36 @@ def test_wrong_bars_get_one_line(tmp_path: Path, text: str, told: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=told):
         read_bars(path)
+
+
+def test_whoever_writes_nonsense_to_the_control_port_is_answered_and_let_go() -> None:
+    """A head without an end, of more bytes than are read at once: 431, and the next is served."""
+
+    async def play() -> tuple[bytes, bytes]:
+        gateway = make_gateway()
+        control = ControlServer(gateway)
+        await control.start()
+        answers: list[bytes] = []
+        for sent in (b"x" * 2**17, b"GET /nowhere HTTP/1.1\r\n\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", control.port)
+            writer.write(sent)
+            answers.append(await asyncio.wait_for(reader.readline(), 10))
+            writer.close()
+        control.stop()
+        return answers[0], answers[1]
+
+    long, unknown = asyncio.run(play())
+    assert long.startswith(b"HTTP/1.1 431")
+    assert unknown.startswith(b"HTTP/1.1 404")
+
+
+def test_a_gateway_whose_port_is_taken_leaves_no_thread_behind() -> None:
+    """OSError, and the thread and its loop are gone."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        before = threading.active_count()
+        with pytest.raises(OSError, match="in use"), hosted(port=port):
+            pass
+        assert threading.active_count() == before
