@@ -109,9 +109,14 @@ class IbSession:
         self.call(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(self.settings.answer_s_max)
+        if not self._thread.is_alive():
+            self._loop.close()  # it holds three files
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run work on the loop and wait; OSError where it does not answer in time."""
+        if self._loop.is_closed():
+            work.close()
+            raise ConnectionError("the session must be open, was closed")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(self.settings.answer_s_max * 3)
@@ -185,9 +190,12 @@ class IbSession:
 
     async def _leave(self) -> None:
         self._fatal = ConnectionError("the session was closed")
-        for task in (self._keeper, self._pulse):
-            if task is not None:
-                task.cancel()
+        # Whoever still waits for an answer is told at once, and the loop ends with nothing on it.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=self.settings.answer_s_max)
         if self._client is not None:
             self._client.disconnect()
 

@@ -74,6 +74,7 @@ class IbFeed:
         self._quotes: dict[str, Quote] = {}  # the newest of each that was not told yet
         self._last: dict[str, Quote] = {}
         self._bars: deque[Bar] = deque(maxlen=_BARS_MAX)
+        self._work: asyncio.Task[None] | None = None
         self.refused: dict[str, str] = {}  # what cannot be listened to, and why
 
     async def stream(self) -> AsyncIterator[Bar | Quote]:
@@ -128,9 +129,11 @@ class IbFeed:
         self._subscribe(client)
 
     def _subscribe(self, client: IB) -> None:
+        if self._work is not None:
+            self._work.cancel()  # what it went on to ask for would be told twice
         self._tickers.clear()
         self._builders.clear()
-        self._work = asyncio.ensure_future(self._subscribe_all(client))
+        self._work = asyncio.get_running_loop().create_task(self._subscribe_all(client))
 
     async def _subscribe_all(self, client: IB) -> None:
         client.reqMarketDataType(3 if self.settings.delayed else 1)

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from adapters.brokers.ib_session import IbSettings
 from adapters.feeds.five_second_bars import BarBuilder, Piece
 from adapters.feeds.ib_feed import IbFeed, IbFeedSettings
+from gateway_simulator.error_codes import Code
 from gateway_simulator.faults import Fault, FaultKind
 from gateway_simulator.gateway import Gateway
+from gateway_simulator.listings import Asked, Listing
 from swarm_core.market import Bar, Quote
 from tests.gateway_simulator.gateways import A_ID, make_gateway
 from tests.swarm_core.builders import INSTRUMENTS, NOW_NS, A, B, make_instrument
@@ -115,6 +117,32 @@ def test_every_tick_is_told_through_a_loss(kind: FaultKind) -> None:
             gateway.market.set_quote(A_ID, Decimal(101), Decimal("101.02"))
             await wait_for(items, quoted(A, 10_100))
             assert any(key[0] == "tick" for s in gateway.sessions for key in s.tasks)
+
+    asyncio.run(play())
+
+
+def test_a_loss_while_subscriptions_are_made_leaves_one_of_each() -> None:
+    """The first round waits for the contract when the data are lost: it does not go on."""
+
+    async def play() -> None:
+        settings = IbFeedSettings(bar_s=5)
+        async with streaming(settings, real_time_bar_s=3_600.0) as (gateway, _, items):
+            asked = gateway.find_listings
+            answers = 0
+
+            def lose_data_at_the_first(description: Asked) -> list[Listing]:
+                nonlocal answers
+                answers += 1
+                if answers == 1:
+                    gateway.set_upstream(Code.UPSTREAM_BACK_DATA_LOST)
+                return asked(description)
+
+            gateway.find_listings = lose_data_at_the_first  # type: ignore[method-assign]
+            await wait_for(items, quoted(B, 9_999))
+            await asyncio.sleep(0.1)  # nothing more may come
+            (session,) = gateway.sessions
+            kinds = sorted(kind for kind, _ in session.tasks)
+            assert kinds == ["bars", "bars", "market", "market"]
 
     asyncio.run(play())
 

@@ -1,5 +1,7 @@
 """The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -318,6 +320,26 @@ def test_a_wrong_clock_of_the_gateway_is_known() -> None:
         broker = tcp_ib(host)
         wait_until(lambda: abs(broker.session.clock_skew_s - 3_600) < 60)
         broker.close()
+
+
+def test_whoever_asks_while_the_session_ends_is_told_so() -> None:
+    """A call that waits ends with the session, a later one at once; the loop is closed."""
+    broker = make_ib(GatewayDouble())
+    session, told = broker.session, list[Exception]()
+
+    def ask() -> None:
+        with pytest.raises(ConnectionError, match="closed") as error:
+            session.call(asyncio.sleep(3_600))
+        told.append(error.value)
+
+    waiting = threading.Thread(target=ask)
+    waiting.start()
+    wait_until(lambda: any("sleep" in repr(t) for t in asyncio.all_tasks(session._loop)))
+    broker.close()
+    waiting.join(10)
+    ask()
+    assert len(told) == 2
+    assert session._loop.is_closed()
 
 
 def test_a_gateway_that_never_tells_the_time_is_kept() -> None:
