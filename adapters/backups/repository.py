@@ -13,6 +13,7 @@ from pathlib import Path
 
 from adapters.backups.blocks import BackupCorruptionError, BlockStore, sync_folder
 from adapters.backups.home_parts import copy_database, files_of, is_database
+from adapters.file_lock import Locked
 
 FORMAT = 1
 _TRIES = 3
@@ -72,7 +73,8 @@ class BackupRepository:
     """Backups of one home in the folder `root`, which may lie on another disk or machine.
 
     Blocks go first and the manifest last, in one rename: a backup that was killed is none, and
-    what it has written is used by the next. Raises OSError where the folder cannot be written.
+    what it has written is used by the next. Who takes one or forgets some waits for any other that
+    does, on the same machine. Raises OSError where the folder cannot be written.
     """
 
     def __init__(self, root: Path) -> None:
@@ -96,11 +98,12 @@ class BackupRepository:
         """
         if not home.is_dir():
             raise ValueError(f"a home to back up must be a folder that exists, was {home}")
-        for _ in range(_TRIES):
-            try:
-                return self._take(home, now, notes or {}, quiet, tell)
-            except FileVanishedError as error:
-                tell(f"again: {error}")
+        with self._changing():
+            for _ in range(_TRIES):
+                try:
+                    return self._take(home, now, notes or {}, quiet, tell)
+                except FileVanishedError as error:
+                    tell(f"again: {error}")
         raise OSError(f"rows must rest while they are backed up, moved {_TRIES} times")
 
     def _take(
@@ -259,6 +262,14 @@ class BackupRepository:
         """
         if keep < 1:
             raise ValueError(f"keep must be at least 1, was {keep}")
+        with self._changing():
+            return self._forget(keep)
+
+    def _changing(self) -> Locked:
+        """Return the lock of the changes: blocks of a backup under way are in no manifest yet."""
+        return Locked(self.root / ".lock")
+
+    def _forget(self, keep: int) -> tuple[int, int]:
         names = self.names()
         gone = names[:-keep]
         used = {b for name in names[-keep:] for f in self.read(name).files for b in f.blocks}

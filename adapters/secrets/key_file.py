@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.file_lock import Locked
 from adapters.secrets.references import SecretError
 
 _NONCE_BYTES, _KEY_BYTES = 12, 32
@@ -20,7 +21,8 @@ _MARK = "file"
 class KeyFile:
     """Keys of owners, every version of each; wraps data keys with AES-256-GCM under the newest.
 
-    The file must be readable by its user alone. Without it, what it wrapped cannot be read by
+    The file must be readable by its user alone; several processes may change it, one after the
+    other, and none loses the key of another. Without it, what it wrapped cannot be read by
     anybody: keep a copy where the data are not. Raises SecretError with one line.
     """
 
@@ -29,14 +31,18 @@ class KeyFile:
 
     def ensure_owner(self, owner: str) -> None:
         """Make the owner's first key where there is none."""
-        keys = self._read()
-        if owner not in keys:
-            self._write({**keys, owner: [_fresh()]})
+        if owner in self._read():
+            return
+        with self._changing():
+            keys = self._read()
+            if owner not in keys:
+                self._write({**keys, owner: [_fresh()]})
 
     def rotate(self, owner: str) -> None:
         """Make a newer key for the owner; what older ones wrapped stays readable."""
-        keys = self._read()
-        self._write({**keys, owner: [*self._of(keys, owner), _fresh()]})
+        with self._changing():
+            keys = self._read()
+            self._write({**keys, owner: [*self._of(keys, owner), _fresh()]})
 
     def wrap(self, owner: str, key: bytes) -> str:
         """Return the key as only the holder of this file can read it."""
@@ -80,6 +86,10 @@ class KeyFile:
         if mode & 0o077:
             raise SecretError(f"the key file {self._path} must be 0600, was {mode:04o}")
         return keys
+
+    def _changing(self) -> Locked:
+        """Return the lock of those who change the file: a key that is lost takes its data along."""
+        return Locked(self._path.with_name(f".{self._path.name}.lock"))
 
     def _write(self, keys: dict[str, list[str]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Where the cold tier's tables lie: a folder of this machine, or S3-compatible storage."""
 
-import fcntl
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,8 @@ import polars as pl
 import pyarrow.fs as arrow_fs
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from adapters.file_lock import Locked
 
 _RETRIES = 2
 
@@ -64,24 +65,9 @@ class ColdPlace(Protocol):
         """Return the names of the files in the folder `table/...`, sorted; none where it is not."""
         ...
 
-    def locked(self, table: str) -> "Locked":
+    def locked(self, table: str) -> Locked:
         """Queue this machine's writers of a table; a holder that dies lets go."""
         ...
-
-
-class Locked:
-    """A lock file that is held inside `with`; closing the file, or dying, releases it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("w")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 class LocalPlace:

@@ -1,9 +1,6 @@
 """The files behind Feast's offline sources: Delta tables, Parquet files and folders of them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +9,8 @@ from typing import Any
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
+
+from adapters.file_lock import Locked
 
 _YEAR = "year"
 
@@ -82,16 +81,12 @@ def replace_span(
         return table.version()
 
 
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Wait until no other thread or process writes to the table; a dead writer holds nothing.
+def _turn(path: Path) -> Locked:
+    """Return the lock of those who write to the table.
 
     Delta alone lets one of two first writers fail, and which one is chance.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("a") as lock:
-        flock(lock, LOCK_EX)
-        yield
+    return Locked(path.parent / f".{path.name}.lock")
 
 
 def _require_span(rows: pl.DataFrame, time_column: str, start: datetime, end: datetime) -> None:

@@ -1,6 +1,5 @@
 """Model versions in a folder: immutable bytes, and an append-only log of who holds which stage."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from adapters.file_lock import Locked
 from adapters.stores.stage_log import append_records, read_records, sync_folder
 
 STAGES = ("challenger", "champion", "archived")
@@ -149,8 +149,7 @@ class FileModelRegistry:
     def _locked(self, name: str) -> Iterator[Path]:
         home = self._home(name)
         (home / "versions").mkdir(parents=True, exist_ok=True)
-        with (home / ".lock").open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with Locked(home / ".lock"):
             yield home
 
 

@@ -11,7 +11,8 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
-from adapters.stores.cold_places import ColdPlace, Locked
+from adapters.file_lock import Locked
+from adapters.stores.cold_places import ColdPlace
 from adapters.stores.envelope import Sealer, SealError, is_sealed
 from adapters.stores.table_months import MONTH
 

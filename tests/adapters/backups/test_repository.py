@@ -186,6 +186,25 @@ def test_forgetting_keeps_the_newest_whole(home: Path, tmp_path: Path) -> None:
         repository.forget(0)
 
 
+def test_forgetting_waits_for_a_backup_under_way(home: Path, tmp_path: Path) -> None:
+    """Its blocks are in no manifest yet: they are not taken for what nobody uses."""
+    root = tmp_path / "backups"
+    BackupRepository(root).take(home, NOON)
+    (home / "models" / "m" / "1" / "model.txt").write_bytes(os.urandom(100))
+    forgotten: list[tuple[int, int]] = []
+    other = threading.Thread(target=lambda: forgotten.append(BackupRepository(root).forget(1)))
+
+    def tell(_: str) -> None:  # said when the last file's blocks are there
+        other.start()
+        other.join(0.3)
+
+    report = BackupRepository(root).take(home, NOON + timedelta(minutes=1), tell=tell)
+    other.join(10)
+    assert [gone for gone, _ in forgotten] == [1]
+    assert BackupRepository(root).names() == [report.name]
+    BackupRepository(root).verify(BackupRepository(root).read(report.name))
+
+
 _TAKE = """
 import sys
 from datetime import UTC, datetime

@@ -10,6 +10,7 @@ from typing import Any
 import hvac
 import pytest
 
+from adapters.secrets.key_file import KeyFile
 from adapters.secrets.references import SecretError, resolve
 from adapters.secrets.vault import Vault, VaultAccess
 from pipelines.settings import Environment
@@ -140,3 +141,24 @@ def test_a_key_is_wrapped_rotated_and_rewrapped_by_its_owner_alone(vault_url: st
     newer = vault.rewrap("desk-a", wrapped)
     assert newer.split(":")[1] != wrapped.split(":")[1]
     assert vault.unwrap("desk-a", newer) == vault.unwrap("desk-a", wrapped) == key
+
+
+_ENSURE = """
+import sys
+from pathlib import Path
+from adapters.secrets.key_file import KeyFile
+file = KeyFile(Path(sys.argv[1]))
+for number in range(40):
+    file.ensure_owner(f"{sys.argv[2]}-{number}")
+"""
+
+
+def test_processes_that_make_keys_at_once_lose_none(tmp_path: Path) -> None:
+    """Two processes, forty owners each: all eighty have a key in the end."""
+    path = tmp_path / "keys.json"
+    run = [sys.executable, "-c", _ENSURE, str(path)]
+    makers = [subprocess.Popen([*run, name]) for name in ("a", "b")]
+    assert [maker.wait(60) for maker in makers] == [0, 0]
+    for name in ("a", "b"):
+        for number in range(40):
+            KeyFile(path).wrap(f"{name}-{number}", bytes(32))

@@ -1,0 +1,20 @@
+"""A file lock among the threads and processes of one machine, which a dead holder lets go."""
+
+import fcntl
+from pathlib import Path
+
+
+class Locked:
+    """A lock file that is held inside `with`; closing the file, or dying, releases it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Wait until nobody else holds it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("a")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
