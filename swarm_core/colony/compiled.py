@@ -1,6 +1,7 @@
 """One way to compile a kernel: cached on disk, IEEE arithmetic, no reordering of sums."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -61,8 +62,20 @@ def _compiled(function: Kernel, *, cache: bool = True, **flags: object) -> Kerne
     # its callers as they were compiled before. Every kernel is stamped with all its sources.
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None and function.__module__.startswith("swarm_core."):
-        cache_file._source_stamp = source_digest(function.__module__)
+        _keep_apart(cache_file, source_digest(function.__module__))
     return cast(Kernel, compiled)
+
+
+def _keep_apart(cache_file: Any, stamp: str) -> None:
+    """Give a kernel's compiled code names of its own for each source and each writing process.
+
+    numba writes its index before the code that the index names, without a lock, and counts the
+    code's files from 1 again when sources change. A process that reads between the two writes
+    would run what older sources, or another signature, were compiled to.
+    """
+    base = cache_file._index_name.removesuffix(".nbi")
+    cache_file._source_stamp = stamp
+    cache_file._data_name = lambda number: f"{base}.{stamp[:12]}.{os.getpid()}.{number}.nbc"
 
 
 @lru_cache(maxsize=256)

@@ -1,6 +1,71 @@
 """The compile cache: no kernel outlives a change of a kernel that it calls."""
 
+import os
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
 from swarm_core.colony import compiled
+
+_KERNEL = """
+from swarm_core.colony.compiled import kernel
+ADDED = {added}
+@kernel
+def add(x):
+    return x + ADDED
+"""
+
+
+def _add(folder: Path, added: int, patch: pytest.MonkeyPatch) -> Any:
+    """Return x + added as a process would have it that has just read these sources."""
+    path = folder / "made_up.py"
+    path.write_text(_KERNEL.format(added=added))
+    patch.setattr(compiled, "source_digest", lambda _: f"sources of {added}")
+    spec = spec_from_file_location("swarm_core.colony.made_up", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    exec(compile(path.read_text(), path, "exec"), module.__dict__)
+    return module.add
+
+
+def _cache_of(function: Any) -> Any:
+    return function._cache._cache_file
+
+
+def test_a_reader_between_two_writes_never_gets_what_older_sources_compiled_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _add(tmp_path, 1, monkeypatch)(1) == 2
+    writing = _add(tmp_path, 2, monkeypatch)
+    _cache_of(writing)._save_data = lambda name, data: None  # the index stands, the code not yet
+
+    assert writing(1) == 3
+    assert _add(tmp_path, 2, monkeypatch)(1) == 3
+
+
+def test_two_processes_that_compile_at_once_do_not_write_over_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _add(tmp_path, 1, monkeypatch)(1) == 2
+    other = _add(tmp_path, 1, monkeypatch)
+    # It read the index before the first was in it, and its own was written over by the first.
+    _cache_of(other)._load_index = dict
+    _cache_of(other)._save_index = lambda overloads: None
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: -1)
+        assert other(1.5) == 2.5
+
+    assert _add(tmp_path, 1, monkeypatch)(1) == 2
+
+
+def test_compiled_code_is_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _add(tmp_path, 1, monkeypatch)(1)
+    again = _add(tmp_path, 1, monkeypatch)
+    again(1)
+    assert sum(again.stats.cache_hits.values()) == 1
 
 
 def test_a_kernels_stamp_covers_all_that_it_calls() -> None:
