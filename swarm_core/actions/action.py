@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from swarm_core import events as ev
+from swarm_core.action_events import ActionKind
 from swarm_core.instruments import Instrument
 from swarm_core.ledger import Ledger, Position
 from swarm_core.orders import Order, OrderSide
@@ -47,15 +48,44 @@ def terms_of(order: Order, open_lots: int) -> OrderTerms:
 
 
 def find_holding(ledger: Ledger, action_id: str, instrument_id: str) -> Position | None:
-    """Return the position that an action meets, or None where there is none or it was booked."""
+    """Return the position that an action meets, or None where there is none or it was booked.
+
+    Raises ValueError on one held on margin: its price was never paid, so nothing can be paid back.
+    """
     position = ledger.positions.get(instrument_id)
     if position is None or not position.lots or action_id in ledger.booked:
         return None
+    if position.is_margined:
+        raise ValueError(
+            f"{action_id} must be of a holding that was paid for, {instrument_id} is on margin"
+        )
     return position
 
 
-def action_event_id(action_id: str, instrument_id: str) -> str:
-    return ev.make_event_id("CorporateAction", action_id, instrument_id)
+def holding_changed(
+    action: CorporateAction,
+    kind: ActionKind,
+    position: Position,
+    time_ns: int,
+    *,
+    lots_change: int,
+    cost_out_minor: int,
+    cash_minor: int,
+    mark_ticks: int | None,
+) -> ev.HoldingChanged:
+    """Return what an action does to the instrument that it is on."""
+    return ev.HoldingChanged(
+        event_id=ev.make_event_id("CorporateAction", action.action_id, action.instrument_id),
+        time_ns=time_ns,
+        action_id=action.action_id,
+        action=kind,
+        instrument_id=action.instrument_id,
+        currency=position.currency,
+        lots_change=lots_change,
+        cost_out_minor=cost_out_minor,
+        cash_minor=cash_minor,
+        mark_ticks=mark_ticks,
+    )
 
 
 def half_even(value: Fraction) -> int:

@@ -1,7 +1,7 @@
 """Actions that end a holding or put another in its place: delistings, mergers, spin-offs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,27 +9,62 @@ from swarm_core import events as ev
 from swarm_core.action_events import ActionKind
 from swarm_core.actions.action import (
     OrderTerms,
-    action_event_id,
     find_holding,
     half_even,
+    holding_changed,
     lowered_terms,
 )
-from swarm_core.instruments import Instrument
-from swarm_core.ledger import Ledger
+from swarm_core.instruments import MINOR_PER_UNIT, Instrument
+from swarm_core.ledger import Ledger, Position
 from swarm_core.orders import Order
 
 
-def _pair(
-    instruments: Mapping[str, Instrument], old_id: str, new_id: str
-) -> tuple[Instrument, Instrument]:
-    """Return both instruments; ValueError unless they are quoted in one currency."""
-    old, new = instruments[old_id], instruments[new_id]
-    if old.currency != new.currency:
-        raise ValueError(
-            f"what {old_id} is exchanged for must be quoted in {old.currency}, "
-            f"{new_id} was in {new.currency}"
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """The other instrument's lots for a holding: exactly `lots`, of which `whole` can be held."""
+
+    instrument: Instrument
+    sign: int  # -1 for a short position, which owes what a holder receives
+    units: Fraction  # of the old instrument
+    lots: Fraction
+    whole: int
+
+    @classmethod
+    def of(
+        cls,
+        position: Position,
+        instruments: Mapping[str, Instrument],
+        old_id: str,
+        new_id: str,
+        ratio: Decimal,
+    ) -> "_Received":
+        """Return `ratio` units for each; ValueError unless both are quoted in one currency."""
+        old, new = instruments[old_id], instruments[new_id]
+        if old.currency != new.currency:
+            raise ValueError(
+                f"what {old_id} is exchanged for must be quoted in {old.currency}, "
+                f"{new_id} was in {new.currency}"
+            )
+        units = Fraction(old.lots_to_quantity(abs(position.lots)))
+        lots = units * Fraction(ratio) / Fraction(new.size_increment)
+        return cls(new, 1 if position.lots > 0 else -1, units, lots, int(lots))
+
+    def in_lieu_minor(self, price_ticks: int) -> int:
+        """Return what the fraction of a lot is worth."""
+        return half_even((self.lots - self.whole) * price_ticks * self.instrument.lot_tick_minor)
+
+    def added_to(
+        self, change: ev.HoldingChanged, cost_minor: int, price_ticks: int
+    ) -> ev.HoldingChanged:
+        """Return the change with the whole lots and what they cost."""
+        return replace(
+            change,
+            to_instrument_id=self.instrument.instrument_id,
+            to_lots=self.sign * self.whole,
+            to_cost_minor=cost_minor,
+            to_mark_ticks=price_ticks,
+            to_lot_tick_minor=self.instrument.lot_tick_minor,
         )
-    return old, new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +88,11 @@ class CashOut:
             return []
         price = position.mark_ticks if self.price_ticks is None else self.price_ticks
         return [
-            ev.HoldingChanged(
-                event_id=action_event_id(self.action_id, self.instrument_id),
-                time_ns=time_ns,
-                action_id=self.action_id,
-                action=self.action,
-                instrument_id=self.instrument_id,
-                currency=position.currency,
+            holding_changed(
+                self,
+                self.action,
+                position,
+                time_ns,
                 lots_change=-position.lots,
                 cost_out_minor=position.cost_minor,
                 cash_minor=position.lots * price * position.lot_tick_minor,
@@ -103,38 +136,29 @@ class StockMerger:
         position = find_holding(ledger, self.action_id, self.instrument_id)
         if position is None:
             return []
-        old, new = _pair(instruments, self.instrument_id, self.to_instrument_id)
-        sign = 1 if position.lots > 0 else -1
-        units = Fraction(old.lots_to_quantity(abs(position.lots)))
-        exact = units * Fraction(self.ratio) / Fraction(new.size_increment)
-        whole = int(exact)
-        cash = half_even(units * Fraction(self.cash) * 10**8)
+        received = _Received.of(
+            position, instruments, self.instrument_id, self.to_instrument_id, self.ratio
+        )
+        cash = half_even(received.units * Fraction(self.cash) * MINOR_PER_UNIT)
         price = self.to_price_ticks
         if price is None:
             value = abs(position.value_minor) - cash
-            price = max(0, half_even(Fraction(value) / (exact * new.lot_tick_minor)))
-        in_lieu = half_even((exact - whole) * price * new.lot_tick_minor)
+            lot_tick_minor = received.instrument.lot_tick_minor
+            price = max(0, half_even(Fraction(value) / (received.lots * lot_tick_minor)))
+        cash += received.in_lieu_minor(price)
         # What is paid in cash is a return of cost: only more than the whole cost is profit.
-        kept = max(0, abs(position.cost_minor) - cash - in_lieu) if whole else 0
-        return [
-            ev.HoldingChanged(
-                event_id=action_event_id(self.action_id, self.instrument_id),
-                time_ns=time_ns,
-                action_id=self.action_id,
-                action=self.action,
-                instrument_id=self.instrument_id,
-                currency=position.currency,
-                lots_change=-position.lots,
-                cost_out_minor=position.cost_minor,
-                cash_minor=sign * (cash + in_lieu),
-                mark_ticks=None,
-                to_instrument_id=self.to_instrument_id,
-                to_lots=sign * whole,
-                to_cost_minor=sign * kept,
-                to_mark_ticks=price,
-                to_lot_tick_minor=new.lot_tick_minor,
-            )
-        ]
+        kept = max(0, abs(position.cost_minor) - cash) if received.whole else 0
+        left = holding_changed(
+            self,
+            self.action,
+            position,
+            time_ns,
+            lots_change=-position.lots,
+            cost_out_minor=position.cost_minor,
+            cash_minor=received.sign * cash,
+            mark_ticks=None,
+        )
+        return [received.added_to(left, received.sign * kept, price)]
 
     def order_terms(
         self, order: Order, open_lots: int, instrument: Instrument
@@ -170,37 +194,26 @@ class SpinOff:
         position = find_holding(ledger, self.action_id, self.instrument_id)
         if position is None:
             return []
-        old, new = _pair(instruments, self.instrument_id, self.to_instrument_id)
-        sign = 1 if position.lots > 0 else -1
-        units = Fraction(old.lots_to_quantity(abs(position.lots)))
-        exact = units * Fraction(self.ratio) / Fraction(new.size_increment)
-        whole = int(exact)
-        price = new.price_to_ticks(self.to_price)
-        new_value = exact * price * new.lot_tick_minor
-        in_lieu = half_even((exact - whole) * price * new.lot_tick_minor)
+        received = _Received.of(
+            position, instruments, self.instrument_id, self.to_instrument_id, self.ratio
+        )
+        price = received.instrument.price_to_ticks(self.to_price)
+        new_value = received.lots * price * received.instrument.lot_tick_minor
         share = min(Fraction(1), new_value / max(1, abs(position.value_minor)))
         moved = half_even(position.cost_minor * share)
-        kept = half_even(moved * Fraction(whole) / exact)
+        kept = half_even(moved * Fraction(received.whole) / received.lots)
         fallen = new_value / (abs(position.lots) * position.lot_tick_minor)
-        return [
-            ev.HoldingChanged(
-                event_id=action_event_id(self.action_id, self.instrument_id),
-                time_ns=time_ns,
-                action_id=self.action_id,
-                action=ActionKind.SPIN_OFF,
-                instrument_id=self.instrument_id,
-                currency=position.currency,
-                lots_change=0,
-                cost_out_minor=moved,
-                cash_minor=sign * in_lieu,
-                mark_ticks=max(0, half_even(position.mark_ticks - fallen)),
-                to_instrument_id=self.to_instrument_id,
-                to_lots=sign * whole,
-                to_cost_minor=kept,
-                to_mark_ticks=price,
-                to_lot_tick_minor=new.lot_tick_minor,
-            )
-        ]
+        left = holding_changed(
+            self,
+            ActionKind.SPIN_OFF,
+            position,
+            time_ns,
+            lots_change=0,
+            cost_out_minor=moved,
+            cash_minor=received.sign * received.in_lieu_minor(price),
+            mark_ticks=max(0, half_even(position.mark_ticks - fallen)),
+        )
+        return [received.added_to(left, kept, price)]
 
     def order_terms(
         self, order: Order, open_lots: int, instrument: Instrument

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from swarm_core import events as ev
 from swarm_core.action_events import ActionKind
-from swarm_core.actions.action import OrderTerms, action_event_id, find_holding, half_even
+from swarm_core.actions.action import OrderTerms, find_holding, half_even, holding_changed
 from swarm_core.instruments import Instrument
 from swarm_core.ledger import Ledger
 from swarm_core.orders import Order
@@ -37,11 +37,12 @@ class Split:
     def of_ratio(cls, action_id: str, instrument_id: str, ratio: float) -> "Split":
         """Return the split of a ratio as tables hold it, as the simplest fraction close to it.
 
-        Denominators up to 1,000 are tried: 0.333333 is 1 for 3. ValueError unless positive.
+        The smaller number is at most 1,000: 0.333333 is 1 for 3. ValueError unless positive.
         """
         if not 0 < ratio < float("inf"):
             raise ValueError(f"ratio of a split of {instrument_id} must be positive, was {ratio}")
-        exact = Fraction(ratio).limit_denominator(1_000)
+        close = Fraction(ratio if ratio > 1 else 1 / Fraction(ratio)).limit_denominator(1_000)
+        exact = close if ratio > 1 else 1 / close
         return cls(
             action_id=action_id,
             instrument_id=instrument_id,
@@ -61,13 +62,11 @@ class Split:
         value = Fraction(rest, n) * position.mark_ticks * position.lot_tick_minor
         mark = half_even(Fraction(position.mark_ticks * d, n))
         return [
-            ev.HoldingChanged(
-                event_id=action_event_id(self.action_id, self.instrument_id),
-                time_ns=time_ns,
-                action_id=self.action_id,
-                action=ActionKind.SPLIT,
-                instrument_id=self.instrument_id,
-                currency=position.currency,
+            holding_changed(
+                self,
+                ActionKind.SPLIT,
+                position,
+                time_ns,
                 lots_change=sign * whole - position.lots,
                 cost_out_minor=position.cost_minor * rest // (abs(position.lots) * n),
                 cash_minor=sign * half_even(value),

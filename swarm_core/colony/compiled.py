@@ -74,8 +74,12 @@ def _keep_apart(cache_file: Any, stamp: str) -> None:
     would run what older sources, or another signature, were compiled to.
     """
     base = cache_file._index_name.removesuffix(".nbi")
+
+    def data_name(number: int) -> str:
+        return f"{base}.{stamp[:12]}.{os.getpid()}.{number}.nbc"
+
     cache_file._source_stamp = stamp
-    cache_file._data_name = lambda number: f"{base}.{stamp[:12]}.{os.getpid()}.{number}.nbc"
+    cache_file._data_name = data_name
 
 
 @lru_cache(maxsize=256)

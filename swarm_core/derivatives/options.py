@@ -1,7 +1,7 @@
 """Options at expiry: worthless, exercised or assigned, settled in cash or in the underlying."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
 
@@ -100,6 +100,11 @@ class OptionContract:
     ) -> ev.HoldingChanged:
         """Return the exchange of shares and strike: a call brings them, a put takes them."""
         underlying = instruments[self.underlying_id]
+        if underlying.is_margined:
+            raise ValueError(
+                f"{self.instrument_id} must deliver what is paid for in full, "
+                f"{self.underlying_id} is on margin"
+            )
         signed = units if self.right is OptionRight.CALL else -units
         lots = underlying.quantity_to_lots(signed)
         if underlying.lots_to_quantity(lots) != signed:
@@ -108,17 +113,8 @@ class OptionContract:
                 f"was {signed} units"
             )
         paid = to_minor(signed * self.strike)
-        return ev.HoldingChanged(
-            event_id=ev.make_event_id("HoldingChanged", action_id),
-            time_ns=time_ns,
-            action_id=action_id,
-            action=action,
-            instrument_id=self.instrument_id,
-            currency=position.currency,
-            lots_change=-position.lots,
-            cost_out_minor=position.cost_minor,
-            cash_minor=-paid,
-            mark_ticks=0,
+        return replace(
+            self._end(position, action, action_id, -paid, time_ns),
             to_instrument_id=self.underlying_id,
             to_lots=lots,
             to_cost_minor=paid,

@@ -106,7 +106,15 @@ def test_a_reverse_split_may_pay_out_a_whole_holding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(2.0, (2, 1)), (1.5, (3, 2)), (0.333333, (1, 3)), (0.05, (1, 20))]
+    ("ratio", "expected"),
+    [
+        (2.0, (2, 1)),
+        (1.5, (3, 2)),
+        (0.333333, (1, 3)),
+        (0.05, (1, 20)),
+        (0.0004, (1, 2_500)),
+        (0.075, (3, 40)),
+    ],
 )
 def test_a_ratio_is_read_as_its_simplest_fraction(ratio: float, expected: tuple[int, int]) -> None:
     found = Split.of_ratio("s", A, ratio)
@@ -256,6 +264,30 @@ GTC = TimeInForce.GOOD_TILL_CANCELLED
 
 def venue() -> SimulatedBroker:
     return SimulatedBroker(INSTRUMENTS, fills=FillSettings(participation_fraction_max=0.1))
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        split(2, 1),
+        CashOut(action_id="x", instrument_id=A),
+        StockMerger(action_id="x", instrument_id=A, to_instrument_id=B, action=ActionKind.RENAME),
+        SpinOff(
+            action_id="x",
+            instrument_id=A,
+            to_instrument_id=B,
+            ratio=Decimal(1),
+            to_price=Decimal(20),
+        ),
+    ],
+    ids=lambda action: type(action).__name__,
+)
+def test_no_action_pays_back_a_price_that_was_never_paid(action: CorporateAction) -> None:
+    ledger = held(100)
+    ledger.positions[A].is_margined = True
+
+    with pytest.raises(ValueError, match=r"paid for, US\.A is on margin"):
+        action.holding_events(ledger, INSTRUMENTS, NOW_NS)
 
 
 def test_a_split_with_an_open_limit_order_that_is_partly_filled() -> None:

@@ -61,7 +61,7 @@ def make_openings(rng: np.random.Generator, bars: Bars) -> Openings:
                     action_id=f"s{number}", instrument_id=name, numerator=split[0],
                     denominator=split[1],
                 )
-                if rng.random() < 0.5
+                if rng.random() < 0.5 and not instrument.is_margined
                 else CashDividend(
                     action_id=f"d{number}", instrument_id=name, amount=Decimal("0.375"),
                     currency=instrument.currency,

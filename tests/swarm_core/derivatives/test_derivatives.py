@@ -227,6 +227,14 @@ def test_an_option_on_shares_is_exercised_or_assigned_at_its_strike(
     assert contract.expiry_events(book.ledger, OPTIONS, Decimal(price), NOW_NS) == []
 
 
+def test_an_option_cannot_deliver_what_is_held_on_margin() -> None:
+    book, contract = option_book(3), option(CALL, OptionSettlement.PHYSICAL)
+    instruments = OPTIONS | {A: make_instrument(A, asset_class="future")}
+
+    with pytest.raises(ValueError, match=r"paid for in full, US\.A is on margin"):
+        contract.expiry_events(book.ledger, instruments, Decimal("107.40"), NOW_NS)
+
+
 @pytest.mark.parametrize(
     ("lots", "right", "price", "cash"),
     [(2, CALL, "107.40", 980), (-2, CALL, "107.40", -980), (2, PUT, "92.00", 1_100)],
