@@ -1,7 +1,6 @@
 """One way to compile a kernel: cached on disk, IEEE arithmetic, no reordering of sums."""
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -67,19 +66,20 @@ def _compiled(function: Kernel, *, cache: bool = True, **flags: object) -> Kerne
 
 
 def _keep_apart(cache_file: Any, stamp: str) -> None:
-    """Give a kernel's compiled code names of its own for each source and each writing process.
+    """Give compiled code a file of its own for each source and each signature.
 
     numba writes its index before the code that the index names, without a lock, and counts the
     code's files from 1 again when sources change. A process that reads between the two writes
     would run what older sources, or another signature, were compiled to.
     """
-    base = cache_file._index_name.removesuffix(".nbi")
+    base, save = cache_file._index_name.removesuffix(".nbi"), cache_file.save
 
-    def data_name(number: int) -> str:
-        return f"{base}.{stamp[:12]}.{os.getpid()}.{number}.nbc"
+    def save_apart(key: object, data: object) -> None:
+        signature = hashlib.sha256(repr(key).encode()).hexdigest()
+        cache_file._data_name_pattern = f"{base}.{stamp[:12]}.{signature[:12]}.{{number}}.nbc"
+        save(key, data)
 
-    cache_file._source_stamp = stamp
-    cache_file._data_name = data_name
+    cache_file._source_stamp, cache_file.save = stamp, save_apart
 
 
 @lru_cache(maxsize=256)
