@@ -31,7 +31,7 @@ PINS_STAND = "pinned_versions_can_be_read"
     ],
 )
 def tiers(rows: dg.ResourceParam[RowTiers]) -> dg.MaterializeResult:
-    """Decisions, orders, fills and NAV by age: hot in process, warm in Parquet, cold in Delta.
+    """Decisions, orders, fills and NAV by age, down the hot, warm and cold tier.
 
     A row leaves a tier only after the next one was read back and its hash compared. Age counts
     from the newest session, so that past sessions tier as they would have when they were new.

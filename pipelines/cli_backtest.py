@@ -38,8 +38,10 @@ def run(
 
 def _told(run: "WindowRun", number: int, count: int) -> None:
     shown = {name: run.figures.get(name) for name in ("sharpe", "deflated", "trials")}
+    # A ratio of returns that are all the same, as where nothing was traded, is not known.
     figures = "  ".join(
-        f"{name} {value:.3g}" for name, value in shown.items() if isinstance(value, float)
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} unknown"
+        for name, value in shown.items()
     )
     mark = "✓" if run.success and not run.failed_checks else "✗"
     line = f"{mark} {number}/{count}  {run.partition:<32} {figures}"

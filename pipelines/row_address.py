@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from features.calendars import session_close
+from features.calendars import session_close, session_open
 
 FORM = "TABLE:ID:TIME, e.g. bars:US.AAPL:2020-03-16 or macro:DGS10:2020-03-16T21:00"
 
@@ -20,8 +20,8 @@ class RowAddress:
 def parse_row(text: str, calendar: str = "XNYS") -> RowAddress:
     """Return the address of "bars:US.AAPL:2020-03-16".
 
-    A date alone is the close of that session for bars, and midnight UTC for other tables. Raises
-    ValueError with one line that says the form.
+    A date alone is the close of that session for bars, its open for corporate actions (the
+    ex-date), and midnight UTC for other tables. Raises ValueError with one line that says the form.
     """
     parts = text.split(":", 2)
     if len(parts) != 3 or not all(parts):
@@ -33,8 +33,15 @@ def parse_row(text: str, calendar: str = "XNYS") -> RowAddress:
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         else:
             day = date.fromisoformat(when)
-            midnight = datetime.combine(day, datetime.min.time(), tzinfo=UTC)
-            moment = session_close(calendar, day) if table == "bars" else midnight
+            moment = _moment(table, calendar, day)
     except ValueError as error:
         raise ValueError(f"a row must be named {FORM}, was {text!r}: {error}") from error
     return RowAddress(table, identity, moment.astimezone(UTC))
+
+
+def _moment(table: str, calendar: str, day: date) -> datetime:
+    if table == "bars":
+        return session_close(calendar, day)
+    if table == "corporate_actions":
+        return session_open(calendar, day)
+    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)

@@ -12,12 +12,15 @@ from assets.cleaning_checks import quarantine
 from assets.ingest import INGESTED
 from assets.learning import realised_ic
 from pipelines.chain import Stage
+from pipelines.pins import model_names
 from pipelines.resources import Workshop
 
 
 def print_summary(console: Console, built: Workshop, stages: Sequence[Stage]) -> None:
     """Print the tables; what is not there yet is said to be missing."""
-    console.print(data_table(built))
+    data = data_table(built)
+    if data.row_count:
+        console.print(data)
     console.print(result_table(built))
     failed = [line for stage in stages for line in stage.failed_checks]
     for line in failed:
@@ -75,6 +78,8 @@ def result_table(built: Workshop) -> Table:
 
 
 def _model(built: Workshop) -> list[tuple[str, str]]:
+    if not model_names(built.home / "models"):  # a home that only trades needs no desk for it
+        return [("model", "none yet")]
     registry: Any = built.get("registry")
     desk: Any = built.get("desk")
     version = registry.find_stage(desk.model_name, "champion")

@@ -48,10 +48,19 @@ def test_a_mistake_gets_one_line(words: list[str], told: str) -> None:
     assert "Traceback" not in outcome.output
 
 
-def test_a_row_is_addressed_by_its_session() -> None:
-    address = parse_row("bars:US.AAPL:2020-03-16")
-    assert (address.table, address.identity) == ("bars", "US.AAPL")
-    assert address.event_time.isoformat() == "2020-03-16T20:00:00+00:00"
+@pytest.mark.parametrize(
+    ("row", "moment"),
+    [
+        ("bars:US.AAPL:2020-03-16", "2020-03-16T20:00:00+00:00"),
+        ("corporate_actions:US.AAPL:2020-05-08", "2020-05-08T13:30:00+00:00"),
+        ("macro:DGS10:2020-03-16", "2020-03-16T00:00:00+00:00"),
+        ("macro:DGS10:2020-03-16T21:00", "2020-03-16T21:00:00+00:00"),
+    ],
+)
+def test_a_row_is_addressed_by_its_session(row: str, moment: str) -> None:
+    address = parse_row(row)
+    assert row.startswith(f"{address.table}:{address.identity}:")
+    assert address.event_time.isoformat() == moment
 
 
 @pytest.fixture

@@ -97,4 +97,5 @@ def test_only_one_process_trades_a_book(tmp_path: Path) -> None:
 
     assert second.exit_code == 1
     assert "must be traded by one process" in " ".join(second.output.split())
+    assert status.exit_code == 0, status.output
     assert f"the trader lives: process {process.pid}" in " ".join(status.output.split())
