@@ -8,6 +8,7 @@ import polars as pl
 from adapters.sources.mapping import Csv, Field, MappingError, TableMapping
 
 _NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
+_POWERS = {"k": 3, "m": 6, "b": 9}
 _DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m-%d %H:%M:%S")
 
 
@@ -85,13 +86,16 @@ def cell_of(
     return Cell(text.cast(dtype), *_NO_PROBLEM)
 
 
-def number_of(text: pl.Expr, layout: Csv) -> pl.Expr:
-    """Return the text as a finite number or null."""
+def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr:
+    """Return the text as a finite number or null; `shortened` ones may be written as 2.31M."""
     # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
     grouping = layout.thousands or ("." if layout.decimal == "," else "")
     digits = text.str.replace_all(grouping, "", literal=True) if grouping else text
     if layout.decimal == ",":
         digits = digits.str.replace(",", ".", literal=True)
+    if shortened:
+        for letter, power in _POWERS.items():
+            digits = digits.str.replace(rf"(?i)(\d){letter}$", f"${{1}}e{power}")
     number = digits.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite()).then(number)
 
@@ -113,7 +117,8 @@ def _number(
         unknown = [float(marker) for marker in field.null_if]
         value = pl.when(exact.is_finite() & ~exact.is_in(unknown)).then(exact)
         return Cell(_scaled(value, field), exact.is_infinite(), _problem(target, text))
-    return _typed(_scaled(number_of(text, layout), field), text, target)
+    number = number_of(text, layout, shortened=target == "volume")
+    return _typed(_scaled(number, field), text, target)
 
 
 def _scaled(value: pl.Expr, field: Field) -> pl.Expr:

@@ -10,7 +10,7 @@ NAMES: dict[str, tuple[str, ...]] = {
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "published", "published_at", "created_at", "open_time",
              "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
-             "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo"),
+             "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
     "symbol": ("symbol", "ticker", "sym", "instrument", "isin", "ric", "security", "code",
                "kurzel", "simbolo", "symbole", "pair", "market_symbol", "coin", "contract"),
     "exchange": ("exchange", "mic", "venue", "market", "listing"),
@@ -51,6 +51,8 @@ def known_columns(rows: pl.DataFrame) -> dict[str, str]:
     clocks = [c for n in ("time", "hour", "time_of_day") if (c := plain.get(n)) is not None]
     if days and clocks:  # the moment is written in two columns
         found |= {"time": days[0], "clock": clocks[0]}
+    if "close" not in found and {"open", "high", "low", "price"} <= found.keys():
+        found["close"] = found.pop("price")  # beside the other three it is the last one
     if "time" not in found:  # one column whose type says it, or a nameless index column
         dated = [c for c, dtype in rows.schema.items() if dtype.is_temporal()]
         unnamed = [c for c in rows.columns if c in {"unnamed_0", "Unnamed: 0", "index"}]

@@ -8,8 +8,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
-import polars as pl
-
 from adapters.sources.mapping import (
     Condition,
     Csv,
@@ -30,8 +28,8 @@ from adapters.sources.market_clues import (
     currency_question,
 )
 from adapters.sources.rows import HUNDREDTHS
+from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, zone_of_hours
 from adapters.sources.stamps import Stamps
-from features import calendars
 
 # A file, or a member of an archive, that is named for its instrument.
 FILE_NAME = (
@@ -46,8 +44,7 @@ _MEASURES = {
     "macro": ("series_id", "value"),
 }
 _TRADED = ("bars", "quotes", "trades")
-_INSIDE_SHARE = 0.95  # of the stamps must lie in the sessions' hours, in the zone they are of
-_NEVER_RESTING = ("24/7", "24/5", "CMES")
+_DAILY = "1d"
 _CLASS_CALENDAR = {"crypto": "24/7", "fx": "24/5", "future": "CMES"}
 
 
@@ -182,7 +179,7 @@ def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
     if calendar is None:
         raise MappingError(shared.question)
     kind = clue.asset_class
-    if kind == "equity" and clue.calendar is None and calendar in _NEVER_RESTING:
+    if kind == "equity" and clue.calendar is None and calendar in NEVER_RESTING:
         kind = {"24/7": "crypto", "24/5": "fx"}.get(calendar, "future")
     currency = clue.currency or CURRENCY_OF.get(calendar)
     if currency is None and "currency" not in draft.columns:
@@ -208,7 +205,8 @@ def _entries(draft: Draft) -> dict[str, object]:
         fields["adjustment"] = Field(constant="raw")
         if draft.unpivot is not None:
             fields["close"] = Field(column=("close",))
-    lag = "15m" if draft.stamps.days_only else "0s"
+    is_daily = draft.table == "bars" and draft.stamps.interval == _DAILY
+    lag = "15m" if draft.stamps.days_only or is_daily else "0s"
     return {
         "columns": fields,
         "unpivot": draft.unpivot,
@@ -294,6 +292,10 @@ def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
         return _time_field(draft, zone=stamps.zone, stands_for="day")
     if stamps.days_only:
         return _time_field(draft, zone=stamps.zone, stands_for="session")
+    if draft.table == "bars" and stamps.interval == _DAILY and calendar is not None:
+        day_zone = find_day_zone(stamps, calendar)
+        if day_zone is not None:  # stamped with the open or the close of its session
+            return _time_field(draft, zone=day_zone, stands_for="session")
     zone = stamps.zone
     if stamps.needs_zone:
         zone = answers.zone or (None if calendar is None else zone_of_hours(stamps, calendar))
@@ -324,42 +326,6 @@ def _zone_question(draft: Draft) -> str:
     return (
         f"in which zone are the times of {draft.columns['time']!r}{shown}? write --zone UTC, "
         "America/New_York or another"
-    )
-
-
-def zone_of_hours(stamps: Stamps, calendar: str) -> str | None:
-    """Return the one zone in which the stamps lie in the exchange's hours: its own, or UTC.
-
-    None where both fit, as on a market that never rests, or neither does.
-    """
-    if calendar in _NEVER_RESTING:
-        return None
-    moments = stamps.moments.drop_nulls()
-    if moments.is_empty():
-        return None
-    fitting = [
-        zone
-        for zone in dict.fromkeys((calendars.usual_close(calendar)[0], "UTC"))
-        if _inside(moments, calendar, zone) >= _INSIDE_SHARE
-    ]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _inside(moments: pl.Series, calendar: str, zone: str) -> float:
-    times = (
-        pl.DataFrame({"at": moments})
-        .with_columns(
-            pl.col("at").dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        )
-        .with_columns(pl.col("at").dt.convert_time_zone("UTC").dt.cast_time_unit("us"))
-        .drop_nulls()
-        .sort("at")
-    )
-    first, last = times["at"].min(), times["at"].max()
-    hours = calendars.sessions(calendar, first, last)  # type: ignore[arg-type]  # a column of times
-    joined = times.join_asof(hours.sort("open"), left_on="at", right_on="open", coalesce=False)
-    return float(
-        joined.select((pl.col("at") < pl.col("close")).fill_null(value=False).mean()).item()
     )
 
 

@@ -84,7 +84,9 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
             drafts.append(_draft(relative, path, given))
         except _NoTableError as error:
             ignore[relative] = str(error)
-        except (MappingError, UnreadableFileError) as error:
+        except UnreadableFileError as error:
+            questions.setdefault(f"{error}; {_leave_out(relative)}", []).append(relative)
+        except MappingError as error:
             questions.setdefault(str(error), []).append(relative)
     tables: list[TableMapping] = []
     days = shared_calendar(drafts, given)
@@ -143,7 +145,7 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     if rows.is_empty():
         raise _NoTableError("holds no rows")
     columns = known_columns(rows)
-    leave_out = f"or leave it out with --ignore {relative!r}"
+    leave_out = f"or {_leave_out(relative)}"
     if "time" not in columns:
         raise MappingError(
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
@@ -154,7 +156,7 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
     time, parts = columns["time"], (columns["time"],)
     stamped = rows[time]
-    if "clock" in columns:
+    if "clock" in columns and not _is_midnight(rows[columns["clock"]]):
         parts = (time, columns["clock"])
         stamped = rows.select(
             pl.concat_str(
@@ -169,6 +171,15 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
         relative=relative, table=table, layout=layout, columns=columns, stamps=stamps, parts=parts,
         unpivot=unpivot, symbols=symbols, decimals=_decimals(prices, layout),
     )  # fmt: skip
+
+
+def _leave_out(relative: str) -> str:
+    return f"leave it out with --ignore {relative!r}"
+
+
+def _is_midnight(clock: pl.Series) -> bool:
+    """Return whether no time of day is told: 000000 beside every day."""
+    return bool(clock.cast(pl.String).str.strip_chars().str.contains(r"^[0:.]*$").all())
 
 
 def _begins_with_data(text: str, layout: Csv) -> bool:
@@ -230,6 +241,14 @@ def _layout(name: str, content: bytes) -> Csv:
     """Recognise separator and decimal mark; a comma is decimal where ; or tab separates 1,5."""
     text = decode(name, content)
     separator = sniff_separator(text)
+    lines = [line.split(separator) for line in text[: 1 << 16].splitlines()[:3]]
+    if len(lines) == 3 and (lines[1][0], lines[2][0]) == ("Ticker", "Date"):
+        # Three lines of header, as yfinance writes them: what, of which ticker, and the index.
+        return Csv(separator=separator, skip_lines=3, header=("Date", *lines[0][1:]))
+    # Between commas 1,234.5 is two cells where no quotes say that it is one.
+    edge = '"' if separator == "," else rf'["{separator}]'
+    if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", text[: 1 << 16]):
+        return Csv(separator=separator, thousands=",")
     decimal = ","
     if separator == "," or not re.search(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])",
                                          text[: 1 << 16], re.MULTILINE):  # fmt: skip

@@ -69,7 +69,8 @@ def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> Raw
         return _csv(name, content, layout)
     except (pl.exceptions.PolarsError, csv.Error) as error:
         first = str(error).splitlines()[0]
-        raise UnreadableFileError(f"{name} must be readable as {form}, was not: {first}") from error
+        kind = suffix.removeprefix(".") if form == "auto" else form
+        raise UnreadableFileError(f"{name} must be readable as {kind}, was not: {first}") from error
 
 
 def decode(name: str, content: bytes, encoding: str | None = None) -> str:
@@ -136,6 +137,7 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
     text = decode(name, content, layout.encoding)
     if layout.skip_lines:
         text = "".join(text.splitlines(keepends=True)[layout.skip_lines :])
+    text = text.rstrip("\r\n") + "\n"  # lines after the last row are none
     if not text.strip():
         return _numbered(pl.DataFrame())
     separator = layout.separator or sniff_separator(text)

@@ -13,6 +13,7 @@ _MARKET_SHARE = 0.25
 # Traded value this many times the usual one (as a log) speaks for news, not for bookkeeping.
 _NEWS_SPIKE = math.log(3.5)
 _NEWS_FLOOD = math.log(7.0)
+_NO_NEWS_MOVE = math.log(3.0)
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
@@ -174,8 +175,10 @@ def _split_confidence(jump: Jump, weight: float, misfit: float, follows: bool) -
     score += 0.1 if jump.sigmas >= 15 else 0.0
     if math.isfinite(jump.volume_shift):
         score += 0.25 if follows and abs(jump.move) > _TELLING_MOVE else -0.05
-    if math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE:
-        score -= 0.35 if jump.value_spike < _NEWS_FLOOD else 0.5
+    # Beyond a factor of three a higher price alone floods the traded value: news makes volume.
+    spike = jump.value_spike - (jump.move if jump.move > _NO_NEWS_MOVE else 0.0)
+    if math.isfinite(spike) and spike > _NEWS_SPIKE:
+        score -= 0.35 if spike < _NEWS_FLOOD else 0.5
     if math.isfinite(jump.gap) and abs(jump.move - jump.gap) > max(
         0.35 * abs(jump.move), 4 * jump.sigma
     ):

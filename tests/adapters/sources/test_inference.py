@@ -136,3 +136,70 @@ def test_each_member_of_an_archive_is_its_own_instrument(tmp_path: Path) -> None
         "US.BRK.B": 20.0,
         "US.BRK.A": 30.0,
     }
+
+
+SESSIONS = [f"2020-01-{day:02}" for day in (2, 3, 6, 7, 8, 9, 10)]
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    ["{}T21:00:00Z", "{}T14:30:00+00:00", "{} 16:00:00", "{}T05:00:00Z", "{}T16:00:00-05:00"],
+)
+def test_a_daily_bar_with_a_time_of_day_is_of_its_session(tmp_path: Path, stamp: str) -> None:
+    """Whether it is stamped with the close, the open or the midnight of its exchange."""
+    rows = "".join(f"{stamp.format(day)},{price}\n" for price, day in enumerate(SESSIONS, 10))
+    source = inferred(tmp_path, {"AAPL.csv": f"Date,Close\n{rows}"})
+    bars = source.fetch("bars", *EVER)
+    assert bars["event_time"].to_list() == [
+        datetime.fromisoformat(f"{day}T21:00:00+00:00") for day in SESSIONS
+    ]
+
+
+def test_a_page_copied_from_a_portal_is_bars(tmp_path: Path) -> None:
+    """The close is called a price, thousands are grouped, volumes shortened."""
+    header = '"Date","Price","Open","High","Low","Vol.","Change %"\n'
+    rows = (
+        '"Jan 03, 2020","1,510.25","1,500.00","1,520.00","1,490.00","2.31M","0.1%"\n'
+        '"Jan 02, 2020","999.50","1,001.00","1,010.00","990.00","870K","0.1%"\n'
+    )
+    source = inferred(tmp_path, {"GOOG Historical Data.csv": header + rows})
+    bars = source.fetch("bars", *EVER).sort("event_time")
+    assert bars["close"].to_list() == [999.50, 1510.25]
+    assert bars["volume"].to_list() == [870_000.0, 2_310_000.0]
+    assert source.rejected().is_empty()
+
+
+def test_unquoted_neighbours_are_not_one_number_with_thousands(tmp_path: Path) -> None:
+    rows = "".join(f"{day},100,200.25,90,150.5\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"A.csv": f"Date,Open,High,Low,Close\n{rows}"})
+    assert set(source.fetch("bars", *EVER)["high"]) == {200.25}
+
+
+def test_a_clock_that_stands_at_midnight_tells_no_time(tmp_path: Path) -> None:
+    header = "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>\n"
+    rows = "".join(f"AAPL.US,D,{day.replace('-', '')},000000,1,2,1,2,5,0\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"aapl.us.txt": header + rows})
+    assert [day.isoformat() for day in days(source)] == SESSIONS
+
+
+def test_three_lines_of_header_are_one(tmp_path: Path) -> None:
+    header = "Price,Close,High,Low,Open,Volume\nTicker,IBM,IBM,IBM,IBM,IBM\nDate,,,,,\n"
+    rows = "".join(f"{day},2,3,1,2,5\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"IBM.csv": header + rows})
+    assert [day.isoformat() for day in days(source)] == SESSIONS
+
+
+def test_blank_lines_at_the_end_are_no_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1\r\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"A.csv": f"Date,Close\r\n{rows}\r\n\r\n"})
+    assert source.rejected().is_empty()
+    assert len(days(source)) == len(SESSIONS)
+
+
+def test_a_file_that_cannot_be_read_is_named_and_may_be_left_out(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1\n" for day in SESSIONS)
+    files = {"A.csv": f"Date,Close\n{rows}", "b.parquet": "PAR1garbage"}
+    with pytest.raises(MappingError, match=r"leave it out with --ignore 'b\.parquet'"):
+        inferred(tmp_path, files)
+    (tmp_path / "x").mkdir()
+    assert len(days(inferred(tmp_path / "x", files, Hints(ignore=("*.parquet",))))) == 7

@@ -57,6 +57,12 @@ def test_a_lasting_fall_on_heavy_trading_is_true() -> None:
     assert kinds_at(with_volume(rows, [60], 9.0), 60) == {"large_move": "info"}
 
 
+def test_a_reverse_split_at_unchanged_volume_is_no_news() -> None:
+    """The traded value is eightfold because the price is: nobody traded more."""
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 8.0)
+    assert kinds_at(rows, 59) == {"unadjusted_split": "quarantine"}
+
+
 def test_a_move_of_the_whole_market_is_not_even_looked_at() -> None:
     rows = make_bars(instruments=8)
     crash = [i for i in range(rows.height) if i % 120 >= 60]
