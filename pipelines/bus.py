@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from adapters.secrets.tls_rule import refuse_plain
 from pipelines.settings import Environment, SettingsError
 
 if TYPE_CHECKING:
@@ -25,15 +26,21 @@ def opened_bus(built: "Workshop") -> Iterator["EventBus"]:
     if settings.kind == "redis":
         from adapters.bus.redis_streams import RedisBus
 
-        if not environment.redis_url:
+        url = environment.redis_text()
+        if not url:
             raise SettingsError("the bus redis needs APIARY_REDIS_URL to be set, is not")
-        ca_file = None if settings.ca_file is None else str(settings.ca_file)
-        bus = RedisBus(environment.redis_url, settings.topic, ca_file=ca_file)
+        bus = RedisBus(url, settings.topic)
     else:
         from adapters.bus.kafka import KafkaAccess, KafkaBus
 
         if not settings.servers:
             raise SettingsError("the bus kafka needs bus.servers to be set, is not")
+        refuse_plain(
+            "Kafka",
+            ",".join(server.rpartition(":")[0] for server in settings.servers.split(",")),
+            is_tls=settings.security.endswith("SSL"),
+            rule=environment.tls,
+        )
         access = KafkaAccess(
             servers=settings.servers,
             security=settings.security,

@@ -114,13 +114,12 @@ def _run_chain(built: "Workshop") -> None:
     logging.disable(logging.WARNING)  # what matters is told stage by stage
     warnings.simplefilter("ignore")
     from pipelines.chain import Chain, settle
-    from pipelines.dagster_home import open_instance
-    from pipelines.settings import dagster_home
+    from pipelines.settings import opened_dagster
     from pipelines.summary import print_summary
 
     # It takes seconds to import and is needed only after the first tables are in.
     threading.Thread(target=import_module, args=("great_expectations",), daemon=True).start()
-    with console.status("reading the sources") as status, open_instance(dagster_home()) as instance:
+    with console.status("reading the sources") as status, opened_dagster() as instance:
 
         def tell(text: str) -> None:
             if sys.stdout.isatty():

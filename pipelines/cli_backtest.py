@@ -25,11 +25,10 @@ def run(
         home = open_workshop(config).home
         logging.disable(logging.WARNING)
         from pipelines.backtests import launch
-        from pipelines.dagster_home import open_instance
         from pipelines.definitions import defs
-        from pipelines.settings import dagster_home
+        from pipelines.settings import opened_dagster
 
-        with open_instance(dagster_home()) as instance:
+        with opened_dagster() as instance:
             runs = launch(experiment, defs, instance, _told)
         console.print(f"tearsheets: {home / 'backtests' / 'tearsheets'}", highlight=False)
         if not all(run.success and not run.failed_checks for run in runs):

@@ -36,18 +36,36 @@ def postgres_home(embedded: Path, shipped: Path) -> Path:
 
 
 @contextmanager
-def open_instance(home: Path) -> Iterator["DagsterInstance"]:
+def open_instance(home: Path, postgres_url: str | None = None) -> Iterator["DagsterInstance"]:
     """Open the instance of a home; of several that open a new one, the first makes its tables.
 
-    Two that make them at once write two revisions, and nobody can open the home ever after.
+    Two that make them at once write two revisions, and nobody can open the home ever after. The
+    PostgreSQL that it lies on is asked first: OSError in one line where it is not there, for
+    Dagster tries for a long time and does not say why.
     """
     from dagster import DagsterInstance
+
+    if postgres_url is not None:
+        _ask(postgres_url)
 
     with (home / ".opening").open("w") as lock:
         flock(lock, LOCK_EX)
         instance = DagsterInstance.from_config(str(home))
     with instance:
         yield instance
+
+
+def _ask(postgres_url: str) -> None:
+    from psycopg import OperationalError
+
+    from adapters.stores.postgres_address import PostgresAddress
+
+    address = PostgresAddress(postgres_url)
+    try:
+        address.connect("apiary dagster").close()
+    except OperationalError as error:
+        said = " ".join(str(error).split())
+        raise OSError(f"Dagster's PostgreSQL at {address} must be usable: {said}") from error
 
 
 def is_postgres_home(home: Path) -> bool:

@@ -119,7 +119,7 @@ class Workshop:
         url = environment.postgres_text()
         return FeastFeatureStore(
             self.home / "feast",
-            redis_url=environment.redis_url,
+            redis_url=environment.redis_text(),
             postgres=PostgresAddress(url, environment.postgres_ca_file) if url else None,
         )
 
@@ -171,7 +171,7 @@ class Workshop:
     def hot(self) -> object:
         from adapters.stores.opening import open_hot
 
-        return open_hot(self.home, Environment().redis_url)
+        return open_hot(self.home, Environment().redis_text())
 
     def rows(self) -> object:
         from adapters.stores.opening import open_warm

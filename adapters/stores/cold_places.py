@@ -119,7 +119,8 @@ class LocalPlace:
 class S3Access:
     """How to reach S3-compatible storage; secrets are never shown.
 
-    `endpoint` is left out for AWS itself.
+    `endpoint` is left out for AWS itself. `ca_file` holds the authorities that a server over TLS
+    must prove itself by; delta-rs and polars know those of the variable SSL_CERT_FILE alone.
     """
 
     endpoint: str | None = None
@@ -127,6 +128,7 @@ class S3Access:
     secret_key: str | None = field(default=None, repr=False)
     region: str = "us-east-1"
     timeout_s: float = 10.0
+    ca_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.endpoint is not None and urlsplit(self.endpoint).scheme not in ("http", "https"):
@@ -159,6 +161,7 @@ class S3Access:
             scheme=at.scheme if at else "https",
             connect_timeout=min(self.timeout_s, 5.0),
             request_timeout=self.timeout_s,
+            tls_ca_file_path=None if self.ca_file is None else str(self.ca_file),
             retry_strategy=arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_RETRIES),
             allow_bucket_creation=True,
         )

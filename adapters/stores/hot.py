@@ -10,36 +10,25 @@ from contextlib import contextmanager
 from typing import cast
 
 import redis
-from redis.backoff import ExponentialBackoff
-from redis.retry import Retry
 from redis.typing import EncodableT, FieldT
 
 from adapters.stores.hot_embedded import EmbeddedHotStore as EmbeddedHotStore
 from adapters.stores.hot_embedded import HotStore as HotStore
 from adapters.stores.hot_embedded import HotStoreUnavailableError as HotStoreUnavailableError
+from adapters.stores.redis_client import open_redis
 
 
 class RedisHotStore:
     """The hot tier in Redis or Valkey: one hash per space, under a prefix.
 
-    Every call answers or fails within about (attempts) x `timeout_s`: redis-py retries eight
-    times unless told otherwise, which turns a second into a quarter of a minute.
+    Every call answers or fails within about (attempts) x `timeout_s`.
     """
 
     def __init__(
         self, url: str, *, prefix: str = "apiary:hot:", timeout_s: float = 0.5, retries: int = 1
     ) -> None:
-        if not 0 < timeout_s <= 60 or not 0 <= retries <= 5:
-            raise ValueError(
-                f"timeout_s must be in (0, 60] and retries in 0..5, were {timeout_s} and {retries}"
-            )
         self._prefix = prefix
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(ExponentialBackoff(cap=0.1, base=0.02), retries),
-        )
+        self._client = open_redis(url, timeout_s=timeout_s, retries=retries)
 
     def put(self, space: str, values: Mapping[str, bytes]) -> None:
         if values:

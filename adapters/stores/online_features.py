@@ -2,7 +2,8 @@
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -21,6 +22,10 @@ _PREPARE_ATTEMPTS, _PREPARE_WAIT_S = 100, 0.02
 _BUSY_TIMEOUT_S = 5.0
 _WRITE_ATTEMPTS = 20
 _ASSEMBLED_MAX = 32  # selections of features kept ready; a desk has a handful
+
+
+class OnlineStoreUnavailableError(OSError):
+    """The server of the online rows did not answer in time or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +243,8 @@ class EmbeddedOnlineFeatures(OnlineFeatures):
 class RedisOnlineFeatures(OnlineFeatures):
     """Blocks in Redis, one key a view, all read by one MGET; shared between machines.
 
-    Every wait is bounded: `timeout_s` to connect and for each answer, and no silent retries after
-    a time-out (redis-py's default turns one second into fourteen). A lost connection is tried
-    once again. Raises redis.RedisError where the server does not answer.
+    Every wait is bounded: `timeout_s` to connect and for each answer, and once again. Raises
+    OnlineStoreUnavailableError where the server does not answer.
     """
 
     def __init__(self, url: str, *, project: str = "apiary", timeout_s: float = 1.0) -> None:
@@ -253,23 +257,22 @@ class RedisOnlineFeatures(OnlineFeatures):
         self._client: Any = None
         self._cache: dict[str, tuple[bytes, FeatureBlock]] = {}
 
-    def _open(self) -> Any:
-        if self._client is None:
-            import redis
-            from redis.backoff import NoBackoff
-            from redis.retry import Retry
+    @contextmanager
+    def _answering(self) -> Iterator[Any]:
+        import redis
 
-            self._client = redis.Redis.from_url(
-                self._url,
-                socket_timeout=self._timeout_s,
-                socket_connect_timeout=self._timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-            )
-        return self._client
+        from adapters.stores.redis_client import open_redis
+
+        if self._client is None:
+            self._client = open_redis(self._url, timeout_s=self._timeout_s)
+        try:
+            yield self._client
+        except redis.RedisError as error:
+            raise OnlineStoreUnavailableError(f"Redis failed: {error}") from error
 
     def blocks(self, views: Sequence[str]) -> list[FeatureBlock | None]:
-        with self._lock:
-            contents = self._open().mget([self._prefix + v for v in views]) if views else []
+        with self._lock, self._answering() as client:
+            contents: Any = client.mget([self._prefix + v for v in views]) if views else []
             return [self._decoded(v, c) for v, c in zip(views, contents, strict=True)]
 
     def _decoded(self, view: str, content: bytes | None) -> FeatureBlock | None:
@@ -298,7 +301,7 @@ class RedisOnlineFeatures(OnlineFeatures):
         from redis import WatchError
 
         for _ in range(_WRITE_ATTEMPTS):
-            with self._open().pipeline() as pipe:
+            with self._answering() as client, client.pipeline() as pipe:
                 pipe.watch(*keys)
                 body(pipe)
                 try:
@@ -310,7 +313,8 @@ class RedisOnlineFeatures(OnlineFeatures):
 
     def delete(self, views: Sequence[str]) -> None:
         if views:
-            self._open().delete(*(self._prefix + view for view in views))
+            with self._answering() as client:
+                client.delete(*(self._prefix + view for view in views))
 
     def close(self) -> None:
         if self._client is not None:

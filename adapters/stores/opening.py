@@ -38,6 +38,7 @@ def open_cold(
     access_key: str | None = None,
     secret_key: str | None = None,
     timeout_s: float = 10.0,
+    ca_file: Path | None = None,
     sealer: Sealer | None = None,
     only_sealed: bool = False,
 ) -> DeltaTableStore:
@@ -47,7 +48,7 @@ def open_cold(
     """
     place: ColdPlace = LocalPlace(home / "cold")
     if url:
-        access = S3Access(endpoint, access_key, secret_key, region=region, timeout_s=timeout_s)
+        access = S3Access(endpoint, access_key, secret_key, region, timeout_s, ca_file)
         place = S3Place(url, access, locks=home / "locks")
     if sealer is not None:
         place = SealedPlace(place, sealer, only_sealed=only_sealed)

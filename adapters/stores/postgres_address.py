@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-_LOOPBACK = ("", "localhost", "127.0.0.1", "::1")
+from adapters.secrets.tls_rule import is_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,10 @@ class PostgresAddress:
     def conninfo(self) -> str:
         """Return what libpq is given, with the password in it."""
         parts: dict[str, Any] = dict(conninfo_to_dict(self.url))
-        host = str(parts.get("host") or "")
-        is_here = host.startswith("/") or all(h in _LOOPBACK for h in host.split(","))
         if self.ca_file is not None:
             parts["sslrootcert"] = str(self.ca_file)
-        if "sslmode" not in parts and (self.ca_file is not None or not is_here):
+        host = str(parts.get("host") or "")
+        if "sslmode" not in parts and (self.ca_file is not None or not is_here(host)):
             parts["sslmode"] = "verify-full"
             parts.setdefault("sslrootcert", "system")
         parts.setdefault("connect_timeout", self.connect_timeout_s)

@@ -101,7 +101,7 @@ def test_the_environment_resolves_references_and_shows_none(
     }.items():
         monkeypatch.setenv(name, value)
     environment = Environment()
-    assert environment.redis_url == "redis://:honey@127.0.0.1:1/0"
+    assert environment.redis_text() == "redis://:honey@127.0.0.1:1/0"
     assert environment.kafka_text() == "royal-jelly"
     shown = f"{environment!r} {environment}"
     for secret in ("honey", "royal-jelly", TOKEN):

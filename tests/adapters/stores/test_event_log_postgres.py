@@ -1,7 +1,5 @@
 """The log in PostgreSQL: its contract, and what it does when its server goes away."""
 
-import datetime
-import ipaddress
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -9,16 +7,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.stores.event_log_memory import MemoryEventLog
 from adapters.stores.event_log_postgres import PostgresEventLog
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.ports import ConcurrentAppendError
 from tests.adapters.stores.event_log_contract import CheckedLog, EventLogContract, make_event
-from tests.services import PostgresService, postgres_over_tls, postgres_server
+from tests.services import PostgresService, postgres_server
 
 
 @pytest.fixture(scope="module")
@@ -204,54 +199,6 @@ def test_what_was_acknowledged_survives_the_crash_of_the_server() -> None:
 
         assert log.last_sequence() == 50
         assert log.verify().sound
-
-
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate of 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=36_500))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, secret = folder / f"{name}.pem", folder / f"{name}.key"
-    pem.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    secret.chmod(0o600)
-    return pem, secret
-
-
-def test_a_server_that_cannot_prove_itself_is_not_spoken_to(
-    server: PostgresService, tmp_path: Path
-) -> None:
-    """With authorities given, the server's certificate must be theirs, and the line is TLS."""
-    pem, key = certificate(tmp_path, "server")
-    other, _ = certificate(tmp_path, "other")
-    with postgres_over_tls(server.port, pem, key) as port:
-        url = f"postgresql://apiary@127.0.0.1:{port}/postgres?gssencmode=disable"
-        log = PostgresEventLog(PostgresAddress(url, ca_file=pem), schema="tls")
-        log.append([make_event(1)])
-        assert [r.event for r in log.read()] == [make_event(1)]
-        log.close()
-        with pytest.raises(OSError, match="certificate verify failed"):
-            PostgresEventLog(PostgresAddress(url, ca_file=other), schema="tls")
 
 
 def test_a_server_elsewhere_must_prove_itself_and_the_password_is_never_told() -> None:

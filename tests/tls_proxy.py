@@ -1,0 +1,75 @@
+"""A server's TLS: what stands in front of one that speaks none, and speaks it to our clients."""
+
+import select
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.certificates import Certified
+
+Change = Callable[[bytes], bytes]
+
+
+@contextmanager
+def tls_in_front(
+    port: int,
+    certified: Certified,
+    *,
+    asked_first: bool = False,
+    change: Callable[[int], Change] = lambda _: bytes,
+) -> Iterator[int]:
+    """Yield the port of a TLS server that hands everything on to the plain one at `port`.
+
+    With `asked_first` a client asks in plain whether TLS is spoken, as PostgreSQL's do; `change`
+    is given the yielded port and returns what is done to the bytes of the server's answers.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certified.certificate, certified.key)
+
+    def serve(client: socket.socket, changed: Change) -> None:
+        try:
+            if asked_first:
+                client.recv(8)
+                client.sendall(b"S")
+            secure = context.wrap_socket(client, server_side=True)
+        except OSError:  # the client did not like the certificate, or spoke in plain
+            client.close()
+            return
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as plain, secure:
+                _hand_on(secure, plain, changed)
+        except OSError:  # one of them went
+            return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listening = int(listener.getsockname()[1])
+        changed = change(listening)
+
+        def accept() -> None:
+            while True:
+                try:
+                    client = listener.accept()[0]
+                except OSError:  # the listener was closed: the test is done
+                    return
+                threading.Thread(target=serve, args=(client, changed), daemon=True).start()
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield listening
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=5)
+
+
+def _hand_on(secure: ssl.SSLSocket, plain: socket.socket, changed: Change) -> None:
+    while True:
+        both = [secure, plain]
+        for source in [secure] if secure.pending() else select.select(both, [], [])[0]:
+            data = source.recv(65_536)
+            if not data:
+                return
+            if source is secure:
+                plain.sendall(data)
+            else:
+                secure.sendall(changed(data))
