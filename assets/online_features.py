@@ -31,7 +31,11 @@ def online_features(
 ) -> dg.MaterializeResult:
     """The newest feature row of every instrument, pushed to the online store."""
     end = tables.read("features", columns=["event_time"])["event_time"].max()
-    assert end is not None
+    if end is None:
+        raise ValueError(
+            "there must be features of a session, were none: no bar is known by its decision "
+            "(book.decision_lag_minutes after the close)"
+        )
     rows = tables.read("features", start=end - RECENT)  # type: ignore[operator]  # a column of times
     newest = rows.sort("event_time").unique("instrument_id", keep="last", maintain_order=True)
     written = feature_store.push_online(newest)

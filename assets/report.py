@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from assets.cleaning_checks import quarantine
 from assets.desk import Desk
 from assets.learning import realised_ic
 from assets.pictures import picture
 from assets.ports import ModelRegistry, Reporter, RowTiers, TableStore
+from features.schemas_derived import DERIVED_TABLES
 
 TIERED = (
     "nav",
@@ -32,7 +34,7 @@ def report(
     reporter: dg.ResourceParam[Reporter],
 ) -> dg.MaterializeResult:
     """One self-contained HTML page: equity, exposures, senses, trails, orders, a lineage."""
-    shown = {name: rows.query(name) for name in TIERED}
+    shown = {name: _rows_of(rows, name) for name in TIERED}
     shown["quarantine"] = quarantine(tables)
     shown["model_ic"] = realised_ic(desk, tables)
     version = registry.find_stage(desk.model_name, "champion")
@@ -61,3 +63,11 @@ def report(
             **pictures,
         }
     )
+
+
+def _rows_of(rows: RowTiers, table: str) -> pl.DataFrame:
+    """Return the table; a book that was never in the market has no positions and no fills."""
+    try:
+        return rows.query(table)
+    except KeyError:
+        return DERIVED_TABLES[table].empty()

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
 TRADABLE_CLASSES = ("equity", "etf", "fx", "future", "crypto")
 _MARKET = ["calendar", "currency"]
+_MOST, _NEARLY_ALL = 0.5, 0.9  # shares of the bars
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,16 @@ def choose_market(
         for row in markets.slice(1).iter_rows(named=True)
     )
     return MarketChoice(chosen["calendar"], chosen["currency"], classes, others)
+
+
+def find_later_lag(bars: pl.DataFrame, lag: timedelta) -> timedelta | None:
+    """Return how long after the close nearly all session bars are known, where `lag` is too short.
+
+    None where most bars are known by then. What a vendor publishes the next morning cannot be
+    decided on in the evening.
+    """
+    first = bars.group_by("instrument_id", "event_time").agg(pl.col("knowledge_time").min())
+    lags = first.select(pl.col("knowledge_time") - pl.col("event_time")).to_series()
+    if lags.is_empty() or lags.quantile(_MOST, "nearest") <= lag:  # type: ignore[operator]  # of durations
+        return None
+    return lags.quantile(_NEARLY_ALL, "nearest")  # type: ignore[return-value]  # the same

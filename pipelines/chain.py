@@ -48,7 +48,7 @@ def settle(built: Workshop, tell: Progress) -> Windows:
     if market is not None:
         built.adopt(with_market(built.settings, market))
         tell(f"market: {market.sentence}")
-        for line in market.left_out:
+        for line in market.notes:
             tell(f"market: {line}")
     clock: Any = built.get("clock")
     return find_windows(built.settings, source, clock.now())

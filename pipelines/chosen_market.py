@@ -19,12 +19,22 @@ class ChosenMarket(BaseModel):
     base_currency: str
     asset_classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    decision_lag_minutes: int | None = None  # where the bars come later than the configured lag
 
     @property
     def sentence(self) -> str:
         """What is traded, for people."""
         classes = ", ".join(self.asset_classes)
         return f"{classes} in {self.base_currency}, sessions of {self.calendar}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be told, a line each."""
+        if self.decision_lag_minutes is None:
+            return self.left_out
+        hours = self.decision_lag_minutes / 60
+        late = f"decided {hours:.1f} hours after the close: its bars are not known before"
+        return (late, *self.left_out)
 
 
 def is_open(settings: ApiarySettings) -> bool:
@@ -42,7 +52,11 @@ def with_market(settings: ApiarySettings, market: ChosenMarket | None) -> Apiary
     """Return the settings with everything that they leave open taken from the market."""
     if market is None or not is_open(settings):
         return settings
+    book = settings.book
+    if market.decision_lag_minutes is not None:
+        book = book.model_copy(update={"decision_lag_minutes": market.decision_lag_minutes})
     chosen = {
+        "book": book,
         "calendar": market.calendar if settings.calendar == AUTO else settings.calendar,
         "base_currency": (
             market.base_currency if settings.base_currency == AUTO else settings.base_currency

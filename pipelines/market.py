@@ -1,8 +1,14 @@
 """Reads off the data what the settings leave open of the market, and writes it down."""
 
+import math
+from datetime import timedelta
+
+import polars as pl
+
 from assets.partitions import ALL_TIME, USUAL_CALENDAR
 from assets.ports import Source
-from features.traded_market import choose_market
+from features.session_bars import Market, session_bars
+from features.traded_market import MarketChoice, choose_market, find_later_lag
 from pipelines.chosen_market import (
     MARKET_FILE,
     ChosenMarket,
@@ -11,6 +17,10 @@ from pipelines.chosen_market import (
     with_market,
 )
 from pipelines.settings import AUTO, ApiarySettings, SettingsError, read_settings
+
+_HOUR = timedelta(hours=1)
+_LAG_MAX = 18 * _HOUR  # a later decision would come after the next session's open
+_MARGIN = timedelta(minutes=5)
 
 
 def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | None:
@@ -24,10 +34,11 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
         raise SettingsError(
             f"there must be bars to trade, the source has only {', '.join(source.tables) or 'none'}"
         )
+    bars, instruments = source.fetch("bars", *ALL_TIME), source.instruments()
     try:
         found = choose_market(
-            source.fetch("bars", *ALL_TIME),
-            source.instruments(),
+            bars,
+            instruments,
             calendar=None if settings.calendar == AUTO else settings.calendar,
             currency=None if settings.base_currency == AUTO else settings.base_currency,
             asset_classes=settings.asset_classes,
@@ -39,10 +50,27 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
         base_currency=found.currency,
         asset_classes=found.asset_classes,
         left_out=found.left_out,
+        decision_lag_minutes=_later_lag(settings.decision_lag, bars, instruments, found),
     )
     settings.home.mkdir(parents=True, exist_ok=True)
     (settings.home / MARKET_FILE).write_text(market.model_dump_json(indent=1))
     return market
+
+
+def _later_lag(
+    lag: timedelta, bars: pl.DataFrame, instruments: pl.DataFrame, found: MarketChoice
+) -> int | None:
+    """Return after how many minutes the bars are known, where the lag is too short for most."""
+    market = Market(found.calendar, found.currency, found.asset_classes, _LAG_MAX)
+    later = find_later_lag(session_bars(bars, instruments, market), lag)
+    if later is None:
+        return None
+    if later + _MARGIN > _LAG_MAX:
+        raise SettingsError(
+            f"bars must be known within {_LAG_MAX / _HOUR:.0f} hours of their close to be traded "
+            f"on, many were known {later / _HOUR:.1f} hours after"
+        )
+    return math.ceil((later + _MARGIN) / timedelta(minutes=1))
 
 
 def desk_calendar() -> str:

@@ -8,7 +8,8 @@ import polars as pl
 NAMES: dict[str, tuple[str, ...]] = {
     "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
-             "month", "dt", "published", "published_at", "created_at", "open_time",
+             "month", "dt", "ex_date", "exdate", "ex_dividend_date",
+             "published", "published_at", "created_at", "open_time",
              "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
              "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
     "symbol": ("symbol", "ticker", "sym", "instrument", "isin", "ric", "security", "code",
@@ -35,6 +36,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "value": ("value", "rate", "yield", "level", "index"),
     "price": ("price", "trade_price", "px"),
     "size": ("size", "quantity", "qty", "amount"),
+    "split_ratio": ("split_ratio", "splitratio", "split_factor", "split_coefficient",
+                    "stock_splits"),
+    "dividend": ("dividend", "dividends", "dividend_amount", "cash_dividend", "cash_amount"),
     "currency": ("currency", "ccy"),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
+from adapters.sources.action_drafts import action_entries
 from adapters.sources.mapping import (
     Condition,
     Csv,
@@ -28,7 +29,7 @@ from adapters.sources.market_clues import (
     currency_question,
 )
 from adapters.sources.rows import HUNDREDTHS
-from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, zone_of_hours
+from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
 from adapters.sources.stamps import Stamps
 
 # A file, or a member of an archive, that is named for its instrument.
@@ -42,6 +43,7 @@ _MEASURES = {
     "news": ("headline", "body"),
     "trades": ("price", "size", "currency"),
     "macro": ("series_id", "value"),
+    "corporate_actions": ("currency",),
 }
 _TRADED = ("bars", "quotes", "trades")
 _DAILY = "1d"
@@ -169,6 +171,9 @@ def tables_of(
             entries["where"] = _where(draft, pairs)
         if not whole:
             entries |= {"dataset": draft.table, "source_per_file": False}
+        if draft.table == "corporate_actions":
+            made += [_mapping(draft, e) for e in action_entries(draft.columns, entries)]
+            continue
         made.append(_mapping(draft, entries))
     return made
 
@@ -249,7 +254,7 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
         multiplier=clue.multiplier,
     )
     entries: dict[str, object] = {"instrument": instrument}
-    if "currency" not in draft.columns and draft.table in _TRADED:
+    if "currency" not in draft.columns and draft.table in (*_TRADED, "corporate_actions"):
         entries["columns"] = {
             **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
             "currency": Field(constant=currency),
@@ -288,6 +293,8 @@ def _where(draft: Draft, pairs: Sequence[tuple[str, str | None]]) -> tuple[Condi
 def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
     stamps = draft.stamps
     calendar = None if clue is None else clue.calendar
+    if draft.table == "corporate_actions":
+        return _ex_date(draft, calendar or "XNYS")
     if draft.table == "news" and stamps.days_only:
         return _time_field(draft, zone=stamps.zone, stands_for="day")
     if stamps.days_only:
@@ -305,6 +312,15 @@ def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
     return _time_field(
         draft, zone=zone, stands_for="bar_start" if draft.table == "bars" else "instant"
     )
+
+
+def _ex_date(draft: Draft, calendar: str) -> TimeField:
+    """Return the open of the ex-date: the first price without the payment, or of the new share."""
+    zone, opens = usual_open(calendar)
+    return TimeField(
+        column=draft.parts[:1], format=draft.stamps.format, take=draft.stamps.take,
+        stands_for="day", at=f"{opens:%H:%M}", zone=zone,
+    )  # fmt: skip
 
 
 def _time_field(draft: Draft, *, zone: str | None, stands_for: str) -> TimeField:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_columns, zone_in_name
 from adapters.sources.drafts import FILE_NAME as _FILE_NAME
 from adapters.sources.drafts import (
@@ -151,7 +152,7 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
         )
     try:
-        table, unpivot = _kind(rows, columns)
+        table, unpivot = _kind(rows, with_actions(columns, rows.columns, relative))
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
     time, parts = columns["time"], (columns["time"],)
@@ -264,6 +265,8 @@ def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | N
         return "bars", None
     if "headline" in columns:
         return "news", None
+    if "symbol" in columns and not columns.keys().isdisjoint(MEASURE_OF):
+        return "corporate_actions", None
     if {"price", "size"} <= set(columns):
         return "trades", None
     if {"series_id", "value"} <= set(columns):

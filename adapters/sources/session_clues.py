@@ -1,6 +1,6 @@
 """What stamps with a time of day say of the sessions that they are of."""
 
-from datetime import timedelta
+from datetime import date, time, timedelta
 
 import polars as pl
 
@@ -62,6 +62,13 @@ def find_day_zone(stamps: Stamps, calendar: str) -> str | None:
     local = moments.dt.replace_time_zone(stamps.zone or "UTC", ambiguous="earliest",
                                          non_existent="null").dt.convert_time_zone(own)  # fmt: skip
     return own if _on_sessions(local.dt.date().drop_nulls(), calendar) >= _INSIDE_SHARE else None
+
+
+def usual_open(calendar: str) -> tuple[str, time]:
+    """Return the exchange's zone and the local time at which most sessions of a year open."""
+    zone = calendars.usual_close(calendar)[0]
+    opens = calendars.sessions(calendar, date(2023, 1, 1), date(2024, 1, 1))["open"]
+    return zone, opens.dt.convert_time_zone(zone).dt.time().mode().sort()[0]
 
 
 def _on_sessions(days: pl.Series, calendar: str) -> float:

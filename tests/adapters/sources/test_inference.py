@@ -203,3 +203,24 @@ def test_a_file_that_cannot_be_read_is_named_and_may_be_left_out(tmp_path: Path)
         inferred(tmp_path, files)
     (tmp_path / "x").mkdir()
     assert len(days(inferred(tmp_path / "x", files, Hints(ignore=("*.parquet",))))) == 7
+
+
+def test_files_of_splits_and_dividends_are_corporate_actions(tmp_path: Path) -> None:
+    """A split is known to the prices of its ex-date from the open on."""
+    rows = "".join(f"{day},AAPL,1\n{day},IBM,2\n" for day in SESSIONS)
+    files = {
+        "prices.csv": f"Date,Symbol,Close\n{rows}",
+        "splits.csv": "symbol,ex_date,ratio\nAAPL,2020-01-07,4\n",
+        "cash.csv": "ticker,ex_date,dividend,split_factor\nIBM,2020-01-08,0.5,\nIBM,2020-01-09,,2",
+    }
+    source = inferred(tmp_path, files)
+    found = source.fetch("corporate_actions", *EVER).sort("event_time")
+    columns = ("instrument_id", "kind", "ratio", "amount", "currency")
+    assert found.select(columns).rows() == [
+        ("US.AAPL", "split", 4.0, None, "USD"),
+        ("US.IBM", "dividend", None, 0.5, "USD"),
+        ("US.IBM", "split", 2.0, None, "USD"),
+    ]
+    assert found["event_time"][0] == datetime(2020, 1, 7, 14, 30, tzinfo=UTC)
+    assert source.tables == ("corporate_actions", "bars")
+    assert source.rejected().is_empty()

@@ -1,0 +1,40 @@
+"""Files of splits and dividends: which columns say what, and the tables that they become."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from adapters.sources.column_names import plain_name
+from adapters.sources.mapping import Condition, Field
+
+# What a column says -> the kind of action and where its number stands.
+MEASURE_OF = {"split_ratio": ("split", "ratio"), "dividend": ("dividend", "amount")}
+# Names that say it only in a file that is called by its subject.
+_BY_FILE = {"split": ("split_ratio", ("ratio", "factor", "split")),
+            "dividend": ("dividend", ("amount", "value", "cash"))}  # fmt: skip
+_NOTHING = ("", "0", "0.0", "0.00", "0.000000")
+
+
+def with_actions(columns: dict[str, str], names: Iterable[str], relative: str) -> dict[str, str]:
+    """Add what a column means in a file named splits or dividends; return the same dict."""
+    if "close" in columns or "symbol" not in columns:
+        return columns
+    plain = {plain_name(name): name for name in names}
+    for subject, (meaning, candidates) in _BY_FILE.items():
+        column = next((plain[name] for name in candidates if name in plain), None)
+        if subject in relative.lower() and column is not None:
+            columns.setdefault(meaning, column)
+    return columns
+
+
+def action_entries(columns: Mapping[str, str], entries: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a table's entries for each kind of action that its columns tell of."""
+    made: list[dict[str, Any]] = []
+    for meaning, (kind, number) in MEASURE_OF.items():
+        column = columns.get(meaning)
+        if column is None:
+            continue
+        fields = {"kind": Field(constant=kind), number: Field(column=(column,))}
+        some = Condition(column=column, not_in=_NOTHING)
+        where = (*entries.get("where", ()), some)
+        made.append(entries | {"columns": {**entries["columns"], **fields}, "where": where})
+    return made

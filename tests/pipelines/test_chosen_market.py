@@ -1,0 +1,54 @@
+"""What a desk's first run reads off its data, and what every later process makes of it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adapters.sources.files import FileSource
+from adapters.sources.opening import open_folder
+from pipelines.chosen_market import find_market, with_market
+from pipelines.market import settle_market
+from pipelines.settings import SettingsError, read_settings, settings_for_files
+
+MORNING = """
+name: mornings
+tables:
+  - table: bars
+    files: bars.csv
+    time: {column: date, stands_for: session}
+    knowledge: {lag: LAG}
+    symbol: symbol
+    instrument: {id: "US.{symbol}", calendar: XNYS}
+    columns: {interval: {constant: 1d}, close: close, adjustment: {constant: raw}}
+"""
+
+
+def source_known_after(tmp_path: Path, lag: str) -> FileSource:
+    """Return a folder whose bars are known so long after their close."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    days = [f"2020-03-{day:02}" for day in (2, 3, 4, 5, 6, 9, 10)]
+    pl.DataFrame({"date": days, "symbol": "A", "close": 10.0}).write_csv(folder / "bars.csv")
+    mapping = tmp_path / "mornings.yaml"
+    mapping.write_text(MORNING.replace("LAG", lag))
+    return open_folder(folder, str(mapping))
+
+
+def test_bars_of_the_next_morning_are_decided_on_in_the_morning(tmp_path: Path) -> None:
+    source = source_known_after(tmp_path, "16h")
+    given = read_settings(settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None))
+    chosen = settle_market(given, source)
+    assert chosen is not None
+    assert chosen.notes == ("decided 16.1 hours after the close: its bars are not known before",)
+    later = with_market(given, find_market(given.home))
+    assert later.decision_lag == timedelta(hours=16, minutes=5)
+    assert given.decision_lag == timedelta(hours=2)
+
+
+def test_bars_that_come_after_the_next_open_are_refused(tmp_path: Path) -> None:
+    source = source_known_after(tmp_path, "30h")
+    given = read_settings(settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None))
+    with pytest.raises(SettingsError, match=r"known within 18 hours .* many were known 30\.0"):
+        settle_market(given, source)
