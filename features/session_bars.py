@@ -80,6 +80,15 @@ def traded_instruments(instruments: pl.DataFrame, market: Market) -> pl.Series:
     return fitting.filter(pl.col("calendar").is_in(same))["instrument_id"].unique()
 
 
+def intervals_drawn(bars: pl.DataFrame, instruments: pl.DataFrame, market: Market) -> list[str]:
+    """Return the intervals of the traded instruments that have no daily bars of their own."""
+    ids = traded_instruments(instruments, market)
+    chosen = bars.filter(pl.col("instrument_id").is_in(ids.implode()))
+    pairs = chosen.select("instrument_id", "interval").unique()
+    daily = pairs.filter(pl.col("interval") == DAILY)
+    return pairs.join(daily, on="instrument_id", how="anti")["interval"].unique().sort().to_list()
+
+
 def drawn_together(bars: pl.DataFrame, hours: pl.DataFrame, lag: timedelta) -> pl.DataFrame:
     """Return session bars (interval 1d) of bars of any interval, for the sessions of `hours`.
 

@@ -19,6 +19,7 @@ class ChosenMarket(BaseModel):
     base_currency: str
     asset_classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    drawn_together: tuple[str, ...] = ()  # intervals of bars that become those of their sessions
     decision_lag_minutes: int | None = None  # where the bars come later than the configured lag
 
     @property
@@ -30,11 +31,14 @@ class ChosenMarket(BaseModel):
     @property
     def notes(self) -> tuple[str, ...]:
         """What else is to be told, a line each."""
-        if self.decision_lag_minutes is None:
-            return self.left_out
-        hours = self.decision_lag_minutes / 60
-        late = f"decided {hours:.1f} hours after the close: its bars are not known before"
-        return (late, *self.left_out)
+        told: list[str] = []
+        if self.drawn_together:
+            bars = ", ".join(self.drawn_together)
+            told.append(f"bars of {bars} are drawn together to sessions, each decided once")
+        if self.decision_lag_minutes is not None:
+            hours = self.decision_lag_minutes / 60
+            told.append(f"decided {hours:.1f} hours after the close: its bars are not known before")
+        return (*told, *self.left_out)
 
 
 def is_open(settings: ApiarySettings) -> bool:

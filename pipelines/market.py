@@ -7,8 +7,8 @@ import polars as pl
 
 from assets.partitions import ALL_TIME, USUAL_CALENDAR
 from assets.ports import Source
-from features.session_bars import Market, session_bars
-from features.traded_market import MarketChoice, choose_market, find_later_lag
+from features.session_bars import Market, intervals_drawn, session_bars
+from features.traded_market import choose_market, find_later_lag
 from pipelines.chosen_market import (
     MARKET_FILE,
     ChosenMarket,
@@ -45,24 +45,25 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
+    traded = Market(found.calendar, found.currency, found.asset_classes, _LAG_MAX)
     market = ChosenMarket(
         calendar=found.calendar,
         base_currency=found.currency,
         asset_classes=found.asset_classes,
         left_out=found.left_out,
-        decision_lag_minutes=_later_lag(settings.decision_lag, bars, instruments, found),
+        drawn_together=tuple(intervals_drawn(bars, instruments, traded)),
+        decision_lag_minutes=_later_lag(
+            settings.decision_lag, session_bars(bars, instruments, traded)
+        ),
     )
     settings.home.mkdir(parents=True, exist_ok=True)
     (settings.home / MARKET_FILE).write_text(market.model_dump_json(indent=1))
     return market
 
 
-def _later_lag(
-    lag: timedelta, bars: pl.DataFrame, instruments: pl.DataFrame, found: MarketChoice
-) -> int | None:
+def _later_lag(lag: timedelta, bars: pl.DataFrame) -> int | None:
     """Return after how many minutes the bars are known, where the lag is too short for most."""
-    market = Market(found.calendar, found.currency, found.asset_classes, _LAG_MAX)
-    later = find_later_lag(session_bars(bars, instruments, market), lag)
+    later = find_later_lag(bars, lag)
     if later is None:
         return None
     if later + _MARGIN > _LAG_MAX:

@@ -52,3 +52,14 @@ def test_bars_that_come_after_the_next_open_are_refused(tmp_path: Path) -> None:
     given = read_settings(settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None))
     with pytest.raises(SettingsError, match=r"known within 18 hours .* many were known 30\.0"):
         settle_market(given, source)
+
+
+def test_bars_of_minutes_are_told_to_become_sessions(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    stamps = [f"2020-03-0{day}T{hour}:30:00Z" for day in (2, 3, 4) for hour in range(15, 20)]
+    pl.DataFrame({"datetime": stamps, "close": 10.0}).write_csv(folder / "AAPL.csv")
+    given = read_settings(settings_for_files(folder, None, tmp_path / "home", base=None))
+    chosen = settle_market(given, open_folder(folder, None))
+    assert chosen is not None
+    assert chosen.notes == ("bars of 1h are drawn together to sessions, each decided once",)
