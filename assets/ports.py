@@ -201,6 +201,29 @@ class TierUpkeep(Protocol):
         ...
 
 
+class TableArchive(Protocol):
+    """What lies in the archive of one table; sizes in bytes."""
+
+    @property
+    def table(self) -> str: ...
+    @property
+    def taken_count(self) -> int: ...
+    @property
+    def kept_count(self) -> int: ...
+    @property
+    def kept_bytes(self) -> int: ...
+    @property
+    def frozen_count(self) -> int: ...
+
+
+class TierArchive(Protocol):
+    """Keeps months of the cold tier that are old where storage is cheap."""
+
+    def keep(self, as_of: datetime) -> Sequence[TableArchive]: ...
+
+    def damages(self) -> Sequence[TierDamage]: ...
+
+
 class FeatureStore(Protocol):
     """Feast, seen from the assets: offline rows, training sets, online rows."""
 

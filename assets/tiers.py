@@ -1,16 +1,18 @@
 """Tiers: what has aged goes down, and only after it was read back; the cold tier is kept."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import dagster as dg
 import polars as pl
 
 from assets.ingest import preview
-from assets.ports import RowTiers, TierUpkeep
+from assets.ports import Clock, RowTiers, TierArchive, TierDamage, TierUpkeep
 
 LIES_ONCE = "every_row_lies_in_one_tier"
 UNDAMAGED = "everything_is_as_it_was_written"
 PINS_STAND = "pinned_versions_can_be_read"
+ARCHIVE_WHOLE = "the_archive_has_lost_nothing"
 
 
 @dg.asset(
@@ -70,14 +72,17 @@ def _lies_once(rows: RowTiers) -> dg.AssetCheckResult:
 
 
 def _undamaged(rows: RowTiers) -> dg.AssetCheckResult:
-    damages = rows.damages()
+    return _told(UNDAMAGED, rows.damages())
+
+
+def _told(check: str, damages: Sequence[TierDamage]) -> dg.AssetCheckResult:
     named = pl.DataFrame(
         [(d.tier, d.table, d.name, d.reason) for d in damages],
         schema=dict.fromkeys(("tier", "table", "name", "reason"), pl.String()),
         orient="row",
     )
     return dg.AssetCheckResult(
-        check_name=UNDAMAGED,
+        check_name=check,
         passed=not damages,
         metadata={"damages": preview(named, count=40)},
     )
@@ -120,4 +125,41 @@ def cold_upkeep(upkeep: dg.ResourceParam[TierUpkeep]) -> dg.MaterializeResult:
                 metadata={"missing": dg.MetadataValue.json(list(missing))},
             )
         ],
+    )
+
+
+@dg.asset(
+    group_name="operations",
+    deps=["cold_upkeep"],
+    kinds={"deltalake", "s3"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            ARCHIVE_WHOLE,
+            asset="cold_archive",
+            description="What can be read of the archive has the sum that it was taken with.",
+        )
+    ],
+)
+def cold_archive(
+    archive: dg.ResourceParam[TierArchive], clock: dg.ResourceParam[Clock]
+) -> dg.MaterializeResult:
+    """Old months of the cold tier in the archive class, or on the medium, that the settings name.
+
+    Readers find them where they were; what must be thawed first is named in one line. What was
+    asked back (`apiary tiers thaw`) stays out until its time.
+    """
+    kept = archive.keep(clock.now())
+    told = pl.DataFrame(
+        [(k.table, k.taken_count, k.kept_count, k.kept_bytes, k.frozen_count) for k in kept],
+        schema={"table": pl.String}
+        | dict.fromkeys(("taken", "kept", "bytes", "frozen"), pl.Int64()),
+        orient="row",
+    )
+    return dg.MaterializeResult(
+        metadata={
+            "tables": preview(told, count=100),
+            "taken_files": sum(k.taken_count for k in kept),
+            "archived_bytes": sum(k.kept_bytes for k in kept),
+        },
+        check_results=[_told(ARCHIVE_WHOLE, archive.damages())],
     )

@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -102,6 +102,35 @@ def restore(
         )
         count = sum(m.row_count for m in moves)
         console.print(f"{count} rows of {table} are warm until {until:%Y-%m-%d}", highlight=False)
+
+
+@tiers.command("thaw")
+def thaw(
+    table: Annotated[str, typer.Argument(help="A table of the cold tier.")],
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
+    end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day after the last.")],
+    days: Annotated[int, typer.Option(help="Stays out of the archive for so long.")] = 7,
+    config: ConfigOption = None,
+) -> None:
+    """Bring old months back from the archive; asked again, says how far it is."""
+    with one_line_errors():
+        from pipelines.resources import time_ns
+        from pipelines.upkeep import DeskArchive
+
+        archive = cast("DeskArchive", open_workshop(config).get("archive")).archive
+        if archive is None:
+            raise ValueError("archive.storage_class or archive.folder must be set, is not")
+        done = archive.thaw(
+            table,
+            start=start.replace(tzinfo=UTC),
+            end=end.replace(tzinfo=UTC),
+            as_of=datetime.fromtimestamp(time_ns() / 1e9, UTC),
+            days=days,
+        )
+        waiting = f", {done.waiting_count} are being thawed" if done.waiting_count else ""
+        console.print(
+            f"{done.ready_count} files of {table} were brought back{waiting}", highlight=False
+        )
 
 
 @app.command("dagster-migrate")

@@ -18,7 +18,7 @@ from assets.parity import session_parity
 from assets.partitions import session_partitions
 from assets.report import report
 from assets.tearsheets import tearsheets
-from assets.tiers import cold_upkeep, tiers
+from assets.tiers import cold_archive, cold_upkeep, tiers
 from assets.trading import trading_sessions
 from pipelines.backtests import (
     backtest_job,
@@ -54,6 +54,7 @@ def build_definitions(calendar: str) -> dg.Definitions:
             traded,
             tiers,
             cold_upkeep,
+            cold_archive,
             data_docs,
             report,
             session_parity,

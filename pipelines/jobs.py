@@ -54,8 +54,8 @@ report_job = dg.define_asset_job(
 )
 upkeep_job = dg.define_asset_job(
     "upkeep_job",
-    selection=dg.AssetSelection.assets("tiers", "cold_upkeep"),
-    description="Move what has aged, then compact and vacuum the cold tier.",
+    selection=dg.AssetSelection.assets("tiers", "cold_upkeep", "cold_archive"),
+    description="Move what has aged, compact and vacuum the cold tier, archive its old months.",
     tags=BOOK_TAG,
     executor_def=dg.in_process_executor,
 )

@@ -203,6 +203,19 @@ class Workshop:
 
         return DeskUpkeep(store, read_tiers(self.settings).cold, pins)
 
+    def archive(self) -> object:
+        from datetime import timedelta
+
+        from adapters.stores.opening import open_archive
+        from pipelines.upkeep import DeskArchive
+
+        rules = read_tiers(self.settings).archive
+        folder = None if rules.folder is None else ROOT / rules.folder
+        store: Any = self.get("tables")
+        age = timedelta(days=rules.after_days)
+        opened = open_archive(store, storage_class=rules.storage_class, folder=folder, age=age)
+        return DeskArchive(opened)
+
     def reporter(self) -> object:
         from adapters.reports.writer import HtmlReporter
 
@@ -277,6 +290,7 @@ PORTS = (
     "hot",
     "rows",
     "upkeep",
+    "archive",
     "reporter",
     "open_broker",
     "scratch_log",

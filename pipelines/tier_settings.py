@@ -1,7 +1,8 @@
 """Settings of the tiers: when a table's rows go down, and how the cold tier is kept."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,12 +55,34 @@ class ColdRules(_Part):
     retention_days: int = Field(default=30, ge=7, le=36500)
 
 
+class ArchiveRules(_Part):
+    """Where months of the cold tier go that are older; nowhere where nothing is set.
+
+    `storage_class` is that of S3, `folder` a folder on another medium where the cold tier is one.
+    """
+
+    after_days: int = Field(default=730, ge=31, le=36500)
+    storage_class: (
+        Literal[
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "GLACIER_IR",
+            "GLACIER",
+            "DEEP_ARCHIVE",
+        ]
+        | None
+    ) = None
+    folder: Path | None = None
+
+
 class TierSettings(_Part):
     """The rules for every table, those of some tables, and those of the cold tier."""
 
     default: TierRules = TierRules()
     tables: dict[str, TierRules] = Field(default_factory=dict)
     cold: ColdRules = ColdRules()
+    archive: ArchiveRules = ArchiveRules()
 
     def policies(self) -> "TierPolicies":
         from adapters.stores.tier_policy import TierPolicies

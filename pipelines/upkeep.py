@@ -1,8 +1,10 @@
 """Upkeep of the cold tier as the desk's settings say, with every version on record kept."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from adapters.stores.cold_archive import ArchiveReport, ColdArchive
+from adapters.stores.cold_sums import Damage
 from adapters.stores.cold_upkeep import ColdUpkeep, UpkeepReport
 from adapters.stores.tables_delta import DeltaTableStore
 from pipelines.pins import Pins
@@ -34,3 +36,18 @@ class DeskUpkeep:
             for version in sorted(versions)
             if not kept.can_be_read(table, version)
         )
+
+
+class DeskArchive:
+    """Takes old months of the cold tier to the archive of a desk, where it has one."""
+
+    def __init__(self, archive: ColdArchive | None) -> None:
+        self.archive = archive
+
+    def keep(self, as_of: datetime) -> tuple[ArchiveReport, ...]:
+        """Take what is old enough and say what lies there; nothing where there is no archive."""
+        return () if self.archive is None else self.archive.keep(as_of)
+
+    def damages(self) -> tuple[Damage, ...]:
+        """Return what the archive lost or changed."""
+        return () if self.archive is None else tuple(self.archive.damages())

@@ -13,12 +13,19 @@ _ORDER = ("warm/events.db", "control", "hot", "backtests/trials.db", "bus", "war
 
 
 def files_of(home: Path) -> list[Path]:
-    """Return the files of a home that a backup holds, relative to it, in the order of copying."""
+    """Return the files of a home that a backup holds, relative to it, in the order of copying.
+
+    A link stands for what lies in the archive of the cold tier: the backup holds the file. Raises
+    OSError where it leads to nothing, for a backup without it would not be one.
+    """
     found = [
         path.relative_to(home)
         for path in home.rglob("*")
-        if path.is_file() and not path.is_symlink() and _belongs(path.relative_to(home))
+        if (path.is_file() or path.is_symlink()) and _belongs(path.relative_to(home))
     ]
+    lost = [p for p in found if not (home / p).exists()]
+    if lost:
+        raise OSError(f"{lost[0]} must lead to a file to be backed up, does not")
     return sorted(found, key=lambda p: (_rank(p.as_posix()), p.as_posix()))
 
 

@@ -2,11 +2,11 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -16,11 +16,30 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from adapters.file_lock import Locked
 
+if TYPE_CHECKING:
+    from adapters.stores.s3_objects import S3Objects
+
 _RETRIES = 2
+# What S3 calls it, and what Arrow makes of it.
+_FROZEN = ("InvalidObjectState", "not valid for the object's storage class")
+_MUST_THAW = (
+    "what was asked for lies in an archive class and must be restored first: "
+    "`apiary tiers thaw TABLE --start DAY --end DAY`"
+)
+# What S3 keeps in these must be thawed before it can be read; all other classes answer at once.
+FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 
 
 class ColdStoreUnavailableError(OSError):
     """The cold tier's storage did not answer in time or refused; what was committed stands."""
+
+
+class ColdArchivedError(ColdStoreUnavailableError):
+    """What was asked for lies in the archive and cannot be read from there; nothing is lost."""
+
+
+class ArchiveAwayError(ColdArchivedError, FileNotFoundError):
+    """The folder of the archive is not there, or has lost what it was given."""
 
 
 class ColdPlace(Protocol):
@@ -227,8 +246,29 @@ class S3Place:
                 self.files().create_dir(self._bucket)
 
     def read_bytes(self, path: str) -> bytes:
-        with answering(), self.files().open_input_stream(f"{self._path}/{path}") as stream:
-            return bytes(stream.read())
+        try:
+            with answering(), self.files().open_input_stream(f"{self._path}/{path}") as stream:
+                return bytes(stream.read())
+        except ColdStoreUnavailableError as error:
+            # Arrow says the same of what must be thawed and of a wrong key.
+            if "ACCESS_DENIED" in str(error) and self._is_frozen(path):
+                raise ColdArchivedError(_MUST_THAW) from error
+            raise
+
+    def objects(self) -> "S3Objects":
+        """Return the storage's requests beside reading and writing."""
+        from adapters.stores.s3_objects import S3Objects
+
+        return S3Objects(self._bucket, self._access)
+
+    @property
+    def prefix(self) -> str:
+        """Return what every key begins with, without the bucket."""
+        return self._path.partition("/")[2]
+
+    def _is_frozen(self, path: str) -> bool:
+        key = "/".join(p for p in (self.prefix, path) if p)
+        return self.objects().head(key).get("x-amz-storage-class") in FROZEN_CLASSES
 
     def write_bytes(self, path: str, content: bytes) -> None:
         with answering(), self.files().open_output_stream(f"{self._path}/{path}") as stream:
@@ -253,10 +293,21 @@ def answering() -> Iterator[None]:
         raise
     except (DeltaError, OSError, pl.exceptions.ComputeError) as error:
         text = _one_line(error)
+        if any(frozen in str(error) for frozen in _FROZEN):
+            raise ColdArchivedError(_MUST_THAW) from error
         away = ("object-store", "Generic S3", "(os error")  # a full disk is an "os error"
         if isinstance(error, OSError) or any(a in text for a in away):
             raise ColdStoreUnavailableError(f"the cold storage failed: {text}") from error
         raise
+
+
+def require_archive(files: Iterable[str]) -> None:
+    """Raise ArchiveAwayError where a file of a folder is a link that leads to nothing."""
+    for path in map(Path, files):
+        if path.is_symlink() and not path.exists():
+            raise ArchiveAwayError(
+                f"{path} lies in the archive at {path.readlink()}, which is not there"
+            )
 
 
 def _one_line(error: Exception) -> str:

@@ -10,7 +10,7 @@ from adapters.stores.cold_places import ColdPlace, storage
 from adapters.stores.envelope import SealError
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import asked
-from adapters.stores.table_months import MONTH, month_span
+from adapters.stores.table_months import INSTANT, MONTH, UNDATED, month_span, month_start
 
 
 def table_schema(stored: DeltaTable) -> pl.Schema:
@@ -43,6 +43,15 @@ def crowded_months(stored: DeltaTable, files_min: int) -> list[str]:
     actions = pl.DataFrame(stored.get_add_actions(flatten=True))
     counted = actions.group_by(month=f"partition.{MONTH}").len()
     return sorted(counted.filter(pl.col("len") >= files_min)["month"].to_list())
+
+
+def months_held(stored: DeltaTable) -> tuple[datetime | None, datetime | None]:
+    """Return the beginning of the first month that holds rows, and the end of the last."""
+    actions = pl.DataFrame(stored.get_add_actions(flatten=True))
+    months = [m for m in actions[f"partition.{MONTH}"].unique() if m != UNDATED]
+    if not months:
+        return None, None
+    return month_start(min(months)), month_start(max(months), after=1) - INSTANT
 
 
 def scan_months(

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from adapters.stores.cold_places import ColdArchivedError
 from adapters.stores.tables_delta import DeltaTableStore
 
 _FOLDER = "_sums"  # a name that Delta passes over
@@ -31,6 +32,7 @@ class SumsReport:
     file_count: int
     first_seen_count: int  # had no sum yet, and have one now
     damages: tuple[Damage, ...]
+    archived_count: int = 0  # could not be looked at: they must be thawed first
 
 
 class ColdSums:
@@ -49,12 +51,16 @@ class ColdSums:
         known = self._known(table)
         seen: dict[str, str] = {}
         damages: list[Damage] = []
+        frozen = 0
         paths = pl.DataFrame(stored.get_add_actions(flatten=True))["path"].to_list()
         for path in (unquote(p) for p in paths):
             try:
                 found = hashlib.sha256(self._store.place.read_bytes(f"{table}/{path}")).hexdigest()
             except FileNotFoundError:
                 damages.append(Damage("cold", table, path, "is gone"))
+                continue
+            except ColdArchivedError:
+                frozen += 1
                 continue
             if found != known.get(path, found):
                 reason = f"must have the sum {known[path][:12]}, has {found[:12]}"
@@ -65,7 +71,7 @@ class ColdSums:
             note = json.dumps(new, sort_keys=True).encode()
             name = f"{stored.version():020d}-{hashlib.sha256(note).hexdigest()[:8]}.json"
             self._store.place.write_bytes(f"{table}/{_FOLDER}/{name}", note)
-        return SumsReport(table, len(paths), len(new), tuple(damages))
+        return SumsReport(table, len(paths), len(new), tuple(damages), frozen)
 
     def verify_all(self) -> Iterator[SumsReport]:
         """Look at every table."""

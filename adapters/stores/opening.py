@@ -1,7 +1,10 @@
 """Opening each tier where one setting says that it is: on this machine, or on a server."""
 
+from datetime import timedelta
 from pathlib import Path
 
+from adapters.stores.archive_media import ArchiveMedium, ClassArchive, FolderArchive
+from adapters.stores.cold_archive import ColdArchive
 from adapters.stores.cold_places import ColdPlace, LocalPlace, S3Access, S3Place
 from adapters.stores.envelope import Sealer
 from adapters.stores.hot import EmbeddedHotStore, HotStore, RedisHotStore
@@ -53,3 +56,27 @@ def open_cold(
     if sealer is not None:
         place = SealedPlace(place, sealer, only_sealed=only_sealed)
     return DeltaTableStore(place)
+
+
+def open_archive(
+    store: DeltaTableStore, *, storage_class: str | None, folder: Path | None, age: timedelta
+) -> ColdArchive | None:
+    """Return the archive of a cold tier, None where none is set; ValueError on one that it has not.
+
+    A class belongs to storage, a folder to a folder.
+    """
+    place = store.place.plain if isinstance(store.place, SealedPlace) else store.place
+    medium: ArchiveMedium
+    match place, storage_class, folder:
+        case _, None, None:
+            return None
+        case S3Place(), str(), None:
+            medium = ClassArchive(place.objects(), place.prefix, str(storage_class))
+        case LocalPlace(), None, Path():
+            medium = FolderArchive(place.root, folder)
+        case _:
+            raise ValueError(
+                "the archive must be a storage_class where the cold tier is on S3, or else a "
+                f"folder, was storage_class {storage_class} and folder {folder}"
+            )
+    return ColdArchive(store, medium, age=age)

@@ -28,6 +28,11 @@ class SealedPlace:
     def __init__(self, place: ColdPlace, sealer: Sealer, *, only_sealed: bool = False) -> None:
         self._place, self.sealer, self._only_sealed = place, sealer, only_sealed
 
+    @property
+    def plain(self) -> ColdPlace:
+        """Return the place that holds the sealed files."""
+        return self._place
+
     def __str__(self) -> str:
         return str(self._place)
 

@@ -99,6 +99,10 @@ class ColdTables(Protocol):
 
     def tables(self) -> tuple[str, ...]: ...
 
+    def require_files(self, table: str, version: int | None = None) -> None:
+        """Raise OSError where a file of a version lies in an archive that is not there."""
+        ...
+
     def unreadable(self, table: str, version: int | None = None) -> tuple[str, ...]:
         """Return the names of the files of a version that cannot be read."""
         ...

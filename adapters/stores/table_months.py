@@ -6,7 +6,7 @@ import polars as pl
 
 MONTH = "_month"  # the partition column; it never leaves the store
 UNDATED = "undated"  # sorts after every month
-_INSTANT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
 
 
 def with_month(rows: pl.DataFrame) -> pl.DataFrame:
@@ -20,8 +20,15 @@ def with_month(rows: pl.DataFrame) -> pl.DataFrame:
 def month_span(start: datetime | None, end: datetime | None) -> tuple[str | None, str | None]:
     """Return the first and the last month that start <= event_time < end touches."""
     first = None if start is None else f"{utc('start', start):%Y-%m}"
-    last = None if end is None else f"{utc('end', end) - _INSTANT:%Y-%m}"
+    last = None if end is None else f"{utc('end', end) - INSTANT:%Y-%m}"
     return first, last
+
+
+def month_start(month: str, *, after: int = 0) -> datetime:
+    """Return when a month ("2024-03") begins, or the one so many months after it."""
+    year, number = (int(part) for part in month.split("-"))
+    number += after - 1
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
 def utc(name: str, time: datetime) -> datetime:

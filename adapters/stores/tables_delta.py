@@ -1,6 +1,7 @@
 """Tables in Delta Lake: they grow in versions, and every read can be pinned and repeated."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -9,11 +10,18 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from adapters.stores.cold_places import ColdPlace, LocalPlace, answering
+from adapters.stores.cold_places import (
+    ColdArchivedError,
+    ColdPlace,
+    LocalPlace,
+    answering,
+    require_archive,
+)
 from adapters.stores.cold_scans import (
     crowded_months,
     is_readable,
     month_files,
+    months_held,
     scan_months,
     scan_rows,
     table_schema,
@@ -127,6 +135,7 @@ class DeltaTableStore:
         except pl.exceptions.ColumnNotFoundError as error:
             raise KeyError(f"{table} must have the columns asked for: {error}") from error
         except FileNotFoundError as error:
+            self.require_files(table, version)
             if version is None:
                 raise  # the newest version must have its files: this is damage
             raise KeyError(
@@ -194,14 +203,21 @@ class DeltaTableStore:
         return int(actions["num_records"].sum()), int(actions["size_bytes"].sum())
 
     def span(self, table: str) -> tuple[datetime | None, datetime | None]:
-        """Return the first and the last event_time; None where no row has one."""
+        """Return the first and the last event_time; None where no row has one.
+
+        Of a table with months that must be thawed first: the span of its months.
+        """
         stored = self.open(table)
         if "event_time" not in table_schema(stored):
             return None, None
         bounds = self._rows(stored).select(
             low=pl.col("event_time").min(), high=pl.col("event_time").max()
         )
-        low, high = bounds.collect().row(0)
+        try:
+            with answering():
+                low, high = bounds.collect().row(0)
+        except ColdArchivedError:  # what cannot be read now is known by its months
+            low, high = months_held(stored)
         return low, high
 
     def unreadable(self, table: str, version: int | None = None) -> tuple[str, ...]:
@@ -211,6 +227,10 @@ class DeltaTableStore:
             file for file in month_files(stored, None, None) if not is_readable(self.place, file)
         )
 
+    def require_files(self, table: str, version: int | None = None) -> None:
+        """Raise ArchiveAwayError where a file of a version lies in an archive that is not there."""
+        require_archive(month_files(self.open(table, version), None, None))
+
     def compact(self, table: str, *, files_min: int = 2) -> int:
         """Merge each month of `files_min` files or more into one, sorted; return the version.
 
@@ -218,7 +238,11 @@ class DeltaTableStore:
         versions stay readable.
         """
         for month in crowded_months(self.open(table), files_min):
-            self._commits.commit(table, pl.DataFrame(), lambda now, m=month: self._merged(now, m))
+            # A month that must be thawed before it can be read stays as it is.
+            with suppress(ColdArchivedError):
+                self._commits.commit(
+                    table, pl.DataFrame(), lambda now, m=month: self._merged(now, m)
+                )
         return self.version(table)
 
     def rewrite_month(self, table: str, month: str) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from adapters.stores.cold_places import ColdArchivedError
 from adapters.stores.cold_sums import ColdSums, Damage
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.hot import HotStore
@@ -96,14 +97,22 @@ class TieredTables:
         return self._tiers.catalogue().tables()
 
     def counted(self) -> pl.DataFrame:
-        """Return (table, rows, distinct) of the tables that have rows above the cold tier."""
+        """Return (table, rows, distinct) of the tables that have rows above the cold tier.
+
+        `distinct` is null where months of the table must be thawed before they can be read.
+        """
         places = self.places()
         tiered = places.filter(pl.col("tier") != "cold")["table"].unique()
         held = places.filter(pl.col("table").is_in(tiered.implode()))
         sums = held.group_by("table").agg(pl.col("rows").sum()).sort("table")
-        scans = [self.catalogue().scan(t, revisions=True) for t in sums["table"]]
-        distinct = [s.select(pl.len()).collect().item() for s in scans]
+        distinct = [self._distinct(t) for t in sums["table"]]
         return sums.with_columns(pl.Series("distinct", distinct, dtype=pl.Int64))
+
+    def _distinct(self, table: str) -> int | None:
+        try:
+            return self.catalogue().scan(table, revisions=True).select(pl.len()).collect().item()
+        except ColdArchivedError:
+            return None
 
     def exists(self, table: str) -> bool:
         """Return whether any tier has the table."""

@@ -183,6 +183,10 @@ class Catalogue:
         try:
             with answering():
                 return rows.collect()
+        except FileNotFoundError:
+            if self._cold.exists(table):
+                self._cold.require_files(table, pinned)
+            raise
         except pl.exceptions.ComputeError as error:
             for tier in self._segmented:
                 for segment in tier.segments(table):
