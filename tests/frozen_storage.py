@@ -87,7 +87,8 @@ class _Front(BaseHTTPRequestHandler):
         if self.command == "PUT" and answer.status == HTTPStatus.OK:
             self.objects.put(key, self.headers.get("x-amz-storage-class", ""))
         more = self.objects.look(key) if self.command == "HEAD" else {}
-        self._answer(answer.status, dict(answer.getheaders()) | more, content)
+        given = {n: v for n, v in answer.getheaders() if n.lower() not in more}
+        self._answer(answer.status, given | more, content)
         plain.close()
 
     def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
