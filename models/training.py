@@ -93,6 +93,8 @@ def train(
     """
     settings = settings or TrainingSettings()
     panel = make_panel(frame, settings.feature_names, settings.label, settings.rows_max)
+    if not np.ptp(panel.label) > 0:
+        raise ValueError("returns to learn from must differ, were all the same: prices never move")
     settings = _fitting(settings, panel)
     folds = make_folds(panel, _splits(panel, settings), settings)
     searched = folds[: settings.folds - settings.holdout_folds]

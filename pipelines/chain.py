@@ -10,6 +10,7 @@ from uuid import uuid4
 import dagster as dg
 import polars as pl
 
+from assets.cleaning import PASSES_RULES
 from assets.ingest import INGESTED
 from assets.partitions import ALL_TIME, month_key
 from assets.ports import Source
@@ -85,6 +86,9 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
             told = evaluation.metadata.get("reasons") or evaluation.metadata.get("held_back")
             reason = getattr(told, "text", None) or getattr(told, "value", None) or ""
             asset = evaluation.asset_key.to_user_string()
+            if evaluation.check_name == PASSES_RULES:
+                kept = asset.replace("clean_", "quarantine_")
+                reason = f"{reason}; apiary sql 'select reason, row from {kept}' shows the rows"
             lines.append(f"{asset}: {evaluation.check_name} failed. {reason}".strip())
     return tuple(lines)
 

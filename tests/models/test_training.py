@@ -198,3 +198,9 @@ def test_settings_survive_as_plain_values() -> None:
 
 def _values(settings: TrainingSettings) -> dict[str, object]:
     return {k: v for k, v in settings.to_mapping().items() if k != "feature_names"}
+
+
+def test_returns_that_are_all_the_same_teach_nothing_and_are_refused() -> None:
+    flat = make_panel_frame(signal=0.0).with_columns(pl.lit(0.0).alias(SMALL.label))
+    with pytest.raises(ValueError, match="returns to learn from must differ"):
+        train(flat, SMALL)
