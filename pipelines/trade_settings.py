@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from swarm_core.execution.schedules import ScheduleKind
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.orders import OrderKind
+from swarm_core.sizing_settings import ExitSettings
 
 
 class _Part(BaseModel):
@@ -111,6 +112,18 @@ class Working(_Part):
         return self
 
 
+class Exits(_Part):
+    """How far from the price at the decision a position is closed by itself, as fractions."""
+
+    take_profit: float = Field(gt=0, lt=1)
+    stop_loss: float = Field(gt=0, lt=1)
+
+    def to_core(self) -> ExitSettings:
+        return ExitSettings(
+            take_profit_fraction=self.take_profit, stop_loss_fraction=self.stop_loss
+        )
+
+
 class Account(_Part):
     """What reconciliation may take as it is."""
 
@@ -129,6 +142,7 @@ class TradeSettings(_Part):
     order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
     dust_fraction: float = Field(0.0005, ge=0, le=1)
     working: Working | None = None  # orders leave at once where unset
+    exits: Exits | None = None  # a take-profit and a stop beside every position
     located: tuple[str, ...] = ()  # instruments with a confirmed borrow
     control_port: int = Field(0, ge=0, lt=65_536)  # on the loopback; 0 takes a free one
     watch: Watch = Watch(
@@ -141,6 +155,8 @@ class TradeSettings(_Part):
         bar_s = self.feed.bar_s if isinstance(self.feed, IbFeed) else None
         if isinstance(self.broker, SimulatedVenue) and bar_s == 0:
             raise ValueError("feed.bar_s must be given to fill orders on paper, was 0")
+        if self.exits is not None and self.working is not None:
+            raise ValueError("exits must be asked for without working, were asked for with it")
         if isinstance(self.broker, IbVenue) and isinstance(self.feed, ReplayFeed):
             live = self.broker.kind == "ib_live"
             if live or not self.feed.speed:

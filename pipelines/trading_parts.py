@@ -187,6 +187,7 @@ def build_desk(
             dust_fraction=settings.trade.dust_fraction,
             kind=settings.trade.kind,
             strategy=settings.trade.strategy,
+            exits=None if settings.trade.exits is None else settings.trade.exits.to_core(),
         )
         desk.located = frozenset(settings.trade.located)
         venue = settings.trade.broker

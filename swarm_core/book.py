@@ -10,6 +10,7 @@ from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
 from swarm_core.order_states import IllegalTransitionError, OrderRecord
+from swarm_core.orders import ExitKind
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.risk.loosening import loosened
@@ -47,6 +48,8 @@ class Book:
         self.unknown_fills: list[ev.OrderFilled] = []  # of orders that are not ours
         self.denials: dict[str, DenialCode] = {}  # by client order id
         self.denied_targets: dict[str, dict[str, DenialCode]] = {}  # by decision, instrument
+        self.exits: dict[str, dict[ExitKind, str]] = {}  # the newest two of each instrument
+        self.exit_fills: dict[str, int] = {}  # by instrument: a position closed by itself
         self._working: set[str] = set()
         self._sent_or_ended: set[str] = set()
 
@@ -85,16 +88,12 @@ class Book:
             if isinstance(event, ev.OrderFilled):
                 self.unknown_fills.append(event)
             return
+        filled_lots = record.filled_lots
         record.apply(event)
-        state, order_id = record.state, event.client_order_id
-        if state.is_working:
-            self._working.add(order_id)
-        else:
-            self._working.discard(order_id)
-        if state.is_working or state.is_final:
-            self._sent_or_ended.add(order_id)
-        else:
-            self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again
+        if record.order.is_exit and record.filled_lots > filled_lots:
+            instrument_id = record.order.instrument_id
+            self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
+        self._file(record)
         if isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
             self.sent.append((event.time_ns, event.client_order_id))
@@ -104,6 +103,18 @@ class Book:
             self.denials[event.client_order_id] = event.code
             if event.code is DenialCode.THROTTLE:
                 self.throttled.add(record.order.instrument_id)
+
+    def _file(self, record: OrderRecord) -> None:
+        """Note whether an order works, and whether it may be sent."""
+        state, order_id = record.state, record.order.client_order_id
+        if state.is_working:
+            self._working.add(order_id)
+        else:
+            self._working.discard(order_id)
+        if state.is_working or state.is_final:
+            self._sent_or_ended.add(order_id)
+        else:
+            self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again
 
     def _count_message(self, time_ns: int) -> None:
         self.message_times.append(time_ns)
@@ -164,7 +175,13 @@ def _intend(book: Book, event: ev.OrderIntended) -> None:
         raise IllegalTransitionError(
             f"an order must be intended once, was again: {order.client_order_id}"
         )
-    book.orders[order.client_order_id] = OrderRecord(order, intended_ns=event.time_ns)
+    record = OrderRecord(order, intended_ns=event.time_ns)
+    record.exit_fills_seen = book.exit_fills.get(order.instrument_id, 0)
+    book.orders[order.client_order_id] = record
+    if order.exit_kind is None:
+        book.exits.pop(order.instrument_id, None)  # its own follow, if it has any
+    else:
+        book.exits.setdefault(order.instrument_id, {})[order.exit_kind] = order.client_order_id
     book.intended.setdefault(order.decision_id, []).append(order.client_order_id)
 
 

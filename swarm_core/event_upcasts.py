@@ -10,6 +10,14 @@ def _with_stop_price(body: Body) -> Body:
     return {**body, "order": {**body["order"], "stop_price_ticks": None}}
 
 
+def _with_exit_kind(body: Body) -> Body:
+    return {**body, "order": {**body["order"], "exit_kind": None}}
+
+
+def _with_exits(body: Body) -> Body:
+    return {**body, "sizing": {**body["sizing"], "exits": None}}
+
+
 def _with_levels(body: Body) -> Body:
     limits, sizing = body["limits"], body["sizing"]
     return {
@@ -26,6 +34,8 @@ def _with_liquidity(body: Body) -> Body:
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
+    ("OrderIntended", 2): _with_exit_kind,
     ("OrderFilled", 1): _with_liquidity,
     ("ReferencesTaken", 1): _with_levels,
+    ("ReferencesTaken", 2): _with_exits,
 }

@@ -67,7 +67,8 @@ class DecisionTaken(Event):
 class ReferencesTaken(Event):
     """All that the gate looked at beside the log: with it, a replay needs nothing but the log."""
 
-    schema_version: ClassVar[int] = 2  # 2: limits have levels, slices name their parent
+    # 2: limits have levels, slices name their parent; 3: positions may have exits
+    schema_version: ClassVar[int] = 3
 
     decision_id: str
     quotes: tuple[Quote, ...]
@@ -106,7 +107,7 @@ class TargetDenied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderIntended(Event):
-    schema_version: ClassVar[int] = 2  # 2: orders have a stop price
+    schema_version: ClassVar[int] = 3  # 2: orders have a stop price; 3: and may be exits
 
     order: Order
 
@@ -214,7 +215,10 @@ class OrderHeld(OrderEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderAdjusted(OrderEvent):
-    """A corporate action changed an open order: its whole quantity (filled and open) and prices."""
+    """An open order has other terms: its whole quantity (filled and open) and prices.
+
+    `action_id` says why: a corporate action, a fill of the other exit, or the position to close.
+    """
 
     action_id: str
     quantity_lots: int

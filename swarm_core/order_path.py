@@ -14,11 +14,11 @@ from swarm_core.lineage import Lineage
 from swarm_core.marking import position_marks
 from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
-from swarm_core.ports import Broker, EventLog, MarginBroker
+from swarm_core.ports import BracketBroker, Broker, EventLog, MarginBroker
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.sizing import Targets
-from swarm_core.verdicts import judge, plan
+from swarm_core.verdicts import bracket_of, deny_with, judge, plan
 
 
 class OrderPath:
@@ -92,15 +92,59 @@ class OrderPath:
         for record in records:
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.look_up(record)
-        pending = (OrderState.INTENDED, OrderState.APPROVED)
-        waiting = [r for r in records if r.state in pending]
+        # Exits whose order went ahead of them are brought after it by `swarm_core.exits`.
+        waiting = [r for r in records if r.is_unsent and not self._went_ahead(r.order)]
         if not waiting:
             return
         taken = references.taken(decision_id, self.book.sequence)
         self.write([taken, *judge(waiting, references.measure(self.book))])
-        for record in waiting:
-            if record.state is OrderState.APPROVED and self._has_margin(record):
-                self._submit(record)
+        for unit in _units(waiting):
+            self.send_unit(unit)
+
+    def _went_ahead(self, order: Order) -> bool:
+        parent = self.book.orders.get(order.parent_client_order_id) if order.is_exit else None
+        return parent is not None and not parent.is_unsent
+
+    def send_unit(self, unit: Sequence[OrderRecord]) -> None:
+        """Send approved orders that belong together, if nothing keeps them back."""
+        if not all(r.state is OrderState.APPROVED for r in unit):
+            return
+        head = unit[0]
+        if head.order.is_exit or (self._has_margin(head) and self._makes_way(head, unit)):
+            self._submit(unit)
+        elif head.state is OrderState.DENIED:
+            self._deny_others(unit, head.order)
+
+    def _makes_way(self, head: OrderRecord, unit: Sequence[OrderRecord]) -> bool:
+        """Cancel the exits of earlier decisions in the instrument; return whether none is left.
+
+        They and the new order may not work together: the position would be closed twice. While a
+        cancel is not answered, the order stays here. Where an exit filled since the order was
+        sized, it is denied: it was made for another position.
+        """
+        book, instrument_id = self.book, head.order.instrument_id
+        older = [
+            r
+            for r in book.working_orders()
+            if r.order.is_exit
+            and r.order.instrument_id == instrument_id
+            and r.order.parent_client_order_id != head.order.client_order_id
+        ]
+        for record in older:
+            if record.state.is_working and record.state is not OrderState.CANCEL_PENDING:
+                self.cancel(record, f"{head.order.client_order_id} takes its place")
+        if any(r.state.is_working for r in older):
+            return False
+        if book.exit_fills.get(instrument_id, 0) == head.exit_fills_seen:
+            return True
+        cause = older[0].order if older else head.order
+        self.write([deny_with(r, r.attempt, self.time_ns, cause) for r in unit])
+        return False
+
+    def _deny_others(self, unit: Sequence[OrderRecord], cause: Order) -> None:
+        left = [r for r in unit if r.state is OrderState.APPROVED]
+        if left:
+            self.write([deny_with(r, r.attempt, self.time_ns, cause) for r in left])
 
     def _has_margin(self, record: OrderRecord) -> bool:
         """Return whether the broker's own sums carry an approved order, where it does sums.
@@ -136,25 +180,44 @@ class OrderPath:
         self.write([denied])
         return False
 
-    def _submit(self, record: OrderRecord) -> None:
-        """Write that the order is about to leave, then hand it over."""
-        order, attempt = record.order, record.attempt
+    def _submit(self, unit: Sequence[OrderRecord]) -> None:
+        """Write that orders are about to leave, then hand them over."""
+        self.write([self._submitted(record) for record in unit])
+        self.sent_count += len(unit)
+        orders = [record.order for record in unit]
+        try:
+            heard = self._hand_over(orders)
+        except OSError as error:
+            heard = [self._unknown(order, str(error)) for order in orders]
+        self.take_in(heard)
+
+    def _hand_over(self, orders: Sequence[Order]) -> Sequence[ev.Event]:
+        if len(orders) == 1:
+            return self.broker.submit(orders[0], self.time_ns)
+        if isinstance(self.broker, BracketBroker):
+            return self.broker.submit_together(orders, self.time_ns)
+        return [self._refused(order) for order in orders]
+
+    def _refused(self, order: Order) -> ev.Event:
         order_id = order.client_order_id
-        submitted = ev.OrderSubmitted(
-            event_id=ev.make_event_id("OrderSubmitted", order_id, attempt),
+        return ev.OrderRejected(
+            event_id=ev.make_event_id("OrderRejected", order_id, "no brackets"),
             time_ns=self.time_ns,
-            causation_id=ev.make_event_id("Verdict", order_id, attempt),
             correlation_id=order.decision_id,
             client_order_id=order_id,
+            reason="the broker takes no brackets: nothing was sent",
+        )
+
+    def _submitted(self, record: OrderRecord) -> ev.OrderSubmitted:
+        order, attempt = record.order, record.attempt
+        return ev.OrderSubmitted(
+            event_id=ev.make_event_id("OrderSubmitted", order.client_order_id, attempt),
+            time_ns=self.time_ns,
+            causation_id=ev.make_event_id("Verdict", order.client_order_id, attempt),
+            correlation_id=order.decision_id,
+            client_order_id=order.client_order_id,
             attempt=attempt,
         )
-        self.write([submitted])
-        self.sent_count += 1
-        try:
-            heard = self.broker.submit(order, self.time_ns)
-        except OSError as error:
-            heard = [self._unknown(order, str(error))]
-        self.take_in(heard)
 
     def cancel(self, record: OrderRecord, reason: str) -> None:
         """Write that the order shall be cancelled, then tell the broker."""
@@ -192,8 +255,7 @@ class OrderPath:
         taken = references.taken(order.decision_id, self.book.sequence)
         if new.state is OrderState.INTENDED:
             self.write([taken, *judge([new], references.measure(self.book))])
-        if new.state is OrderState.APPROVED and self._has_margin(new):
-            self._submit(new)
+        self.send_unit([new])
         return new.submitted_ns is not None
 
     def _replaced(self, record: OrderRecord, order: Order) -> list[ev.Event]:
@@ -261,6 +323,14 @@ class OrderPath:
             client_order_id=order.client_order_id,
             reason=reason,
         )
+
+
+def _units(records: Sequence[OrderRecord]) -> list[list[OrderRecord]]:
+    """Return the orders by what is sent together: an order with its exits, or one alone."""
+    units: dict[str, list[OrderRecord]] = {}
+    for record in records:
+        units.setdefault(bracket_of(record.order), []).append(record)
+    return list(units.values())
 
 
 def _decision_taken(decision: Targets, lineage: Lineage | None) -> ev.DecisionTaken:

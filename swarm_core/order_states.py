@@ -95,12 +95,18 @@ class OrderRecord:
     is_triggered: bool = False  # the stop price of a stop order has traded
     held_ns: int = 0  # the last bar that the venue let pass
     adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
+    exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
 
     @property
     def open_lots(self) -> int:
         """Lots that may still be filled: everything not filled, while it is working."""
         working = self.state.is_working
         return max(0, self.order.quantity_lots - self.filled_lots) if working else 0
+
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the order may still leave."""
+        return self.state in (_S.INTENDED, _S.APPROVED)
 
     @property
     def is_unheard(self) -> bool:
@@ -164,6 +170,8 @@ class OrderRecord:
             return
         self.adjustments.add(event.action_id)
         self.order = adjusted_order(self.order, event)
+        if self.filled_lots >= self.order.quantity_lots and not self.state.is_final:
+            self.state = _S.FILLED  # its last fill was told before what made it the last
 
     def knows(self, event: ev.OrderEvent) -> bool:
         """Return whether this was told before."""

@@ -61,6 +61,13 @@ _WITH_LIMIT = frozenset(
 )
 
 
+class ExitKind(Enum):
+    """Which way out of a position an order of a bracket is."""
+
+    TAKE_PROFIT = "take_profit"
+    STOP_LOSS = "stop_loss"
+
+
 class TimeInForce(Enum):
     DAY = "day"
     GOOD_TILL_CANCELLED = "gtc"
@@ -98,6 +105,7 @@ class Order:
     slice_index: int = 0
     strategy: str = "colony"
     parent_client_order_id: str = ""
+    exit_kind: ExitKind | None = None  # set where it closes what its parent opens
 
     def __post_init__(self) -> None:
         if not 0 < self.quantity_lots <= LOTS_MAX:
@@ -123,7 +131,23 @@ class Order:
             raise ValueError(
                 f"stop_price_ticks must be in 1..{TICKS_MAX}, was {self.stop_price_ticks}"
             )
+        if self.exit_kind is not None:
+            self._check_exit()
         client_order_id(self.decision_id, self.instrument_id, self.slice_index)
+
+    def _check_exit(self) -> None:
+        if not self.parent_client_order_id:
+            raise ValueError(f"an exit of {self.instrument_id} must name its parent, was ''")
+        profit = self.exit_kind is ExitKind.TAKE_PROFIT
+        fits = self.kind is OrderKind.LIMIT if profit else self.kind.has_stop
+        if not fits:
+            needed = "a limit order" if profit else "a stop order"
+            raise ValueError(f"{self.exit_kind} must be {needed}, was {self.kind.value}")
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether it is one of two ways out, of which one cancels the other."""
+        return self.exit_kind is not None
 
     @property
     def client_order_id(self) -> str:

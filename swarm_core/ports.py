@@ -41,6 +41,19 @@ class Broker(Protocol):
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]: ...
 
 
+@runtime_checkable
+class BracketBroker(Protocol):
+    """A broker that holds orders together by itself, whether or not this process lives."""
+
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        """Take an order with its two exits, or the two exits; nothing works before all have come.
+
+        The exits sleep until the order has filled whole, and are cancelled where it ends
+        otherwise; what one of them fills is taken from the other. OSError as with `submit`.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarginAfter:
     """What an order would do to the account, by the broker's own sums (minor units).

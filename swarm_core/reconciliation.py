@@ -296,19 +296,24 @@ def ending_event(
     order_id, decision_id = order.client_order_id, record.order.decision_id
     if order.ending is OrderState.EXPIRED:
         return _expired(record, time_ns, new_lots)
+    reason = order.reason
+    ending = order.ending
+    short = record.filled_lots + new_lots < record.order.quantity_lots
+    if ending is OrderState.FILLED and record.order.is_exit and short:
+        ending, reason = OrderState.CANCELLED, "the other exit took the rest"
     kinds: dict[OrderState, type[ev.OrderCancelled] | type[ev.OrderRejected]] = {
         OrderState.CANCELLED: ev.OrderCancelled,
         OrderState.REJECTED: ev.OrderRejected,
     }
-    if order.ending not in kinds:
+    if ending not in kinds:
         return None
-    kind = kinds[order.ending]
+    kind = kinds[ending]
     return kind(
         event_id=ev.make_event_id(kind.__name__, order_id, record.attempt),
         time_ns=time_ns,
         correlation_id=decision_id,
         client_order_id=order_id,
-        reason=order.reason or "told by the account",
+        reason=reason or "told by the account",
     )
 
 

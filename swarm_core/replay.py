@@ -15,7 +15,7 @@ from swarm_core.instruments import to_minor
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
-from swarm_core.verdicts import judge_one, plan
+from swarm_core.verdicts import bracket_verdict_id, judge_one, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,8 @@ class _Replay:
         if record is None or references is None:
             self.difference = f"event {self.event_count}: a verdict must follow its order"
             return
+        if verdict.event_id == bracket_verdict_id(verdict.client_order_id, record.attempt):
+            return  # it follows from what became of another order of its bracket
         if self._context is None:
             self._context = references.measure(self.book)
         self._compare([verdict], [judge_one(record, self._context)])

@@ -7,11 +7,12 @@ from math import isfinite
 from typing import Protocol
 
 from swarm_core.book import Book
+from swarm_core.brackets import exits_for
 from swarm_core.instruments import LOTS_MAX
 from swarm_core.orders import Order, OrderSide, client_order_id
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import InstrumentRisk, RiskContext
-from swarm_core.sizing_settings import SizingSettings
+from swarm_core.sizing_settings import ExitSettings, SizingSettings
 
 
 class Targets(Protocol):
@@ -41,6 +42,15 @@ class DeniedTarget:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is to be traded of one instrument, and what is surely held once it is, in lots."""
+
+    lots: int
+    held_after: int
+    reference_ticks: int
+
+
 def find_fault(decision: Targets) -> str | None:
     """Return why a decision may not be traded at all, or None."""
     ids, weights = decision.instrument_ids, decision.target_weights
@@ -62,7 +72,7 @@ def size(
     Lots are rounded towards zero, so no target is exceeded. What already works at the broker
     counts as done. Orders that reduce come first, then those that add, each by instrument id.
     """
-    changes: dict[str, int] = {}
+    changes: dict[str, _Change] = {}
     denied: list[DeniedTarget] = []
     targets: Mapping[str, float] = {
         instrument_id: float(decision.target_weights[i])
@@ -85,7 +95,7 @@ def size(
         if abs(change) > LOTS_MAX:
             denied.append(_out_of_range(instrument_id, change))
             continue
-        changes[instrument_id] = change
+        changes[instrument_id] = _change_of(risk, change, wanted)
     return _orders_of(decision.decision_id, changes, book, settings), denied
 
 
@@ -100,7 +110,7 @@ def size_lots(
 
     Every difference is traded, however small.
     """
-    changes: dict[str, int] = {}
+    changes: dict[str, _Change] = {}
     denied: list[DeniedTarget] = []
     for instrument_id in sorted(targets):
         risk = context.instruments.get(instrument_id)
@@ -114,8 +124,15 @@ def size_lots(
         if abs(change) > LOTS_MAX:
             denied.append(_out_of_range(instrument_id, change))
             continue
-        changes[instrument_id] = change
+        changes[instrument_id] = _change_of(risk, change, targets[instrument_id])
     return _orders_of(decision_id, changes, book, settings), denied
+
+
+def _change_of(risk: InstrumentRisk, change: int, wanted: int) -> _Change:
+    """Return the change; an earlier order that works still may or may not fill beside it."""
+    alone = risk.position_lots + change
+    sure = min(abs(alone), abs(wanted)) if alone * wanted > 0 else 0
+    return _Change(change, sure if wanted > 0 else -sure, risk.reference_ticks)
 
 
 def _open_change(risk: InstrumentRisk, wanted: int) -> int:
@@ -124,14 +141,14 @@ def _open_change(risk: InstrumentRisk, wanted: int) -> int:
 
 
 def _orders_of(
-    decision_id: str, changes: Mapping[str, int], book: Book, settings: SizingSettings
+    decision_id: str, changes: Mapping[str, _Change], book: Book, settings: SizingSettings
 ) -> list[Order]:
     orders = [
         Order(
             decision_id=decision_id,
             instrument_id=instrument_id,
-            side=OrderSide.BUY if change > 0 else OrderSide.SELL,
-            quantity_lots=abs(change),
+            side=OrderSide.BUY if change.lots > 0 else OrderSide.SELL,
+            quantity_lots=abs(change.lots),
             kind=settings.kind,
             time_in_force=settings.time_in_force,
             strategy=settings.strategy,
@@ -139,9 +156,23 @@ def _orders_of(
         )
         for instrument_id, change in changes.items()
     ]
-    return sorted(
+    ordered = sorted(
         orders, key=lambda o: (o.signed_lots * book.lots(o.instrument_id) >= 0, o.instrument_id)
     )
+    if settings.exits is None:
+        return ordered
+    return [
+        each
+        for order in ordered
+        for each in (order, *_exits_of(order, changes[order.instrument_id], settings.exits))
+    ]
+
+
+def _exits_of(order: Order, change: _Change, exits: ExitSettings) -> tuple[Order, ...]:
+    """Return the two ways out of the position that an order leaves; none where it leaves none."""
+    if not 0 < abs(change.held_after) <= LOTS_MAX:
+        return ()
+    return exits_for(order, change.held_after, change.reference_ticks, exits)
 
 
 def _out_of_range(instrument_id: str, change: int) -> DeniedTarget:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from swarm_core.book import Book, book_from_events
+from swarm_core.exits import guard_exits
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
@@ -86,6 +87,7 @@ def release(
         path.catch_up()
         try:
             path.run(decision, fault, lineage, references)
+            guard_exits(path, references)
         except ConcurrentAppendError:
             continue  # the log moved on: read it, and resume from what it says now
         return _report(decision.decision_id, fault or "", book, path.sent_count)

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.order_states import OrderRecord
+from swarm_core.orders import Order
 from swarm_core.references import References
+from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.risk.gate import Approved, check_order
 from swarm_core.sizing import Targets, size
@@ -54,8 +56,47 @@ def plan(decision: Targets, book: Book, references: References) -> list[ev.Event
 
 
 def judge(records: Sequence[OrderRecord], context: RiskContext) -> list[ev.OrderEvent]:
-    """Return the gate's verdict on each order; every approval counts against the next one."""
-    return [judge_one(record, context) for record in records]
+    """Return the gate's verdict on each order; every approval counts against the next one.
+
+    An order and its exits pass together: where one is denied, so are the others.
+    """
+    verdicts = [judge_one(record, context) for record in records]
+    denied = [r.order for r, v in zip(records, verdicts, strict=True) if type(v) is ev.OrderDenied]
+    broken = {bracket_of(order): order for order in denied}
+    return [
+        *verdicts,
+        *(
+            deny_with(record, record.attempt + 1, context.time_ns, broken[bracket_of(record.order)])
+            for record, verdict in zip(records, verdicts, strict=True)
+            if type(verdict) is ev.OrderApproved and bracket_of(record.order) in broken
+        ),
+    ]
+
+
+def bracket_of(order: Order) -> str:
+    """Return the id that an order and its exits share: the order's own."""
+    return order.parent_client_order_id if order.is_exit else order.client_order_id
+
+
+def deny_with(record: OrderRecord, attempt: int, time_ns: int, cause: Order) -> ev.OrderDenied:
+    """Return the denial of an approved order for what became of another of its bracket."""
+    order, code = record.order, DenialCode.BRACKET
+    return ev.OrderDenied(
+        event_id=bracket_verdict_id(order.client_order_id, attempt),
+        time_ns=time_ns,
+        causation_id=ev.make_event_id("Verdict", order.client_order_id, attempt),
+        correlation_id=order.decision_id,
+        client_order_id=order.client_order_id,
+        code=code,
+        measured=0,
+        limit=0,
+        detail=f"{code.explanation} {cause.client_order_id} did not pass.",
+    )
+
+
+def bracket_verdict_id(order_id: str, attempt: int) -> str:
+    """Return the id of a verdict that follows from another order's, not from the gate's rules."""
+    return ev.make_event_id("Verdict", order_id, attempt, "bracket")
 
 
 def judge_one(record: OrderRecord, context: RiskContext) -> ev.OrderEvent:

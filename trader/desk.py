@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.exits import guard_exits
 from swarm_core.halting import HaltReport, change_trading_state, halt
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
@@ -12,7 +13,7 @@ from swarm_core.market import Quote
 from swarm_core.marking import position_marks
 from swarm_core.order_path import OrderPath
 from swarm_core.orders import Order, OrderKind
-from swarm_core.ports import Broker, EventLog, MarginAfter
+from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter
 from swarm_core.references import References
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import Targets
@@ -51,16 +52,16 @@ class SwitchedBroker:
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
         if not self.switch.is_pulled or self.closing:
             return self.broker.submit(order, time_ns)
-        order_id = order.client_order_id
-        return (
-            ev.OrderRejected(
-                event_id=ev.make_event_id("OrderRejected", order_id, "kill switch"),
-                time_ns=time_ns,
-                correlation_id=order.decision_id,
-                client_order_id=order_id,
-                reason="the kill switch is pulled: the order did not leave",
-            ),
-        )
+        return (_kept_back(order, "the kill switch is pulled: the order did not leave", time_ns),)
+
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        if self.switch.is_pulled and not self.closing:
+            reason = "the kill switch is pulled: the order did not leave"
+        elif isinstance(self.broker, BracketBroker):
+            return self.broker.submit_together(orders, time_ns)
+        else:
+            reason = "the broker takes no brackets: the order did not leave"
+        return [_kept_back(order, reason, time_ns) for order in orders]
 
     def margin_after(self, order: Order) -> MarginAfter | None:
         """Return what the broker says that an order would need, where it is asked and offers it."""
@@ -76,6 +77,17 @@ class SwitchedBroker:
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
         return self.broker.cancel(client_order_id, time_ns)
+
+
+def _kept_back(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
+    order_id = order.client_order_id
+    return ev.OrderRejected(
+        event_id=ev.make_event_id("OrderRejected", order_id, "kept back"),
+        time_ns=time_ns,
+        correlation_id=order.decision_id,
+        client_order_id=order_id,
+        reason=reason,
+    )
 
 
 @dataclass(slots=True)
@@ -132,7 +144,18 @@ class TradingDesk:
                 f"an order must be replaced by one of {old.instrument_id}, {old.side.value}, "
                 f"was {order.instrument_id}, {order.side.value}"
             )
-        references = References(
+        references = self._references()
+        path = OrderPath(self.book, self.log, self.line, references.time_ns)
+        return path.replace(record, order, references)
+
+    def guard_exits(self) -> None:
+        """Send, renew or take back the exits of positions, where they do not fit them."""
+        if self.book.exits:
+            references = self._references()
+            guard_exits(OrderPath(self.book, self.log, self.line, references.time_ns), references)
+
+    def _references(self) -> References:
+        return References(
             time_ns=self.now_ns(),
             quotes=self.quotes,
             instruments=self.instruments,
@@ -140,8 +163,6 @@ class TradingDesk:
             sizing=self.sizing,
             located=self.located,
         )
-        path = OrderPath(self.book, self.log, self.line, references.time_ns)
-        return path.replace(record, order, references)
 
     def _release(
         self,

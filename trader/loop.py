@@ -8,9 +8,10 @@ from typing import TypeVar
 
 from swarm_core.book import Book
 from swarm_core.execution.working import WorkingSettings
+from swarm_core.exits import unprotected
 from swarm_core.halting import cancel_all, change_trading_state
 from swarm_core.market import Quote
-from swarm_core.order_states import OrderState
+from swarm_core.orders import Order
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.risk.limits import RiskLimits
@@ -28,7 +29,6 @@ T = TypeVar("T")
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
-_UNSENT = (OrderState.INTENDED, OrderState.APPROVED)
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
@@ -97,6 +97,7 @@ class Trader:
             "held_back": self._fault,
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
+            "unprotected": unprotected(self.desk.book),
             "session": self.desk.book.session,
             "limits": self.desk.limits.digest(),
             "log_sequence": self.desk.book.sequence,
@@ -216,6 +217,26 @@ class Trader:
         if not self.broker.is_connected:
             self._fault = "the broker must be connected"
             return
+        self._look_after()
+        self._reconcile_if_due()
+
+    def _look_after(self) -> None:
+        """Bring exits in line with positions, and send what waited for exits to be cancelled."""
+        if self._fault or self.desk.switch.is_pulled:
+            return
+        self.desk.guard_exits()
+        if self._waits_for_exits():
+            self._resume(self.desk.now_ns())
+
+    def _waits_for_exits(self) -> bool:
+        """Return whether an order of the last decision was kept back for what worked before it."""
+        book, intent = self.desk.book, self._decided[0]
+        if intent is None or not self.desk.sizing.exits:
+            return False
+        ids = book.intended.get(intent.targets.decision_id, ())
+        return any(book.orders[i].is_unsent and not book.orders[i].order.is_exit for i in ids)
+
+    def _reconcile_if_due(self) -> None:
         now_ns = self.desk.now_ns()
         due_s = (now_ns - self._reconciled_ns) / _NS_PER_S
         if self._connections != self.broker.connection_count:
@@ -234,7 +255,7 @@ class Trader:
         if (now_ns - decided_ns) / _NS_PER_S > self.settings.data_age_s_max:
             return
         book, decision_id = self.desk.book, intent.targets.decision_id
-        unsent = any(book.orders[i].state in _UNSENT for i in book.intended.get(decision_id, ()))
+        unsent = any(book.orders[i].is_unsent for i in book.intended.get(decision_id, ()))
         if unsent or decision_id not in book.planned:
             self._release(intent, "")
 
@@ -328,6 +349,11 @@ class Trader:
         if report.blocked and not fault:
             self._pull(f"a decision must be sound: {report.blocked_reason}")
 
+    def _protects(self, order: Order) -> bool:
+        """Return whether an order is the way out of a position: it stays when the trader leaves."""
+        parent = self.desk.book.orders.get(order.parent_client_order_id)
+        return order.is_exit and (parent is None or parent.state.is_final)
+
     def _end(self) -> None:
         """At the end of a session: nothing is left working unasked, and the account agrees."""
         desk, now_ns = self.desk, self.desk.now_ns()
@@ -339,6 +365,7 @@ class Trader:
                 broker=desk.line,
                 reason="the trader leaves",
                 time_ns=now_ns,
+                which=lambda order: not self._protects(order),
             )
         recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
         self._reconcile()

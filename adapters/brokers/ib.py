@@ -11,12 +11,13 @@ from ib_async import Order as IbOrder
 from ib_async import OrderState as IbOrderState
 
 from adapters.brokers import ib_orders
-from adapters.brokers.ib_bracket import Bracket, link
+from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
+from swarm_core.brackets import check_bracket
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
@@ -84,18 +85,7 @@ class IbBroker:
         """Send an order and wait for the first word; what was sent before is looked up instead."""
         if order.client_order_id in self._sent:
             return self.find(order.client_order_id) or ()
-        return self.session.call(self._submit(order, time_ns))
-
-    async def _submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
-        client, order_id = self.session.client, order.client_order_id
-        try:
-            contract, sent = await self._prepared(client, order)
-        except ValueError as error:
-            return [self._once(_unlisted(order, str(error), time_ns))]
-        trade = client.placeOrder(contract, sent)
-        self._sent[order_id] = trade
-        await self._in_time(self._first_word(client, trade))
-        return self._story(trade)
+        return self.session.call(self._submit([order], time_ns))
 
     async def _prepared(self, client: IB, order: Order) -> tuple[Contract, IbOrder]:
         """Return contract and order as they are sent; ValueError where no one contract answers."""
@@ -104,31 +94,47 @@ class IbBroker:
         instrument = self.contracts.instruments[order.instrument_id]
         return contract, ib_orders.ib_order(order, instrument, self.session.account)
 
-    def submit_bracket(self, bracket: Bracket, time_ns: int) -> Sequence[ev.Event]:
-        """Send an entry with its target and its stop; nothing works before all three have come.
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        """Send an order with its exits, or two exits; nothing works before all have come.
 
         What was sent before is looked up instead, as with a single order.
         """
-        known = [o for o in bracket.orders if o.client_order_id in self._sent]
+        check_bracket(orders)
+        known = [o for o in orders if o.client_order_id in self._sent]
         if known:
             return [e for o in known for e in self.find(o.client_order_id) or ()]
-        return self.session.call(self._submit_bracket(bracket, time_ns))
+        return self.session.call(self._submit(orders, time_ns))
 
-    async def _submit_bracket(self, bracket: Bracket, time_ns: int) -> Sequence[ev.Event]:
+    async def _submit(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
         client = self.session.client
         try:
-            prepared = [await self._prepared(client, order) for order in bracket.orders]
+            prepared = [await self._prepared(client, order) for order in orders]
         except ValueError as error:
-            return [self._once(_unlisted(o, str(error), time_ns)) for o in bracket.orders]
+            return [self._once(_unlisted(order, str(error), time_ns)) for order in orders]
         sent = [ib for _, ib in prepared]
         for ib in sent:
             ib.orderId = client.client.getReqId()
-        link(*sent, group=bracket.entry.client_order_id)
+        if any(order.is_exit for order in orders):
+            head = orders[0]
+            parent_id = await self._parent_id(client, head) if head.is_exit else sent[0].orderId
+            link(orders, sent, parent_id)
         trades = [client.placeOrder(contract, ib) for contract, ib in prepared]
         self._sent |= {t.order.orderRef: t for t in trades}
         for trade in trades:
             await self._in_time(self._first_word(client, trade))
         return [event for trade in trades for event in self._story(trade)]
+
+    async def _parent_id(self, client: IB, exit_order: Order) -> int:
+        """Return the id of the order of an exit, 0 where it does not work (any more)."""
+        opened = await self._in_time(client.reqAllOpenOrdersAsync())
+        return next(
+            (
+                t.order.orderId
+                for t in opened
+                if t.order.orderRef == exit_order.parent_client_order_id and not t.isDone()
+            ),
+            0,
+        )
 
     def what_if(self, order: Order) -> MarginImpact:
         """Return what an order would do to the account; it is not sent.

@@ -72,6 +72,10 @@ class PaperBroker:
         self._told[order.client_order_id] = order
         return self.venue.submit(order, time_ns)
 
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        self._told |= {order.client_order_id: order for order in orders}
+        return self.venue.submit_together(orders, time_ns)
+
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         return self.venue.find(client_order_id)
 
@@ -119,7 +123,8 @@ def _shown(order: Order, story: Sequence[ev.Event], filled_lots: int) -> BrokerO
     order_id = order.client_order_id
     accepted = [e.broker_order_id for e in story if isinstance(e, ev.OrderAccepted)]
     ended = [_ENDINGS[type(event)] for event in story if type(event) in _ENDINGS]
-    if filled_lots >= order.quantity_lots:
+    whole = [e.quantity_lots for e in story if isinstance(e, ev.OrderAdjusted)]
+    if filled_lots >= (whole or [order.quantity_lots])[-1]:
         ended = [OrderState.FILLED]
     return BrokerOrder(
         broker_order_id=accepted[0] if accepted else "",

@@ -1,12 +1,14 @@
 """A broker that fills orders from bars: deterministic, and rebuilt from the log after a restart."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from adapters.brokers.simulated_ticket import Ticket
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction, terms_of
+from swarm_core.brackets import check_bracket
 from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import BpsCommission, CommissionModel, OrderFacts
 from swarm_core.fills import Fill, FillSettings, bar_rank, fill_of, find_trigger_ticks
@@ -67,7 +69,6 @@ class SimulatedBroker:
         if known is not None:
             return tuple(known.events)
         order_id, fault = order.client_order_id, self._fault(order)
-        answer: ev.OrderEvent
         if fault is None:
             answer = ev.OrderAccepted(
                 event_id=ev.make_event_id("OrderAccepted", order_id),
@@ -76,28 +77,48 @@ class SimulatedBroker:
                 client_order_id=order_id,
                 broker_order_id="S" + order_id[1:],
             )
-        else:
-            answer = ev.OrderRejected(
-                event_id=ev.make_event_id("OrderRejected", order_id),
-                time_ns=time_ns,
-                correlation_id=order.decision_id,
-                client_order_id=order_id,
-                reason=fault,
-            )
-        self._open(order, answer)
-        return (answer,)
+            self._open(order, answer)
+            return (answer,)
+        return self._reject(order, fault, time_ns)
+
+    def _reject(self, order: Order, reason: str, time_ns: int) -> Sequence[ev.Event]:
+        order_id = order.client_order_id
+        rejected = ev.OrderRejected(
+            event_id=ev.make_event_id("OrderRejected", order_id),
+            time_ns=time_ns,
+            correlation_id=order.decision_id,
+            client_order_id=order_id,
+            reason=reason,
+        )
+        self._open(order, rejected)
+        return (rejected,)
+
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        """Take an order with its two exits, or the two exits; all are taken or none is."""
+        check_bracket(orders)
+        fault = self._fault(orders[0])  # what holds for the first holds for those that follow it
+        told: list[ev.Event] = []
+        for order in orders:
+            if fault is None or order.client_order_id in self._tickets:
+                told.extend(self.submit(order, time_ns))
+            else:
+                told.extend(self._reject(order, fault, time_ns))
+        return tuple(told)
 
     def _fault(self, order: Order) -> str | None:
         """Return why the venue does not take an order, or None."""
         instrument = self._instruments.get(order.instrument_id)
         if instrument is None:
             return f"no contract is known for {order.instrument_id}"
+        if order.is_exit:
+            return self._homeless(order)
         if order.side is OrderSide.BUY or not self._borrow.is_limited(instrument):
             return None
         selling = sum(
             t.open_lots
             for t in self._tickets.values()
             if t.working
+            and not t.order.is_exit
             and t.order.instrument_id == order.instrument_id
             and t.order.side is OrderSide.SELL
         )
@@ -105,6 +126,24 @@ class SimulatedBroker:
         if not self._borrow.allows(instrument, after):
             return f"{-after} lots of {order.instrument_id} cannot be borrowed"
         return None
+
+    def _homeless(self, order: Order) -> str | None:
+        """Return why an exit has nothing to close here, or None."""
+        parent = self._tickets.get(order.parent_client_order_id)
+        if parent is not None and parent.working:
+            return None
+        held = self._lots.get(order.instrument_id, 0)
+        return None if -order.side.sign * held > 0 else "nothing is held that it could close"
+
+    def _asleep(self, ticket: Ticket) -> bool:
+        """Return whether an exit waits for its order to be filled."""
+        parent = self._tickets.get(ticket.order.parent_client_order_id)
+        return ticket.order.is_exit and parent is not None and parent.working
+
+    def _awake_since_ns(self, ticket: Ticket) -> int:
+        """Return the bar from which on an exit works: not that at which its order filled."""
+        parent = self._tickets.get(ticket.order.parent_client_order_id)
+        return parent.last_bar_ns if ticket.order.is_exit and parent is not None else 0
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         """Return everything that happened to an order, or None where it never came."""
@@ -116,7 +155,41 @@ class SimulatedBroker:
         ticket = self._tickets.get(client_order_id)
         if ticket is None or not ticket.working:
             return ()
-        return (ticket.cancel("asked for", time_ns),)
+        return (ticket.cancel("asked for", time_ns), *self._end_exits(ticket, time_ns))
+
+    def _end_exits(self, ended: Ticket, time_ns: int) -> list[ev.Event]:
+        """Cancel the exits of an order that ended before it was filled."""
+        if ended.working or not ended.open_lots or ended.order.is_exit:
+            return []
+        order_id = ended.order.client_order_id
+        return [
+            ticket.cancel("its order ended unfilled", time_ns)
+            for ticket in self._tickets.values()
+            if ticket.working
+            and ticket.order.is_exit
+            and ticket.order.parent_client_order_id == order_id
+        ]
+
+    def _take_from_other(self, filled: Ticket, fill: ev.OrderFilled) -> list[ev.Event]:
+        """Take what an exit has filled from the other one: of both, the position is closed once."""
+        order = filled.order
+        told: list[ev.Event] = []
+        for other in self._tickets.values():
+            is_other = (
+                other is not filled
+                and other.working
+                and other.order.is_exit
+                and other.order.parent_client_order_id == order.parent_client_order_id
+            )
+            if not (order.is_exit and is_other):
+                continue
+            left = other.open_lots - fill.lots
+            if left <= 0 or not filled.open_lots:
+                told.append(other.cancel("the other exit was filled", fill.time_ns))
+            else:
+                terms = replace(terms_of(other.order, left), open_lots=left)
+                told.append(other.adjust(fill.execution_id, terms, fill.time_ns))
+        return told
 
     def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]:
         """Adjust or cancel the open orders of an instrument for an action; once per action."""
@@ -126,12 +199,15 @@ class SimulatedBroker:
         happened: list[ev.Event] = []
         for order_id in self.working_order_ids():
             ticket = self._tickets[order_id]
+            if not ticket.working:
+                continue  # it ended with its order
             met = ticket.order.instrument_id == action.instrument_id
             if not met or action.action_id in ticket.action_ids:
                 continue
             terms = action.order_terms(ticket.order, ticket.open_lots, instrument)
             if terms is None:
                 happened.append(ticket.cancel(action.action_id, time_ns))
+                happened.extend(self._end_exits(ticket, time_ns))
             elif terms != terms_of(ticket.order, ticket.open_lots):
                 happened.append(ticket.adjust(action.action_id, terms, time_ns))
         return tuple(happened)
@@ -157,10 +233,14 @@ class SimulatedBroker:
         # The tickets stand as they came, and sorting keeps that.
         for ticket in sorted(working, key=lambda t: bar_rank(t.order)):
             bar = latest.get(ticket.order.instrument_id)
-            if bar is not None and bar.time_ns > max(ticket.received_ns, ticket.last_bar_ns):
+            if not ticket.working or self._asleep(ticket):
+                continue  # the other exit was filled by this bar, or its order waits still
+            since_ns = max(ticket.received_ns, ticket.last_bar_ns, self._awake_since_ns(ticket))
+            if bar is not None and bar.time_ns > since_ns:
                 happened.extend(self._meet(ticket, bar, taken))
             if ticket.working and self._is_over_age(ticket, time_ns):
                 happened.append(ticket.expire(time_ns))
+            happened.extend(self._end_exits(ticket, time_ns))
         return tuple(happened)
 
     def working_order_ids(self) -> tuple[str, ...]:
@@ -244,6 +324,7 @@ class SimulatedBroker:
             self._count(ticket, filled)
             ticket.events.append(filled)
             happened.append(filled)
+            happened.extend(self._take_from_other(ticket, filled))
         if ticket.working and self._lives_one_bar(order):
             happened.append(ticket.expire(bar.time_ns))
         return happened

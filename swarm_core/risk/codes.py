@@ -38,6 +38,7 @@ class DenialCode(Enum):
     DAILY_LOSS = "daily_loss"
     DRAWDOWN = "drawdown"
     MARGIN = "margin"
+    BRACKET = "bracket"
 
     @property
     def explanation(self) -> str:
@@ -118,6 +119,9 @@ _EXPLANATIONS = {
     ),
     DenialCode.MARGIN: (
         "The broker's own what-if must leave equity for the margin, where it offers one."
+    ),
+    DenialCode.BRACKET: (
+        "An exit must close no more than is held or being bought, and leaves with its entry."
     ),
     DenialCode.DRAWDOWN: (
         "The fall from the peak must be within `drawdown_fraction_max`, or risk be reduced."

@@ -52,7 +52,14 @@ class CompiledGate:
         self._sent_ids, self._sent_keys = set(context.order_ids), set(context.recent_keys)
 
     def check(self, orders: Sequence[Order]) -> list[Verdict]:
-        """Return the verdict on each order, in order; each approval counts against the next."""
+        """Return the verdict on each order, in order; each approval counts against the next.
+
+        Raises ValueError on an exit of a bracket: other rules hold for it, `check_order` has them.
+        """
+        if any(order.is_exit for order in orders):
+            raise ValueError(
+                "an exit must be judged by check_order, was given to the compiled gate"
+            )
         count = len(orders)
         ids: dict[str, int] = {}
         keys: dict[object, int] = {}

@@ -125,12 +125,10 @@ class RiskContext:
     def send(self, order: Order) -> None:
         """Count an approved order against every limit from now on."""
         risk = self.instruments[order.instrument_id]
-        self._count(risk, -1)
-        if order.side is OrderSide.BUY:
-            risk.open_buy_lots += order.quantity_lots
-        else:
-            risk.open_sell_lots += order.quantity_lots
-        self._count(risk, 1)
+        if not order.is_exit:  # an exit only ever closes what is counted already
+            self._count(risk, -1)
+            _open(risk, order, order.quantity_lots)
+            self._count(risk, 1)
         risk.repeats += 1
         self.message_count += 1
         own = self.strategies.get(order.strategy)
@@ -270,10 +268,7 @@ def _measure_strategy(
         if order.strategy != name or risk is None:
             continue
         risk.position_lots += order.side.sign * record.filled_lots
-        if order.side is OrderSide.BUY:
-            risk.open_buy_lots += record.open_lots
-        else:
-            risk.open_sell_lots += record.open_lots
+        _open(risk, order, record.open_lots)
     for instrument_id, risk in own.items():
         _permit(risk, instrument_id, instruments.get(instrument_id), [level])
     return RiskContext(
@@ -291,13 +286,19 @@ def _count_open_orders(book: Book, risks: Mapping[str, InstrumentRisk]) -> set[s
     """Add what works at the broker to the exposures; return the ids that may not be sent again."""
     for record in book.working_orders():
         risk = risks.get(record.order.instrument_id)
-        if risk is None:
-            continue
-        if record.order.side is OrderSide.BUY:
-            risk.open_buy_lots += record.open_lots
-        else:
-            risk.open_sell_lots += record.open_lots
+        if risk is not None:
+            _open(risk, record.order, record.open_lots)
     return book.sent_or_ended()
+
+
+def _open(risk: InstrumentRisk, order: Order, lots: int) -> None:
+    """Count lots that may still be filled; those of an exit only close what is counted already."""
+    if order.is_exit:
+        return
+    if order.side is OrderSide.BUY:
+        risk.open_buy_lots += lots
+    else:
+        risk.open_sell_lots += lots
 
 
 def _measure_instrument(

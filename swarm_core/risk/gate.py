@@ -53,11 +53,11 @@ def check_order(order: Order, context: RiskContext) -> Verdict:
     if risk is None:
         return Denied(DenialCode.UNKNOWN_INSTRUMENT)
     check = _Check(order, risk, context)
-    for rule in RULES:
+    for rule in EXIT_RULES if order.is_exit else RULES:
         denial = rule(check)
         if denial is not None:
             return replace(denial, level=level_of(denial.code, check.limits))
-    own = context.strategies.get(order.strategy)
+    own = None if order.is_exit else context.strategies.get(order.strategy)
     if own is not None:
         of_strategy = _Check(order, own.instruments[order.instrument_id], own)
         for rule in STRATEGY_RULES:
@@ -285,6 +285,21 @@ def _loss(check: _Check) -> Denied | None:
     return None
 
 
+def _closes(check: _Check) -> Denied | None:
+    """Deny an exit of more than can be there to be closed."""
+    selling = check.order.side is OrderSide.SELL
+    there = check.risk.long_lots if selling else -check.risk.short_lots
+    lots = check.order.quantity_lots
+    return Denied(DenialCode.BRACKET, lots, max(0, there)) if lots > there else None
+
+
+def _exit_collar(check: _Check) -> Denied | None:
+    """Hold a way out to the collar where it gives money away; beyond the market it only waits."""
+    price, base = check.order.limit_price_ticks, check.risk.reference_ticks
+    waits = price is not None and (price - base) * check.order.side.sign < 0
+    return None if waits else _collar(check)
+
+
 RULES: tuple[Rule, ...] = (
     _halt,
     _measured,
@@ -306,6 +321,18 @@ RULES: tuple[Rule, ...] = (
     _currency,
     _buying_power,
     _loss,
+)
+# An exit waits at the venue and only closes: it adds nothing to any exposure, whenever it leaves.
+EXIT_RULES: tuple[Rule, ...] = (
+    _halt,
+    _measured,
+    _permissions,
+    _duplicate,
+    _closes,
+    _message_rate,
+    _throttle,
+    _exit_collar,
+    _order_volume,
 )
 # What is measured of one strategy's own orders and positions.
 STRATEGY_RULES: tuple[Rule, ...] = (

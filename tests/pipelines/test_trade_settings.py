@@ -34,6 +34,11 @@ TRADE: dict[str, Any] = {
         ({"control_port": 70_000}, "control_port: input should be less than 65536"),
         ({"working": {"kind": "twap", "slices": 0}}, "slices: input should be greater than"),
         ({"working": {"kind": "vwap", "volume_profile": [1]}}, "must have 6 positive shares"),
+        ({"exits": {"take_profit": 0.1, "stop_loss": 1}}, "stop_loss: input should be less than"),
+        (
+            {"exits": {"take_profit": 0.1, "stop_loss": 0.1}, "working": {"kind": "twap"}},
+            "exits must be asked for without working",
+        ),
         ({"speed": 1}, "trade.speed: extra inputs are not permitted"),
     ],
 )

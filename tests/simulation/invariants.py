@@ -61,7 +61,7 @@ class Watch:
         assert not order.decision_id.endswith(BAD), f"{order_id} is of a decision that is bad"
         state = self.book.trading_state
         assert state is not TradingState.HALTED, f"{order_id} leaves while trading is halted"
-        if state is TradingState.REDUCING:
+        if state is TradingState.REDUCING and not order.is_exit:
             held = self.book.lots(order.instrument_id)
             assert abs(held + order.signed_lots) < abs(held), f"{order_id} does not reduce"
 

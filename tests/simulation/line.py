@@ -54,6 +54,22 @@ class Line:
             return ()
         return (answer,)
 
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        """Send them one after the other: the line may break, or the process die, in between."""
+        answers: list[ev.Event] = []
+        for order in orders:
+            self._reach()
+            if self.faults.happens("submit_lost"):
+                raise ConnectionResetError("the line broke among the orders")
+            self.watch.order_leaves(order)
+            last = order is orders[-1]
+            bound = order.is_exit and not orders[0].is_exit
+            answers.append(self.venue.receive(order, self.now_ns(), last=last, bound=bound))
+            self.life.pass_point()
+        if self.faults.happens("ack_lost"):
+            raise ConnectionResetError("the line broke after the orders")
+        return answers
+
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         self._reach()
         if self._is_deaf() or self.faults.happens("find_broken"):

@@ -28,6 +28,9 @@ class Ticket:
     story: list[ev.Event] = field(default_factory=list[ev.Event])
     ending: OrderState | None = None
     fills: int = 0
+    parent_id: str = ""  # of an exit: the order that it belongs to
+    held: bool = False  # not all that it belongs with have come
+    prices: tuple[int | None, int | None] = (None, None)  # limit and stop
 
 
 class Venue:
@@ -57,8 +60,14 @@ class Venue:
         late = self.random.randint(1, 40) * _S if self.faults.happens("told_late") else 0
         self.outbox.append((now_ns + late, event))
 
-    def receive(self, order: Order, now_ns: int) -> ev.Event:
-        """Take an order, whatever else there is of it: a venue does not know an order again."""
+    def receive(
+        self, order: Order, now_ns: int, *, last: bool = True, bound: bool = False
+    ) -> ev.Event:
+        """Take an order, whatever else there is of it: a venue does not know an order again.
+
+        What is not the `last` of those that belong together waits for the others. Exits that are
+        `bound` came with their order, and stand only with it.
+        """
         order_id = order.client_order_id
         self.receipts[order_id] += 1
         ticket = Ticket(
@@ -69,10 +78,15 @@ class Venue:
             order.quantity_lots,
             order.time_in_force is TimeInForce.DAY,
             now_ns,
+            parent_id=order.parent_client_order_id if order.is_exit else "",
+            held=not last,
+            prices=(order.limit_price_ticks, order.stop_price_ticks),
         )
         self.next_order_id += 1
         self.tickets.append(ticket)
-        if self.faults.happens("reject"):
+        if last:
+            self._release(ticket)
+        if self.faults.happens("reject") or self._is_orphan(ticket, bound):
             return self._end(ticket, OrderState.REJECTED, now_ns)
         answer = ev.OrderAccepted(
             event_id=ev.make_event_id("OrderAccepted", order_id),
@@ -83,6 +97,26 @@ class Venue:
         )
         ticket.story.append(answer)
         return answer
+
+    def _is_orphan(self, ticket: Ticket, bound: bool) -> bool:
+        """Whether it is an exit of nothing: its order ended, and nothing is held."""
+        parent = self.find(ticket.parent_id) if ticket.parent_id else None
+        if not ticket.parent_id or (parent is not None and parent.ending is None):
+            return False
+        return bound or -ticket.side.sign * self.lots[ticket.instrument_id] <= 0
+
+    def _release(self, last: Ticket) -> None:
+        """All that belong together have come: none of them waits for another any more."""
+        family = last.parent_id or last.client_order_id
+        for ticket in self.tickets:
+            if family in (ticket.parent_id, ticket.client_order_id):
+                ticket.held = False
+
+    def works(self, ticket: Ticket) -> bool:
+        """Whether it may be filled: an exit sleeps while its order works."""
+        parent = self.find(ticket.parent_id) if ticket.parent_id else None
+        asleep = parent is not None and parent.ending is None
+        return ticket.ending is None and not ticket.held and not asleep
 
     def place_by_hand(self, now_ns: int) -> None:
         """Somebody buys a little in the broker's own window: no client id, order id 0."""
@@ -98,8 +132,9 @@ class Venue:
             self.prices[instrument_id] = max(100, self.prices[instrument_id] + step)
         if self.faults.happens("manual_order"):
             self.place_by_hand(now_ns)
-        for ticket in [t for t in self.tickets if t.ending is None]:
-            if self.random.random() < 0.5:
+        for ticket in [t for t in self.tickets if self.works(t)]:
+            # The other exit may have been filled meanwhile.
+            if self.random.random() < 0.5 and self.works(ticket):
                 self.fill(ticket, now_ns, self.random.randint(1, ticket.open_lots))
         for item in [c for c in self.charges_due if c[0] <= now_ns]:
             self.charges_due.remove(item)
@@ -148,6 +183,35 @@ class Venue:
         ticket.open_lots -= lots
         if not ticket.open_lots:
             ticket.ending = OrderState.FILLED
+        if ticket.parent_id:
+            self._take_from_other(ticket, fill, now_ns)
+
+    def _take_from_other(self, filled: Ticket, fill: ev.OrderFilled, now_ns: int) -> None:
+        """Of two exits, a position is closed once, and never turned over."""
+        if not self.faults.happened["manual_order"]:
+            held = self.lots[filled.instrument_id]
+            assert held * filled.side.sign <= 0, f"{filled.client_order_id} turns a position over"
+        for other in self.tickets:
+            if other is filled or other.parent_id != filled.parent_id or other.ending is not None:
+                continue
+            other.open_lots = max(0, other.open_lots - fill.lots)
+            if not other.open_lots or filled.ending is not None:
+                self.tell(self._end(other, OrderState.CANCELLED, now_ns), now_ns)
+                continue
+            done = sum(e.lots for e in other.story if isinstance(e, ev.OrderFilled))
+            adjusted = ev.OrderAdjusted(
+                event_id=ev.make_event_id(
+                    "OrderAdjusted", other.client_order_id, fill.execution_id
+                ),
+                time_ns=now_ns + self.skew_ns,
+                client_order_id=other.client_order_id,
+                action_id=fill.execution_id,
+                quantity_lots=done + other.open_lots,
+                limit_price_ticks=other.prices[0],
+                stop_price_ticks=other.prices[1],
+            )
+            other.story.append(adjusted)
+            self.tell(adjusted, now_ns)
 
     def _charge(self, charge: ev.CommissionCharged) -> None:
         self.commissions[charge.execution_id] = charge
@@ -155,7 +219,7 @@ class Venue:
 
     def cancel(self, ticket: Ticket, now_ns: int) -> ev.Event | None:
         """Cancel what is open; sometimes the market was faster."""
-        if ticket.ending is None and self.faults.happens("cancel_late"):
+        if self.works(ticket) and self.faults.happens("cancel_late"):
             self.fill(ticket, now_ns, ticket.open_lots)
         if ticket.ending is not None:
             return None
@@ -181,6 +245,10 @@ class Venue:
                 reason="the venue says so",
             )
         ticket.story.append(told)
+        for other in self.tickets:  # an order takes its exits along
+            mine = ticket.client_order_id and other.parent_id == ticket.client_order_id
+            if mine and other.ending is None:
+                self.tell(self._end(other, OrderState.CANCELLED, now_ns), now_ns)
         return told
 
     def close_day(self, now_ns: int) -> None:

@@ -15,7 +15,7 @@ from swarm_core.book import Book, book_from_events
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.reconciliation import ReconciliationRules
-from swarm_core.sizing_settings import SizingSettings
+from swarm_core.sizing_settings import ExitSettings, SizingSettings
 from swarm_core.trading_state import TradingState
 from tests.simulation.faults import Faults, Killed, Life
 from tests.simulation.invariants import BAD, Watch
@@ -136,7 +136,12 @@ def make_world(seed: int, home: Path) -> World:
     )
     watch, venue = Watch(), Venue(random, faults, rules.fills_reach_back_ns)
     watch.venue = venue
+    # By dice of their own: older seeds play as they did.
+    apart = Random(f"{seed}/exits")
     sizing = SizingSettings(
+        exits=ExitSettings(take_profit_fraction=0.02, stop_loss_fraction=0.01)
+        if apart.random() < 0.5
+        else None,
         kind=OrderKind.MARKET,
         time_in_force=TimeInForce.GOOD_TILL_CANCELLED if kept else TimeInForce.DAY,
     )

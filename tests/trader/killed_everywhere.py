@@ -1,7 +1,8 @@
 """A session killed at every single write: each statement of the log, the anchor, and the wire.
 
-`python -m tests.trader.killed_everywhere FOLDER filled|halted` counts the writes of the undisturbed
-session, kills a process at each of them, starts it again, and compares. It prints the count.
+`python -m tests.trader.killed_everywhere FOLDER filled|halted|bracketed` counts the writes of the
+undisturbed session, kills a process at each of them, starts it again, and compares. It prints the
+count.
 """
 
 import asyncio
@@ -9,12 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adapters.stores.event_log_anchor import Anchor
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.replay import book_digest, replay
+from swarm_core.sizing_settings import ExitSettings
 from tests.swarm_core.builders import CASH, make_decision
 from tests.trader.desks import make_desk
 from tests.trader.sessions import SETTINGS, ListFeed, PlannedEngine, quotes
@@ -22,6 +25,7 @@ from tests.trader.venue import FileVenue
 from trader.kill_switch import Halt
 from trader.loop import Trader
 
+EXITS = ExitSettings(take_profit_fraction=0.1, stop_loss_fraction=0.05)
 PLAN = (None, make_decision("d1", A=0.1, B=-0.1))
 # What changes the file; each of these is a moment at which the process may end.
 _WRITES = ("begin", "insert", "commit")
@@ -63,12 +67,14 @@ def count_writes_of(log: SqliteEventLog, count: Counter) -> None:
     Anchor.write = counted
 
 
-def live(home: Path, kill_at: int, halted: bool) -> int:
+def live(home: Path, kill_at: int, how: str) -> int:
     """Trade the session from where its log stands; return how many writes that took."""
-    count = Counter(kill_at)
+    count, halted = Counter(kill_at), how == "halted"
     venue = CountedVenue(home / "venue", fills=not halted)
     venue.count_write = count
     desk = make_desk(home, venue)
+    if how == "bracketed":
+        desk.sizing = replace(desk.sizing, exits=EXITS)
     assert isinstance(desk.log, SqliteEventLog)
     count_writes_of(desk.log, count)
     feed = ListFeed(quotes(2))
@@ -84,13 +90,13 @@ def live(home: Path, kill_at: int, halted: bool) -> int:
     return count.count
 
 
-def in_child(home: Path, kill_at: int, halted: bool) -> int:
+def in_child(home: Path, kill_at: int, how: str) -> int:
     """Live in a process of its own; return its writes, or -1 where it was killed."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
         try:
-            os.write(writer, str(live(home, kill_at, halted)).encode())
+            os.write(writer, str(live(home, kill_at, how)).encode())
         finally:
             os._exit(0)  # whatever happened, the child does not return into the parent
     os.close(writer)
@@ -127,17 +133,17 @@ def outcome(home: Path) -> Sequence[object]:
     )
 
 
-def kill_at_each_write(folder: Path, halted: bool) -> int:
+def kill_at_each_write(folder: Path, how: str) -> int:
     """Kill a session at each of its writes, start it again and compare; return how many."""
     undisturbed = folder / "undisturbed"
     undisturbed.mkdir(parents=True)
-    writes = in_child(undisturbed, 0, halted)
+    writes = in_child(undisturbed, 0, how)
     expected = outcome(undisturbed)
     for kill_at in range(1, writes + 1):
         home = folder / str(kill_at)
         home.mkdir()
-        assert in_child(home, kill_at, halted) == -1, f"write {kill_at} must be reached"
-        assert in_child(home, 0, halted) >= 0, f"killed at write {kill_at}"
+        assert in_child(home, kill_at, how) == -1, f"write {kill_at} must be reached"
+        assert in_child(home, 0, how) >= 0, f"killed at write {kill_at}"
         found = outcome(home)
         for one, other in zip(found, expected, strict=True):
             assert one == other, f"killed at write {kill_at}: must be {other}, was {one}"
@@ -145,4 +151,4 @@ def kill_at_each_write(folder: Path, halted: bool) -> int:
 
 
 if __name__ == "__main__":
-    print(kill_at_each_write(Path(sys.argv[1]), halted=sys.argv[2] == "halted"))
+    print(kill_at_each_write(Path(sys.argv[1]), sys.argv[2]))

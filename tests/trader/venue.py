@@ -50,6 +50,10 @@ class FileVenue:
         self._unheard += story[1:]
         return story[:1]
 
+    def submit_together(self, orders: Sequence[Order], time_ns: int) -> Sequence[ev.Event]:
+        """Take them one after the other: the process may die in between."""
+        return [event for order in orders for event in self.submit(order, time_ns)]
+
     def _story(self, order: Order) -> list[ev.Event]:
         order_id = order.client_order_id
         accepted = ev.OrderAccepted(
@@ -61,7 +65,7 @@ class FileVenue:
         return [accepted, *self._fills(order)]
 
     def _fills(self, order: Order) -> list[ev.OrderFilled]:
-        if not self.fills:
+        if not self.fills or order.is_exit:  # no exit is reached here
             return []
         half = order.quantity_lots // 2
         return [
@@ -109,7 +113,7 @@ class FileVenue:
                     client_order_id=order_id,
                     instrument_id=order.instrument_id,
                     ending=OrderState.FILLED
-                    if self.fills
+                    if self.fills and not order.is_exit
                     else OrderState.CANCELLED
                     if order_id in cancelled
                     else None,

@@ -12,7 +12,6 @@ import pytest
 from ib_async import Contract, Stock
 
 from adapters.brokers.ib import IbBroker
-from adapters.brokers.ib_bracket import Bracket
 from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractTerms
 from adapters.brokers.ib_session import IbSettings
@@ -20,10 +19,12 @@ from gateway_simulator.clock import Clock
 from gateway_simulator.gateway import Gateway
 from gateway_simulator.hosting import HostedGateway
 from gateway_simulator.settings import GatewaySettings
+from swarm_core.brackets import exits_for
 from swarm_core.instruments import Instrument
-from swarm_core.orders import OrderKind, OrderSide, TimeInForce
+from swarm_core.orders import Order, OrderKind, TimeInForce
+from swarm_core.sizing_settings import ExitSettings
 from tests.adapters.brokers.test_broker_contract import kinds, tcp_ib
-from tests.gateway_simulator.gateways import A_ID, hosted, order_of, wait_until
+from tests.gateway_simulator.gateways import A_ID, fill, hosted, order_of, wait_until
 from tests.swarm_core.builders import NOW_NS, A, make_instrument, make_order
 
 GTC = {"kind": OrderKind.MARKET, "time_in_force": TimeInForce.GOOD_TILL_CANCELLED}
@@ -157,17 +158,17 @@ def _ask_off_the_grid(broker: IbBroker) -> None:
     broker.what_if(order)
 
 
-def make_bracket(lots: int = 10) -> Bracket:
-    entry = make_order(A, lots=lots, slice_index=0, **GTC)
-    exits = {
-        "lots": lots,
-        "side": OrderSide.SELL,
-        "parent_client_order_id": entry.client_order_id,
-        "time_in_force": TimeInForce.GOOD_TILL_CANCELLED,
-    }
-    target = make_order(A, limit=10_500, kind=OrderKind.LIMIT, slice_index=1, **exits)  # type: ignore[arg-type]
-    stop = make_order(A, kind=OrderKind.STOP, stop_price_ticks=9_500, slice_index=2, **exits)  # type: ignore[arg-type]
-    return Bracket(entry, target, stop)
+EXITS = ExitSettings(take_profit_fraction=0.05, stop_loss_fraction=0.05)
+
+
+def make_bracket(lots: int = 10) -> list[Order]:
+    entry = make_order(A, lots=lots, **GTC)
+    return [entry, *exits_for(entry, lots, 10_000, EXITS)]
+
+
+def fall(gateway: Gateway) -> None:
+    gateway.market.set_quote(A_ID, Decimal("94.90"), Decimal("94.92"))
+    gateway.venue.on_market()
 
 
 def test_a_bracket_works_as_one(tmp_path: Path) -> None:
@@ -176,18 +177,13 @@ def test_a_bracket_works_as_one(tmp_path: Path) -> None:
         broker = tcp_ib(host)
         bracket = make_bracket()
         try:
-            first = broker.submit_bracket(bracket, NOW_NS)
-            again = broker.submit_bracket(bracket, NOW_NS)
+            first = broker.submit_together(bracket, NOW_NS)
+            again = broker.submit_together(bracket, NOW_NS)
             accepted = [e for e in first if type(e).__name__ == "OrderAccepted"]
             assert len(accepted) == 3
             assert {e.event_id for e in accepted} <= {e.event_id for e in again}
-
-            def fall(gateway: Gateway) -> None:
-                gateway.market.set_quote(A_ID, Decimal("94.90"), Decimal("94.92"))
-                gateway.venue.on_market()
-
             host.call(fall)
-            entry, target, stop = (o.client_order_id for o in bracket.orders)
+            entry, target, stop = (o.client_order_id for o in bracket)
             wait_until(lambda: "OrderFilled" in kinds(broker.find(stop)))
             assert "OrderCancelled" in kinds(broker.find(target))
             assert "OrderFilled" in kinds(broker.find(entry))
@@ -197,12 +193,41 @@ def test_a_bracket_works_as_one(tmp_path: Path) -> None:
             broker.close()
 
 
-def test_a_bracket_that_does_not_close_its_entry_is_refused() -> None:
-    whole, half = make_bracket(), make_bracket(5)
-    with pytest.raises(ValueError, match="must close 10 lots"):
-        Bracket(whole.entry, half.target, whole.stop)
-    with pytest.raises(ValueError, match="stop must be a stop order"):
-        Bracket(whole.entry, whole.target, whole.target)
+def test_exits_alone_cancel_each_other(tmp_path: Path) -> None:
+    """Their order has ended: what is held is closed by one of two that stand by themselves."""
+    with hosted() as host:
+        broker = tcp_ib(host)
+        entry, target, stop = make_bracket()
+        try:
+            broker.submit(entry, NOW_NS)
+            wait_until(lambda: "OrderFilled" in kinds(broker.find(entry.client_order_id)))
+            broker.submit_together([target, stop], NOW_NS)
+            host.call(fall)
+            wait_until(lambda: "OrderFilled" in kinds(broker.find(stop.client_order_id)))
+            assert "OrderCancelled" in kinds(broker.find(target.client_order_id))
+            assert broker.account().position_lots.get(A, 0) == 0
+        finally:
+            broker.close()
+
+
+def test_exits_that_got_lost_join_their_order_while_it_works(tmp_path: Path) -> None:
+    """A process died after the first of three: a new one sends the exits, and all are let go."""
+    with hosted(matches_by_itself=False) as host:
+        broker = tcp_ib(host)
+        entry, target, stop = make_bracket()
+        try:
+            broker.submit(entry, NOW_NS)
+            broker.close()
+            broker = tcp_ib(host)
+            broker.submit_together([target, stop], NOW_NS)
+            held = host.call(lambda g: [(o.parent_id != 0, o.held) for o in g.venue.orders[1:]])
+            assert held == [(True, "child"), (True, "child")]
+            fill(host, entry.client_order_id)
+            fill(host, target.client_order_id)
+            wait_until(lambda: "OrderCancelled" in kinds(broker.find(stop.client_order_id)))
+            assert broker.account().position_lots.get(A, 0) == 0
+        finally:
+            broker.close()
 
 
 def test_a_stop_order_waits_at_the_broker(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.market import Quote
-from swarm_core.orders import Order, OrderKind, OrderSide
+from swarm_core.orders import ExitKind, Order, OrderKind, OrderSide
 from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.compiled import CompiledGate
 from swarm_core.risk.context import RiskContext, measure
 from swarm_core.risk.gate import Approved, Denied, check_order
 from swarm_core.trading_state import TradingState
@@ -128,6 +129,23 @@ def throttled(desk: Desk) -> None:
     desk.book.throttled.add(A)
 
 
+def exits_of(lots: int) -> Callable[[Desk], None]:
+    """Hold 10 lots, and ask for the way out of other lots."""
+
+    def ask(desk: Desk) -> None:
+        desk.hold(A, 10)
+        desk.order = make_order(
+            lots=lots,
+            side=OrderSide.SELL,
+            kind=OrderKind.STOP,
+            stop_price_ticks=9_000,
+            exit_kind=ExitKind.STOP_LOSS,
+            parent_client_order_id="A1",
+        )
+
+    return ask
+
+
 # Every code of the enum, and the least that brings it about.
 CASES: list[tuple[DenialCode, tuple[Callable[[Desk], None], ...]]] = [
     (DenialCode.UNKNOWN_INSTRUMENT, (ordered(instrument_id="US.X"),)),
@@ -175,6 +193,7 @@ CASES: list[tuple[DenialCode, tuple[Callable[[Desk], None], ...]]] = [
             limited(currency_fraction_max=0.0109),
         ),
     ),
+    (DenialCode.BRACKET, (exits_of(11),)),
     (DenialCode.BUYING_POWER, (buys(B), limited(leverage_max=0.0209))),
     (DenialCode.DAILY_LOSS, (peak(105_264, "session_nav_minor"),)),
     (DenialCode.DRAWDOWN, (peak(133_400, "peak_nav_minor"),)),
@@ -197,6 +216,20 @@ def test_one_spoiled_thing_denies_with_its_code(
 
     assert isinstance(verdict, Denied)
     assert verdict.code is code
+
+
+def test_a_way_out_of_what_is_held_passes_every_limit_on_exposure() -> None:
+    desk = Desk()
+    exits_of(10)(desk)
+    limited(order_value_max=Decimal(1), gross_fraction_max=0.001)(desk)
+    assert isinstance(desk.check(), Approved)
+
+
+def test_the_compiled_gate_does_not_judge_exits() -> None:
+    desk = Desk()
+    exits_of(10)(desk)
+    with pytest.raises(ValueError, match="check_order"):
+        CompiledGate(desk.context()).check([desk.order])
 
 
 def test_every_code_has_a_case() -> None:

@@ -1,0 +1,320 @@
+"""Brackets over the order path: an order and its two exits leave together and close once."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.brokers.simulated import SimulatedBroker
+from adapters.stores.event_log_memory import MemoryEventLog
+from swarm_core import events as ev
+from swarm_core.book import Book, book_from_events
+from swarm_core.brackets import check_bracket, exits_for
+from swarm_core.exits import guard_exits
+from swarm_core.fills import FillSettings
+from swarm_core.halting import cancel_all
+from swarm_core.instruments import to_minor
+from swarm_core.order_path import OrderPath
+from swarm_core.order_states import OrderState
+from swarm_core.orders import ExitKind, Order, OrderKind, OrderSide
+from swarm_core.references import References
+from swarm_core.replay import replay
+from swarm_core.risk.codes import DenialCode
+from swarm_core.sizing_settings import ExitSettings, SizingSettings
+from swarm_core.trading import recover, release
+from swarm_core.trading_state import TradingState
+from tests.swarm_core.builders import (
+    CASH,
+    INSTRUMENTS,
+    NOW_NS,
+    A,
+    make_bar,
+    make_decision,
+    make_limits,
+    make_order,
+    make_quote,
+)
+
+EXITS = ExitSettings(take_profit_fraction=0.1, stop_loss_fraction=0.05)
+SIZING = SizingSettings(exits=EXITS)
+MINUTE_NS = 60 * 10**9
+
+
+class Rig:
+    """A book, a log and a venue that fills from bars; every act is a new process's."""
+
+    def __init__(self, **limits: object) -> None:
+        self.log, self.venue = MemoryEventLog(), SimulatedBroker(INSTRUMENTS)
+        self.book = Book("USD", to_minor(CASH))
+        self.limits, self.now_ns = make_limits(**limits), NOW_NS
+
+    def decide(self, name: str = "d1", **weights: float):
+        return release(
+            make_decision(name, self.now_ns, **weights),
+            book=self.book,
+            quotes={A: make_quote(time_ns=self.now_ns)},
+            instruments=INSTRUMENTS,
+            limits=self.limits,
+            log=self.log,
+            broker=self.venue,
+            checks_passed=True,
+            check_reason="",
+            time_ns=self.now_ns,
+            sizing=SIZING,
+        )
+
+    def bar(self, price: float, volume: float | None = 1e7) -> None:
+        self.now_ns += MINUTE_NS
+        self.log.append(self.venue.on_bars([make_bar(A, self.now_ns, price, volume)], self.now_ns))
+        self.book.apply_all(self.log.read(self.book.sequence))
+
+    def guard(self) -> None:
+        references = References(
+            time_ns=self.now_ns,
+            quotes={A: make_quote(time_ns=self.now_ns)},
+            instruments=INSTRUMENTS,
+            limits=self.limits,
+            sizing=SIZING,
+            located=frozenset(),
+        )
+        guard_exits(OrderPath(self.book, self.log, self.venue, self.now_ns), references)
+
+    def states(self) -> dict[str, OrderState]:
+        """Return how the newest orders stand, by what they are."""
+        return {
+            r.order.exit_kind.value if r.order.exit_kind else "entry": r.state
+            for r in self.book.orders.values()
+        }
+
+    def check(self) -> None:
+        """The log gives the same book and verdicts again."""
+        report = replay(self.log.read(), "USD", CASH)
+        assert report.first_difference is None, report.first_difference
+        again = book_from_events(self.log.read(), "USD", CASH)
+        assert again.lots(A) == self.book.lots(A)
+        assert self.book.ledger.find_imbalance() is None
+
+
+def test_an_order_leaves_with_a_take_profit_and_a_stop() -> None:
+    rig = Rig()
+    report = rig.decide(A=0.1)
+
+    entry, profit, stop = report.orders
+    assert report.sent_count == 3
+    assert (entry.side, profit.side, stop.side) == (
+        OrderSide.BUY, OrderSide.SELL, OrderSide.SELL,
+    )  # fmt: skip
+    assert entry.quantity_lots == profit.quantity_lots == stop.quantity_lots
+    assert (profit.limit_price_ticks, stop.stop_price_ticks) == (11_000, 9_500)
+    assert {o.parent_client_order_id for o in (profit, stop)} == {entry.client_order_id}
+    rig.check()
+
+
+@pytest.mark.parametrize(
+    ("price", "filled", "cancelled"),
+    [(112.0, "take_profit", "stop_loss"), (94.0, "stop_loss", "take_profit")],
+)
+def test_one_exit_cancels_the_other(price: float, filled: str, cancelled: str) -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0)
+    assert rig.book.lots(A) == 1_000
+    rig.bar(price)
+
+    states = rig.states()
+    assert (states[filled], states[cancelled]) == (OrderState.FILLED, OrderState.CANCELLED)
+    assert rig.book.lots(A) == 0
+    rig.check()
+
+
+def test_exits_sleep_until_their_order_has_filled() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(94.0)  # the bar that fills the order would also trigger the stop
+    assert rig.book.lots(A) == 1_000
+    assert rig.states()["stop_loss"] is OrderState.ACCEPTED
+    rig.check()
+
+
+def test_exits_do_not_count_as_exposure() -> None:
+    rig = Rig(gross_fraction_max=0.101)
+    report = rig.decide(A=0.1)
+    assert report.sent_count == 3
+
+
+def test_an_order_whose_exit_is_denied_does_not_leave() -> None:
+    rig = Rig(messages_max=2)
+    report = rig.decide(A=0.1)
+
+    assert report.sent_count == 0
+    assert set(rig.states().values()) == {OrderState.DENIED}
+    assert sorted(code.value for code in report.denied.values()) == [
+        "bracket", "bracket", "message_rate",
+    ]  # fmt: skip
+    rig.check()
+
+
+def test_exits_of_a_denied_order_do_not_leave() -> None:
+    rig = Rig(order_value_max=Decimal(1))
+    report = rig.decide(A=0.1)
+    assert report.sent_count == 0
+    assert DenialCode.ORDER_VALUE in report.denied.values()
+    rig.check()
+
+
+def test_exits_of_a_position_that_was_filled_in_part_are_renewed_for_what_is_held() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0, volume=1_000.0)  # an order at the open lives one bar, and gets a share of it
+    held = rig.book.lots(A)
+    assert 0 < held < 1_000
+    assert rig.states()["stop_loss"] is OrderState.CANCELLED
+    rig.guard()
+
+    working = [r.order for r in rig.book.working_orders()]
+    assert {(o.exit_kind, o.quantity_lots) for o in working} == {
+        (ExitKind.TAKE_PROFIT, held), (ExitKind.STOP_LOSS, held),
+    }  # fmt: skip
+    count = len(rig.book.orders)
+    rig.guard()
+    assert len(rig.book.orders) == count, "exits are renewed once"
+    rig.bar(94.0)
+    assert rig.book.lots(A) == 0
+    rig.check()
+
+
+def test_a_new_decision_takes_the_place_of_earlier_exits() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0)
+    rig.decide("d2", A=0.05)
+    working = [(r.order.decision_id, r.order.exit_kind) for r in rig.book.working_orders()]
+    assert {decision for decision, _ in working} == {"d2"}
+    assert len(working) == 3
+    rig.bar(100.0)
+    held = rig.book.lots(A)
+    exits = [r.order.quantity_lots for r in rig.book.working_orders()]
+    assert 0 < held <= 500
+    assert exits == [held, held]
+    rig.bar(94.0)
+    assert rig.book.lots(A) == 0
+    rig.check()
+
+
+def test_an_order_sized_before_an_exit_filled_is_denied() -> None:
+    """The cancel of the exits comes too late: what was sized for another position stays."""
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0)
+    cancel = rig.venue.cancel
+
+    def too_late(client_order_id: str, time_ns: int):
+        if rig.book.lots(A):
+            rig.now_ns += MINUTE_NS
+            return rig.venue.on_bars([make_bar(A, rig.now_ns, 94.0)], rig.now_ns)
+        return cancel(client_order_id, time_ns)
+
+    rig.venue.cancel = too_late  # type: ignore[method-assign]
+    report = rig.decide("d2", A=0.05)
+
+    assert report.sent_count == 0
+    assert set(report.denied.values()) == {DenialCode.BRACKET}
+    assert rig.book.lots(A) == 0
+    rig.check()
+
+
+def test_the_kill_switch_cancels_an_order_and_its_exits() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    cancel_all(book=rig.book, log=rig.log, broker=rig.venue, reason="drill", time_ns=rig.now_ns)
+    assert set(rig.states().values()) == {OrderState.CANCELLED}
+    assert rig.venue.working_order_ids() == ()
+
+
+def test_exits_that_got_lost_among_the_three_are_sent_after_their_order() -> None:
+    """The process died between the order and its exits, at a venue that takes one by one."""
+    rig = Rig()
+
+    class Killed(BaseException):
+        pass
+
+    def die_between(orders: list[Order], time_ns: int):
+        rig.venue.submit(orders[0], time_ns)
+        raise Killed
+
+    together = rig.venue.submit_together
+    rig.venue.submit_together = die_between  # type: ignore[method-assign, assignment]
+    with pytest.raises(Killed):
+        rig.decide(A=0.1)
+    rig.venue.submit_together = together  # type: ignore[method-assign]
+    rig.book = book_from_events(rig.log.read(), "USD", CASH)  # a new process
+    recover(book=rig.book, log=rig.log, broker=rig.venue, time_ns=rig.now_ns)
+    assert rig.states()["entry"] is OrderState.ACCEPTED
+    assert rig.states()["stop_loss"] is OrderState.APPROVED
+    rig.guard()
+
+    assert set(rig.states().values()) == {OrderState.ACCEPTED}
+    rig.bar(100.0)
+    rig.bar(94.0)
+    assert rig.book.lots(A) == 0
+    rig.check()
+
+
+def test_exits_are_sent_while_reducing_and_none_while_halted() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0, volume=1_000.0)
+    rig.book.trading_state = TradingState.HALTED
+    rig.guard()
+    assert not rig.book.working_orders()
+    rig.book.trading_state = TradingState.REDUCING
+    rig.guard()
+    assert len(rig.book.working_orders()) == 2
+
+
+@settings(deadline=None, max_examples=60)  # a shared machine stalls
+@given(
+    moves=st.lists(st.integers(85, 118), min_size=1, max_size=8),
+    weight=st.sampled_from((0.1, -0.1, 0.02)),
+    volume=st.sampled_from((500.0, 5_000.0, 1e7)),
+)
+def test_a_bracket_closes_its_position_at_most_once(
+    moves: list[int], weight: float, volume: float
+) -> None:
+    """Whatever prices and volumes come, exits never turn a position over."""
+    rig = Rig()
+    rig.venue = SimulatedBroker(INSTRUMENTS, fills=FillSettings())
+    rig.decide(A=weight)
+    sign = 1 if weight > 0 else -1
+    for price in moves:
+        rig.bar(float(price), volume)
+        rig.guard()
+        assert rig.book.lots(A) * sign >= 0
+    rig.check()
+
+
+def test_orders_that_are_no_bracket_are_refused() -> None:
+    entry = make_order()
+    profit, stop = exits_for(entry, 10, 10_000, EXITS)
+    check_bracket([entry, profit, stop])
+    check_bracket([profit, stop])
+    for orders in ([entry], [entry, stop, profit], [profit], [entry, entry, profit, stop]):
+        with pytest.raises(ValueError, match="must"):
+            check_bracket(orders)
+    other = make_order(decision_id="d2")
+    with pytest.raises(ValueError, match="must name"):
+        check_bracket([other, profit, stop])
+
+
+def test_an_exit_without_parent_or_of_the_wrong_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="must name its parent"):
+        make_order(exit_kind=ExitKind.STOP_LOSS)
+    with pytest.raises(ValueError, match="must be a stop order"):
+        make_order(exit_kind=ExitKind.STOP_LOSS, parent_client_order_id="A1", kind=OrderKind.MARKET)
+
+
+def test_the_events_of_a_bracket_are_read_back() -> None:
+    profit, _ = exits_for(make_order(), 10, 10_000, EXITS)
+    event = ev.OrderIntended(event_id="e", time_ns=1, order=profit)
+    assert ev.decode(ev.encode(event)) == event
