@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from features.schemas import TABLES
 from features.validation.context import CheckContext
 
 # Tables of which the newest rows are traded on: their newest session has its own limit.
@@ -25,23 +26,51 @@ def blocking_reasons(
     if rows.is_empty() or blocks.get_column("rule").is_in(["schema"]).any():
         return tuple(reasons)
     settings = context.settings
-    all_stopped = findings.filter(_ROW_STOPPED)
+    replaced = _replaced(table, rows, findings.filter(_ROW_STOPPED))
+    all_stopped = findings.filter(_ROW_STOPPED & ~pl.col("row_index").is_in(replaced.implode()))
+    current = rows.with_row_index("_row").filter(~pl.col("_row").is_in(replaced.implode()))
     stopped = all_stopped.get_column("row_index").n_unique()
-    if _share_of_others(rows, rows, all_stopped) > settings.quarantine_fraction_max:
+    if _share_of_others(rows, current, all_stopped) > settings.quarantine_fraction_max:
         reasons.append(
             f"{table}: at most {settings.quarantine_fraction_max:.1%} of the rows may be "
-            f"quarantined, {stopped / rows.height:.1%} were ({stopped} of {rows.height}"
+            f"quarantined, {stopped / current.height:.1%} were ({stopped} of {current.height}"
             f"{_commonest(all_stopped)})"
         )
     if table in _TRADED:
-        reasons.extend(_newest_reasons(table, rows, findings, context))
+        reasons.extend(_newest_reasons(table, (rows, current), all_stopped, context))
     return tuple(reasons)
 
 
+def _replaced(table: str, rows: pl.DataFrame, stopped: pl.DataFrame) -> pl.Series:
+    """Return which stopped rows have a later version that passes: nobody reads them any more."""
+    index = stopped.get_column("row_index").unique()
+    schema = TABLES.get(table)
+    if index.is_empty() or schema is None or not {*schema.key} <= {*rows.columns}:
+        return index.clear()
+    numbered = rows.select(*schema.key, "knowledge_time").with_row_index("row_index")
+    is_bad = pl.col("row_index").is_in(index.implode())
+    bad = numbered.filter(is_bad)
+    passing = (
+        numbered.filter(~is_bad)
+        .join(bad, on=list(schema.key), how="semi", nulls_equal=True)
+        .group_by(schema.key)
+        .agg(later=pl.col("knowledge_time").max())
+    )
+    joined = bad.join(passing, on=list(schema.key), how="inner", nulls_equal=True)
+    return joined.filter(pl.col("later") > pl.col("knowledge_time"))["row_index"].cast(index.dtype)
+
+
 def _newest_reasons(
-    table: str, rows: pl.DataFrame, findings: pl.DataFrame, context: CheckContext
+    table: str,
+    tables: tuple[pl.DataFrame, pl.DataFrame],
+    all_stopped: pl.DataFrame,
+    context: CheckContext,
 ) -> list[str]:
-    """Return why the newest day's rows may not be traded on, if too many of them are bad."""
+    """Return why the newest day's rows may not be traded on, if too many of them are bad.
+
+    `tables`: all rows, and those that no later version has replaced.
+    """
+    rows, current = tables
     limit = context.settings.newest_quarantine_fraction_max
     times = rows.get_column("event_time")
     known = times.filter(times <= context.as_of)
@@ -49,9 +78,9 @@ def _newest_reasons(
     if newest is None:
         return []
     day = pl.col("event_time").dt.date() == newest.date()  # type: ignore[union-attr]  # a time
-    today = rows.filter(day)
+    today = current.filter(day)
     total = today.height
-    stopped = findings.filter(_ROW_STOPPED & day)
+    stopped = all_stopped.filter(day)
     bad = stopped.get_column("row_index").n_unique()
     if _share_of_others(rows, today, stopped) <= limit:
         return []
@@ -94,7 +123,8 @@ def withheld(table: str, rows: pl.DataFrame, findings: pl.DataFrame) -> tuple[st
         return ()
     if bad.is_empty():
         return ()
-    index = bad.get_column("row_index").unique()
+    replaced = _replaced(table, rows, bad)
+    index = bad.filter(~pl.col("row_index").is_in(replaced.implode()))["row_index"].unique()
     suspects = rows[index].select("instrument_id", "event_time")
     newest = (
         rows.lazy()

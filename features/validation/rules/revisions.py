@@ -1,4 +1,4 @@
-"""Revisions of a figure: a later version must be of the same unit as the first."""
+"""Revisions of a figure: two versions must be of one unit; which is wrong, its neighbour says."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,11 @@ _NEAR = 0.05
 
 
 def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
-    """Yield later versions that differ from the one before by 100, 1,000 or a million."""
+    """Yield versions that differ from the one before or after by 100, 1,000 or a million.
+
+    The later one is wrong, unless the record before it in the series says that it repairs the
+    earlier one.
+    """
     key = [*view.schema.key]
     if "adjustment" in view.rows.columns:
         key.append("adjustment")
@@ -29,18 +33,38 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     near = pl.any_horizontal((pl.col("move") - factor).abs() < _NEAR for factor in _FACTORS)
     rows = (
         view.rows[revised]
-        .select(value, "knowledge_time", row_index=revised, key=hashed[revised])
+        .select(value, "knowledge_time", *key, row_index=revised, key=hashed[revised])
         .sort("key", "knowledge_time", maintain_order=True)
-        .with_columns(before=pl.col(value).shift(1).over("key"), move=move)
+        .with_columns(
+            before=pl.col(value).shift(1).over("key"),
+            row_before=pl.col("row_index").shift(1).over("key"),
+            move=move,
+        )
         .filter(near)
     )
     if rows.is_empty():
         return
-    reasons = rows.select(
-        pl.format("a revision must keep its unit, went from {} to {}", "before", value)
+    level = _levels(view.rows, key, value)
+    away = {name: (pl.col(name) / pl.col("level")).abs().log().abs() for name in (value, "before")}
+    judged = rows.join(level, on=key, how="left", nulls_equal=True).with_columns(
+        repaired=(away[value] < away["before"]).fill_null(value=False)
+    )
+    reasons = judged.select(
+        pl.when("repaired")
+        .then(pl.format("a later version repairs its unit, from {} to {}", "before", value))
+        .otherwise(pl.format("a revision must keep its unit, went from {} to {}", "before", value))
     ).to_series()
-    index = rows.get_column("row_index")
+    index = judged.select(pl.when("repaired").then("row_before").otherwise("row_index")).to_series()
     yield make_hits("revision_units", "unit_error", "quarantine", 0.9, index, reasons)
+
+
+def _levels(rows: pl.DataFrame, key: list[str], value: str) -> pl.DataFrame:
+    """Return each record's `level`: the newest version of the record before it in its series."""
+    series = [name for name in key if name != "event_time"]
+    newest = rows.sort("knowledge_time").unique(key, keep="last", maintain_order=True)
+    return newest.sort("event_time").select(
+        *key, level=pl.col(value).shift(1).over(series, order_by="event_time")
+    )
 
 
 REVISION_RULES = (
@@ -50,6 +74,6 @@ REVISION_RULES = (
         severity="quarantine",
         tables=("bars", "macro", "fundamentals"),
         find=_find,
-        text="a later version of a record differs from the one before by no factor of a unit",
+        text="two versions of a record differ by no factor of a unit; a repair convicts the first",
     ),
 )

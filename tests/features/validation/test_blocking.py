@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from features.schemas import BARS
-from features.validation.blocking import blocking_reasons
+from features.validation.blocking import blocking_reasons, withheld
 from features.validation.context import CheckContext
 from features.validation.findings import FINDINGS
 
@@ -71,3 +71,17 @@ def test_a_newest_day_that_is_bad_everywhere_stops_everything() -> None:
     newest = [DAYS * (n + 1) - 1 for n in range(6)]
     found = reasons(make_rows(6), newest)
     assert any("newest rows" in reason for reason in found)
+
+
+def test_rows_that_a_later_version_replaces_stop_nothing() -> None:
+    """A vendor sent the newest day in a wrong unit, and sent it again: the repair is traded on."""
+    rows = make_rows(6)
+    newest = rows.filter(pl.col("event_time") == rows["event_time"].max())
+    repair = newest.with_columns(pl.col("knowledge_time").dt.offset_by("1h"))
+    bad = rows.with_row_index().filter(pl.col("event_time") == newest["event_time"][0])["index"]
+    assert len(reasons(rows, bad.to_list())) == 1
+    both = pl.concat([rows, repair])
+    assert reasons(both, bad.to_list()) == ()
+    assert withheld("bars", both, make_findings(both, bad.to_list())) == ()
+    still = make_findings(both, [*bad.to_list(), rows.height])
+    assert withheld("bars", both, still) == ("N0",)

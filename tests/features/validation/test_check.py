@@ -14,6 +14,7 @@ from tests.features.validation.make import (
     check_bars,
     make_bars,
     make_context,
+    scale_prices,
     set_cells,
     stopped_rows,
 )
@@ -276,3 +277,12 @@ def test_a_revision_by_a_factor_of_a_hundred_is_a_unit_error() -> None:
     context = CheckContext(as_of=datetime(2021, 1, 1, tzinfo=UTC))
     report = check("macro", pl.concat([rows, revised]), context=context)
     assert rows.height in stopped_rows(report, "unit_error")
+
+
+def test_a_version_that_repairs_its_unit_convicts_the_one_before() -> None:
+    rows = make_bars(instruments=1)
+    wrong = scale_prices(rows, [60], 100.0)
+    repair = rows[[60]].with_columns(pl.col("knowledge_time").dt.offset_by("1d"))
+    findings = check_bars(pl.concat([wrong, repair])).findings
+    units = findings.filter(pl.col("rule") == "revision_units")
+    assert units["row_index"].to_list() == [60]
