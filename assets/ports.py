@@ -12,6 +12,7 @@ from features.schemas import TABLES
 from swarm_core.events import RecordedEvent
 from swarm_core.frictions.venue import Venue
 from swarm_core.instruments import Instrument
+from swarm_core.live_view import LiveView, PheromoneField
 from swarm_core.session import BarBroker
 from swarm_core.trading import EventLog as EventLog  # the core owns this port
 
@@ -122,6 +123,18 @@ class HotStore(Protocol):
     def find(self, space: str, key: str) -> bytes | None: ...
 
     def read(self, space: str) -> Mapping[str, bytes]: ...
+
+
+class LiveBook(Protocol):
+    """Shows a book to whoever watches; it never waits and never fails."""
+
+    def show(self, view: LiveView) -> None: ...
+
+    def show_field(self, field: PheromoneField) -> None: ...
+
+    def settle(self) -> None:
+        """Wait a bounded while until it is shown."""
+        ...
 
 
 class TierMove(Protocol):

@@ -12,7 +12,16 @@ from assets.feature_tables import read_inputs
 from assets.ingest import preview
 from assets.online_session import OnlineSession
 from assets.partitions import SESSIONS, SINGLE_RUN
-from assets.ports import BrokerFactory, EventLog, FeatureStore, HotStore, RowTiers, TableStore
+from assets.ports import (
+    BrokerFactory,
+    Clock,
+    EventLog,
+    FeatureStore,
+    HotStore,
+    LiveBook,
+    RowTiers,
+    TableStore,
+)
 from assets.session_tables import instruments_of, read_tables
 from assets.trading_floor import TradingFloor, Walk
 from features.decision_tables import decision_tables
@@ -94,6 +103,8 @@ def trading_sessions(
     log: dg.ResourceParam[EventLog],
     hot: dg.ResourceParam[HotStore],
     rows: dg.ResourceParam[RowTiers],
+    live: dg.ResourceParam[LiveBook],
+    clock: dg.ResourceParam[Clock],
     open_broker: dg.ResourceParam[BrokerFactory],
     book_lock: dg.ResourceParam[None],  # held for as long as the run trades
 ) -> Iterator[dg.MaterializeResult]:
@@ -106,6 +117,7 @@ def trading_sessions(
     online = OnlineSession(feature_store, newest)
     floor = TradingFloor(desk, read, tables, online, log, hot, broker, context.run.run_id)
     walk = floor.walk(sessions, lambda done: context.log.info(done))
+    floor.show(live, round(clock.now().timestamp() * 1e6) * 1_000)
     yield _write_decisions(rows, walk)
     yield from _write_ledger(desk, rows, log, floor, walk, (start, end))
 

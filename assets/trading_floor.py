@@ -10,7 +10,7 @@ import polars as pl
 from assets.desk import Desk
 from assets.online_session import OnlineSession, ServedFeatures
 from assets.partitions import month_key
-from assets.ports import EventLog, HotStore, TableStore
+from assets.ports import EventLog, HotStore, LiveBook, TableStore
 from assets.readiness import release_of
 from assets.session_market import SessionMarkets
 from assets.session_tables import Tables, instruments_of
@@ -26,6 +26,7 @@ from swarm_core.colony.engine import new_state
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.state import ColonyState
 from swarm_core.lineage import Lineage
+from swarm_core.live_view import field_of, view_of
 from swarm_core.order_states import OrderState
 from swarm_core.session import BarBroker, Checks, SessionMarket, SessionRules, decide, trade_session
 from swarm_core.sizing import SizingSettings
@@ -80,6 +81,7 @@ class TradingFloor:
         )
         self.markets = SessionMarkets(desk, tables, self.rules.instruments)
         self.events: list[ev.RecordedEvent] = []
+        self.last_state: ColonyState | None = None  # after the last step of this walk
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
         self._releases: dict[str, Release] = {}
@@ -111,6 +113,14 @@ class TradingFloor:
             else:
                 self._trade(session, walk)
         return walk
+
+    def show(self, live: LiveBook, time_ns: int) -> None:
+        """Show the book as the walk has left it."""
+        self.book.apply_all(self.log.read(self.book.sequence))
+        live.show(view_of(self.book, "decision job", time_ns))
+        if self.last_state is not None:
+            live.show_field(field_of(self.last_state))
+        live.settle()
 
     def _repeat(self, session: str, walk: Walk) -> None:
         """Decide again from the same state and book; the recorded decision stands in any case."""
@@ -279,6 +289,7 @@ class TradingFloor:
         return state
 
     def _keep_state(self, session: str, state: ColonyState) -> None:
+        self.last_state = state
         self.hot.put(STATES, {session: zlib.compress(codec.encode(state), 1)})
 
     def _lineage(self, session: str) -> Lineage:

@@ -168,8 +168,11 @@ def status(config: ConfigOption = None) -> None:
         built = open_workshop(config)
         for line in cli_trader.trader_lines(built.settings):
             console.print(line, highlight=False, soft_wrap=True)
+        from pipelines.hot_lines import hot_lines
         from pipelines.summary import print_summary
 
+        for line in hot_lines(built):
+            console.print(line, highlight=False, soft_wrap=True)
         print_summary(console, built, [])
 
 

@@ -173,6 +173,11 @@ class Workshop:
 
         return open_hot(self.home, Environment().redis_text())
 
+    def live(self) -> object:
+        from pipelines.trading_parts import live_book
+
+        return live_book(self.settings)
+
     def rows(self) -> object:
         from adapters.stores.opening import open_warm
         from adapters.stores.tiered_tables import TieredTables
@@ -288,6 +293,7 @@ PORTS = (
     "notifier",
     "desk",
     "hot",
+    "live",
     "rows",
     "upkeep",
     "archive",

@@ -21,6 +21,7 @@ from trader.ports import LiveBroker
 if TYPE_CHECKING:
     from adapters.stores.book_snapshots import BookSnapshots, HashedLog
     from adapters.stores.hot_embedded import HotStore
+    from adapters.stores.live_book import LiveBook
     from trader.market_tables import MarketTables
 
 
@@ -73,6 +74,13 @@ def open_states(settings: ApiarySettings) -> "HotStore":
     from adapters.stores.hot_embedded import EmbeddedHotStore
 
     return EmbeddedHotStore(settings.home / "hot" / "hot.db")
+
+
+def live_book(settings: ApiarySettings) -> "LiveBook":
+    """Return what shows the book in the hot tier; it opens it when it is first shown."""
+    from adapters.stores.live_book import LiveBook
+
+    return LiveBook(lambda: open_states(settings))
 
 
 def market_tables(settings: ApiarySettings, home: Path | None = None) -> "MarketTables":

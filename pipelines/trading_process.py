@@ -17,6 +17,7 @@ from pipelines.trading_parts import (
     book_snapshots,
     build_desk,
     instruments_of,
+    live_book,
     market_tables,
     open_broker,
     open_event_log,
@@ -24,6 +25,7 @@ from pipelines.trading_parts import (
     trade_settings,
 )
 from swarm_core.instruments import Instrument, to_minor
+from swarm_core.live_view import field_of, view_of
 from swarm_core.market import Bar
 from swarm_core.reconciliation import ReconciliationRules
 from trader.clocks import ReplayClock, wall_ns
@@ -34,12 +36,13 @@ from trader.hours import ExchangeHours
 from trader.limit_changes import LimitsWatch, read_limits_file
 from trader.loop import Trader
 from trader.opening import lock_of
-from trader.ports import Engine, Feed, Item
+from trader.ports import Engine, Feed, Item, Showcase
 from trader.replay import ReplayFeed as BarReplay
 from trader.replay import resume_ns
 from trader.settings import TraderSettings
 
 Tell = Callable[[str], None]
+_SHOWN_EVERY_NS = 200_000_000  # a person watches; a replay beats thousands of times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +94,21 @@ async def _run(
         "broker": chosen.broker.kind,
     }
 
+    live = live_book(settings)
+    shown_ns = 0
+
     def beat(now_ns: int, health: Mapping[str, object], last: bool) -> None:
-        heartbeat.beat(now_ns, {**about, **health}, last=last)
+        nonlocal shown_ns
+        heartbeat.beat(now_ns, {**about, **health, "hot_tier": live.failure}, last=last)
+        if last or now_ns - shown_ns >= _SHOWN_EVERY_NS:
+            shown_ns = now_ns
+            live.show(view_of(desk.book, "trader", now_ns))
 
     trader = Trader(
         desk,
         broker,
         market.feed,
-        _engine(settings, chosen, desk, tell),
+        _engine(settings, chosen, desk, live, tell),
         TraderSettings(**watch.model_dump()),
         ReconciliationRules(
             adopt_foreign=chosen.account.adopt_foreign,
@@ -120,6 +130,7 @@ async def _run(
         tell(f"trading {chosen.engine.kind} on {chosen.feed.kind} through {chosen.broker.kind}")
         tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
         await trader.run()
+    live.close()
     return summary(desk)
 
 
@@ -149,17 +160,21 @@ def summary(desk: TradingDesk) -> str:
 
 
 def _engine(
-    settings: ApiarySettings, chosen: TradeSettings, desk: TradingDesk, tell: Tell
+    settings: ApiarySettings, chosen: TradeSettings, desk: TradingDesk, live: Showcase, tell: Tell
 ) -> Engine:
     if isinstance(chosen.engine, TargetsEngine):
         from trader.target_file import TargetFileEngine
 
         return TargetFileEngine(chosen.engine.file, desk.quotes, tell)
-    return _colony(settings, chosen.engine, desk, tell)
+    return _colony(settings, chosen.engine, desk, live, tell)
 
 
 def _colony(
-    settings: ApiarySettings, engine: ColonyEngine, desk: TradingDesk, tell: Tell
+    settings: ApiarySettings,
+    engine: ColonyEngine,
+    desk: TradingDesk,
+    live: Showcase,
+    tell: Tell,
 ) -> Engine:
     from trader.colony_engine import ColonyEngine as Colony
     from trader.colony_engine import ColonyPlan
@@ -171,6 +186,7 @@ def _colony(
         desk,
         ExchangeHours(settings.calendar),
         tell,
+        lambda state: live.show_field(field_of(state)),
     )
 
 

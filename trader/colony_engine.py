@@ -66,9 +66,11 @@ class ColonyEngine:
         desk: TradingDesk,
         hours: ExchangeHours,
         tell: Callable[[str], None] = lambda _: None,
+        on_step: Callable[[ColonyState], None] = lambda _: None,
     ) -> None:
+        """Compose an engine; `on_step` is shown the colony's state after each decision."""
         self.plan, self.tables, self.states = plan, tables, states
-        self.desk, self.hours, self._tell = desk, hours, tell
+        self.desk, self.hours, self._tell, self._on_step = desk, hours, tell, on_step
         self._asked_ns = 0
         self._done: set[str] = set()  # sessions that this process has decided or given up
 
@@ -134,6 +136,7 @@ class ColonyEngine:
         after, decision = step(self.plan.settings, self._state_before(session, ids, book), shown)
         # A state that is kept and not used costs nothing; a decision without its state would.
         self.states.put(STATES, {session: zlib.compress(codec.encode(after), 1)})
+        self._on_step(after)
         self.desk.note(
             ev.RegimeAssessed(
                 event_id=ev.make_event_id("RegimeAssessed", decision.decision_id),

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.lineage import Lineage
+from swarm_core.live_view import LiveView, PheromoneField
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order
 from swarm_core.ports import Broker
@@ -112,3 +113,11 @@ class Hours(Protocol):
         ...
 
     def is_open(self, time_ns: int) -> bool: ...
+
+
+class Showcase(Protocol):
+    """Shows a book to whoever watches; it never waits and never fails."""
+
+    def show(self, view: LiveView) -> None: ...
+
+    def show_field(self, field: PheromoneField) -> None: ...

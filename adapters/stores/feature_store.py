@@ -1,7 +1,7 @@
 """The feature store that the assets see: Feast, and beside it the fast ways to its storage."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,13 @@ class FeastFeatureStore:
         frame = rows.frame(key)
         columns = {n: rows.values[:, i] for i, n in enumerate(rows.feature_names)}
         return frame.hstack([_computed(feature, columns) for feature in on_demand])
+
+    def newest_online(self) -> tuple[int, datetime | None]:
+        """Return how many instruments have rows online, and of which time the newest is."""
+        found = [b for b in self._online.blocks(list(families())) if b is not None]
+        times = [int(b.event_us.max()) for b in found if len(b.event_us)]
+        newest = datetime.fromtimestamp(max(times) / 1e6, UTC) if times else None
+        return len({key for block in found for key in block.keys}), newest
 
     def feast(self) -> Any:
         """Return the feast.FeatureStore on this root, imported and opened once."""

@@ -41,6 +41,8 @@ class HotStore(Protocol):
         """Return the names of the spaces that hold something, sorted."""
         ...
 
+    def close(self) -> None: ...
+
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cells (

@@ -4,12 +4,11 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from adapters.stores.hot import HotStore
+from adapters.stores.hot_embedded import HotStore
+from swarm_core.live_view import PheromoneField as PheromoneField
 
 _FIELD, _NAMES = "field", "field_names"
 _POSITIONS, _ORDERS, _HEARTBEATS = "positions/", "working_orders/", "heartbeats"
@@ -19,27 +18,6 @@ _MAGIC = b"field/1\0"
 
 class CorruptStateError(ValueError):
     """A value of the hot store is not what was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class PheromoneField:
-    """The trails of a colony after a step: one row an instrument, one column a channel.
-
-    `values` is float64 of shape (instruments, channels) and finite.
-    """
-
-    step: int
-    instrument_ids: tuple[str, ...]
-    channels: tuple[str, ...]
-    values: NDArray[np.float64]
-
-    def __post_init__(self) -> None:
-        shape = (len(self.instrument_ids), len(self.channels))
-        if self.values.shape != shape or self.values.dtype != np.float64:
-            raise ValueError(
-                f"values must be float64 of shape {shape}, "
-                f"were {self.values.dtype} of {self.values.shape}"
-            )
 
 
 class HotState:
@@ -102,6 +80,10 @@ class HotState:
     def write_orders(self, book: str, orders: Mapping[str, bytes]) -> None:
         """Set these working orders, by client order id; others stay."""
         self._store.put(_ORDERS + book, orders)
+
+    def replace_orders(self, book: str, orders: Mapping[str, bytes]) -> None:
+        """Make these all of the book's working orders, by client order id."""
+        self._store.swap(_ORDERS + book, orders)
 
     def forget_orders(self, book: str, client_order_ids: Sequence[str]) -> int:
         """Remove orders that work no more; return how many were there."""

@@ -8,14 +8,22 @@ from adapters.stores.cold_archive import ColdArchive
 from adapters.stores.cold_places import ColdPlace, LocalPlace, S3Access, S3Place
 from adapters.stores.envelope import Sealer
 from adapters.stores.hot import EmbeddedHotStore, HotStore, RedisHotStore
+from adapters.stores.hot_mirrored import MirroredHotStore
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 
 
 def open_hot(home: Path, redis_url: str | None) -> HotStore:
-    """Return the hot tier in Redis, or in a file of the home."""
-    return RedisHotStore(redis_url) if redis_url else EmbeddedHotStore(home / "hot" / "hot.db")
+    """Return the hot tier in Redis, or in a file of the home.
+
+    What a decision cannot do without lies in the file as well where it is in Redis.
+    """
+
+    def embedded() -> HotStore:
+        return EmbeddedHotStore(home / "hot" / "hot.db")
+
+    return MirroredHotStore(RedisHotStore(redis_url), embedded) if redis_url else embedded()
 
 
 def open_warm(
