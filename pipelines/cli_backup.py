@@ -12,7 +12,7 @@ import typer
 from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
-    from adapters.backups.repository import BackupRepository
+    from adapters.backups.repository import BackupRepository, Manifest
     from pipelines.resources import Workshop
 
 app = typer.Typer()
@@ -59,7 +59,10 @@ def restore_command(
     to: Annotated[Path, typer.Option(help="The home to restore to: empty, or not there.")],
     at: Annotated[
         datetime | None,
-        typer.Option(help="Take the newest backup at or before this moment (UTC); the newest."),
+        typer.Option(
+            help="The moment (UTC): the newest backup before it, and the log up to it; the newest "
+            "backup where it is left out."
+        ),
     ] = None,
 ) -> None:
     """Bring a home back as it was at a moment; every hash is compared, and the log verified."""
@@ -73,16 +76,38 @@ def restore_command(
             asked = "" if at is None else f" at or before {at.isoformat()}"
             raise ValueError(f"{source} must hold a backup{asked}, holds none")
         started = time.perf_counter()
+        rolled: list[str] = []
         with console.status("restoring") as status:
-            repository.restore(manifest, to, status.update)
+            repository.restore(
+                manifest,
+                to,
+                status.update,
+                lambda home: rolled.extend(_rolled(home, repository, manifest, moment)),
+            )
         seconds = time.perf_counter() - started
         console.print(
             f"{manifest.name}: {len(manifest.files)} files, every hash equal, {seconds:.1f} s",
             highlight=False,
         )
-        console.print(_verified(to), highlight=False)
+        for line in (*rolled, _verified(to)):
+            console.print(line, highlight=False)
         for line in _servers(manifest.notes.get("servers")):
             console.print(line, highlight=False)
+
+
+def _rolled(
+    home: Path, repository: "BackupRepository", base: "Manifest", moment: datetime | None
+) -> list[str]:
+    """Follow the log of the next backup up to the moment; say how far that was."""
+    from adapters.backups.rolling import LOG, roll_forward
+
+    later = None if moment is None else repository.find_after(moment)
+    if moment is None or later is None or not (home / LOG).is_file():
+        return []
+    done = roll_forward(home, repository, base, later, moment)
+    if done.reason:
+        return [f"the home is as of {base.taken_at}: {done.reason}"]
+    return [f"{done.event_count} events up to {moment.isoformat()} were added to the log"]
 
 
 def _look(repository: "BackupRepository", *, verify: bool) -> None:

@@ -206,13 +206,36 @@ class BackupRepository:
                 return manifest
         return None
 
+    def find_after(self, moment: datetime) -> Manifest | None:
+        """Return the oldest backup that was taken after the moment."""
+        for name in self.names():
+            manifest = self.read(name)
+            if manifest.moment > moment:
+                return manifest
+        return None
+
+    def extract(self, manifest: Manifest, path: str, target: Path) -> None:
+        """Bring one file of a backup back, its hash compared; KeyError where it has none."""
+        found = next((file for file in manifest.files if file.path == path), None)
+        if found is None:
+            raise KeyError(f"the backup {manifest.name} must hold {path}, does not")
+        self._assemble(found, target)
+
     def verify(self, manifest: Manifest) -> None:
         """Read every block of a backup; BackupCorruptionError on the first that is not whole."""
         for file in manifest.files:
             self._assemble(file, None)
 
-    def restore(self, manifest: Manifest, target: Path, tell: Tell = lambda _: None) -> None:
+    def restore(
+        self,
+        manifest: Manifest,
+        target: Path,
+        tell: Tell = lambda _: None,
+        finish: Callable[[Path], object] = lambda _: None,
+    ) -> None:
         """Bring a home back as it was, in one step; every file's hash is compared on the way.
+
+        `finish` is shown the home beside its place, before it appears there.
 
         Raises ValueError where the target is there and not empty, BackupCorruptionError where a
         block is not whole: the target is then as it was.
@@ -227,6 +250,7 @@ class BackupRepository:
                 if number % 500 == 0 or number == len(manifest.files):
                     tell(f"{number} of {len(manifest.files)} files")
             part.mkdir(parents=True, exist_ok=True)
+            finish(part)
             if target.exists():
                 target.rmdir()
             part.rename(target)
