@@ -192,8 +192,8 @@ def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
     if kind == "future" and clue.multiplier is None:
         names = ", ".join(symbol for symbol, _ in draft.symbols[:3])
         raise MappingError(
-            f"how many units does a contract of {names} stand for? write instrument.multiplier in "
-            "a mapping (`apiary mapping FOLDER` prints one to begin with)"
+            f"how many units does a contract of {names} stand for? write instrument: "
+            "{..., multiplier: ...} in a mapping"
         )
     return Clue(calendar, currency, kind, clue.multiplier)
 

@@ -48,9 +48,17 @@ _PAIR = re.compile(r"^([A-Z0-9]{2,10})[/_\-]?(" + "|".join([*_STABLE, *_FIAT, *_
 
 # Units of the underlying that one contract stands for (CME Group's contract specifications).
 FUTURES = {
-    "ES": "50", "MES": "5", "NQ": "20", "MNQ": "2", "RTY": "50", "YM": "5", "CL": "1000",
-    "NG": "10000", "GC": "100", "SI": "5000", "HG": "25000", "ZB": "1000", "ZN": "1000",
-    "ZF": "1000", "ZC": "50", "ZS": "50", "ZW": "50", "6E": "125000", "6J": "12500000",
+    "ES": "50", "MES": "5", "NQ": "20", "MNQ": "2", "RTY": "50", "M2K": "5", "YM": "5",
+    "MYM": "0.5", "EMD": "100", "NKD": "5",
+    "CL": "1000", "MCL": "100", "BZ": "1000", "NG": "10000", "HO": "42000", "RB": "42000",
+    "GC": "100", "MGC": "10", "SI": "5000", "SIL": "1000", "HG": "25000", "PL": "50", "PA": "100",
+    "ZB": "1000", "UB": "1000", "ZN": "1000", "TN": "1000", "ZF": "1000", "ZT": "2000",
+    "ZQ": "4167", "SR3": "2500",
+    # Grains, oilseeds and livestock are quoted in cents, so that these are dollars a cent.
+    "ZC": "50", "ZS": "50", "ZW": "50", "KE": "50", "ZO": "50", "ZL": "600", "ZM": "100",
+    "LE": "400", "HE": "400", "GF": "500",
+    "6E": "125000", "6J": "12500000", "6B": "62500", "6A": "100000", "6C": "100000",
+    "6S": "125000", "6N": "100000", "6M": "500000",
 }  # fmt: skip
 _CONTRACT = re.compile(r"^([A-Z0-9]{1,3}?)(?:=F|[FGHJKMNQUVXZ]\d{1,2})$")
 
