@@ -1,18 +1,22 @@
 """`apiary backup` and `apiary restore`: a home at a moment, kept elsewhere and brought back."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from pipelines.settings import ROOT
 from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
     from adapters.backups.repository import BackupRepository, Manifest
+    from adapters.backups.server_copies import Log
+    from adapters.stores.hot_embedded import HotStore
+    from adapters.stores.segments import SegmentTier
     from pipelines.resources import Workshop
 
 app = typer.Typer()
@@ -82,17 +86,28 @@ def restore_command(
                 manifest,
                 to,
                 status.update,
-                lambda home: rolled.extend(_rolled(home, repository, manifest, moment)),
+                lambda home: rolled.extend(_finished(home, repository, manifest, moment)),
             )
         seconds = time.perf_counter() - started
         console.print(
             f"{manifest.name}: {len(manifest.files)} files, every hash equal, {seconds:.1f} s",
             highlight=False,
         )
-        for line in (*rolled, _verified(to)):
-            console.print(line, highlight=False)
-        for line in _servers(manifest.notes.get("servers")):
-            console.print(line, highlight=False)
+        for line in (*rolled, _verified(to), *_servers(manifest.notes.get("servers"))):
+            console.print(line, highlight=False, soft_wrap=True)
+
+
+def _finished(
+    home: Path, repository: "BackupRepository", base: "Manifest", moment: datetime | None
+) -> list[str]:
+    """Put copies of servers in their place, follow the log; say what was done."""
+    from adapters.backups.server_copies import settle_copies
+
+    lines = [
+        f"{name} lay on a server and lies in the home now: `apiary load-servers` brings it back"
+        for name in settle_copies(home)
+    ]
+    return lines + _rolled(home, repository, base, moment)
 
 
 def _rolled(
@@ -128,14 +143,15 @@ def _look(repository: "BackupRepository", *, verify: bool) -> None:
 def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -> None:
     from pipelines.resources import time_ns
 
-    servers = built.servers()
+    servers = ["the cold tier"] if "the cold tier" in built.servers() else []
     now = datetime.fromtimestamp(time_ns() / 1e9, UTC)
     started = time.perf_counter()
     with console.status("backing up") as status:
+        _copy_servers(built, status.update)
         report = repository.take(
             built.home,
             now,
-            notes={"servers": servers},
+            notes={"servers": servers, "cold_versions": _versions(built) if servers else {}},
             quiet=lambda: _resting(built.home),
             tell=status.update,
         )
@@ -146,12 +162,63 @@ def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -
         highlight=False,
         soft_wrap=True,
     )
-    for line in _servers(servers):
-        console.print(line, highlight=False)
+    for line in (*_servers(servers), *_keys(built)):
+        console.print(line, highlight=False, soft_wrap=True)
     if keep is not None:
         gone, freed = repository.forget(keep)
         if gone:
             console.print(f"{gone} older backups are forgotten, {freed / 1e6:.1f} MB freed")
+
+
+def _copy_servers(built: "Workshop", tell: Callable[[str], None]) -> None:
+    """Copy what lies on servers into the home: the log first, then rows in the order they move."""
+    from adapters.backups.server_copies import copy_hot, copy_log, copy_warm
+
+    on_server = built.servers()
+    if "the event log" in on_server:
+        tell("copying the event log")
+        copy_log(built.home, cast("Log", built.get("log")))
+    if "the hot tier" in on_server:
+        tell("copying the hot tier")
+        copy_hot(built.home, cast("HotStore", built.get("hot")))
+    if "the warm tier" in on_server:
+        tell("copying the warm tier")
+        copy_warm(built.home, cast("SegmentTier", built.get("warm")))
+
+
+def _versions(built: "Workshop") -> dict[str, int]:
+    tables: Any = built.get("tables")
+    return {name: tables.version(name) for name in tables.tables()}
+
+
+@app.command("load-servers")
+def load_servers_command(config: ConfigOption = None) -> None:
+    """Bring a restored home's log, hot and warm tier to the servers that are configured.
+
+    A log there must be the beginning of the home's; what is there already is not written again.
+    """
+    with one_line_errors():
+        from adapters.backups.server_copies import copy_segments, follow_log
+        from adapters.stores.event_log_sqlite import SqliteEventLog
+        from adapters.stores.hot_embedded import EmbeddedHotStore
+        from adapters.stores.warm import WarmStore
+
+        built = open_workshop(config)
+        on_server = built.servers()
+        if not {"the event log", "the hot tier"} & set(on_server):
+            raise ValueError("APIARY_POSTGRES_URL or APIARY_REDIS_URL must be set, is not")
+        if "the event log" in on_server:
+            source = SqliteEventLog(built.home / "warm" / "events.db")
+            count = follow_log(source, cast("Log", built.get("log")))
+            console.print(f"{count} events were added to the log", highlight=False)
+            warm = WarmStore(built.home / "warm" / "tables")
+            count = copy_segments(warm, cast("SegmentTier", built.get("warm")), only_add=True)
+            console.print(f"{count} segments were added to the warm tier", highlight=False)
+        if "the hot tier" in on_server:
+            hot, target = EmbeddedHotStore(built.home / "hot" / "hot.db"), built.get("hot")
+            for space in hot.spaces():
+                cast("HotStore", target).put(space, hot.read(space))
+            console.print(f"{len(hot.spaces())} spaces are in the hot tier", highlight=False)
 
 
 @contextmanager
@@ -199,9 +266,19 @@ def _verified(home: Path) -> str:
     return f"the chain of {found.checked_count} events is sound"
 
 
+def _keys(built: "Workshop") -> list[str]:
+    """Return a line where a backup of sealed tables holds the keys to them."""
+    given = built.settings.encryption
+    path = ROOT / given.keys
+    if not given.owner or given.keys == "vault" or not path.is_relative_to(built.home):
+        return []
+    return [f"the keys of the sealed tables lie within: {path}; keep them apart from the backups"]
+
+
 def _servers(told: object) -> list[str]:
     names = told if isinstance(told, list) else []
     return [
-        f"not within: {name} lies on a server; bring it back with the server's own tools"
+        f"not within: {name} lies on a server (its tables' versions are noted); keep the bucket's "
+        "own versions or a copy of it"
         for name in names
     ]

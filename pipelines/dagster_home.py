@@ -68,6 +68,14 @@ def _ask(postgres_url: str) -> None:
         raise OSError(f"Dagster's PostgreSQL at {address} must be usable: {said}") from error
 
 
+def make_private(folder: Path) -> Path:
+    """Make a folder that only its user may enter; one that is there keeps its rights."""
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def is_postgres_home(home: Path) -> bool:
     """Return whether this is a folder that `postgres_home` made."""
     return home.name == _FOLDER

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pipelines.chosen_market import find_market, with_market
+from pipelines.dagster_home import make_private
 from pipelines.settings import (
     ROOT,
     ApiarySettings,
@@ -37,7 +38,7 @@ class Workshop:
 
     def __init__(self, settings: ApiarySettings) -> None:
         self.settings = settings
-        self.home = settings.home
+        self.home = make_private(settings.home)
         self._built: dict[str, object] = {}
 
     def adopt(self, settings: ApiarySettings) -> None:
@@ -178,19 +179,22 @@ class Workshop:
 
         return live_book(self.settings)
 
-    def rows(self) -> object:
+    def warm(self) -> object:
         from adapters.stores.opening import open_warm
-        from adapters.stores.tiered_tables import TieredTables
 
-        policies = read_tiers(self.settings).policies()
         environment = Environment()
-        warm = open_warm(
+        return open_warm(
             self.home,
             environment.postgres_text(),
             environment.postgres_ca_file,
             environment.store_timeout_s,
         )
-        return TieredTables(self.get("hot"), warm, self.get("tables"), policies)  # type: ignore[arg-type]  # built above by name
+
+    def rows(self) -> object:
+        from adapters.stores.tiered_tables import TieredTables
+
+        policies = read_tiers(self.settings).policies()
+        return TieredTables(self.get("hot"), self.get("warm"), self.get("tables"), policies)  # type: ignore[arg-type]  # built above by name
 
     def upkeep(self) -> object:
         from adapters.stores.trial_ledger import SqliteTrialLedger

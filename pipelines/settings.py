@@ -21,7 +21,13 @@ from adapters.secrets.references import is_reference, resolve
 from adapters.secrets.tls_rule import TlsRule, check_url, postgres_address, redis_address
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
-from pipelines.dagster_home import URL_VARIABLE, is_postgres_home, open_instance, postgres_home
+from pipelines.dagster_home import (
+    URL_VARIABLE,
+    is_postgres_home,
+    make_private,
+    open_instance,
+    postgres_home,
+)
 from pipelines.desk_settings import (
     BookSettings,
     Encryption,
@@ -307,8 +313,7 @@ def settings_for_files(
     content |= {"home": str(kept), "sources": [source], "benchmark": None}
     content |= {"calendar": AUTO, "base_currency": AUTO, "asset_classes": []}
     content.pop("windows", None)
-    kept.mkdir(parents=True, exist_ok=True)
-    path = kept / "apiary.yaml"
+    path = make_private(kept) / "apiary.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
 
@@ -335,8 +340,7 @@ def embedded_dagster_home() -> Path:
     """Return the home of Dagster's embedded storage, made where it is not there."""
     home = Path(os.environ.get("DAGSTER_HOME") or ROOT / "dagster_home")  # noqa: TID251 - the same
     home = home.parent if is_postgres_home(home) else home
-    home.mkdir(parents=True, exist_ok=True)
-    return home
+    return make_private(home)
 
 
 def opened_dagster() -> AbstractContextManager["DagsterInstance"]:

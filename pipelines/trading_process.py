@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from pipelines.dagster_home import make_private
 from pipelines.settings import ApiarySettings, read_colony
 from pipelines.trade_settings import (
     ColonyEngine,
@@ -62,7 +63,7 @@ def trade(settings: ApiarySettings, tell: Tell) -> str:
     the book, and OSError where the broker cannot be reached.
     """
     chosen = trade_settings(settings)
-    with lock_of(settings.home, "the trader"):
+    with lock_of(make_private(settings.home), "the trader"):
         log, instruments = open_event_log(settings), instruments_of(settings)
         clock = ReplayClock() if isinstance(chosen.feed, ReplayFeed) else wall_ns
         broker = open_broker(settings, log, instruments, clock)

@@ -98,6 +98,9 @@ class BackupRepository:
         """
         if not home.is_dir():
             raise ValueError(f"a home to back up must be a folder that exists, was {home}")
+        if not self.root.exists():  # what it holds is for its user alone
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(mode=0o700, exist_ok=True)
         with self._changing():
             for _ in range(_TRIES):
                 try:
@@ -244,12 +247,13 @@ class BackupRepository:
             raise ValueError(f"a home to restore to must be empty or not there, was {target}")
         part = target.with_name(f".{target.name}.restoring")
         shutil.rmtree(part, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir(mode=0o700)
         try:
             for number, file in enumerate(manifest.files, 1):
                 self._assemble(file, part / file.path)
                 if number % 500 == 0 or number == len(manifest.files):
                     tell(f"{number} of {len(manifest.files)} files")
-            part.mkdir(parents=True, exist_ok=True)
             finish(part)
             if target.exists():
                 target.rmdir()

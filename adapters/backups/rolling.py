@@ -9,10 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from adapters.backups.repository import BackupCorruptionError, BackupRepository, Manifest
+from adapters.backups.server_copies import COPIES
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.events import RecordedEvent
 
 LOG, HOT = "warm/events.db", "hot/hot.db"
+# Where the copies of what lies on servers are, see `server_copies`.
+_LOGS, _HOTS = (f"{COPIES}/events.db", LOG), (f"{COPIES}/hot.db", HOT)
 # What a decision was made from is added to and never changed: tables of the cold tier, models.
 _ADDED_TO = ("cold/", "models/")
 _BATCH = 1_000
@@ -41,16 +44,17 @@ def roll_forward(
     log does not go on from this one.
     """
     kept = {file.path for file in later.files}
-    if LOG not in kept:
+    log = next((name for name in _LOGS if name in kept), None)
+    if log is None:
         return Rolled(0, 0, "the next backup holds no event log")
     with tempfile.TemporaryDirectory(prefix=".rolling-", dir=home) as folder:
-        repository.extract(later, LOG, Path(folder) / "events.db")
+        repository.extract(later, log, Path(folder) / "events.db")
         with closing(SqliteEventLog(Path(folder) / "events.db")) as ahead:
             rolled = _follow(home / LOG, ahead, base, later, moment)
         if rolled.event_count:
-            if HOT in kept:
-                repository.extract(later, HOT, Path(folder) / "hot.db")
-                _add_states(home / HOT, Path(folder) / "hot.db")
+            for number, name in enumerate(n for n in _HOTS if n in kept):
+                repository.extract(later, name, Path(folder) / f"hot{number}.db")
+                _add_states(home / HOT, Path(folder) / f"hot{number}.db")
             for file in later.files:
                 if file.path.startswith(_ADDED_TO) and not (home / file.path).exists():
                     repository.extract(later, file.path, home / file.path)
