@@ -158,7 +158,7 @@ def ui(
         choose_config(config)
         prepare_environment()
         read_settings()
-        raise typer.Exit(run_dagster(host, port))
+        run_dagster(host, port)
 
 
 @app.command()

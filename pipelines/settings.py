@@ -5,12 +5,11 @@ This is the only file that reads the environment; `.env.example` lists what it r
 
 import os
 import ssl
-import subprocess
 import sys
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -318,13 +317,14 @@ def settings_for_files(
     return path
 
 
-def run_dagster(host: str, port: int) -> int:
-    """Start Dagster's web server and daemon on this repository and wait; return the exit code."""
+def run_dagster(host: str, port: int) -> NoReturn:
+    """Become Dagster's web server and daemon on this repository: a signal to end ends them."""
     prepare_environment()
     with opened_dagster():
         pass  # its tables are there before its processes start
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
-    return subprocess.call([*command, "-h", host, "-p", str(port)], cwd=ROOT)
+    os.chdir(ROOT)
+    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])
 
 
 def prepare_environment() -> None:

@@ -148,6 +148,7 @@ def test_homes_and_backups_are_for_their_user_alone(desk: Desk, tmp_path: Path) 
 def test_a_backup_that_holds_its_keys_says_so(desk: Desk, tmp_path: Path) -> None:
     config = _config(desk)
     keys = tmp_path / "home" / "keys.json"
+    desk.patch.setattr(resources, "_workshops", {})
     config.write_text(config.read_text() + f"encryption: {{owner: me, keys: {keys}}}\n")
 
     said = apiary("backup", str(tmp_path / "backups"), "--config", str(config))
