@@ -45,12 +45,24 @@ def user_interface(dagster_home: Path, config: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
+            process.terminate()  # it alone: no daemon may go on without it
+            if not ended_with_all_its_processes(process):
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                pytest.fail("a process of `apiary ui` went on after it had been ended")
+
+
+def ended_with_all_its_processes(process: subprocess.Popen[bytes]) -> bool:
+    """Wait until nothing of the process's session is left; return whether that came."""
+    end = time.monotonic() + WAIT_S_MAX / 4
+    while time.monotonic() < end:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def finished_runs(instance: dg.DagsterInstance, count: int) -> list[dg.DagsterRun]:
