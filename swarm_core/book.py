@@ -59,17 +59,19 @@ class Book:
 
     def apply(self, event: ev.Event | ev.RecordedEvent) -> None:
         """Take in the next event; raises IllegalTransitionError where the log is wrong."""
-        if isinstance(event, ev.RecordedEvent):
-            if event.sequence <= self.sequence:
-                return
-            self._apply(event.event)
-            self.sequence = event.sequence
-        else:
-            self._apply(event)
+        self.apply_all((event,))
 
     def apply_all(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> None:
-        for event in events:
-            self.apply(event)
+        """Take in events in order; what was applied already is passed over."""
+        for item in events:
+            if isinstance(item, ev.RecordedEvent):
+                sequence, event, _, _ = item
+                if sequence <= self.sequence:
+                    continue
+                self._apply(event)
+                self.sequence = sequence
+            else:
+                self._apply(item)
 
     def _apply(self, event: ev.Event) -> None:
         if isinstance(event, ev.OrderEvent):

@@ -7,15 +7,18 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from json.encoder import encode_basestring
+from math import isfinite
 from types import NoneType, UnionType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 Convert = Callable[[Any], Any]
+Write = Callable[[Any], str]
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
 _encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
 )
+_encode = _encoder.encode
 
 
 def _same(value: Any) -> Any:
@@ -54,6 +57,11 @@ def _int_or_null(value: int | None) -> str:
     return "null" if value is None else int.__repr__(value)
 
 
+def _float_text(value: float) -> str:
+    """Return a float as its shortest text; what is not finite is refused by the encoder."""
+    return float.__repr__(value) if type(value) is float and isfinite(value) else _encode(value)
+
+
 def _expression(hint: Any, field: str, names: dict[str, Any]) -> str:
     """Return source that writes a field as JSON text; what it calls is put into `names`."""
     place = f"n{len(names)}"
@@ -66,25 +74,51 @@ def _expression(hint: Any, field: str, names: dict[str, Any]) -> str:
         names[place] = {True: "true", False: "false"}
         return f"{{{place}[{field}]}}"
     if isinstance(hint, type) and issubclass(hint, Enum):
+        # A member's own value is found faster than the member in a table: hashing it is Python.
+        if all(_encoder.encode(member.value) == f'"{member.value}"' for member in hint):
+            return f'"{{{field}._value_}}"'
         names[place] = {member: _encoder.encode(member.value) for member in hint}
         return f"{{{place}[{field}]}}"
     if hint == int | None:
         names[place] = _int_or_null
         return f"{{{place}({field})}}"
-    to_json = _converters(hint)[0]
-    names[place] = lambda value: _encoder.encode(to_json(value))  # pyright: ignore[reportUnknownLambdaType]  # any stored type
+    names[place] = _writer(hint)
     return f"{{{place}({field})}}"
 
 
-def _compile_writer(cls: type[Any]) -> Callable[[Any], str]:
-    """Return a function that writes a versioned value as canonical JSON: keys in order, no spaces.
+def _writer(hint: Any) -> Write:
+    """Return what writes a value of one annotated type as canonical JSON text."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _compile(hint, {}, "")
+    if get_origin(hint) is tuple:
+        write = _writer(get_args(hint)[0])
+        return lambda values: f"[{','.join([write(value) for value in values])}]"
+    if isinstance(hint, UnionType) and NoneType in get_args(hint):
+        write = _writer(next(a for a in get_args(hint) if a is not NoneType))
+        return lambda value: "null" if value is None else write(value)
+    if hint is str:
+        return encode_basestring
+    if hint is float:
+        return _float_text
+    if hint is Decimal:
+        return lambda value: f'"{value}"'
+    to_json = _converters(hint)[0]
+    return lambda value: _encoder.encode(to_json(value))
+
+
+def _compile_writer(cls: type[Any]) -> Callable[[Any], bytes]:
+    """Return what writes a versioned value as canonical JSON: keys in order, no spaces."""
+    return _compile(cls, {"type": cls.__name__, "v": cls.schema_version}, ".encode()")
+
+
+def _compile(cls: type[Any], fixed: Mapping[str, Any], then: str) -> Callable[[Any], Any]:
+    """Return a function that writes the fields of a class, and what is `fixed` for all of it.
 
     It is one f-string made for the class, as `dataclass` makes its `__init__`: writing an event
     piece by piece costs more than putting it on disk.
     """
     hints = get_type_hints(cls)
     own = {f.name for f in fields(cls)}
-    fixed = {"type": cls.__name__, "v": cls.schema_version}
     names: dict[str, Any] = {}
     parts: list[str] = []
     for name in sorted(own | fixed.keys()):
@@ -93,7 +127,7 @@ def _compile_writer(cls: type[Any]) -> Callable[[Any], str]:
         else:
             text = _encoder.encode(fixed[name])
         parts.append(f'"{name}":{text}')
-    source = "def write(e): return f'{{" + ",".join(parts) + "}}'"
+    source = "def write(e): return f'{{" + ",".join(parts) + "}}'" + then
     exec(source, names)
     return names["write"]
 
@@ -141,11 +175,12 @@ class Codec:
 
     def encode(self, value: Any) -> bytes:
         """Return the canonical bytes; ValueError on a float that is not finite."""
-        cls = cast(type[Any], type(value))
-        write = self._writers.get(cls)
+        write = self._writers.get(value.__class__)
         if write is None:
-            raise TypeError(f"an event must be of a registered class, was {cls.__name__}")
-        return write(value).encode()
+            raise TypeError(
+                f"an event must be of a registered class, was {value.__class__.__name__}"
+            )
+        return write(value)
 
     def decode(self, data: bytes) -> Any:
         """Return the value of the bytes, of any stored version; ValueError where unreadable."""

@@ -50,17 +50,23 @@ def unprotected(book: Book) -> list[str]:
 def _guard(path: OrderPath, references: References, pair: list[OrderRecord]) -> None:
     parent = path.book.orders.get(pair[0].order.parent_client_order_id)
     unsent = [record for record in pair if record.is_unsent]
+    held = path.book.lots(pair[0].order.instrument_id)
+    working = [r.open_lots for r in pair if r.state.is_working]
     if parent is not None and not parent.state.is_final:
-        if parent.state.is_working and unsent:
+        after = -pair[0].order.side.sign * (held + parent.order.side.sign * parent.open_lots)
+        if parent.state.is_working and working and min(working) > max(0, after):
+            _take_back(path, pair, unsent)  # a late message: less is held than the order knew
+        elif parent.state.is_working and unsent:
             _send(path, references, unsent)  # they got lost on their way: the order waits for them
         return
-    lots = -pair[0].order.side.sign * path.book.lots(pair[0].order.instrument_id)
-    working = [r.open_lots for r in pair if r.state.is_working]
+    lots = -pair[0].order.side.sign * held
     if lots <= 0 or (working and min(working) > lots):
         _take_back(path, pair, unsent)
+    elif _others_work(path.book, pair):
+        return  # they may close the position as well
     elif unsent:
         _send(path, references, _fitted(path, unsent, lots))
-    elif _lack(path, pair):
+    elif _lack(pair):
         _send(path, references, _renewed(path, pair, lots))
 
 
@@ -74,18 +80,21 @@ def _take_back(path: OrderPath, pair: list[OrderRecord], unsent: list[OrderRecor
             path.cancel(record, "less is held than it would close")
 
 
-def _lack(path: OrderPath, pair: list[OrderRecord]) -> bool:
-    """Return whether what is held has lost its exits, and none took over.
+def _others_work(book: Book, pair: list[OrderRecord]) -> bool:
+    """Return whether an order other than these exits works in their instrument."""
+    return any(
+        r.order.instrument_id == pair[0].order.instrument_id and r not in pair
+        for r in book.working_orders()
+    )
+
+
+def _lack(pair: list[OrderRecord]) -> bool:
+    """Return whether what is held has lost its exits.
 
     They are renewed once: what is refused or cancelled then is for a person to look at.
     """
     is_first = pair[0].order.slice_index < len(_KINDS) + 1
-    instrument_id = pair[0].order.instrument_id
-    others = any(
-        r.order.is_exit and r.order.instrument_id == instrument_id
-        for r in path.book.working_orders()
-    )
-    return is_first and all(r.state.is_final for r in pair) and not others
+    return is_first and all(r.state.is_final for r in pair)
 
 
 def _fitted(path: OrderPath, unsent: list[OrderRecord], lots: int) -> list[OrderRecord]:

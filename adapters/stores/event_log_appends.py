@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple, overload
 
@@ -22,6 +23,10 @@ class Row(NamedTuple):
     body: bytes
     hash: bytes
     previous_hash: bytes
+
+
+# The constructor of a named tuple is Python; what it calls is not.
+_make_row = tuple.__new__
 
 
 class Appended(Sequence[RecordedEvent]):
@@ -67,17 +72,44 @@ class Request:
 
 
 def link(
-    request: Request, head: tuple[int, bytes], known: Callable[[str], Row | None]
+    request: Request, head: tuple[int, bytes], known: Callable[[str], Row | None] | None
 ) -> list[Row]:
     """Place a request behind `head`: its rows are set, and those that are new are returned.
 
-    `known` finds the row of an event id. Raises EventConflictError on a known id with other
-    contents, ConcurrentAppendError where the last record is not the expected one.
+    `known` finds the row of an event id; None where the caller has seen that none is known.
+    Raises EventConflictError on a known id with other contents, ConcurrentAppendError where the
+    last record is not the expected one.
     """
-    sequence, previous = head
     expected = request.expected_sequence
-    if expected is not None and sequence != expected:
-        raise ConcurrentAppendError(f"the last record must be {expected}, was {sequence}: read on")
+    if expected is not None and head[0] != expected:
+        raise ConcurrentAppendError(f"the last record must be {expected}, was {head[0]}: read on")
+    ids = [event.event_id for event in request.events]
+    if known is None and len(set(ids)) == len(ids):
+        request.rows = _chained(request.bodies, head)
+        return request.rows
+    return _link_each(request, head, known or _nothing)
+
+
+def _nothing(_: str) -> Row | None:
+    return None
+
+
+def _chained(bodies: Sequence[bytes], head: tuple[int, bytes]) -> list[Row]:
+    """Return the rows of bytes that are all new: the common case, in the fewest steps."""
+    sequence, previous = head
+    rows: list[Row] = []
+    for body in bodies:
+        sequence += 1
+        digest = sha256(previous + sequence.to_bytes(8, "big") + body).digest()  # chain_hash
+        rows.append(_make_row(Row, (sequence, body, digest, previous)))
+        previous = digest
+    return rows
+
+
+def _link_each(
+    request: Request, head: tuple[int, bytes], known: Callable[[str], Row | None]
+) -> list[Row]:
+    sequence, previous = head
     fresh: dict[str, Row] = {}
     placed: list[Row] = []
     for event, body in zip(request.events, request.bodies, strict=True):

@@ -1,5 +1,6 @@
 """Frames: the records of one append as they lie in the embedded log, side by side in one row."""
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
@@ -59,9 +60,7 @@ def pack(rows: Sequence[Row], keys: Sequence[int]) -> Iterator[Frame]:
             part[-1].sequence,
             b"\n".join([row.body for row in part]),
             b"".join([row.hash for row in part]),
-            b"".join(
-                [k.to_bytes(_KEY_BYTES, "big") for k in keys[start : start + FRAME_RECORDS_MAX]]
-            ),
+            struct.pack(f">{len(part)}Q", *keys[start : start + FRAME_RECORDS_MAX]),
         )
 
 
@@ -84,6 +83,6 @@ def key_of(event_id: str) -> int:
         try:
             return int(event_id, 16) & _KEY_MASK
         except ValueError:
-            pass
+            pass  # not one of ours
     digest = blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES).digest()
     return int.from_bytes(digest, "big") & _KEY_MASK

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from adapters.stores.event_log_frames import Frame, unpack
 
 FLUSH_AT = 4_096
+_FILTERED_FROM = 32  # asking the index for fewer keys costs less than making the filter
 _ASK_AT_ONCE = 500  # SQLite's own limit of parameters is 999 in old builds
 
 SCHEMA = """
@@ -21,19 +22,45 @@ create table if not exists indexed (
 """
 
 
+class KeyFilter:
+    """Which keys have never been added: it may take a new one for known, and never the reverse.
+
+    One bit a key (Bloom, 1970, with one hash: the keys are hashes already). 4 MB take a million
+    keys for one in thirty; what it lets through is asked of the index.
+    """
+
+    def __init__(self, bits: int = 2**25) -> None:
+        self._bits, self._mask = bytearray(bits // 8), bits - 1
+
+    def add(self, keys: Iterable[int]) -> None:
+        bits, mask = self._bits, self._mask
+        for key in keys:
+            place = key & mask
+            bits[place >> 3] |= 1 << (place & 7)
+
+    def candidates(self, keys: Sequence[int]) -> list[int]:
+        """Return the keys that may have been added."""
+        bits, mask = self._bits, self._mask
+        return [key for key in keys if bits[(key & mask) >> 3] >> (key & 7) & 1]
+
+
 class EventIds:
     """The index of one log; every method but the first is called inside a transaction of it."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._newest: dict[int, int] = {}
+        self._maybe: KeyFilter | None = None  # of what is on disk; made at the first large batch
         self.seen = -1  # the last record whose id is here or on disk
 
     def catch_up(self, head: int) -> None:
         """Learn what others wrote, up to the record `head`."""
         if self.seen == head:
             return
-        after = max(self.seen, self._through())
+        through = self._through()
+        if through > self.seen:
+            self._maybe = None  # somebody else has written keys that were never seen here
+        after = max(self.seen, through)
         frames = self._db.execute("select * from frames where last > ? order by last", (after,))
         for sequence, _, _, key in unpack(map(Frame._make, frames)):
             if sequence > after:
@@ -48,12 +75,21 @@ class EventIds:
         """Return the sequence of each key that is taken."""
         newest = self._newest
         found = {key: newest[key] for key in keys if key in newest}
+        if len(keys) >= _FILTERED_FROM:
+            keys = self._on_disk_perhaps(keys)
         for start in range(0, len(keys), _ASK_AT_ONCE):
             part = keys[start : start + _ASK_AT_ONCE]
             marks = ",".join("?" * len(part))
             rows = self._db.execute(f"select key, sequence from ids where key in ({marks})", part)
             found.update(rows)
         return found
+
+    def _on_disk_perhaps(self, keys: Sequence[int]) -> list[int]:
+        """Return the keys that may be on disk: seldom one of those that are not."""
+        if self._maybe is None:
+            self._maybe = KeyFilter()
+            self._maybe.add(key for (key,) in self._db.execute("select key from ids"))
+        return self._maybe.candidates(keys)
 
     def flush(self, fresh: dict[int, int], head: int) -> bool:
         """Write what waits where it has become much; return whether it was written."""
@@ -71,6 +107,9 @@ class EventIds:
         """Keep what was committed; to be called after the commit alone."""
         self.seen = head
         if flushed:
+            if self._maybe is not None:
+                self._maybe.add(self._newest)
+                self._maybe.add(fresh)
             self._newest.clear()
         else:
             self._newest.update(fresh)

@@ -147,17 +147,24 @@ class SqliteEventLog:
         head = self._head(self._db)
         self._ids.catch_up(head[0])
         keys = [[key_of(event.event_id) for event in request.events] for request in group]
-        known = _Known(self, self._ids.find([key for some in keys for key in some]))
+        flat = [key for some in keys for key in some]
+        known = _Known(self, self._ids.find(flat))
+        # Where no key is taken, here or among themselves, no id is known: nothing need be compared.
+        all_new = not known.has_candidates and len(set(flat)) == len(flat)
         new_rows: list[Row] = []
         for request, some in zip(group, keys, strict=True):
-            names = dict(zip((e.event_id for e in request.events), some, strict=True))
             try:
-                rows = link(request, head, known.find)
+                rows = link(request, head, None if all_new else known.find)
             except (ValueError, ConcurrentAppendError) as failure:
                 request.failure = failure
                 continue
             if rows:
-                known.add(request, rows, names)
+                if all_new:
+                    numbers = range(head[0] + 1, rows[-1].sequence + 1)
+                    known.fresh.update(zip(some, numbers, strict=True))
+                else:
+                    names = dict(zip((e.event_id for e in request.events), some, strict=True))
+                    known.add(request, rows, names)
                 new_rows += rows
                 head = (rows[-1].sequence, rows[-1].hash)
         if not new_rows:
@@ -197,10 +204,13 @@ class SqliteEventLog:
 
         Raises ValueError on a record that cannot be read, OSError where the file cannot be.
         """
-        previous = (self._hash_at(after_sequence) or GENESIS).hex()
+        previous = ""
+        make, kind = tuple.__new__, RecordedEvent  # the constructor of a named tuple is Python
         for sequence, body, digest in self.rows(after_sequence):
+            # Most reads find nothing new: only then is it looked up what the first one follows.
+            previous = previous or (self._hash_at(after_sequence) or GENESIS).hex()
             current = digest.hex()
-            yield RecordedEvent(sequence, read_event(body), current, previous)
+            yield make(kind, (sequence, read_event(body), current, previous))
             previous = current
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
@@ -271,6 +281,10 @@ class _Known:
         self._log, self._candidates = log, candidates
         self._placed: dict[str, Row] = {}
         self.fresh: dict[int, int] = {}  # key -> sequence, in the order of the sequences
+
+    @property
+    def has_candidates(self) -> bool:
+        return bool(self._candidates)
 
     def find(self, event_id: str) -> Row | None:
         placed = self._placed.get(event_id)

@@ -20,6 +20,8 @@ from swarm_core.risk.limits import (
 from swarm_core.trading_state import TradingState
 
 MINOR_PER_MICRO = 100
+# How far a clock may step back between two messages, and none of them be overlooked.
+CLOCK_STEP_NS_MAX = 60 * NS_PER_S
 
 
 @dataclass(slots=True, kw_only=True)
@@ -190,8 +192,18 @@ def measure(
         },
         order_ids=context_orders,
         recent_keys=recent,
-        message_count=sum(1 for t in book.message_times if t > since_message),
+        message_count=_count_since(book.message_times, since_message),
     )
+
+
+def _count_since(times_ns: Sequence[int], since_ns: int) -> int:
+    """Count the times after a moment; they come in order, but for steps of the clock."""
+    count = 0
+    for time_ns in reversed(times_ns):
+        if time_ns <= since_ns - CLOCK_STEP_NS_MAX:
+            break
+        count += time_ns > since_ns
+    return count
 
 
 def _count_recent(
@@ -202,9 +214,11 @@ def _count_recent(
     since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
     recent: set[LikeKey] = set()
     oldest = min(since_repeat, since_like)
-    for sent_ns, order_id in book.sent:
+    for sent_ns, order_id in reversed(book.sent):
+        if sent_ns <= oldest - CLOCK_STEP_NS_MAX:
+            break  # the book remembers a whole day
         if sent_ns <= oldest:
-            continue  # the book remembers a whole day
+            continue
         record = book.orders[order_id]
         order = record.order
         if sent_ns > since_repeat and order.instrument_id in risks:

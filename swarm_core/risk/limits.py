@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import sha256
 from math import isfinite
 from typing import Any
@@ -159,16 +160,21 @@ class RiskLimits:
 
     def _alone(self, nav_micros: int) -> "ResolvedLimits":
         def share(fraction: float) -> int:
-            return min(VALUE_MICROS_MAX, int(Fraction(str(fraction)) * nav_micros))
+            above, below = _ratio(fraction)
+            return min(VALUE_MICROS_MAX, above * nav_micros // below)
+
+        def ppm(fraction: float) -> int:
+            above, below = _ratio(fraction)
+            return above * 10**6 // below
 
         def micros(amount: Decimal) -> int:
             return int(amount * MICROS_PER_UNIT)
 
         return ResolvedLimits(
-            collar_ppm=int(Fraction(str(self.collar_fraction_max)) * 10**6),
+            collar_ppm=ppm(self.collar_fraction_max),
             quote_age_ns=int(self.quote_age_s_max * NS_PER_S),
             order_value=min(micros(self.order_value_max), share(self.order_value_fraction_max)),
-            order_volume_ppm=int(Fraction(str(self.order_volume_fraction_max)) * 10**6),
+            order_volume_ppm=ppm(self.order_volume_fraction_max),
             volume_required=self.volume_required,
             messages=self.messages_max,
             repeats=self.repeats_max,
@@ -179,10 +185,16 @@ class RiskLimits:
             sector=share(self.sector_fraction_max),
             currency=share(self.currency_fraction_max),
             buying_power=share(self.leverage_max),
-            daily_loss_ppm=int(Fraction(str(self.daily_loss_fraction_max)) * 10**6),
-            drawdown_ppm=int(Fraction(str(self.drawdown_fraction_max)) * 10**6),
+            daily_loss_ppm=ppm(self.daily_loss_fraction_max),
+            drawdown_ppm=ppm(self.drawdown_fraction_max),
             locate_required=self.short_locate_required,
         )
+
+
+@lru_cache(maxsize=1_024)
+def _ratio(fraction: float) -> tuple[int, int]:
+    """Return the fraction that the shortest text of a float means, exactly."""
+    return Fraction(str(fraction)).as_integer_ratio()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The broker's side of a simulated session: what is true, whatever the trader has heard of it."""
 
 from collections import Counter
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -49,6 +50,7 @@ class Venue:
         self.prices = dict.fromkeys(INSTRUMENTS, 10_000)
         self.outbox: list[tuple[int, ev.Event]] = []
         self.next_order_id = 1
+        self.booked: Callable[[], Container[str]] = tuple  # the executions that stand in the log
         self.connection_count, self.down_until_ns = 1, 0
         self.skew_ns = random.randint(-5, 5) * _S if faults.happens("broker_clock_skewed") else 0
 
@@ -188,7 +190,13 @@ class Venue:
 
     def _take_from_other(self, filled: Ticket, fill: ev.OrderFilled, now_ns: int) -> None:
         """Of two exits, a position is closed once, and never turned over."""
-        if not self.faults.happened["manual_order"]:
+        # What nobody had heard of when the exits were sent, no one could take into account.
+        unheard = any(
+            f.instrument_id == filled.instrument_id and i not in self.booked()
+            for i, f in self.fills.items()
+            if i != fill.execution_id
+        )
+        if not (unheard or self.faults.happened["manual_order"]):
             held = self.lots[filled.instrument_id]
             assert held * filled.side.sign <= 0, f"{filled.client_order_id} turns a position over"
         for other in self.tickets:

@@ -136,6 +136,7 @@ def make_world(seed: int, home: Path) -> World:
     )
     watch, venue = Watch(), Venue(random, faults, rules.fills_reach_back_ns)
     watch.venue = venue
+    venue.booked = lambda: watch.book.ledger.executions
     # By dice of their own: older seeds play as they did.
     apart = Random(f"{seed}/exits")
     sizing = SizingSettings(

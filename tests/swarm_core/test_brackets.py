@@ -31,6 +31,7 @@ from tests.swarm_core.builders import (
     A,
     make_bar,
     make_decision,
+    make_fill,
     make_limits,
     make_order,
     make_quote,
@@ -318,3 +319,18 @@ def test_the_events_of_a_bracket_are_read_back() -> None:
     profit, _ = exits_for(make_order(), 10, 10_000, EXITS)
     event = ev.OrderIntended(event_id="e", time_ns=1, order=profit)
     assert ev.decode(ev.encode(event)) == event
+
+
+def test_exits_are_taken_back_where_less_is_held_than_their_order_knew() -> None:
+    """A fill of earlier exits is told late: those of the next order would close too much."""
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0)
+    profit = next(r.order for r in rig.book.orders.values() if r.order.exit_kind)
+    rig.decide("d2", A=0.05)
+    late = make_fill(profit, 900)
+    rig.log.append([late])
+    rig.book.apply_all(rig.log.read(rig.book.sequence))
+    rig.guard()
+    newest = [r for r in rig.book.orders.values() if r.order.decision_id == "d2"]
+    assert [r.state for r in newest[1:]] == [OrderState.CANCELLED, OrderState.CANCELLED]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.stores.event_log_appends import EventConflictError, Request
+from adapters.stores.event_log_ids import FLUSH_AT
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.events import encode
 from swarm_core.ports import ConcurrentAppendError
@@ -320,3 +321,21 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     log._db.execute("pragma max_page_count = 1000000")
     log.append([make_event(2)])
     assert log.verify().sound
+
+
+def test_what_another_process_indexed_is_known_to_a_filter_that_was_made_before(
+    tmp_path: Path,
+) -> None:
+    """Large batches ask a filter of the index first: it may never miss what is there."""
+    one, other = SqliteEventLog(tmp_path / "events.db"), SqliteEventLog(tmp_path / "events.db")
+    first = [make_event(n) for n in range(FLUSH_AT + 40)]
+    one.append(first)  # indexed, and the filter is made at the next
+    one.append([make_event(10**6 + n) for n in range(40)])
+    theirs = [make_event(2 * 10**6 + n) for n in range(FLUSH_AT + 40)]
+    other.append(theirs)
+
+    again = one.append([*first[:40], *theirs[-40:], make_event(10**7)])
+
+    assert [r.sequence for r in again][:40] == list(range(1, 41))
+    assert one.last_sequence() == len(first) + 40 + len(theirs) + 1
+    assert one.verify().sound
