@@ -57,6 +57,9 @@ class SealedPlace:
     def exists(self, table: str) -> bool:
         return self._place.exists(table)
 
+    def commit_stamp(self, table: str, version: int) -> tuple[object | None, bool]:
+        return self._place.commit_stamp(table, version)
+
     def prepare(self, table: str) -> None:
         self._place.prepare(table)
 

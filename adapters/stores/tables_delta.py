@@ -45,6 +45,7 @@ class DeltaTableStore:
         self._commits = DeltaCommits(self.place)
         self._looking = Lock()
         self._known: dict[str, DeltaTable] = {}
+        self._stamps: dict[str, object] = {}  # of their newest commits, where the place has stamps
 
     def append(
         self,
@@ -162,6 +163,12 @@ class DeltaTableStore:
     def _look_again(self, table: str) -> DeltaTable:
         """Return the newest version; of a table that was opened before, only its new commits."""
         known = self._known.get(table)
+        if known is not None:
+            stamp, is_newest = self.place.commit_stamp(table, known.version())
+            if stamp != self._stamps.get(table):  # the table was made anew
+                known = None
+            elif is_newest:
+                return known
         if known is not None and self.exists(table):
             try:
                 with answering():
@@ -170,6 +177,7 @@ class DeltaTableStore:
                 known = None
         if known is None:
             known = self._known[table] = self.open(table)
+        self._stamps[table], _ = self.place.commit_stamp(table, known.version())
         return known
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:

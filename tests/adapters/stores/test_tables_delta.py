@@ -1,5 +1,6 @@
 """The Delta table store: versions only grow, nothing is written twice, every read repeats."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -311,3 +312,19 @@ def test_what_is_known_does_not_depend_on_how_ingests_were_cut(
     for (i, k), value in unique.items():
         known = whole.read("bars", known_by=NOON + k * DAY).filter(instrument_id=f"US.{i}")
         assert known.sort("knowledge_time")["close"][-1] == value
+
+
+def test_a_scan_sees_what_others_wrote_and_a_table_that_was_made_anew(tmp_path: Path) -> None:
+    """What was opened once is only looked at again where the log has gone on or is another."""
+    reader, writer = DeltaTableStore(tmp_path), DeltaTableStore(tmp_path)
+    for day in range(3):
+        writer.append("bars", make_rows(float(day), first=NOON + day * DAY), key=KEY)
+        for _ in range(2):
+            assert reader.scan("bars").collect().height == day + 1
+    shutil.rmtree(tmp_path / "bars")
+    assert not reader.exists("bars")
+    for day in range(3):
+        DeltaTableStore(tmp_path).append(
+            "bars", make_rows(9.0, first=NOON + (day + 50) * DAY), key=KEY
+        )
+    assert set(reader.scan("bars").collect()["close"]) == {9.0}
