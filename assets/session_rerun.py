@@ -25,7 +25,6 @@ from assets.trading_floor import TradingFloor
 from features import catalog
 from features.calendars import session_close
 from features.schemas_derived import FORECASTS
-from features.store.on_demand import with_on_demand
 from models.prediction import predict
 from swarm_core import events as ev
 from swarm_core.colony.observation import Observation
@@ -155,6 +154,8 @@ def _split(
 
 
 def _forecasts(registry: ModelRegistry, lineage: Lineage, features: pl.DataFrame) -> pl.DataFrame:
+    from features.store.on_demand import with_on_demand  # pandas, half a second of every start
+
     if not lineage.model_version:
         return pl.DataFrame(schema=dict(FORECASTS.columns))
     return predict(

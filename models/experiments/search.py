@@ -1,8 +1,10 @@
 """A search instead of a grid: the next point is chosen by what the earlier ones gave."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
 
-import optuna
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from models.experiments.fields import ExperimentError
@@ -12,6 +14,9 @@ from models.experiments.spec import ExperimentSpec, Range
 from models.experiments.trials import Trial
 from models.experiments.windows import Window
 from models.statistics import sharpe
+
+if TYPE_CHECKING:
+    import optuna
 
 Run = Callable[[Sequence[Trial]], Mapping[str, pl.DataFrame]]
 
@@ -26,6 +31,8 @@ def search_window(
     points again and finds them finished. A point that does not hold is passed over; raises
     ExperimentError where none does.
     """
+    import optuna  # half a second, and most processes search nothing
+
     sweep = spec.sweep
     assert sweep is not None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
