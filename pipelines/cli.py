@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from pipelines import cli_backup, cli_bus, cli_gateway, cli_keys, cli_limits, cli_stores, cli_trader
+from pipelines import (
+    cli_backup,
+    cli_bus,
+    cli_gateway,
+    cli_keys,
+    cli_limits,
+    cli_orders,
+    cli_stores,
+    cli_trader,
+)
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
 from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
@@ -233,6 +242,7 @@ app.add_typer(cli_backup.app)
 app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 app.add_typer(cli_limits.limits_app, name="limits")
 app.add_typer(cli_limits.throttle_app, name="throttle")
+app.add_typer(cli_orders.app, name="orders")
 
 app.add_typer(log_app, name="log")
 app.add_typer(cli_stores.app)

@@ -123,7 +123,11 @@ async def _run(
         working=None if chosen.working is None else chosen.working.to_core(),
     )
     server = ControlServer(
-        chosen.control_port, make_token(control / "token"), desk.switch.pull, trader.health
+        chosen.control_port,
+        make_token(control / "token"),
+        desk.switch.pull,
+        trader.health,
+        trader.orders.ask,
     )
     async with server:
         about["control_port"] = server.port

@@ -256,6 +256,22 @@ class OrderReplaced(OrderEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PersonInstructed(Event):
+    """A person asked for something about one order; what came of it stands in the order's events.
+
+    Of a cancel, quantity and prices are None; of a replacement, those that shall stay.
+    """
+
+    client_order_id: str
+    instruction: str  # cancel or replace
+    actor: str
+    reason: str
+    quantity_lots: int | None = None
+    limit_price_ticks: int | None = None
+    stop_price_ticks: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingStateChanged(Event):
     state: TradingState
     reason: str
@@ -355,6 +371,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     OrderCancelled,
     OrderExpired,
     OrderReplaced,
+    PersonInstructed,
     TradingStateChanged,
     ThrottleReset,
     LimitsChanged,

@@ -22,9 +22,7 @@ _KINDS = (ExitKind.TAKE_PROFIT, ExitKind.STOP_LOSS)
 
 
 def guard_exits(path: OrderPath, references: References) -> None:
-    """Bring the exits of every position in line with it; while trading is halted, do nothing."""
-    if path.book.trading_state is TradingState.HALTED:
-        return
+    """Bring the exits of every position in line; while trading is halted, only take some back."""
     for instrument_id in sorted(path.book.exits):
         pair = exits_of(path.book, instrument_id)
         if len(pair) == len(_KINDS):
@@ -50,20 +48,21 @@ def unprotected(book: Book) -> list[str]:
 def _guard(path: OrderPath, references: References, pair: list[OrderRecord]) -> None:
     parent = path.book.orders.get(pair[0].order.parent_client_order_id)
     unsent = [record for record in pair if record.is_unsent]
+    halted = path.book.trading_state is TradingState.HALTED
     held = path.book.lots(pair[0].order.instrument_id)
     working = [r.open_lots for r in pair if r.state.is_working]
     if parent is not None and not parent.state.is_final:
         after = -pair[0].order.side.sign * (held + parent.order.side.sign * parent.open_lots)
         if parent.state.is_working and working and min(working) > max(0, after):
             _take_back(path, pair, unsent)  # a late message: less is held than the order knew
-        elif parent.state.is_working and unsent:
+        elif parent.state.is_working and unsent and not halted:
             _send(path, references, unsent)  # they got lost on their way: the order waits for them
         return
     lots = -pair[0].order.side.sign * held
     if lots <= 0 or (working and min(working) > lots):
         _take_back(path, pair, unsent)
-    elif _others_work(path.book, pair):
-        return  # they may close the position as well
+    elif halted or _others_work(path.book, pair):
+        return  # others may close the position as well
     elif unsent:
         _send(path, references, _fitted(path, unsent, lots))
     elif _lack(pair):

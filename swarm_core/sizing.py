@@ -129,10 +129,14 @@ def size_lots(
 
 
 def _change_of(risk: InstrumentRisk, change: int, wanted: int) -> _Change:
-    """Return the change; an earlier order that works still may or may not fill beside it."""
-    alone = risk.position_lots + change
-    sure = min(abs(alone), abs(wanted)) if alone * wanted > 0 else 0
-    return _Change(change, sure if wanted > 0 else -sure, risk.reference_ticks)
+    """Return the change, and what is held after it in the worst case.
+
+    Earlier orders that work still may fill or not: those that add are not counted on.
+    """
+    sign = 1 if wanted > 0 else -1
+    against = risk.open_sell_lots if wanted > 0 else risk.open_buy_lots
+    sure = min(sign * (risk.position_lots + change) - against, abs(wanted))
+    return _Change(change, sign * max(0, sure), risk.reference_ticks)
 
 
 def _open_change(risk: InstrumentRisk, wanted: int) -> int:

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from trader.kill_switch import Halt
+from trader.order_commands import OrderCommand
 
 _BODY_BYTES_MAX = 4_096
 _PATIENCE_S = 5.0
+_CALLS = frozenset({"/halt", "/orders/cancel", "/orders/replace"})
 
 
 def make_token(path: Path) -> str:
@@ -27,7 +29,9 @@ def make_token(path: Path) -> str:
 class ControlServer:
     """`GET /health` and, with the token, `POST /halt` with `{"reason", "actor", "flatten"}`.
 
-    It only latches the switch; the trader acts on it. There is no call that lifts a halt.
+    `POST /orders/cancel` and `/orders/replace` take `{"order", "by", "reason"}` and, to replace,
+    `quantity`, `limit` and `stop`. It only latches; the trader acts at its next beat. There is no
+    call that lifts a halt.
     """
 
     def __init__(
@@ -36,8 +40,10 @@ class ControlServer:
         token: str,
         pull: Callable[[Halt], object],
         health: Callable[[], Mapping[str, object]],
+        orders: Callable[[OrderCommand], str] | None = None,
     ) -> None:
         self.port, self._token, self._pull, self._health = port, token, pull, health
+        self._orders = orders
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "ControlServer":
@@ -71,8 +77,8 @@ class ControlServer:
         method, target = head[0].split(" ")[:2]
         if (method, target) == ("GET", "/health"):
             return "200 OK", self._health()
-        if (method, target) != ("POST", "/halt"):
-            return "404 Not Found", {"error": "must be GET /health or POST /halt"}
+        if method != "POST" or target not in _CALLS:
+            return "404 Not Found", {"error": f"must be GET /health or POST to {sorted(_CALLS)}"}
         given = fields.get("authorization", "").removeprefix("Bearer ").strip()
         if not secrets.compare_digest(given.encode(), self._token.encode()):
             return "401 Unauthorized", {"error": "the token must be given as a bearer"}
@@ -82,6 +88,8 @@ class ControlServer:
         asked = json.loads(await reader.readexactly(size))
         if not isinstance(asked, dict):
             raise ValueError("the body must be a JSON object")  # noqa: TRY004  # one kind answers 400
+        if target != "/halt":
+            return self._take_command(target, asked)
         halt = Halt(
             reason=str(asked.get("reason", "")),
             actor=str(asked.get("actor", "")),
@@ -89,3 +97,11 @@ class ControlServer:
         )
         self._pull(halt)
         return "202 Accepted", {"halting": True, "flatten": halt.flatten}
+
+    def _take_command(
+        self, target: str, asked: Mapping[str, object]
+    ) -> tuple[str, Mapping[str, object]]:
+        if self._orders is None:
+            return "404 Not Found", {"error": "this process takes no commands about orders"}
+        command = OrderCommand.of(asked, replaces=target == "/orders/replace")
+        return "202 Accepted", {"told": self._orders(command)}

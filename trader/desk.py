@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.exits import guard_exits
-from swarm_core.halting import HaltReport, change_trading_state, halt
+from swarm_core.halting import HaltReport, cancel_all, change_trading_state, halt
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
@@ -147,6 +147,17 @@ class TradingDesk:
         references = self._references()
         path = OrderPath(self.book, self.log, self.line, references.time_ns)
         return path.replace(record, order, references)
+
+    def cancel(self, client_order_id: str, reason: str) -> int:
+        """Ask the broker to cancel one working order; return how many were asked for."""
+        return cancel_all(
+            book=self.book,
+            log=self.log,
+            broker=self.line,
+            reason=reason,
+            time_ns=self.now_ns(),
+            which=lambda order: order.client_order_id == client_order_id,
+        )
 
     def guard_exits(self) -> None:
         """Send, renew or take back the exits of positions, where they do not fit them."""

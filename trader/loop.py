@@ -20,6 +20,7 @@ from swarm_core.trading_state import TradingState
 from trader.clocks import wall_ns
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
+from trader.order_commands import OrderCommands
 from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment
 from trader.session_keeper import SessionKeeper
 from trader.settings import TraderSettings
@@ -73,6 +74,7 @@ class Trader:
         self._worker = None if working is None else Worker(desk, working)
         self.sessions = None if hours is None else SessionKeeper(desk, hours)
         self.desk.listen = broker.heard
+        self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
         self._fault = "the account must be reconciled first"  # why nothing may be released
         self._halted: Halt | None = None  # the halt that was acted on
@@ -217,6 +219,8 @@ class Trader:
         if not self.broker.is_connected:
             self._fault = "the broker must be connected"
             return
+        if not self._fault and not self.desk.switch.is_pulled:
+            self.orders.act()
         self._look_after()
         self._reconcile_if_due()
 

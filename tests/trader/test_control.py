@@ -8,6 +8,7 @@ import pytest
 
 from trader.control import ControlServer, make_token
 from trader.kill_switch import Halt, KillSwitch
+from trader.order_commands import OrderCommand
 
 WORD = {"reason": "drill", "actor": "anna"}
 
@@ -66,3 +67,35 @@ def test_the_token_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -
 
     assert make_token(path) == make_token(path)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_command_about_an_order_is_handed_on_and_its_refusal_told(tmp_path: Path) -> None:
+    asked: list[OrderCommand] = []
+
+    def orders(command: OrderCommand) -> str:
+        if command.order_id == "A2":
+            raise ValueError("the order must be one of those that work")
+        asked.append(command)
+        return "A1 is to be cancelled"
+
+    async def ask(target: str, token: str, body: object) -> httpx.Response:
+        async with (
+            ControlServer(0, "secret", lambda _: None, dict, orders) as server,
+            httpx.AsyncClient() as client,
+        ):
+            return await client.post(
+                f"http://127.0.0.1:{server.port}{target}",
+                json=body,
+                headers={"Authorization": f"Bearer {token}"},
+            )
+
+    body = {"order": "A1", "by": "anna", "reason": "too large"}
+    answer = asyncio.run(ask("/orders/cancel", "secret", body))
+    assert (answer.status_code, answer.json()) == (202, {"told": "A1 is to be cancelled"})
+    assert asyncio.run(ask("/orders/cancel", "guessed", body)).status_code == 401
+    refused = asyncio.run(ask("/orders/cancel", "secret", {**body, "order": "A2"}))
+    assert refused.status_code == 400
+    assert "must be one of those that work" in refused.json()["error"]
+    odd = asyncio.run(ask("/orders/replace", "secret", {**body, "price": 1}))
+    assert odd.status_code == 400
+    assert [c.order_id for c in asked] == ["A1"]

@@ -1,0 +1,123 @@
+"""`apiary orders`: list what works, and cancel or replace one order by a person's word."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli_limits import By, Reason
+from pipelines.cli_trader import settings_of
+from pipelines.terminal import ConfigOption, console, one_line_errors
+
+if TYPE_CHECKING:
+    from pipelines.settings import ApiarySettings
+
+app = typer.Typer(help="The orders of the book.", no_args_is_help=True)
+
+OrderId = Annotated[str, typer.Argument(help="Its client order id, or how that begins.")]
+_TIMEOUT_S = 10.0
+
+
+@app.command("list")
+def list_orders(
+    everything: Annotated[bool, typer.Option("--all", help="Those that ended as well.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """List the orders that work: id, state, side, lots, filled, prices, and what they belong to."""
+    with one_line_errors():
+        from pipelines.trading_parts import open_event_log
+        from swarm_core.book import book_from_events
+
+        settings = settings_of(config)
+        log = open_event_log(settings)
+        book = book_from_events(log.read(), settings.base_currency, settings.book.starting_cash)
+        records = list(book.orders.values()) if everything else book.working_orders()
+        for record in records:
+            order = record.order
+            prices = {"limit": order.limit_price_ticks, "stop": order.stop_price_ticks}
+            told = " ".join(f"{n} {ticks}" for n, ticks in prices.items() if ticks is not None)
+            kind = order.kind.value if order.exit_kind is None else order.exit_kind.value
+            line = (
+                f"{order.client_order_id} {record.state.value} {order.side.value} "
+                f"{order.quantity_lots} {order.instrument_id} {kind} filled {record.filled_lots} "
+                f"{told} of {order.decision_id}"
+            )
+            console.print(" ".join(line.split()), highlight=False, soft_wrap=True)
+        if not records:
+            console.print("none", highlight=False)
+
+
+@app.command("cancel")
+def cancel(order: OrderId, by: By, reason: Reason, config: ConfigOption = None) -> None:
+    """Cancel one working order, its exits with it; where no trader runs, from here."""
+    with one_line_errors():
+        from trader.opening import is_taken
+
+        settings = settings_of(config)
+        if is_taken(settings.home):
+            said = _ask(settings, "cancel", {"order": order, "by": by, "reason": reason})
+        else:
+            said = _cancel_here(settings, order, f"by {by}: {reason}")
+        console.print(said, highlight=False, soft_wrap=True)
+
+
+@app.command("replace")
+def replace(
+    order: OrderId,
+    by: By,
+    reason: Reason,
+    quantity: Annotated[str | None, typer.Option(help="The new whole quantity.")] = None,
+    limit: Annotated[str | None, typer.Option(help="The new limit price.")] = None,
+    stop: Annotated[str | None, typer.Option(help="The new stop price.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Put another order in the place of a working one, through the gate of the running trader."""
+    with one_line_errors():
+        from trader.opening import is_taken
+
+        settings = settings_of(config)
+        if not is_taken(settings.home):
+            raise ValueError("a trader must run to replace an order: only it knows the market")
+        asked = {"quantity": quantity, "limit": limit, "stop": stop}
+        given = {name: value for name, value in asked.items() if value is not None}
+        body = {"order": order, "by": by, "reason": reason, **given}
+        console.print(_ask(settings, "replace", body), highlight=False, soft_wrap=True)
+
+
+def _cancel_here(settings: "ApiarySettings", order: str, reason: str) -> str:
+    from pipelines.trading_parts import reached_desk
+    from trader.opening import lock_of
+    from trader.order_commands import find_working
+
+    with lock_of(settings.home, "apiary orders"), reached_desk(settings) as desk:
+        found = find_working(desk.book, order).order.client_order_id
+        desk.cancel(found, reason)
+        return f"{found} is to be cancelled"
+
+
+def _ask(settings: "ApiarySettings", what: str, body: dict[str, str]) -> str:
+    """Ask the running trader; ValueError with its own words where it refuses."""
+    import httpx
+
+    from pipelines.trading_process import heartbeat_path
+    from trader.control import make_token
+    from trader.heartbeat import find_heartbeat
+
+    port = (find_heartbeat(heartbeat_path(settings.home)) or {}).get("control_port")
+    if not port:
+        raise ValueError("the trader must tell its control port, has not: try again in a moment")
+    token = make_token(settings.home / "control" / "token")
+    try:
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/orders/{what}",
+            content=json.dumps(body),
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT_S,
+            trust_env=False,
+        )
+    except httpx.HTTPError as error:
+        raise OSError(f"the trader must answer on port {port}: {error}") from error
+    told: dict[str, Any] = answer.json()
+    if answer.status_code != httpx.codes.ACCEPTED:
+        raise ValueError(str(told.get("error", told)))
+    return str(told["told"])
