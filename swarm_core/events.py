@@ -27,6 +27,7 @@ from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
+from swarm_core.person_events import PersonInstructed as PersonInstructed
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
@@ -253,22 +254,6 @@ class OrderExpired(OrderEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderReplaced(OrderEvent):
     replaced_by: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonInstructed(Event):
-    """A person asked for something about one order; what came of it stands in the order's events.
-
-    Of a cancel, quantity and prices are None; of a replacement, those that shall stay.
-    """
-
-    client_order_id: str
-    instruction: str  # cancel or replace
-    actor: str
-    reason: str
-    quantity_lots: int | None = None
-    limit_price_ticks: int | None = None
-    stop_price_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
