@@ -1,9 +1,14 @@
-"""How fast the colony is: evaluations a second in the compiled loop, and one live step's latency.
+"""How fast the colony is: evaluations a second in the compiled loop, one live step's latency, and
+how long a fresh process takes until its first decision.
 
 python -m benchmarks.colony_speed
 """
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +108,48 @@ def measure_step(settings: ColonySettings) -> dict[str, float]:
     }
 
 
+_FIRST_DECISION = """
+import time
+begun = time.perf_counter()
+from benchmarks.colony_speed import decide_once
+decide_once()
+print(time.perf_counter() - begun)
+"""
+
+
+def decide_once() -> None:
+    """Take one decision of the default colony, as a process that was just started does."""
+    ids = tuple(f"US.{i:04d}" for i in range(INSTRUMENTS))
+    observation = Observation(
+        time_ns=_DAY_NS, instrument_ids=ids, prices=np.full(INSTRUMENTS, 100.0),
+        sigma=np.full(INSTRUMENTS, 0.01), features={}, market={}, weights=np.zeros(INSTRUMENTS),
+        nav=1e6,
+    )  # fmt: skip
+    settings = ColonySettings()
+    step(settings, new_state(settings, ids, 1), observation)
+
+
+def measure_start(cache: str | None = None) -> float:
+    """Return the seconds from import to first decision in a process of its own.
+
+    `cache` is a folder for compiled code; where it is empty all of it is compiled first.
+    """
+    environment = dict(os.environ) | ({"NUMBA_CACHE_DIR": cache} if cache else {})
+    done = subprocess.run(
+        [sys.executable, "-c", _FIRST_DECISION], env=environment, check=True, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    return float(done.stdout)
+
+
+def measure_starts() -> dict[str, float]:
+    """Return the best of five starts with compiled code at hand, and the one start without."""
+    with tempfile.TemporaryDirectory() as cache:
+        first = measure_start(cache)
+        again = min(measure_start(cache) for _ in range(5))
+    return {"warm_start_s": again, "first_start_after_install_s": first}
+
+
 def main() -> None:
     """Measure, print a table and write the results."""
     settings = speed_settings()
@@ -112,6 +159,7 @@ def main() -> None:
         "scouts": float(SCOUTS),
         "evaluations_per_s": measure_loop(busy),
         **measure_step(settings),
+        **measure_starts(),
     }
     for name, value in results.items():
         print(f"{name:24} {value:16,.3f}")

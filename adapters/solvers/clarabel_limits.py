@@ -54,12 +54,17 @@ class ClarabelLimitSolver:
 def _limit_rows(problem: LimitProblem, sign: Floats) -> tuple[sparse.csc_matrix, Floats]:
     """Return the rows over sizes y = |x|, and their bounds: gross, net, sectors, currencies."""
     rows = [np.ones_like(sign), sign, -sign]
-    bounds = [problem.gross_max, problem.net_max, problem.net_max]
+    standing = np.zeros_like(sign) if problem.standing is None else problem.standing
+    net = standing.sum()
+    bounds = [
+        problem.gross_max - np.abs(standing).sum(), problem.net_max - net, problem.net_max + net
+    ]  # fmt: skip
     for group in np.unique(problem.sector):
         rows.append((problem.sector == group).astype(np.float64))
-        bounds.append(problem.sector_max)
+        bounds.append(problem.sector_max - np.abs(standing[problem.sector == group]).sum())
     for group in np.unique(problem.currency):
         member = np.where(problem.currency == group, sign, 0.0)
         rows += [member, -member]
-        bounds += [problem.currency_max, problem.currency_max]
-    return sparse.csc_matrix(np.array(rows)), np.array(bounds)
+        net = standing[problem.currency == group].sum()
+        bounds += [problem.currency_max - net, problem.currency_max + net]
+    return sparse.csc_matrix(np.array(rows)), np.maximum(np.array(bounds), 0.0)

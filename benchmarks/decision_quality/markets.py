@@ -132,4 +132,6 @@ def default_markets(seed: int, *, quick: bool) -> list[Market]:
         Market(family="drift", flip_bars=1_000, seed=seed),
         Market(family="crash", flip_bars=500, seed=seed),
         *(Market(family="noise", phi=0.0, cost_bps=5.0, seed=seed + k) for k in range(3)),
+        Market(family="noise", phi=0.0, cost_bps=1.0, seed=seed),
+        Market(family="noise", phi=0.0, cost_bps=5.0, noise_scouts=144, seed=seed),
     ]

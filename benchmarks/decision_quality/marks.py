@@ -24,7 +24,10 @@ def check_marks(rows: Sequence[Result]) -> list[dict[str, Any]]:
             marks.append(_mark(f"lead over fixed-share, {row.market}", -0.01, lead, at_least=True))
         if row.recovery == row.recovery and row.family == "flip":
             name = f"payoff rate from the 5th bar after a recurring flip, {row.market}"
+            told = [r for r in rows if r.market == row.market and r.who.startswith("informed")]
             marks.append(_mark(name, 0.5, row.recovery, at_least=True))
+            # Who knows both best scouts and only looks for the turn: what payoffs can tell by then.
+            marks[-1]["informed_observer"] = float(told[0].recovery) if told else None
         if row.family == "noise":
             marks.append(_mark(f"loss on {row.market}", 0.01, 1.0 - row.nav, at_least=False))
             turnover = row.turnover

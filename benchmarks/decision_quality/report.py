@@ -4,21 +4,45 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from html import escape
 from pathlib import Path
 from typing import Any
 
-_STYLE = (
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:76rem;color:#222}"
-    "table{border-collapse:collapse;margin:1rem 0;width:100%}"
-    "td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:right}"
-    "td:first-child,th:first-child{text-align:left}tr.colony td{font-weight:600;background:#fff6dd}"
+from benchmarks.decision_quality.tables import (
+    STYLE,
+    Cell,
+    better,
+    cell,
+    details,
+    outcome,
+    share_bar,
+    table,
 )
+
+Row = dict[str, Any]
+_BESIDE = (
+    "fixed-share",
+    "hedge",
+    "bandit (Thompson)",
+    "equal weight",
+    "best single in hindsight",
+    "informed observer (knows all but the regime)",
+)
+_HEADINGS = {
+    "share": "share of oracle's payoff",
+    "share_low": "95 % from",
+    "share_high": "to",
+    "recovery": "rate after a flip",
+    "turnover": "turnover a bar",
+    "yearly_return": "return a year",
+    "deflated": "deflated Sharpe",
+    "sharpe_low": "95 % from",
+    "sharpe_high": "to ",
+}
 
 
 def write_report(
-    folder: Path, *, marks: Sequence[dict[str, Any]], synthetic: Sequence[Any],
-    real: Sequence[Any], notes: Sequence[str],
+    folder: Path, *, marks: Sequence[Row], synthetic: Sequence[Any], real: Sequence[Any],
+    notes: Sequence[str],
 ) -> tuple[Path, Path]:  # fmt: skip
     """Write decision_quality.json and .html into the folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,52 +54,106 @@ def write_report(
     }
     text, page = folder / "decision_quality.json", folder / "decision_quality.html"
     text.write_text(json.dumps(data, indent=1) + "\n")
-    page.write_text(_page(data, synthetic, real))
+    page.write_text(page_of(data, [f.name for f in fields(real[0])] if real else []))
     return text, page
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _plain(row: Row) -> Row:
     return {
         key: (None if math.isnan(value) else round(value, 6)) if isinstance(value, float) else value
         for key, value in row.items()
     }
 
 
-def _page(data: dict[str, Any], synthetic: Sequence[Any], real: Sequence[Any]) -> str:
+def page_of(data: dict[str, Any], real_names: Sequence[str]) -> str:
+    """Return the page: what was reached, the colony beside others, each part's worth, details."""
+    synthetic: list[Row] = data["synthetic"]
+    met = sum(bool(mark["met"]) for mark in data["marks"])
     parts = [
-        "<!doctype html><meta charset=utf-8><title>Decision quality</title>",
-        f"<style>{_STYLE}</style><h1>Decision quality of the colony</h1>",
-        *(f"<p>{escape(note)}</p>" for note in data["notes"]),
-        "<h2>Marks</h2>",
-        _table(data["marks"]),
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Decision quality</title>",
+        f"<style>{STYLE}</style><h1>Decision quality of the colony</h1>",
+        *(f"<p>{cell(note)}</p>" for note in data["notes"]),
+        f"<h2>Marks: {met} of {len(data['marks'])} met</h2>",
+        _marks(data["marks"]),
     ]
-    for market in dict.fromkeys(row.market for row in synthetic):
-        rows = [row for row in data["synthetic"] if row["market"] == market]
-        parts += [f"<h2>{escape(market)}</h2>", _table(rows, skip=("market", "family"))]
-    if real:
-        names = [f.name for f in fields(real[0])]
-        parts += ["<h2>Real prices</h2>", _table(data["real"], only=names)]
+    if synthetic:
+        parts += [
+            "<h2>The colony beside the others</h2>",
+            "<p>Share of the payoff of an oracle that knows the regime, before cost. The informed "
+            "observer is told everything but when the market turns.</p>",
+            _beside(synthetic),
+            "<h2>What each mechanism adds</h2>",
+            _ablations(synthetic),
+        ]
+    if data["real"]:
+        names = ["who", *(name for name in real_names if name != "who")]
+        parts += ["<h2>Real prices, after costs</h2>", _rows(data["real"], names)]
+    if synthetic:
+        parts.append("<h2>Every market</h2>")
+    for market in dict.fromkeys(row["market"] for row in synthetic):
+        rows = [row for row in synthetic if row["market"] == market]
+        names = ["who", *(name for name in rows[0] if name not in ("who", "market", "family"))]
+        parts.append(details(market, _rows(rows, names)))
     return "\n".join(parts) + "\n"
 
 
-def _table(
-    rows: Sequence[dict[str, Any]], skip: Sequence[str] = (), only: Sequence[str] | None = None
-) -> str:
-    if not rows:
-        return "<p>nothing was run</p>"
-    names = [name for name in (only or rows[0]) if name not in skip]
-    names.sort(key=lambda name: name != "who")
-    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in names)
-    body = "".join(
-        f"<tr{' class=colony' if row.get('who') == 'colony' else ''}>"
-        + "".join(f"<td>{_cell(row.get(name))}</td>" for name in names)
-        + "</tr>"
-        for row in rows
+def _marks(marks: Sequence[Row]) -> str:
+    rows = [
+        [
+            Cell(cell(mark["mark"])),
+            Cell(cell(mark["bound"])),
+            Cell(cell(mark["measured"])),
+            outcome(bool(mark["met"])),
+            Cell(cell(mark.get("informed_observer"))),
+        ]
+        for mark in sorted(marks, key=lambda mark: bool(mark["met"]))
+    ]
+    return table(["mark", "bound", "measured", "", "informed observer"], rows)
+
+
+def _beside(synthetic: Sequence[Row]) -> str:
+    rows: list[list[Cell]] = []
+    for market, found in _by_market(synthetic).items():
+        if found["colony"]["share"] is not None:
+            shares = [found[who]["share"] if who in found else None for who in _BESIDE]
+            rows.append(
+                [Cell(cell(market)), share_bar(found["colony"]["share"])]
+                + [Cell(cell(share)) for share in shares]
+            )
+    return table(["market", "colony", *(who.split(" (")[0] for who in _BESIDE)], rows)
+
+
+def _ablations(synthetic: Sequence[Row]) -> str:
+    names = list(dict.fromkeys(r["who"] for r in synthetic if r["who"].startswith("without")))
+    if not names:
+        return "<p>not run: leave out --no-ablations</p>"
+    shares: list[list[Cell]] = []
+    navs: list[list[Cell]] = []
+    for market, found in _by_market(synthetic).items():
+        colony = found["colony"]
+        if colony["share"] is not None:
+            lost = [100.0 * (colony["share"] - found[who]["share"]) for who in names]
+            shares.append([Cell(cell(market)), *(better(value, 0.1) for value in lost)])
+        gained = [100.0 * (math.log(colony["nav"] / found[who]["nav"])) for who in names]
+        navs.append([Cell(cell(market)), *(better(value, 0.5) for value in gained)])
+    heads = ["market", *(who.removeprefix("without ") for who in names)]
+    return (
+        "<p>Points of the oracle's payoff that the colony loses without it. Recruitment, sizing "
+        "and drones do not enter a conviction but through the sense that watches the colony.</p>"
+        + table(heads, shares)
+        + "<p>Log points of final capital that it loses without it, after the market's cost.</p>"
+        + table(heads, navs)
     )
-    return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "&ndash;"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+def _by_market(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        found.setdefault(row["market"], {})[row["who"]] = row
+    return found
+
+
+def _rows(rows: Sequence[Row], names: Sequence[str]) -> str:
+    heads = [_HEADINGS.get(name, name.replace("_", " ")) for name in names]
+    marked = [row["who"] == "colony" for row in rows]
+    return table(heads, [[Cell(cell(row[n])) for n in names] for row in rows], marked)

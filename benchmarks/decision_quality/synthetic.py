@@ -17,10 +17,15 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "without memory of regimes": {"trust": {"memory_enabled": False, "regime_enabled": False}},
     "without the queen's regimes": {"trust": {"regime_enabled": False}},
     "without the tempo of regimes": {"trust": {"tempo_enabled": False}},
+    "without the contrary candidate": {"trust": {"contrary_enabled": False}},
     "without trust (equal weight)": {"trust": {"enabled": False}},
+    "without the queen's bandit": {"queen": {"allocation_enabled": False}},
+    "without trails": {"trails": {"enabled": False}},
     "without recruitment": {"recruitment": {"enabled": False}},
+    "without response thresholds": {"worker": {"threshold_enabled": False}},
     "without the no-trade band": {"worker": {"band_enabled": False}},
     "without weighing engagement": {"worker": {"engagement_enabled": False}},
+    "without drones": {"drone": {"enabled": False}},
 }
 RECOVERY_BARS = 5
 

@@ -76,7 +76,9 @@ def trade_colony(
             seen.group, seen.currency,
         )  # fmt: skip
         before_limits(hive, bar, plan, p, out)
-        solve_limits(out.target, hive.memory.sigma**2, seen.group, seen.currency, limits)
+        solve_limits(
+            out.target, hive.memory.sigma**2, seen.group, seen.currency, limits, out.standing
+        )
         after_limits(hive, bar, p, out)
         _note(log, t, out, hive, weights, nav)
         for i in range(order.shape[0]):

@@ -5,12 +5,14 @@
                 |sum x_i| <= net_max,  sum over a sector of |x_i| <= sector_max,
                 |sum over a currency of x_i| <= currency_max
 
-The solve may shrink what the workers want, never turn or enlarge it: a limit is no reason to take
-a position. With y_i = |x_i| every limit is linear, and the dual separates: each limit has a price,
-an instrument's y follows from the sum of its prices, and one price at a time is set so that its
-limit just holds (dual coordinate ascent, Hildreth 1957). Where that creeps, because limits near
-zero act as equalities that pull at the same names, Newton steps settle the prices together
-(limit_newton.py).
+What stands and cannot be traded (held for want of a price, say) uses up its part of every limit:
+with s the standing weights the bounds are gross_max - sum |s_i|, net_max -+ sum s_i and so on, or 0
+where s alone is over a limit. The solve may shrink what the workers want, never turn or enlarge it:
+a limit is no reason to take a position. With y_i = |x_i| every limit is linear, and the dual
+separates: each limit has a price, an instrument's y follows from the sum of its prices, and one
+price at a time is set so that its limit just holds (dual coordinate ascent, Hildreth 1957). Where
+that creeps, because limits near zero act as equalities that pull at the same names, Newton steps
+settle the prices together (limit_newton.py).
 """
 
 from dataclasses import dataclass
@@ -44,6 +46,7 @@ class LimitProblem:
     name_max: float
     sector_max: float
     currency_max: float
+    standing: Floats | None = None  # [N] held and not for trade, 0 elsewhere; None: nothing is
 
 
 class LimitSolver(Protocol):
@@ -60,6 +63,7 @@ class CompiledLimitSolver:
     def solve(self, problem: LimitProblem) -> Floats:
         """Return the solution [N]; limits hold to 1e-9 of NAV."""
         out = np.array(problem.desired, dtype=np.float64)
+        standing = np.zeros(len(out)) if problem.standing is None else problem.standing
         solve_limits(
             out,
             problem.importance,
@@ -74,6 +78,7 @@ class CompiledLimitSolver:
                     problem.currency_max,
                 ]
             ),
+            standing,
         )
         return out
 
@@ -179,12 +184,13 @@ def _groups(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @kernel
 def _lay_out(
-    sector: np.ndarray, currency: np.ndarray, sectors: int, currencies: int, limits: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    sector: np.ndarray, currency: np.ndarray, sectors: int, currencies: int, limits: np.ndarray,
+    standing: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return the limits as rows: members, where each row's begin and end, its sign, its bound.
 
     A sign of 0 stands for sizes |x|, 1 and -1 for the two sides of a sum of x. Rows are gross,
-    net, net, then each sector, then each currency twice.
+    net, net, then each sector, then each currency twice. A bound is what `standing` leaves of it.
     """
     n = sector.shape[0]
     by_sector, sector_start = _groups(sector, sectors)
@@ -203,6 +209,16 @@ def _lay_out(
         row, g = 3 + sectors + c, c // 2
         first[row], last[row] = 2 * n + currency_start[g], 2 * n + currency_start[g + 1]
         signed[row], bound[row] = 1.0 - 2.0 * (c % 2), limits[4]
+    for i in range(n):
+        row = 3 + sectors + 2 * currency[i]
+        bound[0] -= abs(standing[i])
+        bound[3 + sector[i]] -= abs(standing[i])
+        bound[1] -= standing[i]
+        bound[2] += standing[i]
+        bound[row] -= standing[i]
+        bound[row + 1] += standing[i]
+    for c in range(rows):
+        bound[c] = max(bound[c], 0.0)
     return members, first, last, signed, bound
 
 
@@ -229,10 +245,12 @@ def solve_limits(
     sector: np.ndarray,
     currency: np.ndarray,
     limits: np.ndarray,
+    standing: np.ndarray,
 ) -> int:
     """Solve the programme in place; weights[N] come in as desired. Returns the sweeps it took.
 
-    limits = (gross, net, name, sector, currency). What convergence leaves over is scaled away at
+    limits = (gross, net, name, sector, currency); where standing[N] is not 0 the weight must be
+    0, and what stands stays out of the result. What convergence leaves over is scaled away at
     the end: every limit holds zero inside, so a shrunk book keeps what it kept before.
     """
     n = weights.shape[0]
@@ -249,7 +267,9 @@ def solve_limits(
         y[i] = cap[i]
     sectors = int(sector.max()) + 1 if n > 0 else 0
     currencies = int(currency.max()) + 1 if n > 0 else 0
-    members, first, last, signed, bound = _lay_out(sector, currency, sectors, currencies, limits)
+    members, first, last, signed, bound = _lay_out(
+        sector, currency, sectors, currencies, limits, standing
+    )
     dual = np.zeros(first.shape[0])
     rows, pull = np.empty((0, 6), np.int64), np.empty((0, 6))
     sweeps, moved = 0, 1.0
@@ -264,7 +284,7 @@ def solve_limits(
                     break
     for i in range(n):
         weights[i] = sign[i] * y[i]
-    _scale_inside(weights, sector, currency, sectors, currencies, limits)
+    _scale_inside(weights, sector, currency, sectors, currencies, bound)
     return sweeps
 
 
@@ -275,21 +295,24 @@ def _scale_inside(
     currency: np.ndarray,
     sectors: int,
     currencies: int,
-    limits: np.ndarray,
+    bound: np.ndarray,
 ) -> None:
     by_sector, by_currency = np.zeros(sectors), np.zeros(currencies)
     for i in range(weights.shape[0]):
         by_sector[sector[i]] += abs(weights[i])
     for i in range(weights.shape[0]):
-        weights[i] *= _fraction(float(by_sector[sector[i]]), limits[3])
+        weights[i] *= _fraction(float(by_sector[sector[i]]), float(bound[3 + sector[i]]))
     gross = net = 0.0
     for i in range(weights.shape[0]):
         gross += abs(weights[i])
         net += weights[i]
         by_currency[currency[i]] += weights[i]
-    worst = min(_fraction(gross, limits[0]), _fraction(abs(net), limits[1]))
+    side = 1 if net > 0.0 else 2
+    worst = min(_fraction(gross, bound[0]), _fraction(abs(net), bound[side]))
     for g in range(currencies):
-        worst = min(worst, _fraction(abs(by_currency[g]), limits[4]))
+        side = 0 if by_currency[g] > 0.0 else 1
+        row = 3 + sectors + 2 * g + side
+        worst = min(worst, _fraction(abs(by_currency[g]), bound[row]))
     for i in range(weights.shape[0]):
         weights[i] *= worst
 

@@ -80,6 +80,7 @@ class Output(NamedTuple):
     band: Floats  # [N]
     tradable: NDArray[np.bool_]  # [N]
     held: Integers  # [N] code of the veto that holds the instrument, -1 for none
+    standing: Floats  # [N] weight of what is held, 0 elsewhere
     danger: Floats  # [N]
     measured: Floats  # [CODES]
     bound: Floats  # [CODES]
@@ -172,7 +173,10 @@ def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         share = hive.queen.sense_allocation[s]
         for i in range(n):
             recruited[i] += share * hive.queen.sense_conviction[s, i]
-    trails.evaporate(hive.field.trails, bar.elapsed_s, p.field.half_life_s)
+    if p.field.enabled:
+        trails.evaporate(hive.field.trails, bar.elapsed_s, p.field.half_life_s)
+    else:
+        trails.forget(hive.field.trails)
     trails.deposit(
         hive.field.trails, recruited, hive.book.conviction, hive.memory.outcome, out.danger,
         p.field.deposit, p.field.tau_min, p.field.tau_max,
@@ -229,8 +233,12 @@ def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) 
     belief.blend(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
     _sense(hive, bar, plan, p, out)
     correlation = values[5] if values[5] == values[5] else 0.3
-    drones.watch_book(hive.book, bar.weights, bar.nav, correlation, out.measured)
     limit = drones.limits_of(p.drone)
+    drones.hold(
+        bar.weights, hive.book.target, out.tradable, bar.anomaly, bar.age_s, limit,
+        p.drone.enabled, out.held, out.standing,
+    )  # fmt: skip
+    drones.watch_book(hive.book, bar.weights, bar.nav, correlation, out.measured)
     out.danger[:] = 0.0
     if p.drone.enabled:
         out.measured[drones.VALUE_AT_RISK] = hive.book.tail[0]
@@ -242,8 +250,7 @@ def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) 
     )
     budget = np.empty(out.conviction.shape[0])
     for i in range(budget.shape[0]):
-        usable = out.tradable[i]
-        budget[i] = hive.queen.class_budget[bar.sector[i]] if usable else 0.0
+        budget[i] = hive.queen.class_budget[bar.sector[i]] if out.held[i] < 0 else 0.0
     idle = hive.trust.weight[hive.trust.weight.shape[0] - 1]
     out.share[0] = workers.engagement_share(hive.book, p.worker) * (1.0 - idle)
     workers.size(
@@ -258,7 +265,9 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     """Keep what is not worth trading, let the drones bind out.target, and remember it.
 
     out.target comes in solved. The band may leave the book outside a limit that the solution
-    kept, so the limits are solved once more; that shrinks what is too much and nothing else.
+    kept, and a veto may take one side of a book that was balanced, so the limits are solved again;
+    that shrinks what is too much and nothing else. What is held cannot be shrunk and uses up its
+    part of every limit.
     """
     n = out.target.shape[0]
     for i in range(n):
@@ -277,9 +286,12 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     importance = np.empty(n)
     for i in range(n):
         importance[i] = hive.memory.sigma[i] * hive.memory.sigma[i]
-    constraints.solve_limits(out.target, importance, bar.sector, bar.currency, limits)
+    for i in range(n):
+        out.target[i] = out.target[i] if out.held[i] < 0 else 0.0
+    constraints.solve_limits(out.target, importance, bar.sector, bar.currency, limits, out.standing)
     square = 0.0
     for i in range(n):
+        out.target[i] += out.standing[i]
         risk = out.target[i] * hive.memory.sigma[i]
         square += risk * risk
     measured, limit = out.measured, drones.limits_of(p.drone)
@@ -288,10 +300,16 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     )
     measured[drones.VALUE_AT_RISK], measured[drones.SHORTFALL] = tail
     hive.book.tail[0], hive.book.tail[1] = tail
-    drones.veto(
-        hive.book, bar.weights, out.tradable, bar.anomaly, bar.age_s, measured, limit, p.drone,
-        out.target, out.held, out.bound,
-    )  # fmt: skip
+    if drones.veto(
+        hive.book, bar.weights, measured, limit, p.drone, out.held, out.target, out.bound
+    ):
+        for i in range(n):
+            out.target[i] -= out.standing[i]
+        constraints.solve_limits(
+            out.target, importance, bar.sector, bar.currency, limits, out.standing
+        )
+        for i in range(n):
+            out.target[i] += out.standing[i]
     workers.charge_engagement(
         hive.book, out.conviction, hive.memory.sigma, out.tradable, p.trust.cost, p.worker,
         p.trust.variance_keep,

@@ -23,6 +23,7 @@ class VetoCode(Enum):
     NO_PRICE = "no_price"  # the instrument has no usable price: hold
     ANOMALY = "anomaly"  # the bar looks like nothing seen before: hold
     MODEL_DRIFT = "model_drift"  # the forecast no longer pays: its sense is silenced
+    UNKNOWN_POSITION = "unknown_position"  # nobody knows what is held: keep to the last target
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from swarm_core.colony.state import Book, Memory
 
 # Places in `measured` and `limit`, in the order of decision.VetoCode.
 DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CONCENTRATION, CORRELATION = 0, 1, 2, 3, 4, 5
-STALE, NO_PRICE, ANOMALY, DRIFT = 6, 7, 8, 9
-CODES = 10
+STALE, NO_PRICE, ANOMALY, DRIFT, UNKNOWN_POSITION = 6, 7, 8, 9, 10
+CODES = 11
+_WEIGHT_MAX = 1e6  # of NAV: no book is so large, its measurement is broken
 _TAIL_BARS_MIN = 20
 _DRIFT_FAST, _DRIFT_SLOW = 0.95, 0.995
 
@@ -30,7 +31,38 @@ def limits_of(parameters: DroneParameters) -> np.ndarray:
     limit[NO_PRICE] = 1.0
     limit[ANOMALY] = parameters.anomaly_max
     limit[DRIFT] = parameters.drift_max
+    limit[UNKNOWN_POSITION] = _WEIGHT_MAX
     return limit
+
+
+@kernel
+def hold(
+    weights: np.ndarray,
+    last_target: np.ndarray,
+    tradable: np.ndarray,
+    anomaly: np.ndarray,
+    age_s: np.ndarray,
+    limit: np.ndarray,
+    enabled: bool,
+    held: np.ndarray,
+    standing: np.ndarray,
+) -> None:
+    """Fill held[N] with the code that holds an instrument (-1: none), standing[N] with its weight.
+
+    A position that is not known stands in weights[N] as NaN; it is put at the last target there,
+    and held. What cannot be priced or is not known to be held is so even with the drones off.
+    """
+    for i in range(weights.shape[0]):
+        known = abs(weights[i]) < _WEIGHT_MAX
+        if not known:
+            weights[i] = last_target[i]
+        if not tradable[i]:
+            held[i] = NO_PRICE
+        elif not known:
+            held[i] = UNKNOWN_POSITION
+        else:
+            held[i] = _hold_code(age_s[i], anomaly[i], limit) if enabled else -1
+        standing[i] = weights[i] if held[i] >= 0 else 0.0
 
 
 @kernel
@@ -134,28 +166,23 @@ def _nearness(value: float, limit: float, start: float) -> float:
 def veto(
     book: Book,
     weights: np.ndarray,
-    tradable: np.ndarray,
-    anomaly: np.ndarray,
-    age_s: np.ndarray,
     measured: np.ndarray,
     limit: np.ndarray,
     parameters: DroneParameters,
-    target: np.ndarray,
     held: np.ndarray,
+    target: np.ndarray,
     bound: np.ndarray,
-) -> None:
+) -> bool:
     """Bind target[N]: a book veto lets only reductions through, an instrument's veto lets nothing.
 
-    Fills bound[CODES] (1 where a veto binds) and held[N] (the code that holds the instrument, or
-    -1). What cannot be priced is held even with the drones switched off: it cannot be traded.
+    Fills bound[CODES] (1 where a veto binds); held[N] comes from hold(). Returns whether something
+    was forbidden that was not held anyway: the limits must be solved again then.
     """
     bound[:] = 0.0
     reduce_only = parameters.enabled and _bind_book(book, measured, limit, parameters, bound)
+    changed = False
     for i in range(target.shape[0]):
         now = weights[i]
-        held[i] = NO_PRICE if not tradable[i] else -1
-        if tradable[i] and parameters.enabled:
-            held[i] = _hold_code(age_s[i], anomaly[i], limit)
         if held[i] >= 0:
             target[i] = now
             bound[held[i]] = 1.0
@@ -166,6 +193,8 @@ def veto(
         if reduce_only or concentrated:
             low, high = min(now, 0.0), max(now, 0.0)
             target[i] = min(max(target[i], low), high)
+            changed = True
+    return changed
 
 
 @kernel

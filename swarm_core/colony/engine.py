@@ -127,6 +127,7 @@ def empty_output(n: int, places: int) -> Output:
         band=np.zeros(n),
         tradable=np.zeros(n, np.bool_),
         held=np.full(n, -1, np.int64),
+        standing=np.zeros(n),
         danger=np.zeros(n),
         measured=np.zeros(CODES),
         bound=np.zeros(CODES),
@@ -167,7 +168,6 @@ def _bar_of(
         columns = spread
     market = np.array([observation.market.get(key, np.nan) for key in plan.market_keys])
     age = np.zeros(asked) if observation.data_age_s is None else observation.data_age_s
-    held = np.nan_to_num(observation.weights, nan=0.0, posinf=0.0, neginf=0.0)
     return Bar(
         step=state.steps,
         seed=state.seed,
@@ -177,7 +177,7 @@ def _bar_of(
         sigma=placed(observation.sigma, np.nan),
         columns=columns,
         market=market,
-        weights=placed(held, 0.0),
+        weights=placed(observation.weights, 0.0),
         # An age that nobody knows is no fresh one.
         age_s=placed(np.where(np.isnan(age), np.inf, age), 0.0),
         anomaly=placed(np.zeros(asked) if anomaly is None else np.nan_to_num(anomaly), 0.0),
@@ -203,7 +203,9 @@ def _solve(
     w = numbers.worker
     if solver is None:
         limits = limit_vector(numbers)
-        solve_limits(out.target, hive.memory.sigma**2, bar.sector, bar.currency, limits)
+        solve_limits(
+            out.target, hive.memory.sigma**2, bar.sector, bar.currency, limits, out.standing
+        )
         return
     out.target[:] = solver.solve(
         LimitProblem(
@@ -216,6 +218,7 @@ def _solve(
             name_max=w.name_max,
             sector_max=w.sector_max,
             currency_max=w.currency_max,
+            standing=out.standing.copy(),
         )
     )
 

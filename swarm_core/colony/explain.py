@@ -96,7 +96,7 @@ def explain(
         instrument_id=instrument_id,
         conviction=float(decision.conviction[at]),
         target_weight=float(decision.target_weights[at]),
-        weight_before=None if observation is None else float(observation.weights[at]),
+        weight_before=_weight_before(observation, at),
         reason=decision.reasons[at],
         senses=dict(sorted(senses, key=lambda pair: -abs(pair[1]))),
         scouts=dict(sorted(spoken.items(), key=lambda pair: -abs(pair[1]))),
@@ -106,6 +106,11 @@ def explain(
         conditions=_conditions(decision, at, settings),
         counterfactuals=others,
     )
+
+
+def _weight_before(observation: Observation | None, at: int) -> float | None:
+    weight = np.nan if observation is None else float(observation.weights[at])
+    return weight if np.isfinite(weight) else None
 
 
 def _measures(decision: Decision, at: int) -> dict[str, float]:
@@ -146,7 +151,7 @@ def _counterfactuals(
             f"state must be the one before the decision ({decision.state_digest_before[:12]}), "
             f"was {replayed.state_digest_before[:12]}"
         )
-    weight = float(observation.weights[at])
+    weight = _weight_before(observation, at)
     found = list[Counterfactual]()
     for place, name in enumerate(state.sense_names):
         if decision.sense_contributions[place, at] == 0.0:
@@ -159,8 +164,10 @@ def _counterfactuals(
     return tuple(found)
 
 
-def _compare(changed: str, other: Decision, at: int, weight: float) -> Counterfactual:
+def _compare(changed: str, other: Decision, at: int, weight: float | None) -> Counterfactual:
     target = float(other.target_weights[at])
     return Counterfactual(
-        changed=changed, target_weight=target, trades=abs(target - weight) > _MOVED
+        changed=changed,
+        target_weight=target,
+        trades=weight is not None and abs(target - weight) > _MOVED,
     )

@@ -24,6 +24,7 @@ class TrustParameters(NamedTuple):
     memory_enabled: bool
     regime_enabled: bool
     tempo_enabled: bool
+    contrary_enabled: bool
     edge: Floats  # [J]
     share: Floats  # [J]
     horizon_keep: Floats  # [H] 1 - 1 / horizon: what a carried position keeps each bar
@@ -51,6 +52,7 @@ class QueenParameters(NamedTuple):
 
 
 class FieldParameters(NamedTuple):
+    enabled: bool
     half_life_s: Floats  # [5]
     tau_min: float
     tau_max: float
@@ -66,6 +68,7 @@ class FieldParameters(NamedTuple):
 
 
 class WorkerParameters(NamedTuple):
+    threshold_enabled: bool
     threshold: float
     threshold_gain: float
     engagement_enabled: bool
@@ -140,6 +143,7 @@ def _trust(settings: ColonySettings) -> TrustParameters:
         memory_enabled=t.memory_enabled,
         regime_enabled=t.regime_enabled,
         tempo_enabled=t.tempo_enabled and t.memory_enabled,
+        contrary_enabled=t.contrary_enabled,
         edge=np.array(t.edges),
         share=np.array(t.shares),
         horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),
@@ -173,6 +177,7 @@ def _queen(settings: ColonySettings) -> QueenParameters:
 def _field(settings: ColonySettings) -> FieldParameters:
     t, r = settings.trails, settings.recruitment
     return FieldParameters(
+        enabled=t.enabled,
         half_life_s=np.array(t.half_life_s, dtype=np.float64),
         tau_min=t.tau_min,
         tau_max=t.tau_max,
@@ -192,6 +197,7 @@ def _worker(settings: ColonySettings) -> WorkerParameters:
     w = settings.worker
     odds = w.engagement_prior / (1.0 - w.engagement_prior)
     return WorkerParameters(
+        threshold_enabled=w.threshold_enabled,
         threshold=w.threshold,
         threshold_gain=w.threshold_gain,
         engagement_enabled=w.engagement_enabled,

@@ -28,6 +28,7 @@ from swarm_core.colony.state import ColonyState
 
 Floats = NDArray[np.float64]
 _NS = 1e-9
+_NAV_LEFT_MIN = 1e-6  # of NAV, on one bar: what loses more was stopped by its broker before
 _CHANGE_MAX = 1e3  # a price a thousand times the last one is a bad print, and earns nothing
 
 
@@ -61,6 +62,8 @@ class Panel:
                 raise ValueError(f"{name} must have the shape {shape}, was {values.shape}")
         if self.weights is not None and self.weights.shape != shape[1:]:
             raise ValueError(f"weights must have the shape {shape[1:]}, was {self.weights.shape}")
+        if self.weights is not None and not np.isfinite(self.weights).all():
+            raise ValueError("weights must be finite, were not")
         for name, values in self.market.items():
             if values.shape != shape[:1]:
                 raise ValueError(f"{name} must have the shape {shape[:1]}, was {values.shape}")
@@ -239,7 +242,7 @@ def mark_to_market(weights: np.ndarray, price: np.ndarray, before: np.ndarray, n
             if change < _CHANGE_MAX:
                 earned += weights[i] * change
                 weights[i] *= 1.0 + change
-    growth = max(1.0 + earned, 1e-6)
+    growth = max(1.0 + earned, _NAV_LEFT_MIN)
     for i in range(weights.shape[0]):
         weights[i] /= growth
     return nav * growth
@@ -281,7 +284,7 @@ def replay_bars(
             weights.copy(), age[t], anomaly[t], group, currency,
         )  # fmt: skip
         before_limits(hive, bar, plan, p, out)
-        solve_limits(out.target, hive.memory.sigma**2, group, currency, limits)
+        solve_limits(out.target, hive.memory.sigma**2, group, currency, limits, out.standing)
         after_limits(hive, bar, p, out)
         log[0][t], log[1][t], log[2][t] = out.conviction, out.target, weights
         log[3][t, 0] = nav
@@ -289,7 +292,7 @@ def replay_bars(
         for i in range(n):
             moved += abs(out.target[i] - weights[i])
             weights[i] = out.target[i]
-        nav *= 1.0 - cost * moved
+        nav *= max(1.0 - cost * moved, _NAV_LEFT_MIN)
         log[4][t, 0] = moved
         log[5][t], log[6][t] = hive.trust.weight, hive.trust.payoff
         log[7][t] = hive.queen.posterior

@@ -33,7 +33,12 @@ DEFAULT_SENSES = (
     "swarm",
 )
 
-_ADDED_LATER = (("trust", "tempo_enabled", True),)  # since version 1 of the state
+_ADDED_LATER = (  # since version 1 of the state
+    ("trust", "tempo_enabled", True),
+    ("trust", "contrary_enabled", True),
+    ("trails", "enabled", True),
+    ("worker", "threshold_enabled", True),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,12 +19,14 @@ def _check_switch(name: str, value: object) -> None:
 class TrailSettings:
     """Evaporation and bounds of the shared field (Max-Min Ant System, Stuetzle & Hoos 2000)."""
 
+    enabled: bool = True  # off: only the last bar is in the field
     half_life_s: tuple[float, ...] = (_DAY_S, _DAY_S, 5 * _DAY_S, 21 * _DAY_S, 5 * _DAY_S)
     tau_min: float = 0.0
     tau_max: float = 1.0
     deposit: float = 0.5  # share of the room up to tau_max that a full conviction fills
 
     def __post_init__(self) -> None:
+        _check_switch("enabled", self.enabled)
         check_each("half_life_s", self.half_life_s, 1.0, 3_650 * _DAY_S)
         if len(self.half_life_s) != len(CHANNELS):
             raise ValueError(
@@ -46,7 +48,8 @@ class TrustSettings:
     # (negative: it trusts what loses), and the share it gives back per bar.
     edges: tuple[float, ...] = (0.05, 0.2, 0.2, 0.6, 0.6, -0.1)
     shares: tuple[float, ...] = (0.0005, 0.002, 0.02, 0.002, 0.02, 0.002)
-    memory_enabled: bool = True  # off: bare fixed-share over the grid
+    contrary_enabled: bool = True  # trust what moves against what trust earned, at a first turn
+    memory_enabled: bool = True  # off: fixed-share over the grid, and the contrary candidate
     memory_slots: int = 4  # regimes remembered
     regime_enabled: bool = True  # one trust vector per regime of the queen
     tempo_enabled: bool = True  # learn how long regimes last and which follows which
@@ -58,7 +61,8 @@ class TrustSettings:
     variance_half_life_bars: float = 250.0
 
     def __post_init__(self) -> None:
-        for name in ("enabled", "memory_enabled", "regime_enabled", "tempo_enabled"):
+        switches = ("memory_enabled", "regime_enabled", "tempo_enabled", "contrary_enabled")
+        for name in ("enabled", *switches):
             _check_switch(name, getattr(self, name))
         check_each("horizons", self.horizons, 1, 250)
         check_each("horizon_weights", self.horizon_weights, 0.0, 1.0)
@@ -160,6 +164,7 @@ class RecruitmentSettings:
 class WorkerSettings:
     """Engagement, sizing and the limits of the book, as fractions of NAV."""
 
+    threshold_enabled: bool = True  # off: every worker engages where a camp decided
     threshold: float = 0.05  # theta, conviction at which half of the workers engage
     threshold_gain: float = 2.0  # how far danger and rejection raise it, success lowers it
     engagement_enabled: bool = True  # size by how well the colony's own convictions paid
@@ -180,7 +185,7 @@ class WorkerSettings:
     sigma_max: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("engagement_enabled", "band_enabled", "long_only"):
+        for name in ("threshold_enabled", "engagement_enabled", "band_enabled", "long_only"):
             _check_switch(name, getattr(self, name))
         check_between("threshold", self.threshold, 0.0, 10.0)
         check_between("threshold_gain", self.threshold_gain, 0.0, 100.0)

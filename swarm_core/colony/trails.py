@@ -19,6 +19,12 @@ def evaporate(trails: np.ndarray, elapsed_s: float, half_life_s: np.ndarray) -> 
 
 
 @kernel
+def forget(trails: np.ndarray) -> None:
+    """Wipe the field, as each bar does before its deposits where the trails are switched off."""
+    trails[:] = 0.0
+
+
+@kernel
 def deposit(
     trails: np.ndarray,
     conviction: np.ndarray,

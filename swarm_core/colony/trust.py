@@ -296,6 +296,16 @@ def _teach(
 
 
 @kernel
+def _is_on(candidate: int, learners: int, parameters: TrustParameters) -> bool:
+    """Return whether a candidate may be believed: learners, queen's mixture, contrary, memories."""
+    if candidate < learners:
+        return True
+    if candidate == learners:
+        return parameters.regime_enabled
+    return parameters.contrary_enabled if candidate == learners + 1 else parameters.memory_enabled
+
+
+@kernel
 def blend(
     trust: Trust, status: np.ndarray, posterior: np.ndarray, parameters: TrustParameters
 ) -> None:
@@ -307,12 +317,7 @@ def blend(
     share = np.zeros(trust.candidate.shape[1])
     top = 0.0
     for e in range(share.shape[0]):
-        allowed = e < learners or (
-            parameters.regime_enabled if e == learners else parameters.memory_enabled
-        )
-        allowed = allowed or (e == learners + 1)
-        allowed = allowed and (e != learners + 1 or True)
-        if allowed:
+        if _is_on(e, learners, parameters):
             for q in range(trust.candidate.shape[0]):
                 share[e] += trust.candidate[q, e]
         top = max(top, share[e])

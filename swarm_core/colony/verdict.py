@@ -11,7 +11,7 @@ from swarm_core.colony.blueprint import scout_name
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.cycle import Output
 from swarm_core.colony.decision import ColonyEvent, Decision, StateDigest, Veto, VetoCode
-from swarm_core.colony.drones import STALE, limits_of
+from swarm_core.colony.drones import DRIFT, STALE, limits_of
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.parameters import parameters
 from swarm_core.colony.settings import ColonySettings
@@ -44,6 +44,7 @@ _HOLD_REASONS = {
     VetoCode.STALE_DATA: "held: the data are older than their limit",
     VetoCode.NO_PRICE: "held: no usable price",
     VetoCode.ANOMALY: "held: the bar looks like nothing seen before",
+    VetoCode.UNKNOWN_POSITION: "held: what is held is not known",
 }
 
 
@@ -179,6 +180,8 @@ def _reasons(
     """Return why each instrument is traded or not; explain() gives the numbers."""
     target, side, held = out.target[order], out.side[order], out.held[order]
     desired, solved, senses = out.desired[order], out.solved[order], out.senses[order]
+    # What is not known to be held is not traded, and its target says nothing of a move.
+    weights = np.where(held >= 0, target, weights)
     moved = np.abs(target - weights) > 1e-12
     limited = np.abs(solved - desired) > 1e-9
     bound = np.abs(target - solved) > out.band[order] + 1e-9
@@ -209,7 +212,7 @@ def _vetoes(
 ) -> tuple[Veto, ...]:
     drone = parameters(settings).drone
     limit, vetoes = limits_of(drone), list[Veto]()
-    drifted = drone.enabled and out.measured[-1] > drone.drift_max
+    drifted = drone.enabled and out.measured[DRIFT] > drone.drift_max
     for c, code in enumerate(_CODES):
         binds = drifted if code is VetoCode.MODEL_DRIFT else out.bound[c] > 0.0
         if binds and code in _BOOK_REASONS:

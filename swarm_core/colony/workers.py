@@ -13,7 +13,6 @@ from swarm_core.colony.trails import DANGER, REJECTION, SUCCESS
 LOG_ODDS, MEAN, VARIANCE, WEIGHT = 0, 1, 2, 3
 _LOG_ODDS_MAX = 6.0
 _ENGAGEMENT_LEAK = 0.0005  # per bar, of the log odds toward the prior
-_SHARE_MIN = 0.05  # of the risk budget: less evidence than that moves nothing
 EARNED, SQUARE, LAGGED = 0, 1, 2
 _SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
 _PERSISTENCE_MAX = 0.98
@@ -43,6 +42,9 @@ def engage(
         theta = threshold_of(trails, i, parameters)
         stimulus = max(conviction[i] * side[i], 0.0)
         threshold[i] = theta
+        if not parameters.threshold_enabled:
+            probability[i] = 1.0 if stimulus > 0.0 else 0.0
+            continue
         square = stimulus * stimulus
         probability[i] = square / (square + theta * theta) if square > 0.0 else 0.0
 
@@ -113,11 +115,16 @@ def charge_engagement(
 
 @kernel
 def engagement_share(book: Book, parameters: WorkerParameters) -> float:
-    """Return the share in [0, 1] of the risk budget that the evidence allows."""
+    """Return the share in [0, 1] of the risk budget that the evidence allows.
+
+    With p the chance that acting pays, it is 2 p - 1: Kelly's share of an even bet (1956), as what
+    does not pay costs about what the tested edge earns. Nothing is held while p is below a half,
+    so luck must first turn the odds: without an edge that happens with a chance of at most
+    prior / (1 - prior) for each time that the odds start from the prior (Ville 1939).
+    """
     if not parameters.engagement_enabled:
         return 1.0
-    share = 1.0 / (1.0 + exp(-book.engagement[LOG_ODDS]))
-    return max(share - _SHARE_MIN, 0.0) / (1.0 - _SHARE_MIN)
+    return max(2.0 / (1.0 + exp(-book.engagement[LOG_ODDS])) - 1.0, 0.0)
 
 
 @kernel

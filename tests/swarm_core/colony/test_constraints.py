@@ -26,6 +26,17 @@ def make_problem(seed: int = 0, n: int = 30, **changes: float) -> LimitProblem:
     )
 
 
+def with_standing(problem: LimitProblem, seed: int, share: float) -> LimitProblem:
+    """Return the problem with some positions that cannot be traded and use up the limits."""
+    rng = np.random.default_rng(seed + 1)
+    stands = rng.random(len(problem.desired)) < share
+    return replace(
+        problem,
+        desired=np.where(stands, 0.0, problem.desired),
+        standing=np.where(stands, 0.08 * rng.standard_normal(len(stands)), 0.0),
+    )
+
+
 def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 2e-9) -> None:
     assert np.abs(x).max(initial=0.0) <= problem.name_max + slack
     assert np.abs(x).sum() <= problem.gross_max + slack
@@ -41,6 +52,23 @@ def assert_inside(problem: LimitProblem, x: np.ndarray, slack: float = 2e-9) -> 
 def _loss(problem: LimitProblem, x: np.ndarray) -> float:
     q = problem.importance / problem.importance.mean()
     return float((q * (x - problem.desired) ** 2).sum())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(2, 40), st.floats(0.0, 0.6))
+def test_what_stands_uses_up_its_part_of_every_limit(seed: int, n: int, share: float) -> None:
+    problem = with_standing(make_problem(seed, n), seed, share)
+    assert problem.standing is not None
+    mine = CompiledLimitSolver().solve(problem)
+    assert (mine[problem.standing != 0.0] == 0.0).all()
+    book = mine + problem.standing
+    for total, stands, limit in (
+        (np.abs(book).sum(), np.abs(problem.standing).sum(), problem.gross_max),
+        (abs(book.sum()), abs(problem.standing.sum()), problem.net_max),
+    ):
+        assert total <= max(limit, stands) + 2e-9
+    maintained = ClarabelLimitSolver().solve(problem)
+    assert _loss(problem, mine) <= _loss(problem, maintained) * (1.0 + 1e-5) + 1e-9
 
 
 @settings(deadline=None, max_examples=60)

@@ -10,7 +10,6 @@ from swarm_core.colony.cycle import before_limits
 from swarm_core.colony.engine import new_state, step
 from swarm_core.colony.explain import explain
 from swarm_core.colony.replay import run
-from swarm_core.colony.state import GROUPS, ColonyState
 from tests.swarm_core.colony.builders import (
     DAY_NS,
     make_panel,
@@ -18,20 +17,9 @@ from tests.swarm_core.colony.builders import (
     observation_of,
     permuted,
 )
+from tests.swarm_core.colony.hostile import assert_finite
 
 SETTINGS = make_settings()
-
-
-def assert_finite(state: ColonyState) -> None:
-    """Every array must be finite, but for what stands for "not known" in the memory."""
-    unknown = {"log_price", "last_log_price", "variance", "outcome", "market"}
-    for group in GROUPS:
-        values = getattr(state, group)
-        for name in values._fields:
-            array = getattr(values, name)
-            assert not np.isinf(array).any(), f"{group}.{name}"
-            if name not in unknown:
-                assert np.isfinite(array).all(), f"{group}.{name}"
 
 
 def test_live_steps_give_the_bits_of_the_compiled_backtest() -> None:

@@ -1,9 +1,11 @@
 """Every sense that ships passes the kit, and the kit finds what it is there to find."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from swarm_core.colony import sense_kit
+from swarm_core.colony import sense_kit, senses
 from swarm_core.colony.blueprint import blueprint
 from swarm_core.colony.sense import Derived, Genome, Sense
 from swarm_core.colony.senses.registry import get_sense, register, sense_names
@@ -53,6 +55,32 @@ def test_a_name_is_registered_once() -> None:
     assert register(first) is register(first)
     with pytest.raises(ValueError, match="must be registered once"):
         register(Sense(name="once", source="made up 2026", genomes=(Genome(column="y"),)))
+
+
+def test_a_file_of_ones_own_is_a_sense_once_the_settings_name_its_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tenant_senses"
+    folder.mkdir()
+    (folder / "fade.py").write_text(
+        "from swarm_core.colony.sense import Genome, Sense\n"
+        "fade = Genome(column='z', gain=-1.0)\n"
+        "SENSE = Sense(name='fade', source='made up 2026', genomes=(fade,))\n"
+    )
+    (folder / "empty.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    plan = blueprint(ColonySettings(senses=("tenant_senses.fade", "carry")))
+    assert {sense.name for sense in plan.senses} == {"fade", "carry"}
+    sense_kit.check_sense(get_sense("tenant_senses.fade"))
+    with pytest.raises(ValueError, match="must be a module that holds a SENSE"):
+        get_sense("tenant_senses.empty")
+    with pytest.raises(ValueError, match="must be a module that can be imported"):
+        get_sense("tenant_senses.nowhere")
+
+
+def test_every_file_of_the_folder_is_found() -> None:
+    files = {path.stem for path in Path(senses.__path__[0]).glob("*.py")}
+    assert files - {"__init__", "registry"} <= set(sense_names())
 
 
 def test_an_unknown_sense_is_refused_with_the_known_ones() -> None:
