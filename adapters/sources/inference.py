@@ -38,9 +38,9 @@ from adapters.sources.reading import (
     decode,
     members,
     read_rows,
-    sniff_separator,
 )
 from adapters.sources.stamps import recognise
+from adapters.sources.text_layout import begins_with_data, layout_of
 
 _READABLE = (".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _SAMPLED = 2_000  # prices looked at for their decimals
@@ -136,13 +136,19 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     is_text = not name.endswith((".parquet", ".pq", ".jsonl", ".ndjson"))
     if is_text and _is_prose(path):
         raise _NoTableError("about the data")
-    layout = _layout(name, content) if is_text else Csv()
-    if is_text and _begins_with_data(decode(name, content), layout):
+    layout = layout_of(decode(name, content)) if is_text else Csv()
+    if is_text and begins_with_data(decode(name, content), layout):
         raise MappingError(
             "the first line must be a header, is data: write csv: {header: [...]} in a mapping, or "
             "leave such files out with --ignore PATTERN"
         )
-    rows = read_rows(name, content, layout).rows.drop("source_row", strict=False)
+    raw = read_rows(name, content, layout)
+    rows = raw.rows.drop("source_row", strict=False)
+    if rows.is_empty() and not raw.ragged.is_empty():
+        raise MappingError(
+            "its lines must fit its header, none does: write csv: {skip_lines: ...} in a mapping, "
+            f"or {_leave_out(relative)}"
+        )
     if rows.is_empty():
         raise _NoTableError("holds no rows")
     columns = known_columns(rows)
@@ -181,13 +187,6 @@ def _leave_out(relative: str) -> str:
 def _is_midnight(clock: pl.Series) -> bool:
     """Return whether no time of day is told: 000000 beside every day."""
     return bool(clock.cast(pl.String).str.strip_chars().str.contains(r"^[0:.]*$").all())
-
-
-def _begins_with_data(text: str, layout: Csv) -> bool:
-    """Return whether the first line holds numbers where a header holds names."""
-    cells = text[: text.find("\n")].strip().split(layout.separator or ",")
-    numbers = [bool(re.fullmatch(r"-?[\d.,:/\- ]*\d", cell.strip(' "'))) for cell in cells]
-    return numbers[0] or 2 * sum(numbers) > len(cells)
 
 
 def _is_prose(path: Path) -> bool:
@@ -236,25 +235,6 @@ def _decimals(prices: pl.Series | None, layout: Csv) -> int:
     count = text.str.extract(mark + r"(\d+)$").str.strip_chars_end("0").str.len_chars().fill_null(0)
     found = count.quantile(0.95, "nearest")
     return 2 if found is None else int(found)
-
-
-def _layout(name: str, content: bytes) -> Csv:
-    """Recognise separator and decimal mark; a comma is decimal where ; or tab separates 1,5."""
-    text = decode(name, content)
-    separator = sniff_separator(text)
-    lines = [line.split(separator) for line in text[: 1 << 16].splitlines()[:3]]
-    if len(lines) == 3 and (lines[1][0], lines[2][0]) == ("Ticker", "Date"):
-        # Three lines of header, as yfinance writes them: what, of which ticker, and the index.
-        return Csv(separator=separator, skip_lines=3, header=("Date", *lines[0][1:]))
-    # Between commas 1,234.5 is two cells where no quotes say that it is one.
-    edge = '"' if separator == "," else rf'["{separator}]'
-    if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", text[: 1 << 16]):
-        return Csv(separator=separator, thousands=",")
-    decimal = ","
-    if separator == "," or not re.search(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])",
-                                         text[: 1 << 16], re.MULTILINE):  # fmt: skip
-        decimal = "."
-    return Csv(separator=separator, decimal=decimal)
 
 
 def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:

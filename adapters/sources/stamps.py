@@ -109,7 +109,10 @@ def _choose(text: pl.Series, name: str, day_first: bool | None) -> str:
     if "." in text[0] and True in possible:
         return possible[True][0]  # 31.12.2019: dotted dates are written day first
     if not possible:
-        raise MappingError(f"in which format is {name!r}, such as {text[0]!r}?")
+        raise MappingError(
+            f"in which format is {name!r}, such as {text[0]!r} and {text[-1]!r}? write "
+            "time: {format: [...]} in a mapping, one format or several"
+        )
     if len(possible) == 2 and possible[True][1] == possible[False][1]:
         if day_first is None:
             raise MappingError(

@@ -224,3 +224,23 @@ def test_files_of_splits_and_dividends_are_corporate_actions(tmp_path: Path) -> 
     assert found["event_time"][0] == datetime(2020, 1, 7, 14, 30, tzinfo=UTC)
     assert source.tables == ("corporate_actions", "bars")
     assert source.rejected().is_empty()
+
+
+@pytest.mark.parametrize("first", ["# from a vendor\n# in dollars\n", "sep=;\n"])
+def test_lines_before_the_header_are_passed_over(tmp_path: Path, first: str) -> None:
+    rows = "".join(f"{day};1,5\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"A.csv": f"{first}Date;Close\n{rows}"})
+    assert source.fetch("bars", *EVER)["close"].to_list() == [1.5] * 7
+
+
+def test_a_file_whose_lines_fit_no_header_is_asked_about(tmp_path: Path) -> None:
+    """Nothing of it may vanish without a word."""
+    rows = "".join(f"{day},1\n" for day in SESSIONS)
+    with pytest.raises(MappingError, match=r"A\.csv: its lines must fit its header, none does"):
+        inferred(tmp_path, {"A.csv": f"daily prices of A\nDate,Close\n{rows}"})
+
+
+def test_two_formats_in_one_column_are_asked_with_an_example_of_each(tmp_path: Path) -> None:
+    rows = [f"{day},1\n" for day in SESSIONS] + [f"3/{day}/2020,1\n" for day in range(13, 20)]
+    with pytest.raises(MappingError, match="such as '2020-01-02' and '3/19/2020'"):
+        inferred(tmp_path, {"A.csv": f"Date,Close\n{''.join(rows)}"})

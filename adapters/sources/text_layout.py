@@ -1,0 +1,40 @@
+"""How a text file is laid out: lines before its header, separator, decimal mark, thousands."""
+
+import re
+
+from adapters.sources.mapping import Csv
+from adapters.sources.reading import sniff_separator
+
+_LOOKED_AT = 1 << 16  # characters
+# A remark, or the line by which a spreadsheet is told the separator.
+_BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
+
+
+def layout_of(text: str) -> Csv:
+    """Recognise the layout; a comma is decimal where ; or tab separates 1,5."""
+    head = text[:_LOOKED_AT].splitlines()
+    skipped = next((n for n, line in enumerate(head) if not _BEFORE_HEADER.match(line)), 0)
+    shown = "\n".join(head[skipped:])
+    separator = sniff_separator(shown)
+    lines = [line.split(separator) for line in head[skipped : skipped + 3]]
+    if len(lines) == 3 and (lines[1][0], lines[2][0]) == ("Ticker", "Date"):
+        # Three lines of header, as yfinance writes them: what, of which ticker, and the index.
+        header = ("Date", *lines[0][1:])
+        return Csv(separator=separator, skip_lines=skipped + 3, header=header)
+    # Between commas 1,234.5 is two cells where no quotes say that it is one.
+    edge = '"' if separator == "," else rf'["{separator}]'
+    if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", shown):
+        return Csv(separator=separator, thousands=",", skip_lines=skipped)
+    with_comma = re.compile(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE)
+    decimal = "," if separator != "," and with_comma.search(shown) else "."
+    return Csv(separator=separator, decimal=decimal, skip_lines=skipped)
+
+
+def begins_with_data(text: str, layout: Csv) -> bool:
+    """Return whether the first line holds numbers where a header holds names."""
+    lines = text[:_LOOKED_AT].splitlines()[layout.skip_lines :]
+    if layout.header or not lines:
+        return False
+    cells = lines[0].strip().split(layout.separator or ",")
+    numbers = [bool(re.fullmatch(r"-?[\d.,:/\- ]*\d", cell.strip(' "'))) for cell in cells]
+    return numbers[0] or 2 * sum(numbers) > len(cells)
