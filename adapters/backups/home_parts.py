@@ -47,10 +47,16 @@ def is_database(path: Path) -> bool:
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a database as of one transaction, whoever writes to it meanwhile."""
-    with (
-        closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
-        closing(sqlite3.connect(target)) as new,
-    ):
-        old.backup(new)
-        new.execute("pragma journal_mode=delete")
+    """Copy a database as of one transaction, whoever writes to it meanwhile.
+
+    Raises OSError where it cannot be read, or the copy not written, e.g. on a full disk.
+    """
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)
+            new.execute("pragma journal_mode=delete")
+    except sqlite3.Error as error:
+        raise OSError(f"{source} must be copied to {target}, was not: {error}") from error

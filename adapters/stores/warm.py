@@ -111,9 +111,10 @@ def _write_whole(path: Path, rows: pl.DataFrame) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except OSError as error:
         part.unlink(missing_ok=True)  # on a full disk half a file only takes more room
-        raise
+        text = f"the warm tier must be writable: {error.strerror or error}"
+        raise OSError(error.errno, text, str(path)) from error
     _sync_folder(path.parent)
 
 

@@ -19,7 +19,7 @@ from tests.adapters.stores.tier_faults import Servers, servers
 from tests.pipelines.market_files import market_rows, write_market
 from tests.services import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_800)]  # minutes where others work
 APIARY = Path(sys.executable).with_name("apiary")
 
 

@@ -252,3 +252,18 @@ def test_files_of_every_size_come_back(
     repository = BackupRepository(root / "backups")
     repository.restore(repository.read(repository.take(root / "home", NOON).name), root / "back")
     assert content_of(root / "back") == content_of(root / "home")
+
+
+def test_a_database_that_cannot_be_copied_is_one_line(tmp_path: Path) -> None:
+    """Its head is damaged, as on a full disk the copy would be: sqlite3 says so, and we do."""
+    home = tmp_path / "home"
+    write_home(home)
+    damaged = home / "bus" / "offsets.db"
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"SQLite format 3\x00" + b"\xff" * 5_000)
+
+    with pytest.raises(OSError, match=r"must be copied to .*, was not") as told:
+        BackupRepository(tmp_path / "backups").take(home, NOON)
+
+    assert len(str(told.value).splitlines()) == 1
+    assert not BackupRepository(tmp_path / "backups").names()
