@@ -43,6 +43,7 @@ def open_instance(home: Path, postgres_url: str | None = None) -> Iterator["Dags
     PostgreSQL that it lies on is asked first: OSError in one line where it is not there, for
     Dagster tries for a long time and does not say why.
     """
+    from alembic.util import CommandError
     from dagster import DagsterInstance
 
     if postgres_url is not None:
@@ -50,7 +51,13 @@ def open_instance(home: Path, postgres_url: str | None = None) -> Iterator["Dags
 
     with (home / ".opening").open("w") as lock:
         flock(lock, LOCK_EX)
-        instance = DagsterInstance.from_config(str(home))
+        try:
+            instance = DagsterInstance.from_config(str(home))
+        except CommandError as error:
+            raise OSError(
+                f"Dagster's storage of {home} must have one schema version: {error}; remove its "
+                "folders history, storage and schedules (runs are forgotten, tables and books stay)"
+            ) from error
     with instance:
         yield instance
 

@@ -59,7 +59,7 @@ def execute(traded: Home) -> Execute:
         notebook = nbformat.read(path, as_version=4)
         folder = {"metadata": {"path": str(path.parent)}}
         before = _content(traded.workshop.home)
-        client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources=folder)
+        client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources=folder)
         client.execute()
         assert _content(traded.workshop.home) == before, f"{path.stem} must only read the home"
         return notebook
