@@ -59,13 +59,32 @@ def redis_server(password: str = "") -> Iterator[str]:
         server.stop()
 
 
-class RedisProcess:
+class _FolderProcess:
+    """A server in a folder of its own, which can be killed and started again."""
+
+    def __init__(self, name: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"apiary-{name}-"))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def kill(self) -> None:
+        """End it at once."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+
+    def stop(self) -> None:
+        """Stop it and remove what it wrote."""
+        if self._server is not None and self._server.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RedisProcess(_FolderProcess):
     """A Redis-compatible server whose every write is on disk first, to be killed and restarted."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="apiary-redis-"))
+        super().__init__("redis")
         self.port = free_port()
-        self._server: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -89,18 +108,6 @@ class RedisProcess:
                 client.close()
                 return
         raise AssertionError("the server must answer")
-
-    def kill(self) -> None:
-        """End it at once."""
-        assert self._server is not None
-        self._server.kill()
-        self._server.wait()
-
-    def stop(self) -> None:
-        """Stop it and remove what it wrote."""
-        if self._server is not None and self._server.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -204,17 +211,16 @@ def postgres_server(password: str = "") -> Iterator[PostgresService]:
             server.stop(signal.SIGQUIT)
 
 
-class S3Process:
+class S3Process(_FolderProcess):
     """An S3-compatible server in a folder of its own, which can be killed and started again."""
 
     access_key, secret_key = "apiary", "honey-and-wax"
 
     def __init__(self, certified: Certified | None = None) -> None:
         """Speak HTTPS as well where there is a certificate."""
-        self.folder = Path(tempfile.mkdtemp(prefix="apiary-s3-"))
+        super().__init__("s3")
         self.port, self.tls_port, *self._ports = free_ports(9)
         self._certified = certified
-        self._server: subprocess.Popen[bytes] | None = None
         keys = {"accessKey": self.access_key, "secretKey": self.secret_key}
         actions = ["Admin", "Read", "Write", "List", "Tagging"]
         identity = {"name": "apiary", "credentials": [keys], "actions": actions}
@@ -274,18 +280,6 @@ class S3Process:
             else:
                 return
         raise AssertionError("the S3 server must answer within a minute")
-
-    def kill(self) -> None:
-        """End it at once."""
-        assert self._server is not None
-        self._server.kill()
-        self._server.wait()
-
-    def stop(self) -> None:
-        """Stop it and remove what it wrote."""
-        if self._server is not None and self._server.poll() is None:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @contextmanager
