@@ -132,11 +132,16 @@ def calendar_of_days(days: Sequence[date]) -> DaysFit:
     """Return the one calendar that the days (ascending) are of, where that is to be seen.
 
     Markets that never rest show on weekends, exchanges in the holidays that they keep. The usual
-    exchange needs no more than days that are all its own.
+    exchange needs no more than days that are all its own. Raises ValueError where no day lies in
+    the years whose sessions are known.
     """
     if not days:
         return DaysFit(None)
-    days = days[-_DAYS_MAX:]
+    first, last = calendars.FIRST_DAY, calendars.LAST_DAY
+    known = [day for day in days if first <= day <= last]
+    if not known:
+        raise ValueError(f"days must lie in {first} to {last}, were {days[0]} to {days[-1]}")
+    days = known[-_DAYS_MAX:]
     weekend = sum(day.weekday() >= 5 for day in days) / len(days)
     if weekend > _WEEKEND_SHARE:
         return DaysFit("24/7")

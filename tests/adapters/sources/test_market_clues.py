@@ -194,3 +194,8 @@ def test_a_file_without_a_header_is_asked_for_one(tmp_path: Path) -> None:
     (tmp_path / "BTCUSDT.csv").write_text("1609459200000,1,1,1,1,5\n1609462800000,1,1,1,1,5\n")
     with pytest.raises(MappingError, match=r"the first line must be a header, is data: write csv"):
         infer_mapping(tmp_path)
+
+
+def test_days_before_any_known_session_are_refused_with_their_bounds() -> None:
+    with pytest.raises(ValueError, match=r"days must lie in 1985-01-01 .* were 1962-01-02"):
+        calendar_of_days([date(1962, 1, 2), date(1962, 1, 3)])
