@@ -14,6 +14,7 @@ from swarm_core.orders import ExitKind
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.risk.loosening import loosened
+from swarm_core.strategies import StrategyBook
 from swarm_core.trading_state import TradingState
 
 # How far back the book remembers its own messages; no rate limit may look further.
@@ -48,6 +49,7 @@ class Book:
         self.unknown_fills: list[ev.OrderFilled] = []  # of orders that are not ours
         self.denials: dict[str, DenialCode] = {}  # by client order id
         self.denied_targets: dict[str, dict[str, DenialCode]] = {}  # by decision, instrument
+        self.strategies: dict[str, StrategyBook] = {}
         self.exits: dict[str, dict[ExitKind, str]] = {}  # the newest two of each instrument
         self.exit_fills: dict[str, int] = {}  # by instrument: a position closed by itself
         self._working: set[str] = set()
@@ -92,6 +94,8 @@ class Book:
             return
         filled_lots = record.filled_lots
         record.apply(event)
+        if isinstance(event, ev.OrderFilled) and record.filled_lots > filled_lots:
+            self._attribute(event, record.order.strategy)
         if record.order.is_exit and record.filled_lots > filled_lots:
             instrument_id = record.order.instrument_id
             self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
@@ -105,6 +109,16 @@ class Book:
             self.denials[event.client_order_id] = event.code
             if event.code is DenialCode.THROTTLE:
                 self.throttled.add(record.order.instrument_id)
+
+    def _attribute(self, fill: ev.OrderFilled, strategy: str) -> None:
+        """Count a new fill, and its commission where that was told, as its strategy's doing."""
+        own = self.strategies.get(strategy)
+        if own is None:
+            own = self.strategies[strategy] = StrategyBook()
+        own.take_fill(fill)
+        fee = self.ledger.commissions.get(fill.execution_id)
+        if fee is not None:
+            own.take_fee(fill.currency, fee)
 
     def _file(self, record: OrderRecord) -> None:
         """Note whether an order works, and whether it may be sent."""
@@ -187,6 +201,31 @@ def _intend(book: Book, event: ev.OrderIntended) -> None:
     book.intended.setdefault(order.decision_id, []).append(order.client_order_id)
 
 
+def _charge(book: Book, event: ev.CommissionCharged) -> None:
+    fill = book.ledger.executions.get(event.execution_id)
+    if not book.ledger.book_commission(event) or fill is None:
+        return  # what comes before its fill is attributed with it
+    record = book.orders.get(fill.client_order_id)
+    own = None if record is None else book.strategies.get(record.order.strategy)
+    if own is not None:
+        own.take_fee(event.currency, event.commission_minor)
+
+
+def _change_holding(book: Book, event: ev.HoldingChanged) -> None:
+    held_lots = book.lots(event.instrument_id)
+    if book.ledger.book_holding(event):
+        for own in book.strategies.values():
+            own.take_holding(event, held_lots)
+
+
+def _accrue(book: Book, event: ev.EntitlementAccrued) -> None:
+    is_new = event.action_id not in book.ledger.entitlements
+    book.ledger.book_entitlement(event)
+    if is_new:
+        for own in book.strategies.values():
+            own.take_entitlement(event, book.lots(event.instrument_id))
+
+
 def _take_decision(book: Book, event: ev.DecisionTaken) -> None:
     book.decisions.setdefault(event.lineage.decision_id, event)
 
@@ -216,6 +255,8 @@ def _deny_target(book: Book, event: ev.TargetDenied) -> None:
 
 def _open_session(book: Book, event: ev.SessionOpened) -> None:
     book.session, book.session_nav_minor = event.session, event.nav_minor
+    for own in book.strategies.values():
+        own.start_minor = own.find_profit_minor(book.ledger) or 0
     book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
 
 
@@ -248,12 +289,12 @@ def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
 
 _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.OrderIntended: _intend,
-    ev.CommissionCharged: lambda book, event: book.ledger.book_commission(event),
+    ev.CommissionCharged: _charge,
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
     ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
-    ev.HoldingChanged: lambda book, event: book.ledger.book_holding(event),
-    ev.EntitlementAccrued: lambda book, event: book.ledger.book_entitlement(event),
+    ev.HoldingChanged: _change_holding,
+    ev.EntitlementAccrued: _accrue,
     ev.EntitlementPaid: lambda book, event: book.ledger.book_payment(event),
     ev.CarryCharged: lambda book, event: book.ledger.book_carry(event),
     ev.VariationSettled: lambda book, event: book.ledger.settle(event),

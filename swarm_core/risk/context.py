@@ -17,6 +17,7 @@ from swarm_core.risk.limits import (
     ResolvedLimits,
     RiskLimits,
 )
+from swarm_core.strategies import StrategyBook
 from swarm_core.trading_state import TradingState
 
 MINOR_PER_MICRO = 100
@@ -268,7 +269,8 @@ def _measure_strategy(
 ) -> RiskContext:
     """Return the account as if nothing but one strategy's orders had ever been in it.
 
-    A corporate action that changed what is held is not attributed to the strategies.
+    Its net asset value is the book's at the session's opening and what the strategy has won or
+    lost since, so that the day's loss is its own.
     """
     level = limits.find_level(Level.STRATEGY, name)
     resolved = limits.resolve_level(Level.STRATEGY, name, nav or 0)
@@ -277,23 +279,34 @@ def _measure_strategy(
     own = {
         i: replace(r, position_lots=0, open_buy_lots=0, open_sell_lots=0) for i, r in risks.items()
     }
-    for record in book.orders.values():
-        order, risk = record.order, own.get(record.order.instrument_id)
-        if order.strategy != name or risk is None:
-            continue
-        risk.position_lots += order.side.sign * record.filled_lots
-        _open(risk, order, record.open_lots)
+    done = book.strategies.get(name)
+    for instrument_id, risk in own.items():
+        position = None if done is None else done.positions.get(instrument_id)
+        risk.position_lots = 0 if position is None else position.lots
+    for record in book.working_orders():
+        risk = own.get(record.order.instrument_id)
+        if record.order.strategy == name and risk is not None:
+            _open(risk, record.order, record.open_lots)
     for instrument_id, risk in own.items():
         _permit(risk, instrument_id, instruments.get(instrument_id), [level])
+    start = book.session_nav_minor // MINOR_PER_MICRO
     return RiskContext(
         time_ns=time_ns,
         trading_state=book.trading_state,
-        nav=nav,
-        session_nav=book.session_nav_minor // MINOR_PER_MICRO,
-        peak_nav=book.peak_nav_minor // MINOR_PER_MICRO,
+        nav=None if nav is None else _strategy_nav(book, done, start),
+        session_nav=start,
+        peak_nav=start,  # the fall from a peak is measured of the whole book alone
         instruments=own,
         limits=resolved,
     )
+
+
+def _strategy_nav(book: Book, done: StrategyBook | None, start: int) -> int | None:
+    """Return the opening's value with one strategy's profit since; None where it is not known."""
+    if done is None:
+        return start
+    profit = done.find_profit_minor(book.ledger)
+    return None if profit is None else start + (profit - done.start_minor) // MINOR_PER_MICRO
 
 
 def _count_open_orders(book: Book, risks: Mapping[str, InstrumentRisk]) -> set[str]:

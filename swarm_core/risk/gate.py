@@ -346,4 +346,5 @@ STRATEGY_RULES: tuple[Rule, ...] = (
     _net,
     _sector,
     _currency,
+    _loss,
 )

@@ -340,6 +340,8 @@ def _judge_strategy(
         code, measured, limit = _size(order, risk, limits)
     if code == APPROVED:
         code, measured, limit = _exposure(order, risk, account, limits, sector, currency)
+    if code == APPROVED:
+        code, measured, limit = _losses(order, risk, account, limits)
     return code, measured, limit
 
 
