@@ -21,6 +21,7 @@ from pipelines.settings import Environment, choose_config, opened_dagster, setti
 from tests.adapters.stores.event_log_contract import make_event
 from tests.adapters.stores.test_tiers import make_fills
 from tests.certificates import Authority, Certified
+from tests.kafka_passwords import password_in_front
 from tests.services import S3Process, postgres_server, redis_server
 from tests.tls_proxy import tls_in_front
 
@@ -224,7 +225,7 @@ def test_the_bus_and_the_online_rows_take_the_same_address(
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, Path]]:
-    """A cluster that speaks TLS: what it says of its own address is put right on the way."""
+    """A cluster over TLS with a password: what it says of its address is put right on the way."""
     folder = tmp_path_factory.mktemp("kafka")
     authority, stranger = Authority(folder), Authority(folder, "stranger")
     mock: Any = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock"})
@@ -236,7 +237,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path,
     def readdressed(port: int) -> Callable[[bytes], bytes]:
         return lambda answer: answer.replace(address(broker.port), address(port))
 
-    with tls_in_front(broker.port, authority.certify(HERE), change=readdressed) as port:
+    with (
+        password_in_front(broker.port, "apiary", PASSWORD) as asking,
+        tls_in_front(asking, authority.certify(HERE), change=readdressed) as port,
+    ):
         yield f"127.0.0.1:{port}", authority.file, stranger.file
     mock.flush(1)
 
@@ -245,25 +249,43 @@ def test_the_bus_over_kafka_speaks_tls(kafka: tuple[str, Path, Path]) -> None:
     servers, trusted, _ = kafka
     log = MemoryEventLog()
     log.append([make_event(n) for n in range(3)])
-    bus = KafkaBus(KafkaAccess(servers, "SSL", ca_file=str(trusted)), "over.tls")
+    bus = KafkaBus(_access(servers, trusted), "over.tls")
     assert relay(log, bus) == 3
     assert [message.sequence for message in bus.read("group", 10)] == [1, 2, 3]
     bus.close()
 
 
+def _access(servers: str, ca_file: Path, password: str = PASSWORD) -> KafkaAccess:
+    return KafkaAccess(servers, "SASL_SSL", "PLAIN", "apiary", password, str(ca_file))
+
+
 @pytest.mark.parametrize(
-    ("security", "told"), [("SSL", "certificate verify failed"), ("PLAINTEXT", "transport failure")]
+    ("fault", "told"),
+    [
+        ("authority", "certificate verify failed"),
+        ("password", "invalid username or password"),
+        ("no password", "transport failure|Disconnected|timed out"),
+        ("plain", "transport failure"),
+    ],
 )
-def test_a_cluster_that_is_not_trusted_or_not_asked_over_tls_is_one_line(
-    kafka: tuple[str, Path, Path], capfd: pytest.CaptureFixture[str], security: str, told: str
+def test_what_is_wrong_with_a_cluster_is_one_line_that_tells_no_secret(
+    kafka: tuple[str, Path, Path], capfd: pytest.CaptureFixture[str], fault: str, told: str
 ) -> None:
-    servers, _, stranger = kafka
-    ca_file = str(stranger) if security == "SSL" else ""
-    bus = KafkaBus(KafkaAccess(servers, security, ca_file=ca_file), timeout_s=1)
+    servers, trusted, stranger = kafka
+    access = {
+        "authority": _access(servers, stranger),
+        "password": _access(servers, trusted, "wrong-password-5678"),
+        "no password": KafkaAccess(servers, "SSL", ca_file=str(trusted)),
+        "plain": KafkaAccess(servers),
+    }[fault]
+    bus = KafkaBus(access, timeout_s=1)
     with pytest.raises(BusError, match=told) as caught:
         bus.find_last()
     bus.close()
-    assert len(str(caught.value).splitlines()) == 1
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    assert PASSWORD not in line
+    assert "wrong-password" not in line
     assert not capfd.readouterr().err
 
 
