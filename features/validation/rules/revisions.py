@@ -18,8 +18,7 @@ _NEAR = 0.05
 def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     """Yield versions that differ from the one before or after by 100, 1,000 or a million.
 
-    The later one is wrong, unless the record before it in the series says that it repairs the
-    earlier one.
+    The later one is wrong, unless the series before it says that it repairs the earlier one.
     """
     key = [*view.schema.key]
     if "adjustment" in view.rows.columns:
@@ -59,12 +58,15 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
 
 
 def _levels(rows: pl.DataFrame, key: list[str], value: str) -> pl.DataFrame:
-    """Return each record's `level`: the newest version of the record before it in its series."""
+    """Return each record's `level`: the last one before it in its series that was never revised.
+
+    Null where all were: a series that changed its unit as a whole has no witness.
+    """
     series = [name for name in key if name != "event_time"]
-    newest = rows.sort("knowledge_time").unique(key, keep="last", maintain_order=True)
-    return newest.sort("event_time").select(
-        *key, level=pl.col(value).shift(1).over(series, order_by="event_time")
-    )
+    once = pl.when(pl.len() == 1).then(pl.col(value).first()).alias("once")
+    records = rows.group_by(key).agg(once).sort("event_time")
+    level = pl.col("once").forward_fill().shift(1).over(series, order_by="event_time")
+    return records.select(*key, level=level)
 
 
 REVISION_RULES = (

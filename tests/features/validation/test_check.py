@@ -279,10 +279,19 @@ def test_a_revision_by_a_factor_of_a_hundred_is_a_unit_error() -> None:
     assert rows.height in stopped_rows(report, "unit_error")
 
 
-def test_a_version_that_repairs_its_unit_convicts_the_one_before() -> None:
+def test_versions_that_repair_their_unit_convict_the_ones_before() -> None:
     rows = make_bars(instruments=1)
-    wrong = scale_prices(rows, [60], 100.0)
-    repair = rows[[60]].with_columns(pl.col("knowledge_time").dt.offset_by("1d"))
-    findings = check_bars(pl.concat([wrong, repair])).findings
+    wrong = scale_prices(rows, [60, 61], 100.0)
+    repairs = rows[[60, 61]].with_columns(pl.col("knowledge_time").dt.offset_by("3d"))
+    findings = check_bars(pl.concat([wrong, repairs])).findings
     units = findings.filter(pl.col("rule") == "revision_units")
-    assert units["row_index"].to_list() == [60]
+    assert units["row_index"].sort().to_list() == [60, 61]
+
+
+def test_a_series_that_changes_its_unit_as_a_whole_keeps_what_was_known_first() -> None:
+    rows = make_bars(instruments=1)
+    later = scale_prices(rows, list(range(rows.height)), 100.0)
+    restated = later.with_columns(pl.col("knowledge_time").dt.offset_by("30d"))
+    findings = check_bars(pl.concat([rows, restated])).findings
+    units = findings.filter(pl.col("rule") == "revision_units")
+    assert units["row_index"].min() == rows.height
