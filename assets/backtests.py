@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
 import dagster as dg
@@ -12,17 +12,20 @@ from assets.desk import Desk
 from assets.feature_tables import read_inputs
 from assets.pictures import picture
 from assets.ports import StoredTable, TableStore
+from assets.session_tables import instruments_of
 from assets.steady_tables import SteadyTables
 from features import series
+from features.calendars import sessions
 from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
-from models.experiments.guard import colony_decides, find_peeks
+from models.experiments.floor import FloorTables
+from models.experiments.guard import find_peeks, samples_of, trial_decides
 from models.experiments.judgement import judge, returns_by_point
 from models.experiments.market import Market, MarketTables, build_market
 from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
 from models.experiments.search import search_window
-from models.experiments.spec import SEARCH, Costs, ExperimentSpec
+from models.experiments.spec import SEARCH, ExperimentSpec
 from models.experiments.sweeping import WorkerPool
 from models.experiments.trials import (
     Trial,
@@ -36,6 +39,7 @@ from models.experiments.windows import Window, find_window, split_key
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
 POOL = "backtests"
 NO_PEEKING = "decisions_stand_without_their_future"
+_ROLL_AHEAD = timedelta(days=400)  # a roll counts the sessions to an expiry beyond the window
 _READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
 
 
@@ -61,9 +65,11 @@ def ground_of(desk: Desk) -> Ground:
     """Return what the desk itself does, for everything that an experiment leaves open."""
     return Ground(
         colony=desk.colony,
-        costs=Costs(desk.commission_bps, desk.slippage_bps),
+        venue=desk.venue,
+        limits=desk.limits,
         seed=desk.colony_seed,
         nav=float(desk.starting_cash),
+        base_currency=desk.base_currency,
     )
 
 
@@ -75,15 +81,22 @@ def data_versions(tables: TableStore) -> str:
 def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Window) -> Market:
     """Return the sessions of a window and its warm-up as the live decision would have seen them."""
     start, end = _midnight(window.warmup_start), _midnight(window.end)
-    bars = read_inputs(desk, tables, start, end).bars
+    inputs = read_inputs(desk, tables, start, end)
+    within = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
     read = MarketTables(
         features=tables.read("features", start=start, end=end),
         forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
-        bars=bars.filter((pl.col("event_time") >= start) & (pl.col("event_time") < end)),
+        bars=inputs.bars.filter(within),
         instruments=StoredTable(tables, "instruments", INSTRUMENTS.columns).read(),
         benchmark=_benchmark(desk, tables, start, end),
+        floor=FloorTables(
+            bars=inputs.traded.filter(within),
+            actions=inputs.actions,
+            hours=sessions(desk.calendar, start, end + _ROLL_AHEAD),
+            instruments=instruments_of(inputs.instruments),
+        ),
     )
-    return build_market(read, spec.universe, desk.decision_lag)
+    return build_market(read, spec.universe, desk.decision_lag, spec.contracts)
 
 
 @dg.asset(
@@ -129,8 +142,8 @@ def backtests(
         found = run(trials)
     peeks = find_peeks(
         market,
-        colony_decides(trials[0]),
-        samples=spec.look_ahead_samples,
+        trial_decides(trials[0]),
+        samples=samples_of(spec),
         seed=int(trials[0].trial_id[:8], 16),
     )
     records = trial_ledger.records()
@@ -149,7 +162,7 @@ def backtests(
                 check_name=NO_PEEKING,
                 passed=not peeks,
                 metadata={
-                    "samples": spec.look_ahead_samples,
+                    "samples": samples_of(spec),
                     "reasons": "; ".join(map(str, peeks)) or "none",
                 },
             )

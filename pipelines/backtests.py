@@ -35,9 +35,37 @@ def read_file(path: Path) -> ExperimentSpec:
             f"{path} must be valid YAML: {' '.join(str(error).split())}"
         ) from error
     try:
-        return read_spec(path.stem, content)
+        return read_spec(path.stem, with_files(content, path.parent))
     except ExperimentError as error:
         raise ExperimentError(f"{path.name}: {error}") from error
+
+
+def with_files(content: object, folder: Path) -> object:
+    """Return an experiment with the text of the files that it names beside itself in their place.
+
+    They are the module of `strategy.file`, and the limits where `risk_limits` names a file.
+    """
+    if not isinstance(content, dict):
+        return content
+    whole = dict(content)
+    strategy, limits = whole.get("strategy"), whole.get("risk_limits")
+    if isinstance(strategy, dict) and isinstance(strategy.get("file"), str):
+        rest = {name: value for name, value in strategy.items() if name != "file"}
+        source = _text(folder / strategy["file"], "strategy.file")
+        whole["strategy"] = {**rest, "source": source}
+    if isinstance(limits, str):
+        try:
+            whole["risk_limits"] = yaml.safe_load(_text(folder / limits, "risk_limits"))
+        except yaml.YAMLError as error:
+            told = " ".join(str(error).split())
+            raise ExperimentError(f"risk_limits must be valid YAML: {told}") from error
+    return whole
+
+
+def _text(path: Path, name: str) -> str:
+    if not path.is_file():
+        raise wrong(name, "a file that exists", str(path))
+    return path.read_text(encoding="utf-8")
 
 
 class ExperimentFiles:
@@ -82,7 +110,12 @@ class ExperimentFiles:
         target = home / f"{spec.name}.yaml"
         home.mkdir(parents=True, exist_ok=True)
         if target.resolve() != path.resolve():
-            shutil.copyfile(path, target)
+            content = yaml.safe_load(path.read_text())
+            whole = with_files(content, path.parent)
+            if whole == content:
+                shutil.copyfile(path, target)  # with its comments
+            else:
+                target.write_text(yaml.safe_dump(whole, sort_keys=False), encoding="utf-8")
         return spec
 
 
@@ -222,12 +255,24 @@ def launch(
         result = job.execute_in_process(
             instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET
         )
+        if _is_interrupted(result):
+            raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
         runs.append(_window_run(key, result))
         done(runs[-1], number, len(keys))
     defs.resolve_job_def("tearsheet_job").execute_in_process(
         instance=instance, raise_on_error=False, run_config=_QUIET
     )
     return runs
+
+
+def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Return whether a person stopped the run: Dagster takes the signal as a failed step."""
+    return any(
+        e.is_step_failure
+        and e.step_failure_data.error is not None
+        and e.step_failure_data.error.cls_name == "DagsterExecutionInterruptedError"
+        for e in result.all_events
+    )
 
 
 def _window_run(key: str, result: dg.ExecuteInProcessResult) -> WindowRun:

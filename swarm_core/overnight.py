@@ -72,6 +72,8 @@ def action_events(
                 venue.take_in(change)
             elif isinstance(change, ev.EntitlementAccrued):
                 scratch.book_entitlement(change)
+            elif isinstance(change, ev.VariationSettled):
+                scratch.settle(change)
         events.extend(changes)
         events.extend(venue.on_action(action, time_ns))
     return [*events, *due_payments(scratch, time_ns)]

@@ -88,7 +88,7 @@ def _charts(rows: pl.DataFrame, parts: pl.DataFrame, labels: list[str]) -> list[
         (f"Months of {labels[0]}, %", _months(series[labels[0]])),
     ]
     own = parts.filter(pl.col("label") == labels[0])
-    for kind in ("sense", "instrument", "cost"):
+    for kind in ("sense", "instrument", "cost", "currency"):
         told = own.filter(pl.col("kind") == kind)
         if told.height:
             drawn.append((f"What each {kind} added to {labels[0]}", _added(told)))

@@ -1,29 +1,34 @@
 """The account of a trial: the engine's books over a market, in the figures that are judged.
 
-The colony decides at each close; its orders are sized, pass the gate, and fill at the next
-session's open, or at its close where the market has closes alone. A back-adjusted price stands on
-no venue's grid, so prices are counted in millionths and sizes in hundredths.
+What decides (the colony, a function, a list of orders) decides at each close; orders are sized,
+pass the gate, and meet the next session's bar. A market without a floor trades its research prices:
+they stand on no venue's grid, so they are counted in millionths and sizes in hundredths.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from features.calendars import day_of
+from models.experiments.attribution import Attribution, attribute
+from models.experiments.fields import ExperimentError
+from models.experiments.floor import Floor, close_ns, session_numbers
 from models.experiments.market import Market
+from models.experiments.strategy import FunctionStrategy, MarketView, OrderList
 from models.experiments.trials import Trial
 from swarm_core.backtest.bars import Bars, Floats
-from swarm_core.backtest.columns import FILL_TAPE, NONE, Ints
+from swarm_core.backtest.columns import ACTION_TAPE, FILL_TAPE, Ints
 from swarm_core.backtest.engine import Backtest
+from swarm_core.backtest.opening import Openings
+from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.replay import Records
 from swarm_core.colony.state import ColonyState
-from swarm_core.commissions import BpsCommission
-from swarm_core.fills import FillSettings
 from swarm_core.instruments import Instrument
-from swarm_core.risk.limits import LOOSEST
+from swarm_core.orders import Order
 
 _DEAR = 1e5  # a price above it leaves the range of millionths
 _MINOR = 1e8
@@ -33,59 +38,168 @@ _MINOR = 1e8
 class Walked:
     """What a trial left behind over T sessions of N instruments.
 
-    Contributions and costs are fractions of NAV at the close before; the instruments' less the
-    costs are the change of NAV to the minor unit.
+    Contributions, costs and what currencies did are fractions of NAV at the close before; together
+    they are the change of NAV to the minor unit.
     """
 
-    state: ColonyState
-    records: Records
+    targets: Floats  # [T, N] weights decided at each close, NaN where nothing was
+    held: Floats  # [T, N] weights at each close
     nav: Floats  # [T] at each close
-    turnover: Floats  # [T] traded value over NAV
-    cost: Floats  # [T] commission and slippage
+    turnover: Floats  # [T, N] traded value over NAV
+    costs: Mapping[str, Floats]  # [T] commission, slippage, borrow, interest
     contribution: Floats  # [T, N] what each instrument earned before costs
+    currencies: Mapping[str, Floats]  # [T] what a foreign currency's rate did
+    colony: tuple[ColonyState, Records] | None  # where the colony decided
 
 
 def walk(trial: Trial, market: Market) -> Walked:
-    """Run a trial's colony through the engine over a market that is cut already.
+    """Run a trial through the engine over a market that is cut already.
 
-    Raises OverflowError where an amount leaves 64 bits, and ValueError on a bad price.
+    Raises OverflowError where an amount leaves 64 bits, ValueError on a bad price, and
+    ExperimentError where a strategy does not hold.
     """
-    bars = bars_of(market)
-    tapes: dict[str, list[Ints]] = {"fills": [], "nav": []}
+    floor = floor_of(market)
+    bars = floor.banded(trial.venue.price_limits)
+    tapes: dict[str, list[Ints]] = {"fills": [], "nav": [], "actions": []}
     test = Backtest(
-        bars, desk_of(trial), lambda name, rows: tapes.get(name, list[Ints]()).append(rows)
+        bars,
+        desk_of(trial, _lag_s(market, bars)),
+        lambda name, rows: tapes.get(name, list[Ints]()).append(rows),
+        openings=Openings(actions=floor.actions, carry=trial.venue.carry),
     )
-    state = new_state(trial.colony, market.panel.instrument_ids, trial.seed)
-    after, records = test.trade_colony(bars, trial.colony, state, market.panel)
+    targets, colony = _decide(trial, market)(test, bars)
     nav = np.concatenate([*tapes["nav"], np.empty(0, np.int64)])
-    fills = np.concatenate([*tapes["fills"], np.empty((0, len(FILL_TAPE)), np.int64)])
-    earned, cost, traded = _attribute(bars, fills)
-    before = np.concatenate(([trial.nav], nav[:-1] / _MINOR))
-    return Walked(
-        after,
-        records,
-        nav / _MINOR,
-        traded / before,
-        cost / before,
-        earned / before[:, None],
+    fills, actions = (
+        np.concatenate([*tapes[name], np.empty((0, len(tape)), np.int64)])
+        for name, tape in (("fills", FILL_TAPE), ("actions", ACTION_TAPE))
+    )
+    cash = int(Decimal(str(trial.nav)) * 10**8)
+    return _told(
+        attribute(bars, fills, actions, trial.base_currency, cash), nav, trial, targets, colony
     )
 
 
-def desk_of(trial: Trial) -> EngineSettings:
-    """Return the account of a trial; what limits it are the colony's own limits."""
-    costs = trial.costs
+Run = Callable[[Backtest, Bars], tuple[Floats, tuple[ColonyState, Records] | None]]
+
+
+def _decide(trial: Trial, market: Market) -> Run:
+    """Return what walks a backtest by the trial's decisions."""
+
+    def by_colony(test: Backtest, bars: Bars) -> tuple[Floats, tuple[ColonyState, Records]]:
+        state = new_state(trial.colony, market.panel.instrument_ids, trial.seed)
+        colony = test.trade_colony(bars, trial.colony, state, market.panel)
+        return colony[1].target_weights, colony
+
+    def by_function(test: Backtest, bars: Bars) -> tuple[Floats, None]:
+        weights = weights_of(trial, market)
+        test.trade_weights(bars, weights)
+        return weights, None
+
+    def by_orders(test: Backtest, bars: Bars) -> tuple[Floats, None]:
+        assert isinstance(trial.strategy, OrderList)
+        plan = OrderPlan.of(
+            _planned(trial.strategy, market, bars), [i.instrument_id for i in bars.instruments]
+        )
+        test.place_orders(bars, plan)
+        return np.full(bars.market.close.shape, np.nan), None
+
+    if trial.strategy is None:
+        return by_colony
+    return by_function if isinstance(trial.strategy, FunctionStrategy) else by_orders
+
+
+def weights_of(trial: Trial, market: Market) -> Floats:
+    """Return what a trial's function decides over a market, [T, N]."""
+    assert isinstance(trial.strategy, FunctionStrategy)
+    panel = market.panel
+    view = MarketView(
+        days=tuple(day_of(close) for close in market.closes),
+        instruments=panel.instrument_ids,
+        close=_untouched(panel.prices),
+        features={name: _untouched(values) for name, values in panel.features.items()},
+        volume=None if market.volume is None else _untouched(market.volume),
+    )
+    return trial.strategy.weights(view)
+
+
+def _untouched(values: Floats) -> Floats:
+    """Return a view that a strategy cannot write to: the next trial reads the same arrays."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _planned(listed: OrderList, market: Market, bars: Bars) -> list[list[Order]]:
+    """Return the orders of each session; one of a day without a session is refused."""
+    days = {day_of(close): t for t, close in enumerate(market.closes)}
+    grid = {i.instrument_id: i for i in bars.instruments}
+    out: list[list[Order]] = [[] for _ in market.closes]
+    for planned in listed.orders:
+        if planned.instrument_id not in grid:
+            raise ExperimentError(
+                f"strategy.orders must be of instruments of the universe, "
+                f"had {planned.instrument_id}"
+            )
+        if not min(days) <= planned.day <= max(days):
+            continue  # of another window
+        if planned.day not in days:
+            raise ExperimentError(
+                f"strategy.orders must be of days with a session, had {planned.day}"
+            )
+        sent = out[days[planned.day]]
+        try:
+            sent.append(planned.on_grid(grid[planned.instrument_id], len(sent)))
+        except ValueError as error:
+            raise ExperimentError(f"strategy.orders of {planned.day}: {error}") from error
+    return out
+
+
+def _told(
+    found: Attribution,
+    nav_minor: Ints,
+    trial: Trial,
+    targets: Floats,
+    colony: tuple[ColonyState, Records] | None,
+) -> Walked:
+    nav = nav_minor / _MINOR
+    before = np.concatenate(([trial.nav], nav[:-1]))
+    return Walked(
+        targets=targets,
+        held=found.value / nav[:, None],
+        nav=nav,
+        turnover=found.traded / before[:, None],
+        costs={name: values / before for name, values in found.costs.items()},
+        contribution=found.earned / before[:, None],
+        currencies={name: values / before for name, values in found.currencies.items()},
+        colony=colony,
+    )
+
+
+def desk_of(trial: Trial, decision_lag_s: float) -> EngineSettings:
+    """Return the account of a trial: its venue, its limits, and how its orders are made."""
     return EngineSettings(
         starting_cash=Decimal(str(trial.nav)),
-        limits=LOOSEST,
-        fills=FillSettings(
-            participation_fraction_max=1.0, slippage_bps=costs.slippage_bps, impact_bps=0.0
-        ),
-        commission=BpsCommission(bps=Decimal(str(costs.commission_bps))),
+        base_currency=trial.base_currency,
+        limits=trial.limits,
+        fills=trial.venue.fills,
+        commission=trial.venue.commission,
+        borrow=trial.venue.borrow,
+        sizing=trial.sizing,
+        decision_lag_s=decision_lag_s,
     )
 
 
-def bars_of(market: Market) -> Bars:
-    """Return a market's prices as bars, all in one currency as the market gives them."""
+def _lag_s(market: Market, bars: Bars) -> float:
+    lags = np.unique(market.panel.time_ns - bars.market.time_ns)
+    if len(lags) != 1 or lags[0] < 0:
+        raise ExperimentError("every session must be decided as long after its close, was not")
+    return float(lags[0]) / 1e9
+
+
+def floor_of(market: Market) -> Floor:
+    """Return the market's floor, or one of its research prices where it has none."""
+    if market.floor is not None:
+        return market.floor
     prices = _real(market.panel.prices)
     opens = None if market.opens is None else _real(market.opens)
     highest = np.nanmax(prices, axis=0, initial=0.0)
@@ -93,7 +207,14 @@ def bars_of(market: Market) -> Bars:
         _instrument(name, bool(top > _DEAR))
         for name, top in zip(market.panel.instrument_ids, highest, strict=True)
     ]
-    return Bars.from_prices(instruments, market.panel.time_ns, prices, open_=opens)
+    bars = Bars.from_prices(
+        instruments,
+        close_ns(market.closes),
+        prices,
+        open_=opens,
+        session=session_numbers(market.closes),
+    )
+    return Floor(bars=bars)
 
 
 def _instrument(name: str, dear: bool) -> Instrument:
@@ -110,34 +231,3 @@ def _instrument(name: str, dear: bool) -> Instrument:
 def _real(prices: Floats) -> Floats:
     """Return prices with NaN where there is none that could trade."""
     return np.where((prices > 0.0) & np.isfinite(prices), prices, np.nan)
-
-
-def _attribute(bars: Bars, fills: Ints) -> tuple[Floats, Floats, Floats]:
-    """Return earned [T, N] before costs, cost [T] and traded value [T], in currency units.
-
-    A lot and a tick of these instruments are worth one minor unit.
-    """
-    shape = bars.market.close.shape
-    marks = _carried(bars.market.close)
-    traded, spent = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    value, cost = np.zeros(shape[0], np.int64), np.zeros(shape[0], np.int64)
-    t, i, side, lots, ticks, charge = fills.T[1:7]
-    base = bars.market.open[t, i]
-    base = np.where(base == NONE, bars.market.close[t, i], base)
-    np.add.at(traded, (t, i), side * lots)
-    np.add.at(spent, (t, i), side * lots * base)
-    np.add.at(value, t, lots * ticks)
-    np.add.at(cost, t, charge + lots * np.abs(ticks - base))
-    held = np.cumsum(traded, axis=0)
-    before = np.vstack([np.zeros((1, shape[1]), np.int64), held[:-1]])
-    change = np.diff(marks, axis=0, prepend=marks[:1])
-    earned = before * change + traded * marks - spent
-    return earned / _MINOR, cost / _MINOR, value / _MINOR
-
-
-def _carried(close: Ints) -> NDArray[np.int64]:
-    """Return each close or the last one before it, 0 before the first."""
-    out = np.where(close == NONE, 0, close)
-    for t in range(1, len(out)):
-        out[t] = np.where(close[t] == NONE, out[t - 1], close[t])
-    return out

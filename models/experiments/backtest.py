@@ -13,7 +13,6 @@ from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.trials import Outcome, Trial, TrialLedger, failed, finished, launched
 from models.statistics import impact_per_root_nav
-from swarm_core.colony.replay import Records
 
 SCHEMA: dict[str, pl.DataType] = {
     "trial_id": pl.String(),
@@ -81,7 +80,7 @@ def compute(trial: Trial, market: Market) -> Result:
     parts = _parts(trial, seen, walked, first)
     returns = rows["net_return"].to_numpy()
     digest = hashlib.sha256()
-    for values in (returns, walked.records.target_weights, walked.turnover):
+    for values in (returns, walked.targets, walked.turnover):
         digest.update(np.ascontiguousarray(values).tobytes())
     outcome = Outcome(
         sessions=int(returns.size),
@@ -101,29 +100,28 @@ def _changes(levels: np.ndarray) -> np.ndarray:
 
 
 def _rows(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
-    held = walked.records.weights
+    held, turnover = walked.held, walked.turnover
     return pl.DataFrame(
         {
             **_head(trial, seen, first),
             "net_return": _changes(walked.nav)[first:],
-            "cost": walked.cost[first:],
-            "turnover": walked.turnover[first:],
+            "cost": np.sum(list(walked.costs.values()), axis=0)[first:],
+            "turnover": turnover.sum(axis=1)[first:],
             "gross": np.abs(held).sum(axis=1)[first:],
             "net": held.sum(axis=1)[first:],
             "benchmark_return": _changes(seen.benchmark)[first:],
-            "impact": _impact(seen, walked.records)[first:],
+            "impact": _impact(seen, turnover)[first:],
         },
         schema=SCHEMA,
     )
 
 
-def _impact(seen: Market, records: Records) -> np.ndarray:
+def _impact(seen: Market, traded: np.ndarray) -> np.ndarray:
     """Return each session's impact, NaN where the table of features knows no volumes."""
     known = seen.panel.features.get("dollar_volume_21d")
     if known is None:
         return np.full(len(seen.closes), np.nan)
-    changes = records.target_weights - records.weights
-    return impact_per_root_nav(changes, np.exp(known))
+    return impact_per_root_nav(traded, np.exp(known))
 
 
 def _head(trial: Trial, seen: Market, first: int) -> dict[str, object]:
@@ -138,23 +136,34 @@ def _head(trial: Trial, seen: Market, first: int) -> dict[str, object]:
     }
 
 
+def _senses(walked: Walked) -> list[tuple[str, np.ndarray]]:
+    if walked.colony is None:
+        return []
+    state, records = walked.colony
+    trusted = np.vstack([np.zeros(records.trust.shape[1]), records.trust[:-1]])
+    by_place = trusted * np.nan_to_num(records.payoff)
+    senses = np.zeros((len(by_place), len(state.sense_names)))
+    for place, sense in enumerate(state.scouts.sense):
+        senses[:, sense] += by_place[:, place]
+    return [(name, senses[:, s]) for s, name in enumerate(state.sense_names)]
+
+
 def _parts(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
     """Return what each instrument, each sense and the costs added, by month of the window.
 
-    Instruments: what the lots held and traded earned before costs, as a fraction of NAV. Senses:
-    the trust in a scout times its payoff, scouts counted to the sense that holds their place at
-    the end.
+    Instruments: what the lots held and traded earned before costs, as a fraction of NAV. Costs by
+    kind; of a foreign currency what its rate did. These three are the return. Senses: the trust in
+    a scout times its payoff, scouts counted to the sense that holds their place at the end.
     """
-    records, state = walked.records, walked.state
-    trusted = np.vstack([np.zeros(records.trust.shape[1]), records.trust[:-1]])
-    by_place = trusted * np.nan_to_num(records.payoff)
-    senses = np.zeros((len(seen.closes), len(state.sense_names)))
-    for place, sense in enumerate(state.scouts.sense):
-        senses[:, sense] += by_place[:, place]
-    ids = seen.panel.instrument_ids
-    kinds = ["instrument"] * len(ids) + ["sense"] * len(state.sense_names) + ["cost"]
-    names = [*ids, *state.sense_names, "costs"]
-    columns = np.column_stack([walked.contribution, senses, -walked.cost])[first:]
+    told: list[tuple[str, str, np.ndarray]] = [
+        ("instrument", name, walked.contribution[:, i])
+        for i, name in enumerate(seen.panel.instrument_ids)
+    ]
+    told += [("sense", *found) for found in _senses(walked)]
+    told += [("cost", name, -values) for name, values in walked.costs.items() if values.any()]
+    told += [("currency", name, values) for name, values in walked.currencies.items()]
+    kinds, names = [kind for kind, _, _ in told], [name for _, name, _ in told]
+    columns = np.column_stack([values for _, _, values in told])[first:]
     closes = seen.closes[first:]
     months: dict[tuple[int, int], list[int]] = {}
     for t, close in enumerate(closes):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from features.schemas import UTC_TIME
 from swarm_core.backtest.bars import Bars
-from swarm_core.backtest.columns import EXPIRED, HELD, NONE, TRIGGERED, Ints
+from swarm_core.backtest.columns import EXPIRED, HELD, NONE, REJECTED, TRIGGERED, Ints
 from swarm_core.backtest.engine import TAPES
 from swarm_core.backtest.settings import FORCES, KINDS
 from swarm_core.risk.kernel import APPROVED, CODES
@@ -19,7 +19,7 @@ _NAMES: Mapping[str, Mapping[int, str]] = {
     "kind": {at: kind.value for at, kind in enumerate(KINDS)},
     "force": {at: force.value for at, force in enumerate(FORCES)},
     "code": _VERDICTS,
-    "what": {EXPIRED: "expired", HELD: "held", TRIGGERED: "triggered"},
+    "what": {EXPIRED: "expired", HELD: "held", TRIGGERED: "triggered", REJECTED: "rejected"},
 }
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.calendars import day_of
-from models.experiments.account import walk
+from models.experiments.account import walk, weights_of
 from models.experiments.market import Market
+from models.experiments.spec import ExperimentSpec
+from models.experiments.strategy import FunctionStrategy
 from models.experiments.trials import Trial
 
+CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds
 Weights = NDArray[np.float64]
 Decide = Callable[[Market], Weights]  # a market of T sessions -> [T, N] target weights
 
@@ -33,13 +37,24 @@ class Peek:
         )
 
 
-def colony_decides(trial: Trial) -> Decide:
-    """Return the colony of a trial as a decision over a market."""
-    return lambda market: walk(trial, market).records.target_weights
+def trial_decides(trial: Trial) -> Decide:
+    """Return what decides in a trial as a decision over a market."""
+    if isinstance(trial.strategy, FunctionStrategy):
+        return lambda market: weights_of(trial, market)
+    return lambda market: walk(trial, market).targets
+
+
+def samples_of(spec: ExperimentSpec) -> int:
+    """Return how many futures are cut off: more where asking again costs next to nothing."""
+    asked = spec.look_ahead_samples
+    cheap = asked > 0 and isinstance(spec.strategy, FunctionStrategy)
+    return max(asked, CHEAP_SAMPLES) if cheap else asked
 
 
 def find_peeks(market: Market, decide: Decide, *, samples: int, seed: int) -> tuple[Peek, ...]:
     """Cut the market after `samples` sessions drawn by `seed`; return each cut's first change.
+
+    One is drawn in each of as many equal stretches of time, so that no long one goes untried.
 
     Every decision up to the cut is compared to the bit, so that a strategy that looks one session
     ahead is seen at the cut itself.
@@ -47,12 +62,16 @@ def find_peeks(market: Market, decide: Decide, *, samples: int, seed: int) -> tu
     count = len(market.closes)
     if samples == 0 or count < 2:
         return ()
-    drawn = np.random.default_rng(seed).choice(
-        count - 1, size=min(samples, count - 1), replace=False
-    )
     whole = decide(market)
-    found = (_peek(market, decide, whole, int(last)) for last in np.sort(drawn))
+    found = (_peek(market, decide, whole, last) for last in _drawn(count - 1, samples, seed))
     return tuple(peek for peek in found if peek is not None)
+
+
+def _drawn(count: int, samples: int, seed: int) -> list[int]:
+    """Return places in 0..count - 1 in order, one of each of `samples` stretches."""
+    edges = np.linspace(0, count, min(samples, count) + 1).astype(int)
+    rng = np.random.default_rng(seed)
+    return [int(rng.integers(low, high)) for low, high in pairwise(edges)]
 
 
 def _peek(market: Market, decide: Decide, whole: Weights, last: int) -> Peek | None:

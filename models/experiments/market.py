@@ -9,8 +9,11 @@ import polars as pl
 
 from features.calendars import day_of
 from features.observing import SessionTables, observe
+from models.experiments.contracts import Contracts
 from models.experiments.fields import ExperimentError, wrong
+from models.experiments.floor import Floor, FloorTables, build_floor
 from models.experiments.spec import Universe
+from swarm_core.backtest.columns import DECIDED
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.replay import Panel
 
@@ -24,6 +27,7 @@ class MarketTables:
     bars: pl.DataFrame
     instruments: pl.DataFrame
     benchmark: pl.DataFrame  # event_time, close
+    floor: FloorTables | None = None  # None: what is researched is what is traded
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Market:
     panel: Panel
     benchmark: np.ndarray  # [T] closes of the benchmark, NaN where there is none
     opens: np.ndarray | None = None  # [T, N] NaN where there is none; None: closes alone
+    floor: Floor | None = None  # what orders meet; None: these prices
+    volume: np.ndarray | None = None  # [T, N] in units, NaN where there is none
 
     def between(self, start: date, end: date) -> "Market":
         """Return the sessions with start <= day < end; the arrays are views, not copies."""
@@ -45,6 +51,8 @@ class Market:
             cut(self.panel, low, high),
             self.benchmark[low:high],
             None if self.opens is None else self.opens[low:high],
+            None if self.floor is None else self.floor.part(low, high),
+            None if self.volume is None else self.volume[low:high],
         )
 
 
@@ -62,7 +70,12 @@ def cut(panel: Panel, low: int, high: int) -> Panel:
     )
 
 
-def build_market(tables: MarketTables, universe: Universe, decision_lag: timedelta) -> Market:
+def build_market(
+    tables: MarketTables,
+    universe: Universe,
+    decision_lag: timedelta,
+    contracts: Contracts = Contracts(),  # noqa: B008  # frozen
+) -> Market:
     """Return the market of every session that has features, the universe's members in it.
 
     Raises ExperimentError where no session or no member has any row.
@@ -105,21 +118,28 @@ def build_market(tables: MarketTables, universe: Universe, decision_lag: timedel
     panel = _without_strangers(_panel(seen, ids), closes, universe)
     levels = dict(tables.benchmark.select("event_time", "close").iter_rows())
     benchmark = np.array([levels.get(c) or np.nan for c in closes], np.float64)
-    return Market(closes, panel, benchmark, _opens(newest, closes, panel))
+    opens, volume = (_shown(newest, name, closes, panel) for name in ("open", "volume"))
+    floor = None
+    if tables.floor is not None:
+        floor = build_floor(tables.floor, ids, closes, decision_lag, universe, contracts)
+        panel = _offered(panel, floor)
+    return Market(closes, panel, benchmark, opens, floor, volume)
 
 
-def _opens(bars: pl.DataFrame, closes: tuple[datetime, ...], panel: Panel) -> np.ndarray | None:
-    """Return the opens [T, N] of the bars that the panel shows a price of, None without any."""
-    if "open" not in bars.columns:
+def _shown(
+    bars: pl.DataFrame, name: str, closes: tuple[datetime, ...], panel: Panel
+) -> np.ndarray | None:
+    """Return a column [T, N] of the bars that the panel shows a price of, None without any."""
+    if name not in bars.columns:
         return None
     place = {name: i for i, name in enumerate(panel.instrument_ids)}
     day = {close: t for t, close in enumerate(closes)}
-    opens = np.full(panel.prices.shape, np.nan)
-    for name, moment, price in bars.select("instrument_id", "event_time", "open").iter_rows():
+    shown = np.full(panel.prices.shape, np.nan)
+    for instrument, moment, value in bars.select("instrument_id", "event_time", name).iter_rows():
         t = day.get(moment.astimezone(UTC))
-        if t is not None and price is not None:
-            opens[t, place[name]] = price
-    return np.where(np.isfinite(panel.prices), opens, np.nan)
+        if t is not None and value is not None:
+            shown[t, place[instrument]] = value
+    return np.where(np.isfinite(panel.prices), shown, np.nan)
 
 
 def _by_close(rows: pl.DataFrame) -> Mapping[datetime, pl.DataFrame]:
@@ -144,10 +164,26 @@ def _panel(seen: list[Observation], ids: tuple[str, ...]) -> Panel:
     )
 
 
+def _offered(panel: Panel, floor: Floor) -> Panel:
+    """Hide the contracts of a chain that are not the one to be traded."""
+    leaving = floor.bars.market.leaving
+    return _hidden(panel, leaving != DECIDED) if len(leaving) else panel
+
+
+def _hidden(panel: Panel, away: np.ndarray) -> Panel:
+    return replace(
+        panel,
+        prices=np.where(away, np.nan, panel.prices),
+        sigma=np.where(away, np.nan, panel.sigma),
+        features={k: np.where(away, np.nan, v) for k, v in panel.features.items()},
+    )
+
+
 def _without_strangers(panel: Panel, closes: tuple[datetime, ...], universe: Universe) -> Panel:
     """Hide what a non-member shows: without price, sigma and features nothing is decided on it.
 
-    What was held when a membership ended stands still at its last price from then on.
+    What is held when a membership ends is sold on the floor (Floor.bars); where there is no floor
+    it stands still at its last price from then on.
     """
     if universe.is_all:
         return panel
@@ -158,9 +194,4 @@ def _without_strangers(panel: Panel, closes: tuple[datetime, ...], universe: Uni
         for t, day in enumerate(days):
             begun = member.start is None or member.start <= day
             inside[t, at] |= begun and (member.end is None or day <= member.end)
-    return replace(
-        panel,
-        prices=np.where(inside, panel.prices, np.nan),
-        sigma=np.where(inside, panel.sigma, np.nan),
-        features={k: np.where(inside, v, np.nan) for k, v in panel.features.items()},
-    )
+    return _hidden(panel, ~inside)

@@ -1,17 +1,23 @@
 """A market as plain named arrays, so that workers share one copy of it."""
 
 import json
+import pickle
 from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.experiments.floor import Floor
 from models.experiments.market import Market
+from swarm_core.backtest import columns
+from swarm_core.backtest.bars import Bars
 from swarm_core.colony.replay import Panel
 
 Arrays = Mapping[str, NDArray[np.generic]]
 _WORDS = "words"  # everything of a market that is text, as JSON bytes
+_GRID = "grid"  # a floor's instruments and actions, pickled: they go between our own processes
+_FLOOR = "floor/"
 _OPTIONAL = ("data_age_s", "anomaly")
 
 
@@ -35,12 +41,20 @@ def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
     }
     arrays |= {f"feature/{name}": values for name, values in panel.features.items()}
     arrays |= {f"market/{name}": values for name, values in panel.market.items()}
-    given = {name: getattr(panel, name) for name in _OPTIONAL} | {"opens": market.opens}
+    given = {name: getattr(panel, name) for name in _OPTIONAL}
+    given |= {"opens": market.opens, "volume": market.volume}
+    if market.floor is not None:
+        grid = market.floor.bars.instruments, dict(market.floor.actions)
+        arrays[_GRID] = np.frombuffer(pickle.dumps(grid), np.uint8)
+        arrays |= {f"{_FLOOR}{k}": v for k, v in market.floor.bars.market._asdict().items()}
     return arrays | {name: values for name, values in given.items() if values is not None}
 
 
 def from_arrays(arrays: Arrays) -> Market:
-    """Return the market over views of the arrays; nothing is copied."""
+    """Return the market over views of the arrays; nothing is copied but a floor.
+
+    A floor's arrays must be writable ones, because compiled code is made for those.
+    """
     words = json.loads(arrays[_WORDS].tobytes())
 
     def below(prefix: str) -> dict[str, NDArray[np.float64]]:
@@ -64,5 +78,18 @@ def from_arrays(arrays: Arrays) -> Market:
         **{name: arrays[name].view(np.float64) for name in _OPTIONAL if name in arrays},
     )
     closes = tuple(datetime.fromisoformat(c) for c in words["closes"])
-    opens = arrays["opens"].view(np.float64) if "opens" in arrays else None
-    return Market(closes, panel, arrays["benchmark"].view(np.float64), opens)
+    opens, volume = (
+        arrays[name].view(np.float64) if name in arrays else None for name in ("opens", "volume")
+    )
+    benchmark = arrays["benchmark"].view(np.float64)
+    return Market(closes, panel, benchmark, opens, _floor(arrays), volume)
+
+
+def _floor(arrays: Arrays) -> Floor | None:
+    if _GRID not in arrays:
+        return None
+    instruments, actions = pickle.loads(arrays[_GRID].tobytes())
+    bars = {
+        name: arrays[f"{_FLOOR}{name}"].view(np.int64).copy() for name in columns.Market._fields
+    }
+    return Floor(bars=Bars(instruments=instruments, market=columns.Market(**bars)), actions=actions)

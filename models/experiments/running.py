@@ -39,7 +39,8 @@ def deciding_code() -> str:
     digest = hashlib.sha256()
     folders = (_ROOT / "swarm_core", _ROOT / "models" / "experiments")
     paths = sorted(p for folder in folders for p in folder.rglob("*.py"))
-    for path in (*paths, _ROOT / "features" / "observing.py"):
+    around = ("observing.py", "session_actions.py", "series.py", "session_bars.py")
+    for path in (*paths, *(_ROOT / "features" / name for name in around)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -59,10 +60,15 @@ def trial_of(
         point=point_text(point),
         window=window,
         universe=spec.universe,
+        contracts=spec.contracts,
         colony=chosen.colony,
-        costs=chosen.costs,
+        venue=chosen.venue,
+        limits=chosen.limits,
+        sizing=chosen.sizing,
+        strategy=chosen.strategy,
         seed=ground.seed if spec.seed is None else spec.seed,
         nav=ground.nav,
+        base_currency=ground.base_currency,
         code=deciding_code(),
         data=data,
     )

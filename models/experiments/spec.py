@@ -1,21 +1,28 @@
-"""What an experiment is: universe, dates, colony, costs, limits, sweep and windows, frozen."""
+"""What an experiment is: universe, dates, what decides, costs, limits, sweep and windows."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from dataclasses import fields as fields_of
 from datetime import date
 from types import MappingProxyType
 
 from models.experiments import fields
+from models.experiments.contracts import Contracts, read_contracts
+from models.experiments.costs import read_costs
+from models.experiments.strategy import Strategy, read_strategy
+from swarm_core.orders import OrderKind, TimeInForce
+from swarm_core.risk.limits import RiskLimits
 
 ALL_TRADABLE = "all_tradable"
 SEARCH = "optuna"
 METHODS = ("grid", SEARCH)
 _FIELDS = (
     *("name", "question", "universe", "start", "end", "senses", "colony", "costs"),
-    *("risk_limits", "sweep", "walk_forward", "seed", "look_ahead_samples"),
+    *("risk_limits", "orders", "strategy", "contracts", "rolls"),
+    *("sweep", "walk_forward", "seed", "look_ahead_samples"),
 )
-# The desk's limits that the loop knows, and the colony's setting that carries each.
+# Limits of the gate that the colony plans within as well, and its setting for each.
 LIMITS = {
     "gross_fraction_max": "worker.gross_max",
     "net_fraction_max": "worker.net_max",
@@ -24,6 +31,13 @@ LIMITS = {
     "currency_fraction_max": "worker.currency_max",
     "drawdown_fraction_max": "drone.drawdown_max",
 }
+_LIMIT_NAMES = (
+    *LIMITS,
+    *(f.name for f in fields_of(RiskLimits) if f.name not in (*LIMITS, "levels")),
+)
+# Orders of a decision have no prices of their own.
+KINDS = tuple(k.value for k in OrderKind if not k.has_limit and not k.has_stop)
+FORCES = tuple(f.value for f in TimeInForce)
 _POINTS_MAX = 10_000
 
 
@@ -45,18 +59,6 @@ class Universe:
     @property
     def is_all(self) -> bool:
         return not self.members
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What a change of position costs, in basis points of what changes hands."""
-
-    commission_bps: float
-    slippage_bps: float
-
-    @property
-    def total_bps(self) -> float:
-        return self.commission_bps + self.slippage_bps
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,11 @@ class ExperimentSpec:
     end: date
     senses: tuple[str, ...] | None = None
     colony: Mapping[str, object] = field(default_factory=dict[str, object])
-    costs: Costs | None = None
-    risk_limits: Mapping[str, float] = field(default_factory=dict[str, float])
+    costs: Mapping[str, object] = field(default_factory=dict[str, object])
+    risk_limits: Mapping[str, object] = field(default_factory=dict[str, object])
+    orders: Mapping[str, object] = field(default_factory=dict[str, object])
+    strategy: Strategy | None = None
+    contracts: Contracts = field(default_factory=Contracts)
     sweep: Sweep | None = None
     walk_forward: WalkForward | None = None
     seed: int | None = None
@@ -127,8 +132,11 @@ def read_spec(name: str, content: object) -> ExperimentSpec:
         if senses is None
         else tuple(fields.text(s, "senses") for s in fields.items(senses, "senses")),
         colony=MappingProxyType(dict(fields.mapping_of(given.get("colony", {}), "colony"))),
-        costs=_costs(given.get("costs")),
+        costs=read_costs(given.get("costs")),
         risk_limits=_limits(given.get("risk_limits", {})),
+        orders=_orders(given.get("orders", {})),
+        strategy=read_strategy(given.get("strategy")),
+        contracts=read_contracts(given.get("contracts"), given.get("rolls")),
         sweep=_sweep(given.get("sweep")),
         walk_forward=_walk_forward(given.get("walk_forward")),
         seed=None if seed is None else fields.count(seed, "seed", 0, 2**63 - 1),
@@ -160,21 +168,23 @@ def _universe(value: object) -> Universe:
     return Universe(tuple(members))
 
 
-def _costs(value: object) -> Costs | None:
-    if value is None:
-        return None
-    given = fields.mapping_of(value, "costs", ("commission_bps", "slippage_bps"))
-    return Costs(
-        fields.number(given.get("commission_bps", 0.0), "costs.commission_bps", 0.0, 100.0),
-        fields.number(given.get("slippage_bps", 0.0), "costs.slippage_bps", 0.0, 500.0),
-    )
+def _limits(value: object) -> Mapping[str, object]:
+    given = fields.mapping_of(value, "risk_limits", _LIMIT_NAMES)
+    try:
+        RiskLimits.from_mapping(given)
+    except ValueError as error:
+        raise fields.ExperimentError(f"risk_limits.{error}") from error
+    return MappingProxyType(dict(sorted(given.items())))
 
 
-def _limits(value: object) -> Mapping[str, float]:
-    given = fields.mapping_of(value, "risk_limits", tuple(LIMITS))
-    return MappingProxyType(
-        {k: fields.number(v, f"risk_limits.{k}", 0.0, 100.0) for k, v in sorted(given.items())}
-    )
+def _orders(value: object) -> Mapping[str, object]:
+    given = fields.mapping_of(value, "orders", ("kind", "time_in_force", "dust_fraction"))
+    for name, choices in (("kind", KINDS), ("time_in_force", FORCES)):
+        if name in given:
+            fields.choice(given[name], f"orders.{name}", choices)
+    if "dust_fraction" in given:
+        fields.number(given["dust_fraction"], "orders.dust_fraction", 0.0, 1.0)
+    return MappingProxyType(dict(given))
 
 
 def _walk_forward(value: object) -> WalkForward | None:

@@ -8,10 +8,15 @@ from typing import Protocol
 
 import numpy as np
 
-from models.experiments.spec import Costs, Universe
+from models.experiments.contracts import Contracts
+from models.experiments.spec import Universe
+from models.experiments.strategy import Strategy
 from models.experiments.windows import Window
 from models.statistics import YEAR
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.frictions.venue import Venue
+from swarm_core.risk.limits import RiskLimits
+from swarm_core.sizing_settings import SizingSettings
 
 LAUNCHED, FINISHED, FAILED = "launched", "finished", "failed"
 
@@ -24,10 +29,15 @@ class Trial:
     point: str  # the sweep's values as text, "" where nothing is swept
     window: Window
     universe: Universe
+    contracts: Contracts
     colony: ColonySettings
-    costs: Costs
+    venue: Venue
+    limits: RiskLimits
+    sizing: SizingSettings
+    strategy: Strategy | None  # None: the colony
     seed: int
     nav: float
+    base_currency: str
     code: str  # hash of the code that decides
     data: str  # the versions of the tables that are read
 
@@ -42,8 +52,12 @@ class Trial:
         return _digest([*self._fixed(), _plain(asdict(self.window))])
 
     def _fixed(self) -> list[object]:
-        costs, universe = _plain(asdict(self.costs)), _plain(asdict(self.universe))
-        return [self.colony.digest(), costs, universe, self.seed, self.nav, self.code, self.data]
+        # The text of a frozen dataclass names its class and every field.
+        parts = (self.venue, self.sizing, self.strategy, self.contracts)
+        texts = [repr(part) for part in parts]
+        rest = [self.seed, self.nav, self.base_currency, self.code, self.data]
+        universe = _plain(asdict(self.universe))
+        return [self.colony.digest(), self.limits.digest(), *texts, universe, *rest]
 
 
 @dataclass(frozen=True, slots=True)

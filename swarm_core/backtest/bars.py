@@ -1,7 +1,8 @@
 """Bars of many instruments as arrays on their integer grids, checked once before the loop."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from swarm_core.instruments import LOTS_MAX, TICKS_MAX, Instrument
 Floats = NDArray[np.float64]
 _DAY_NS = 86_400 * 10**9
 _NEAR_HALF = 0.499  # beyond this a float quotient does not say which tick is the nearest
-_OPTIONAL = ("day_volume", "halted", "band_low", "band_high")
+_OPTIONAL = ("day_volume", "halted", "band_low", "band_high", "leaving", "roll_to", "rates")
+Rates = Mapping[str, Sequence[Decimal | None]]  # by currency, one a bar; None: as before
 _PROBLEMS = (
     "",
     "time_ns must rise from bar to bar",
@@ -44,9 +46,12 @@ class Bars:
             if found != shape:
                 raise ValueError(f"{name} must have the shape {shape}, was {found}")
         for name in _OPTIONAL:
-            found = getattr(m, name).shape
-            if found not in (shape, (0, n)):
-                raise ValueError(f"{name} must have the shape {shape}, was {found}")
+            found, whole = getattr(m, name).shape, shape
+            if name == "rates":
+                whole = (shape[0], len(currencies_of(self.instruments)), 2)
+            if found not in (whole, (0, *whole[1:])):
+                raise ValueError(f"{name} must have the shape {whole}, was {found}")
+        _check_rolls(m)
         problem, t = find_problem(m)
         if problem:
             raise ValueError(f"{_PROBLEMS[problem]}, was not at bar {t}")
@@ -68,8 +73,16 @@ class Bars:
         halted: Ints | None = None,
         band_low: Ints | None = None,
         band_high: Ints | None = None,
+        leaving: Ints | None = None,
+        roll_to: Ints | None = None,
+        rates: Rates | None = None,
     ) -> "Bars":
-        """Return bars of arrays that are in ticks and lots already."""
+        """Return bars of arrays that are in ticks and lots already.
+
+        `leaving`: what a decided weight counts (columns.DECIDED ...). `roll_to`: the place of the
+        contract into which a holding goes over at this close, NONE where it stays. `rates`: base
+        currency units for one unit of a currency, at each close.
+        """
         time_ns = _whole(time_ns)
         days = time_ns // _DAY_NS if session is None else _whole(session)
         ends = np.ones(len(time_ns), np.int64)
@@ -94,6 +107,9 @@ class Bars:
             halted=given(halted, 0, (0, shape[1])),
             band_low=given(band_low, NONE, (0, shape[1])),
             band_high=given(band_high, NONE, (0, shape[1])),
+            leaving=given(leaving, 0, (0, shape[1])),
+            roll_to=given(roll_to, NONE, (0, shape[1])),
+            rates=_ratios(rates or {}, currencies_of(instruments), len(time_ns)),
         )
         return cls(instruments=tuple(instruments), market=market)
 
@@ -111,6 +127,9 @@ class Bars:
         open_ns: Ints | None = None,
         session: Ints | None = None,
         day_volume: Floats | None = None,
+        leaving: Ints | None = None,
+        roll_to: Ints | None = None,
+        rates: Rates | None = None,
     ) -> "Bars":
         """Return bars of prices and sizes [T, N] in units; NaN where nothing was reported."""
         return cls.of(
@@ -124,6 +143,9 @@ class Bars:
             open_ns=open_ns,
             session=session,
             day_volume=None if day_volume is None else to_lots(day_volume, instruments),
+            leaving=leaving,
+            roll_to=roll_to,
+            rates=rates,
         )
 
     def part(self, start: int, stop: int) -> "Bars":
@@ -137,6 +159,45 @@ class Bars:
         """Yield the bars in parts of at most `size`."""
         for start in range(0, len(self.market.time_ns), size):
             yield self.part(start, start + size)
+
+
+def currencies_of(instruments: Sequence[Instrument]) -> list[str]:
+    """Return the currencies that instruments are quoted in, in the order of the rates."""
+    return sorted({i.currency for i in instruments})
+
+
+def _ratios(rates: Rates, currencies: Sequence[str], bars: int) -> Ints:
+    """Return [T, M, 2]: rates as ratios of whole numbers, zeros where one stays as it was."""
+    for name, values in rates.items():
+        if name not in currencies or len(values) != bars:
+            raise ValueError(
+                f"rates must be of {', '.join(currencies)} at {bars} bars, "
+                f"was of {name} at {len(values)}"
+            )
+    if not rates:
+        return np.zeros((0, len(currencies), 2), np.int64)
+    out = np.zeros((bars, len(currencies), 2), np.int64)
+    for name, values in rates.items():
+        at = currencies.index(name)
+        for t, rate in enumerate(values):
+            if rate is None:
+                continue
+            if not (rate.is_finite() and rate > 0):
+                raise ValueError(f"a rate of {name} must be positive, was {rate}")
+            above, below = rate.as_integer_ratio()
+            if max(above, below) >= 2**63:
+                raise ValueError(f"a rate of {name} must have fewer digits, was {rate}")
+            out[t, at] = above, below
+    return out
+
+
+def _check_rolls(m: Market) -> None:
+    """Raise ValueError where a roll leads nowhere, or two holdings into one contract at once."""
+    n = m.close.shape[1]
+    for t, i in np.argwhere(m.roll_to != NONE).tolist():
+        to = int(m.roll_to[t, i])
+        if not 0 <= to < n or to == i or int((m.roll_to[t] == to).sum()) > 1:
+            raise ValueError(f"roll_to must name another place in 0..{n - 1}, each once, was {to}")
 
 
 def _whole(values: Ints) -> Ints:

@@ -6,7 +6,7 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest.columns import Desk, Ints, Market, Tape
 from swarm_core.backtest.exact import even_share
 from swarm_core.backtest.loop import stops_at
-from swarm_core.backtest.order_kernel import trade_changes
+from swarm_core.backtest.order_kernel import trade_changes, wanted_weight
 from swarm_core.colony.compiled import flat_kernel, kernel
 from swarm_core.colony.constraints import solve_limits
 from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
@@ -82,6 +82,7 @@ def trade_colony(
         after_limits(hive, bar, p, out)
         _note(log, t, out, hive, weights, nav)
         for i in range(order.shape[0]):
-            desk.weight[i] = out.target[order[i]]
+            decided = float(out.target[order[i]])
+            desk.weight[i] = wanted_weight(market, t, i, decided)
         trade_changes(desk, market, tape, rules, t, offset + t, True)
     return market.time_ns.shape[0]

@@ -25,8 +25,10 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     MARGINED,  # whether its profit moves cash, and its price does not
     TAKEN,  # lots that orders took of the bar
     TAKEN_BAR,  # whose number stands here
-) = range(14)
-HOLDING_COLUMNS = 14
+    BORROWABLE,  # lots that can be borrowed, NONE for any number
+    TURNED_AWAY,  # lots to sell of this moment that the venue took no order for
+) = range(16)
+HOLDING_COLUMNS = 16
 
 # A currency's row in `money`; a rate is RATE_ABOVE / RATE_BELOW base units for one unit.
 # OWED is what dividends owe the account and have not paid yet.
@@ -55,8 +57,9 @@ MONEY_COLUMNS = 5
     EXPIRED_ORDERS,
     MONTH,  # months since 1970 of the last fill, where the commission asks for it
     MONTH_QUANTITY,  # traded in it, in 1e-8 units
-) = range(20)
-STATE_COLUMNS = 20
+    BASE_GAP,  # the row of `money` that no instrument's currency has, or a number beyond
+) = range(21)
+STATE_COLUMNS = 21
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 
@@ -95,16 +98,26 @@ ORDER_TAPE = (
 )
 FILL_TAPE = (
     *("order", "bar", "instrument", "side", "lots", "price_ticks", "commission_minor"),
-    "is_maker",
+    *("is_maker", "base_ticks"),  # what the market offered before slippage
 )
 # What became of an order beside fills; `lots` are unfilled lots, or bars that it still misses,
-# and `at_fill` counts the fills of the run before it.
+# and `at_fill` counts the fills of the run before it. Rejected is what cannot be borrowed.
 CHANGE_TAPE = ("order", "bar", "what", "lots", "at_fill")
-EXPIRED, HELD, TRIGGERED = range(3)
+EXPIRED, HELD, TRIGGERED, REJECTED = range(4)
 REFUSED_TAPE = ("bar", "instrument", "code")
-# What the opening of a session did without an order; `order` is -1 but where one was changed.
-ACTION_TAPE = ("bar", "instrument", "what", "order", "lots", "cost_minor", "cash_minor")
-HOLDING, ACCRUED, PAID, CARRIED, ADJUSTED, CANCELLED = range(6)
+# What the opening of a session did without an order; `order` is -1 but where one was changed, and
+# the mark is NONE where it stays. Received is what came for the holding in the row before it: its
+# `cash_minor` is what that is worth. Carried without an instrument is interest, and `lots` the row
+# of its currency.
+ACTION_TAPE = (
+    *("bar", "instrument", "what", "order", "lots", "cost_minor", "cash_minor"),
+    "mark_ticks",
+)
+HOLDING, ACCRUED, PAID, CARRIED, ADJUSTED, CANCELLED, RECEIVED, SETTLED = range(8)
+
+
+# What becomes of a decided weight: it counts, it is zero, or the holding is left as it is.
+DECIDED, ZERO, LEFT = range(3)
 
 
 class Market(NamedTuple):
@@ -123,6 +136,11 @@ class Market(NamedTuple):
     halted: Ints  # [T, N] 1 where the venue had halted it, or [0, N]
     band_low: Ints  # [T, N] limit down, or [0, N]
     band_high: Ints  # [T, N] limit up, or [0, N]
+    leaving: Ints  # [T, N] DECIDED, ZERO or LEFT: what a decided weight counts, or [0, N]
+    roll_to: Ints  # [T, N] the place of the contract that a holding goes over into, or [0, N]
+    rates: (
+        Ints  # [T, M, 2] above and below of each traded currency's rate, 0: as before; or [0, M, 2]
+    )
 
 
 class Desk(NamedTuple):

@@ -31,11 +31,13 @@ def found_desk(
     state = np.zeros(c.STATE_COLUMNS, np.int64)
     state[[c.NAV, c.SESSION_NAV, c.PEAK_NAV]] = to_minor(settings.starting_cash)
     state[c.NAV_KNOWN], state[c.SESSION] = 1, c.NONE
+    base = currencies.index(settings.base_currency)
+    state[c.BASE_GAP] = len(currencies) if settings.base_currency in traded else base
     account = np.zeros(k.ACCOUNT_COLUMNS, np.int64)
     account[k.STATE] = k.ACTIVE_STATE
     return Desk(
         risks=_risks(instruments, settings, sectors, traded),
-        holdings=_holdings(instruments, currencies),
+        holdings=_holdings(instruments, currencies, settings),
         money=_money(currencies, settings, rates or {}),
         state=state,
         account=account,
@@ -88,7 +90,9 @@ def _risks(
     return risks
 
 
-def _holdings(instruments: Sequence[Instrument], currencies: Sequence[str]) -> Ints:
+def _holdings(
+    instruments: Sequence[Instrument], currencies: Sequence[str], settings: EngineSettings
+) -> Ints:
     holdings = np.zeros((len(instruments), c.HOLDING_COLUMNS), np.int64)
     by_id = sorted(range(len(instruments)), key=lambda at: instruments[at].instrument_id)
     for at, (holding, instrument) in enumerate(zip(holdings, instruments, strict=True)):
@@ -99,6 +103,8 @@ def _holdings(instruments: Sequence[Instrument], currencies: Sequence[str]) -> I
         holding[c.SENT_HEAD] = holding[c.TAKEN_BAR] = -1
         holding[c.MARGINED] = instrument.is_margined
         holding[c.BY_ID] = by_id[at]
+        lots = settings.borrow.available(instrument)
+        holding[c.BORROWABLE] = c.NONE if lots is None else lots
     return holdings
 
 

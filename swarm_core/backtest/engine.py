@@ -15,7 +15,7 @@ from swarm_core.backtest.desk import empty_tape, found_desk, with_more_room
 from swarm_core.backtest.loop import place_orders, trade_targets, trade_weights
 from swarm_core.backtest.opening import OpeningDesk, Openings
 from swarm_core.backtest.orders import OrderPlan
-from swarm_core.backtest.settings import EngineSettings
+from swarm_core.backtest.settings import R_LAG, EngineSettings
 from swarm_core.backtest.signals import Signal, compiled_walk
 from swarm_core.colony.replay import Panel, Records, prepare
 from swarm_core.colony.settings import ColonySettings
@@ -152,8 +152,9 @@ class Backtest:
         turnover of the record is what was asked for, the fills are on the tape.
         """
         ids = tuple(i.instrument_id for i in bars.instruments)
-        if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, bars.market.time_ns):
-            raise ValueError("panel must be of the bars' instruments and times, was not")
+        decided_ns = bars.market.time_ns + self._rules[R_LAG]
+        if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, decided_ns):
+            raise ValueError("panel must be of the bars' instruments and decisions, was not")
         ready = prepare(settings, state, panel)
 
         def walk(start: int, market: Market, tape: Tape) -> int:
@@ -211,7 +212,8 @@ class Backtest:
                     f"at bar {self._bars + at}"
                 )
             self._flush(tape)
-            tape = self._make_room(tape, max(new, len(self.instruments)))
+            most = max(new, len(self.instruments))
+            tape = self._make_room(tape, most + 2 * len(self.instruments) * len(market.roll_to[:1]))
         return tape
 
     def _open(self, bars: Bars, t: int) -> None:

@@ -125,15 +125,15 @@ def _slippage_ticks(base: int, lots: int, volume: int, rules: Ints) -> int:
 @inlined_kernel
 def fill_of(
     order: Ints, market: Market, t: int, taken: int, rules: Ints
-) -> tuple[int, int, bool]:  # fmt: skip
-    """Return lots (0 for none), ticks and whether the order was a maker.
+) -> tuple[int, int, bool, int]:  # fmt: skip
+    """Return lots (0 for none), ticks, whether the order was a maker, and ticks before slippage.
 
     `taken` is what other orders took of the bar.
     """
     i, sign, limit = order[W_INSTRUMENT], order[W_SIGN], order[W_LIMIT]
     zero = whole(0)
     if is_halted(market, t, i):
-        return zero, zero, False
+        return zero, zero, False, zero
     volume, lots = market.volume[t, i], order[W_OPEN]
     if volume >= 0:
         lots = min(lots, max(0, volume * rules[r.R_PARTICIPATION] // PPM - taken))
@@ -143,11 +143,11 @@ def fill_of(
         low, high = market.band_low[t, i], market.band_high[t, i]
     edge = high if sign > 0 else low
     if lots == 0 or base == NONE or (edge != NONE and sign * base >= sign * edge):
-        return zero, zero, False
+        return zero, zero, False, zero
     price = base + sign * _slippage_ticks(base, lots + taken, volume, rules)
     price = max(1, price) if base > 0 else price
     price = price if high == NONE else min(price, high)
     price = price if low == NONE else max(price, low)
     if limit != NONE:
         price = min(price, limit) if sign > 0 else max(price, limit)
-    return lots, price, is_maker
+    return lots, price, is_maker, base

@@ -119,6 +119,30 @@ def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> N
 
 
 @inlined_kernel
+def settle(desk: Desk, i: int) -> None:
+    """Pay the profit of a holding on margin up to its mark, as `Ledger.settle` does."""
+    holding, lots = desk.holdings[i], desk.risks[i, POSITION]
+    if not fits(lots, holding[c.MARK], holding[c.LOT_TICK]):
+        desk.state[c.STATUS] = c.OVERFLOWED
+        return
+    value = lots * holding[c.MARK] * holding[c.LOT_TICK]
+    gain = value - holding[c.COST]
+    holding[c.REALISED] += gain
+    holding[c.COST] = value
+    desk.money[holding[c.CASH_ROW], c.CASH] += gain
+
+
+@inlined_kernel
+def take_rates(desk: Desk, rates: Ints) -> None:
+    """Value the currencies at rates[M, 2] from now on; zeros leave one as it was."""
+    for m in range(rates.shape[0]):
+        if rates[m, 1] != 0:
+            row = m + 1 if m >= desk.state[c.BASE_GAP] else m
+            desk.money[row, c.RATE_ABOVE] = rates[m, 0]
+            desk.money[row, c.RATE_BELOW] = rates[m, 1]
+
+
+@inlined_kernel
 def _worth_of(desk: Desk, row: int) -> int:
     """Return cash and market value in one currency; NONE where they do not fit 64 bits."""
     amount = desk.money[row, c.CASH] + desk.money[row, c.OWED]

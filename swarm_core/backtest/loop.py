@@ -13,6 +13,8 @@ from swarm_core.backtest.ledger_kernel import (
     commission_of,
     fits,
     month_of,
+    settle,
+    take_rates,
     value_account,
 )
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel
@@ -59,7 +61,7 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     holding = desk.holdings[i]
     if holding[c.TAKEN_BAR] != t_run:
         holding[c.TAKEN_BAR], holding[c.TAKEN] = t_run, 0
-    lots, ticks, is_maker = fill_of(work, market, t, holding[c.TAKEN], rules)
+    lots, ticks, is_maker, base = fill_of(work, market, t, holding[c.TAKEN], rules)
     if lots == 0:
         return
     value = abs(lots * ticks * holding[c.LOT_TICK])
@@ -86,6 +88,7 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
         row = tape.fills[state[c.FILL_ROWS]]
         row[0], row[1], row[2], row[3] = work[c.W_ORDER], t_run, i, sign
         row[4], row[5], row[6], row[7] = lots, ticks, charge, is_maker
+        row[8] = base
         state[c.FILL_ROWS] += 1
     state[c.FILLS] += 1
 
@@ -200,6 +203,10 @@ def begin_bar(
             holding[c.LAST_NS] = market.time_ns[t]
             if desk.risks[i, k.POSITION] != 0:
                 holding[c.MARK] = close
+                if market.session_end[t] and holding[c.MARGINED]:
+                    settle(desk, i)
+    if market.rates.shape[0] > 0:
+        take_rates(desk, market.rates[t])
     value_account(desk)
     tape.nav[t] = state[c.NAV]
     if market.session_end[t]:
@@ -222,7 +229,7 @@ def has_room(desk: Desk, tape: Tape, rules: Ints, new: int, now_ns: int) -> bool
     return (
         state[c.ORDER_ROWS] + new <= tape.orders.shape[0]
         and state[c.FILL_ROWS] + working <= tape.fills.shape[0]
-        and state[c.CHANGE_ROWS] + 2 * working <= tape.changes.shape[0]
+        and state[c.CHANGE_ROWS] + 2 * working + new <= tape.changes.shape[0]
         and state[c.REFUSED_ROWS] + desk.change.shape[0] <= tape.refused.shape[0]
     )
 
@@ -232,9 +239,13 @@ def stops_at(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, offset: int, new: int
 ) -> bool:  # fmt: skip
     """Begin bar t where there is room for it; return whether the walk must stop there."""
-    if not has_room(desk, tape, rules, new, market.time_ns[t] + rules[r.R_LAG]):
+    rolls = market.roll_to.shape[0] > 0
+    most = new + 2 * desk.change.shape[0] if rolls else new
+    if not has_room(desk, tape, rules, most, market.time_ns[t] + rules[r.R_LAG]):
         return True
     begin_bar(desk, market, tape, rules, t, offset + t)
+    if rolls and desk.state[c.STATUS] == c.RUNNING:
+        orders.roll(desk, market, tape, rules, t, offset + t)
     return desk.state[c.STATUS] != c.RUNNING
 
 
@@ -271,8 +282,8 @@ def _trade_weights(
             return t
         any_weight = False
         for i in range(desk.weight.shape[0]):
-            desk.weight[i] = weights[t, i]
-            any_weight = any_weight or weights[t, i] == weights[t, i]
+            desk.weight[i] = orders.wanted_weight(market, t, i, weights[t, i])
+            any_weight = any_weight or desk.weight[i] == desk.weight[i]
         if any_weight:
             orders.trade_changes(desk, market, tape, rules, t, offset + t, True)
     return market.time_ns.shape[0]

@@ -129,10 +129,11 @@ class OpeningDesk:
 
     def _note(
         self, instrument_id: str, what: int, order: int = -1, lots: int = 0, cost: int = 0,
-        cash: int = 0,
+        cash: int = 0, mark: int | None = None,
     ) -> None:  # fmt: skip
         place = self._places.get(instrument_id, -1)
-        self._rows.append((self._bar, place, what, order, lots, cost, cash))
+        marked = NONE if mark is None else mark
+        self._rows.append((self._bar, place, what, order, lots, cost, cash, marked))
 
     def _book(self, event: ev.Event) -> None:
         ledger = self._ledger
@@ -144,7 +145,15 @@ class OpeningDesk:
                 )
             ledger.book_holding(event)
             cost, cash = event.cost_out_minor, event.cash_minor
-            self._note(event.instrument_id, c.HOLDING, -1, event.lots_change, cost, cash)
+            self._note(
+                event.instrument_id, c.HOLDING, -1, event.lots_change, cost, cash, event.mark_ticks
+            )
+            if event.to_instrument_id and event.to_lots:
+                worth = event.to_lots * event.to_mark_ticks * event.to_lot_tick_minor
+                self._note(
+                    event.to_instrument_id, c.RECEIVED, -1, event.to_lots, event.to_cost_minor,
+                    worth, event.to_mark_ticks,
+                )  # fmt: skip
         elif isinstance(event, ev.EntitlementAccrued):
             ledger.book_entitlement(event)
             self._note(event.instrument_id, c.ACCRUED, cash=event.amount_minor)
@@ -152,9 +161,15 @@ class OpeningDesk:
             owed = ledger.entitlements[event.action_id]
             ledger.book_payment(event)
             self._note(owed.instrument_id, c.PAID, cash=owed.amount_minor)
+        elif isinstance(event, ev.VariationSettled):
+            before = ledger.positions[event.instrument_id].realised_minor
+            ledger.settle(event)
+            gain = ledger.positions[event.instrument_id].realised_minor - before
+            self._note(event.instrument_id, c.SETTLED, cash=gain, mark=event.price_ticks)
         elif isinstance(event, ev.CarryCharged):
             ledger.book_carry(event)
-            self._note(event.instrument_id, c.CARRIED, cash=event.amount_minor)
+            row = 0 if event.instrument_id else self._currencies.index(event.currency)
+            self._note(event.instrument_id, c.CARRIED, lots=row, cash=event.amount_minor)
 
     def _read(self, desk: Desk) -> Ledger:
         """Bring the ledger's positions and cash to where the loop has left them."""

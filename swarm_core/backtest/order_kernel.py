@@ -17,7 +17,7 @@ from swarm_core.backtest.orders import (
 )
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel
 from swarm_core.instruments import LOTS_MAX
-from swarm_core.orders import OrderKind
+from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.risk import kernel as k
 from swarm_core.risk.codes import DenialCode
 
@@ -30,6 +30,8 @@ _RANKS = np.array(
     ],
     np.int64,
 )
+_ON_OPEN = r.KINDS.index(OrderKind.MARKET_ON_OPEN)
+_DAY = r.FORCES.index(TimeInForce.DAY)
 _NO_NAV = k.CODES.index(DenialCode.NO_NET_ASSET_VALUE)
 
 
@@ -70,7 +72,42 @@ def _hand_over(
     for column in range(c.W_BAR_NS, c.WORKING_COLUMNS):
         work[column] = 0
     state[c.WORKING] += 1
-    state[c.APPROVED_ORDERS] += 1
+
+
+@inlined_kernel
+def _can_be_borrowed(desk: Desk, i: int, signed: int) -> bool:
+    """Return whether the venue takes an order, by what can be borrowed of its instrument."""
+    most = desk.holdings[i, c.BORROWABLE]
+    if signed > 0 or most == NONE:
+        return True
+    after = desk.risks[i, k.POSITION] + signed
+    for w in range(desk.state[c.WORKING]):
+        work = desk.working[w]
+        if work[c.W_INSTRUMENT] == i and work[c.W_SIGN] < 0:
+            after -= work[c.W_OPEN]
+    return after >= 0 or -after <= most
+
+
+@inlined_kernel
+def _turn_away(desk: Desk, tape: Tape, rules: Ints, t: int, i: int, lots: int) -> None:
+    """Note an order that the venue rejects; it counts for the gate until the batch is out."""
+    state = desk.state
+    desk.holdings[i, c.TURNED_AWAY] += lots
+    if rules[r.R_KEEP]:
+        row = tape.changes[state[c.CHANGE_ROWS]]
+        row[0], row[1], row[2], row[3] = state[c.ORDERS], t, c.REJECTED, lots
+        row[4] = state[c.FILLS]
+        state[c.CHANGE_ROWS] += 1
+
+
+@inlined_kernel
+def _let_go(desk: Desk) -> None:
+    """Count what was turned away no longer."""
+    for i in range(desk.holdings.shape[0]):
+        holding = desk.holdings[i]
+        if holding[c.TURNED_AWAY] != 0:
+            desk.risks[i, k.OPEN_SELL] -= holding[c.TURNED_AWAY]
+            holding[c.TURNED_AWAY] = 0
 
 
 @inlined_kernel
@@ -84,7 +121,11 @@ def place(
         _note_order(desk, tape, t, i, signed, kind, force, limit, stop, verdict)
     if verdict[0] == k.APPROVED:
         gate.count_sent(desk, i, kind, limit, stop, now_ns)
-        _hand_over(desk, rules, now_ns, i, signed, kind, force, limit, stop)
+        desk.state[c.APPROVED_ORDERS] += 1
+        if _can_be_borrowed(desk, i, signed):
+            _hand_over(desk, rules, now_ns, i, signed, kind, force, limit, stop)
+        else:
+            _turn_away(desk, tape, rules, t, i, -signed)
     elif verdict[0] == gate.THROTTLE:
         desk.risks[i, k.THROTTLED] = 1
     desk.state[c.ORDERS] += 1
@@ -118,6 +159,15 @@ def _release(desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int) -> None:
                     desk, tape, rules, t, now_ns, i, int(desk.change[i]), rules[r.R_KIND],
                     rules[r.R_FORCE], NONE, NONE,
                 )  # fmt: skip
+    _let_go(desk)
+
+
+@inlined_kernel
+def wanted_weight(market: Market, t: int, i: int, weight: float) -> float:
+    """Return the weight that is decided, or what holds in its place (columns.Market.leaving)."""
+    if market.leaving.shape[0] == 0 or market.leaving[t, i] == c.DECIDED:
+        return weight
+    return 0.0 if market.leaving[t, i] == c.ZERO else np.nan
 
 
 @inlined_kernel
@@ -203,6 +253,21 @@ def trade_changes(
 
 
 @flat_kernel
+def roll(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
+    """Send the two orders of each holding that goes over into another contract at this close."""
+    now_ns = market.time_ns[t] + rules[r.R_LAG]
+    gate.measure(desk, market, t, now_ns, rules)
+    for place_of in range(desk.change.shape[0]):
+        i = desk.holdings[place_of, c.BY_ID]
+        following = market.roll_to[t, i]
+        signed = _open_change(desk, i, 0)
+        if following != NONE and signed != 0:
+            place(desk, tape, rules, t_run, now_ns, i, signed, _ON_OPEN, _DAY, NONE, NONE)
+            place(desk, tape, rules, t_run, now_ns, following, -signed, _ON_OPEN, _DAY, NONE, NONE)
+    _let_go(desk)
+
+
+@flat_kernel
 def place_planned(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, rows: Ints
 ) -> None:  # fmt: skip
@@ -215,3 +280,4 @@ def place_planned(
             desk, tape, rules, t_run, now_ns, row[P_INSTRUMENT], row[P_SIGNED], row[P_KIND],
             row[P_FORCE], row[P_LIMIT], row[P_STOP],
         )  # fmt: skip
+    _let_go(desk)

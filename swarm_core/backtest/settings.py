@@ -10,6 +10,7 @@ from math import lcm
 import numpy as np
 
 from swarm_core.backtest.columns import Ints
+from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import (
     BpsCommission,
     CommissionModel,
@@ -98,6 +99,7 @@ class EngineSettings:
     sizing: SizingSettings = field(default_factory=SizingSettings)
     decision_lag_s: float = 0.0
     located: frozenset[str] = frozenset()
+    borrow: BorrowAvailability = field(default_factory=BorrowAvailability)
     keep_events: bool = True
 
     def __post_init__(self) -> None:

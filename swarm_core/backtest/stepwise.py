@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_core import events as ev
-from swarm_core.backtest.bars import Bars
-from swarm_core.backtest.columns import NONE, Ints
+from swarm_core.backtest.bars import Bars, currencies_of
+from swarm_core.backtest.columns import LEFT, NONE, ZERO, Ints
 from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.book import Book
+from swarm_core.derivatives.futures import roll_pair, variation_settlements
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order
@@ -65,9 +66,9 @@ class StepwiseBacktest:
             if currency != settings.base_currency:
                 self._apply([self._marked(currency, rate)])
 
-    def _marked(self, currency: str, rate: Decimal) -> ev.Event:
+    def _marked(self, currency: str, rate: Decimal, bar: int = -1) -> ev.Event:
         return ev.CurrencyMarked(
-            event_id=ev.make_event_id("CurrencyMarked", currency, str(rate)),
+            event_id=ev.make_event_id("CurrencyMarked", currency, str(rate), self._bar, bar),
             time_ns=0,
             currency=currency,
             rate=rate,
@@ -94,14 +95,8 @@ class StepwiseBacktest:
         """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is."""
         for t in range(len(bars.market.time_ns)):
             self._begin(bars, t)
-            known = [at for at in range(len(bars.instruments)) if not np.isnan(weights[t, at])]
-            decision = _Weighed(
-                self._decision_id(),
-                int(bars.market.time_ns[t]),
-                tuple(bars.instruments[at].instrument_id for at in known),
-                tuple(float(weights[t, at]) for at in known),
-            )
-            self._trade(decision, bars, t)
+            ids = [i.instrument_id for i in bars.instruments]
+            self._trade(_Weighed(self._decision_id(), bars, t, ids, weights[t].tolist()), bars, t)
 
     def trade_decisions(self, bars: Bars, decide: Decide) -> None:
         """Walk the bars, asking at each close with the weights and the NAV of the book."""
@@ -110,7 +105,10 @@ class StepwiseBacktest:
             self._begin(bars, t)
             nav = self.book.find_nav()
             assert nav is not None  # begin has looked
-            self._trade(decide(t, self.book.weights(ids), nav), bars, t)
+            found = decide(t, self.book.weights(ids), nav)
+            weights = [float(weight) for weight in found.target_weights]
+            ids_found = list(found.instrument_ids)
+            self._trade(_Weighed(found.decision_id, bars, t, ids_found, weights), bars, t)
 
     def _trade(self, decision: Targets, bars: Bars, t: int) -> None:
         context = self._references(bars, t).measure(self.book)
@@ -145,8 +143,11 @@ class StepwiseBacktest:
             position = self.book.ledger.positions.get(bar.instrument_id)
             if position is not None and position.lots:
                 self._apply([_mark(bar, position.lot_tick_minor, position.currency)])
+        self._apply(self._rates(bars, t))
         self.nav_minor.append(self._nav())
         if market.session_end[t]:
+            closes = {bar.instrument_id: bar.close_ticks for bar in shown}
+            self._apply(variation_settlements(self.book.ledger, closes, time_ns))
             self._apply([self._closed(time_ns)])
         volumes = market.day_volume[t] if len(market.day_volume) else None
         for at, instrument in enumerate(bars.instruments):
@@ -165,6 +166,34 @@ class StepwiseBacktest:
                     daily_volume_lots=volume,
                     session_open=True,
                 )
+
+        self._roll(bars, t)
+
+    def _roll(self, bars: Bars, t: int) -> None:
+        """Send the orders of what goes over into another contract at this close."""
+        if not len(bars.market.roll_to):
+            return
+        following = {
+            i.instrument_id: bars.instruments[int(bars.market.roll_to[t, at])].instrument_id
+            for at, i in enumerate(bars.instruments)
+            if bars.market.roll_to[t, at] != NONE
+        }
+        context = self._references(bars, t).measure(self.book)
+        orders: list[Order] = []
+        for name in sorted(following):
+            risk = context.instruments[name]
+            held = risk.position_lots + risk.open_buy_lots - risk.open_sell_lots
+            if held:
+                orders += roll_pair(f"roll-{self._bar}", held, name, following[name])
+        self._release(orders, context)
+
+    def _rates(self, bars: Bars, t: int) -> list[ev.Event]:
+        rates = bars.market.rates
+        return [
+            self._marked(currency, Decimal(int(rates[t, m, 0])) / Decimal(int(rates[t, m, 1])), t)
+            for m, currency in enumerate(currencies_of(bars.instruments) if len(rates) else ())
+            if rates[t, m, 1]
+        ]
 
     def _open(self, session: int, time_ns: int) -> None:
         days = 0 if self._session is None else max(0, session - self._session)
@@ -231,13 +260,21 @@ class StepwiseBacktest:
 
 
 class _Weighed:
-    """The part of a decision that sizing takes."""
+    """The part of a decision that sizing takes: what is known of it, and zero for what leaves."""
 
     def __init__(
-        self, decision_id: str, time_ns: int, ids: tuple[str, ...], weights: tuple[float, ...]
+        self, decision_id: str, bars: Bars, t: int, ids: Sequence[str], weights: Sequence[float]
     ) -> None:
-        self.decision_id, self.time_ns = decision_id, time_ns
-        self.instrument_ids, self.target_weights = ids, weights
+        counts = bars.market.leaving[t] if len(bars.market.leaving) else None
+        places = {i.instrument_id: at for at, i in enumerate(bars.instruments)}
+        instead = {ZERO: 0.0, LEFT: float("nan")}
+        known = {
+            name: weight if counts is None else instead.get(int(counts[places[name]]), weight)
+            for name, weight in zip(ids, weights, strict=True)
+        }
+        self.decision_id, self.time_ns = decision_id, int(bars.market.time_ns[t])
+        self.instrument_ids = tuple(n for n, weight in known.items() if not np.isnan(weight))
+        self.target_weights = tuple(known[name] for name in self.instrument_ids)
 
 
 def _submitted(order: Order, time_ns: int) -> ev.Event:

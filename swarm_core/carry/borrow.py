@@ -85,13 +85,17 @@ class BorrowAvailability:
             if lots < 0:
                 raise ValueError(f"lots to borrow of {name} must be >= 0, was {lots}")
 
+    def available(self, instrument: Instrument) -> int | None:
+        """Return how many lots of an instrument can be borrowed; None: any number."""
+        if not instrument.needs_locate:
+            return None
+        return self.lots.get(instrument.instrument_id, self.default_lots)
+
     def is_limited(self, instrument: Instrument) -> bool:
         """Return whether only so many lots of an instrument can be borrowed."""
-        lots = self.lots.get(instrument.instrument_id, self.default_lots)
-        return instrument.needs_locate and lots is not None
+        return self.available(instrument) is not None
 
     def allows(self, instrument: Instrument, lots_after: int) -> bool:
         """Return whether a position of `lots_after` could be held."""
-        available = self.lots.get(instrument.instrument_id, self.default_lots)
-        needs = lots_after < 0 and instrument.needs_locate
-        return not needs or available is None or -lots_after <= available
+        available = self.available(instrument)
+        return lots_after >= 0 or available is None or -lots_after <= available

@@ -127,8 +127,15 @@ def roll_orders(
 
     They are two orders like any others: the gate judges both, and both pay what fills pay.
     """
+    return roll_pair(decision_id, held_lots, contract.instrument_id, following.instrument_id)
+
+
+def roll_pair(
+    decision_id: str, held_lots: int, instrument_id: str, following_id: str
+) -> tuple[Order, Order]:
+    """Return the two orders of a roll between contracts that are named."""
     if not held_lots:
-        raise ValueError(f"a position in {contract.instrument_id} must be held to roll, was none")
+        raise ValueError(f"a position in {instrument_id} must be held to roll, was none")
     closing = OrderSide.SELL if held_lots > 0 else OrderSide.BUY
     opening = OrderSide.BUY if held_lots > 0 else OrderSide.SELL
 
@@ -143,4 +150,4 @@ def roll_orders(
             strategy="roll",
         )
 
-    return order(contract.instrument_id, closing), order(following.instrument_id, opening)
+    return order(instrument_id, closing), order(following_id, opening)

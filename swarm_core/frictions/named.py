@@ -43,7 +43,7 @@ SLIPPAGES: dict[str, type[Any]] = {
     "volume_share": VolumeShareSlippage,
     "square_root": SquareRootSlippage,
 }
-_PARTS = (
+PARTS = (
     *("commission", "slippage", "latency", "participation_fraction_max"),
     *("borrow", "interest", "price_limit_fraction"),
 )
@@ -54,7 +54,7 @@ def venue_of(given: Given, default: Venue) -> Venue:
 
     Raises ValueError with one line that names the field, what must hold and what was given.
     """
-    known(given, "venue", _PARTS)
+    known(given, "venue", PARTS)
     fills = default.fills
     if "slippage" in given:
         fills = replace(fills, slippage=slippage_of(given["slippage"]))

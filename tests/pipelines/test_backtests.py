@@ -99,7 +99,7 @@ def test_a_strategy_that_peeks_fails_the_check(
     def peeking(_: object) -> Any:
         return lambda market: market.panel.prices[::-1].copy()
 
-    monkeypatch.setattr(asset, "colony_decides", peeking)
+    monkeypatch.setattr(asset, "trial_decides", peeking)
     runs = launch(_write(tmp_path, name="peeks"), defs, home.instance, lambda *_: None)
     assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
 

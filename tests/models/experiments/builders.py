@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from models.experiments.costs import venue_with
 from models.experiments.market import Market
 from models.experiments.points import Ground
-from models.experiments.spec import Costs, ExperimentSpec, read_spec
+from models.experiments.spec import ExperimentSpec, read_spec
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.frictions.venue import Venue
+from swarm_core.risk.limits import LOOSEST
 from tests.swarm_core.colony.builders import make_panel
 
 FIRST_CLOSE = datetime(2020, 1, 1, 21, tzinfo=UTC)
@@ -39,7 +42,14 @@ def make_spec(name: str = "trial", **changes: Any) -> ExperimentSpec:
 
 def make_ground() -> Ground:
     """Return a desk's own choices."""
-    return Ground(colony=ColonySettings(), costs=Costs(1.0, 2.0), seed=1, nav=1_000_000.0)
+    costs = {"commission_bps": 1.0, "slippage_bps": 2.0}
+    return Ground(
+        colony=ColonySettings(),
+        venue=venue_with(costs, Venue()),
+        limits=LOOSEST,
+        seed=1,
+        nav=1_000_000.0,
+    )
 
 
 def make_market(sessions: int = 366, instruments: int = 12, seed: int = 0) -> Market:

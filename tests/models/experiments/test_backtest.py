@@ -28,10 +28,15 @@ def _trial(window: int = 0, seed: int = 1) -> Trial:
         point="",
         window=windows_of(spec)[window],
         universe=spec.universe,
+        contracts=spec.contracts,
         colony=chosen.colony,
-        costs=chosen.costs,
+        venue=chosen.venue,
+        limits=chosen.limits,
+        sizing=chosen.sizing,
+        strategy=None,
         seed=seed,
         nav=ground.nav,
+        base_currency="USD",
         code="c",
         data="d",
     )
@@ -74,10 +79,9 @@ def test_orders_fill_at_the_next_open_where_the_market_has_one() -> None:
     """A first session in which nothing moves before its open is where the first fills are."""
     market, trial = make_market(), _trial()
     walked = walk(trial, replace(market, opens=market.panel.prices * 1.002))
-    first = int(np.flatnonzero(walked.turnover)[0])
-    decided = walked.records.target_weights[first - 1]
-    held = walked.records.weights[first]
-    assert not walked.records.weights[:first].any()
+    first = int(np.flatnonzero(walked.turnover.sum(axis=1))[0])
+    decided, held = walked.targets[first - 1], walked.held[first]
+    assert not walked.held[:first].any()
     np.testing.assert_allclose(held[decided != 0], decided[decided != 0], rtol=0.03)
 
 

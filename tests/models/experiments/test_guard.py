@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.experiments.guard import Weights, colony_decides, find_peeks
+from models.experiments.guard import Weights, find_peeks, trial_decides
 from models.experiments.market import Market
 from models.experiments.running import trials_of
 from models.experiments.windows import windows_of
@@ -52,7 +52,7 @@ def test_the_colony_passes() -> None:
     """The colony's own loop decides nothing by what comes later."""
     spec = make_spec()
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
-    decide = colony_decides(trial)
+    decide = trial_decides(trial)
     market = make_market(120)
     assert decide(market).any(), "a colony that never traded proves nothing"
     assert find_peeks(market, decide, samples=4, seed=1) == ()

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.experiments.account import floor_of
 from models.experiments.market_arrays import from_arrays, to_arrays
+from swarm_core.actions.splits import Split
 from tests.models.experiments.builders import make_market
 
 
@@ -28,3 +30,19 @@ def test_a_market_comes_back_from_its_arrays_as_it_was() -> None:
         assert set(mine) == set(other)
         for name, values in other.items():
             np.testing.assert_array_equal(mine[name], values)
+
+
+def test_a_floor_comes_back_from_its_arrays_as_it_was() -> None:
+    """Instruments, bars and actions are the same in a worker, and its arrays are writable."""
+    plain = make_market(40, 5)
+    floor = floor_of(plain)
+    action = Split(action_id="s", instrument_id="I0", numerator=2, denominator=1)
+    market = replace(plain, floor=replace(floor, actions={18_300: (action,)}))
+    back = from_arrays(to_arrays(market)).floor
+    assert back is not None
+    assert market.floor is not None
+    assert back.bars.instruments == floor.bars.instruments
+    assert back.actions == market.floor.actions
+    for name, values in floor.bars.market._asdict().items():
+        np.testing.assert_array_equal(getattr(back.bars.market, name), values)
+        assert getattr(back.bars.market, name).flags.writeable

@@ -1,6 +1,8 @@
 """An experiment's file: what holds is read, what does not is told in one line."""
 
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +11,15 @@ import pytest
 from models.experiments.fields import ExperimentError
 from models.experiments.points import check_points, grid_points, point_text, resolve
 from models.experiments.spec import Member, read_spec
+from models.experiments.strategy import FunctionStrategy
 from models.experiments.windows import partition_key, split_key, windows_of
+from swarm_core.commissions import IbFixedCommission, PerContractCommission
+from swarm_core.frictions.slippage import BpsSlippage, SquareRootSlippage
+from swarm_core.orders import OrderKind
+from swarm_core.risk.limits import RiskLimits
 from tests.models.experiments.builders import content, make_ground, make_spec
+
+ORDER = {"day": "2020-01-02", "instrument": "A", "side": "buy", "quantity": 1}
 
 
 def test_a_whole_experiment_is_read() -> None:
@@ -22,8 +31,7 @@ def test_a_whole_experiment_is_read() -> None:
         sweep={"axes": {"worker.gross_max": [0.5, 1.0]}},
     )
     assert spec.universe.members[1] == Member("US.B", date(2020, 2, 1), date(2020, 6, 30))
-    assert spec.costs is not None
-    assert spec.costs.total_bps == 1.5
+    assert spec.costs == {"commission_bps": 1.5}
     assert spec.look_ahead_samples > 0, "the guard must be on where nothing is said"
 
 
@@ -42,7 +50,66 @@ def test_a_whole_experiment_is_read() -> None:
         ),
         ({"costs": {"commission_bps": -1}}, "costs.commission_bps must be in 0..100, was -1"),
         ({"costs": {"fee": 1}}, "costs.fee must be one of commission_bps, slippage_bps"),
+        ({"costs": {"commission": {"model": "free"}}}, "costs.commission.model must be one of bps"),
+        (
+            {"costs": {"slippage": {"model": "ticks", "bps": 1}}},
+            "costs.slippage.bps must be one of ticks",
+        ),
+        (
+            {"costs": {"commission_bps": 1, "commission": {"model": "ib_fixed"}}},
+            "costs.commission_bps must be left out where costs.commission is given, was 1",
+        ),
+        (
+            {"costs": {"participation_fraction_max": 2}},
+            "costs.participation_fraction_max must be in [0, 1.0], was 2",
+        ),
+        ({"costs": {"latency": {"bars": -1}}}, "costs.latency"),
+        ({"costs": {"borrow": {"lots": {"A": 1.5}}}}, "costs.borrow.lots.A must be a whole number"),
+        (
+            {"costs": {"interest": {"USD": {"credit": 9}}}},
+            "costs.interest.USD: credit rate must be",
+        ),
+        (
+            {"costs": {"price_limit_fraction": 0}},
+            "costs: fraction of price limits must be in (0, 1]",
+        ),
         ({"risk_limits": {"gross": 1}}, "risk_limits.gross must be one of gross_fraction_max"),
+        (
+            {"risk_limits": {"messages_max": -1}},
+            "risk_limits.messages_max must be in [0, 1000000], was -1",
+        ),
+        ({"risk_limits": {"restricted": "A"}}, "risk_limits.restricted must be a list of names"),
+        ({"orders": {"kind": "limit"}}, "orders.kind must be one of market, market_on_open"),
+        (
+            {"orders": {"time_in_force": "week"}},
+            "orders.time_in_force must be one of day, gtc, ioc",
+        ),
+        ({"orders": {"dust_fraction": 2}}, "orders.dust_fraction must be in 0..1, was 2"),
+        ({"strategy": {"source": "a ="}}, "strategy.file must define weights, raised SyntaxError"),
+        ({"strategy": {"source": "a = 1"}}, "strategy.file must define weights, raised NameError"),
+        ({"strategy": {"orders": []}}, "strategy.orders must be a list that is not empty"),
+        (
+            {"strategy": {"orders": [{"day": "2020-01-02", "instrument": "A", "side": "hold"}]}},
+            "strategy.orders[0].side must be one of buy, sell, was 'hold'",
+        ),
+        (
+            {"strategy": {"orders": [ORDER | {"kind": "limit"}]}},
+            "strategy.orders[0].limit must be given for a limit order, was None",
+        ),
+        (
+            {"strategy": {"orders": [ORDER | {"quantity": 0}]}},
+            "strategy.orders[0].quantity must be a positive number, was 0",
+        ),
+        (
+            {"contracts": {"F": {"root": "F"}}},
+            "contracts.F.expires must be a date as YYYY-MM-DD, was None",
+        ),
+        (
+            {"contracts": {"O": {"expires": "2020-01-02", "underlying": "A", "right": "swap"}}},
+            "contracts.O.strike must be a number",
+        ),
+        ({"rolls": {"style": "never"}}, "rolls.style must be one of calendar, volume, was 'never'"),
+        ({"rolls": {"sessions_before": 0}}, "rolls.sessions_before must be at least 1"),
         ({"sweep": {"axes": {}}}, "sweep.axes must be at least one axis"),
         ({"sweep": {"axes": {"a": 3}}}, "sweep.axes.a must be a list of values, was 3"),
         ({"sweep": {"axes": {"a": []}}}, "sweep.axes.a must be a list that is not empty"),
@@ -77,7 +144,10 @@ def test_a_file_that_holds_no_mapping_gets_one_line() -> None:
         ({"senses": ["no_such_sense"]}, "no_such_sense"),
         ({"sweep": {"axes": {"worker.no_such": [1]}}}, "worker.no_such must be one of"),
         ({"sweep": {"axes": {"worker.gross_max": [1, -4]}}}, "worker.gross_max=-4"),
-        ({"sweep": {"axes": {"costs.slippage_bps": [1, 900]}}}, "must be in 0..500, was 900"),
+        (
+            {"sweep": {"axes": {"costs.slippage_bps": [1, 900]}}},
+            "costs.slippage_bps must be in 0..500, was 900",
+        ),
     ],
 )
 def test_a_setting_that_the_colony_refuses_gets_one_line(
@@ -102,8 +172,54 @@ def test_a_grid_has_every_combination_and_each_sets_what_it_names() -> None:
     assert len(points) == 4
     last = resolve(spec, points[-1], make_ground())
     assert last.colony.worker.gross_max == 1.0
-    assert last.costs.slippage_bps == 9.0
+    assert last.limits.gross_fraction_max == 1.0
+    assert last.venue.fills.slippage == BpsSlippage(Decimal("9.0"))
     assert len({point_text(p) for p in points}) == 4
+
+
+def test_every_model_of_a_venue_can_be_an_axis() -> None:
+    """Commissions as a list of models, and one number of a slippage, each in its own trial."""
+    models = [{"model": "ib_fixed"}, {"model": "per_contract", "per_contract": 2}]
+    spec = make_spec(
+        costs={"slippage": {"model": "square_root", "bps": 1, "impact_bps": 5}},
+        orders={"kind": "market_on_close"},
+        sweep={"axes": {"costs.commission": models, "costs.slippage.impact_bps": [0, 20]}},
+    )
+    check_points(spec, make_ground())
+    found = [resolve(spec, point, make_ground()) for point in grid_points(spec)]
+    assert [type(f.venue.commission) for f in found[::2]] == [
+        IbFixedCommission,
+        PerContractCommission,
+    ]
+    assert found[1].venue.fills.slippage == SquareRootSlippage(Decimal(1), Decimal(20))
+    assert {f.sizing.kind for f in found} == {OrderKind.MARKET_ON_CLOSE}
+
+
+def test_a_parameter_of_a_function_can_be_an_axis_and_an_unknown_one_is_refused() -> None:
+    """The colony has no such parameters at all."""
+    source = "def weights(market, fast):\n    return market.close * fast\n"
+    given = {"source": source, "parameters": {"fast": 1}}
+    spec = make_spec(strategy=given, sweep={"axes": {"strategy.fast": [3, 4]}})
+    found = [resolve(spec, point, make_ground()).strategy for point in grid_points(spec)]
+    assert [s.parameters for s in found if isinstance(s, FunctionStrategy)] == [
+        (("fast", 3),),
+        (("fast", 4),),
+    ]
+    wrong = make_spec(strategy=given, sweep={"axes": {"strategy.slow": [3]}})
+    with pytest.raises(ExperimentError, match=r"strategy\.slow must be one of fast, was 'slow'"):
+        check_points(wrong, make_ground())
+    colony = make_spec(sweep={"axes": {"strategy.fast": [3]}})
+    with pytest.raises(ExperimentError, match="must be a parameter of a strategy with a function"):
+        check_points(colony, make_ground())
+
+
+def test_limits_by_level_are_refused_before_anything_is_run() -> None:
+    """What the compiled gate does not know is told, never passed over."""
+    levels = {"instrument": {"A": {"order_value_max": 5}}}
+    ground = make_ground()
+    limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), "levels": levels})
+    with pytest.raises(ExperimentError, match="limits of a backtest must be the firm's alone"):
+        check_points(make_spec(), replace(ground, limits=limits))
 
 
 def test_windows_follow_each_other_without_a_gap() -> None:

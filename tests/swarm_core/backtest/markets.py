@@ -14,6 +14,7 @@ from swarm_core.backtest.engine import TAPES, Backtest
 from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import FORCES, KINDS, EngineSettings
 from swarm_core.backtest.stepwise import StepwiseBacktest
+from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import (
     BpsCommission,
     CommissionModel,
@@ -90,7 +91,33 @@ def make_bars(rng: np.random.Generator, instruments: tuple[Instrument, ...], cou
         halted=rare(0.1).astype(np.int64) if rng.random() < 0.5 else None,
         band_low=np.where(rare(0.3), low + 3, NONE) if banded else None,
         band_high=np.where(rare(0.3), high - 3, NONE) if banded else None,
+        leaving=rng.choice(3, shape, p=[0.8, 0.1, 0.1]) if rng.random() < 0.3 else None,
+        roll_to=make_rolls(rng, count, n) if n > 1 and rng.random() < 0.4 else None,
+        rates=make_rates(rng, instruments, count) if rng.random() < 0.4 else None,
     )
+
+
+def make_rolls(rng: np.random.Generator, count: int, n: int) -> c.Ints:
+    """Return rolls from a place to the next one at some of the closes."""
+    rolls = np.full((count, n), NONE, np.int64)
+    for t in np.flatnonzero(rng.random(count) < 0.2):
+        at = int(rng.integers(n))
+        rolls[t, at] = (at + 1) % n
+    return rolls
+
+
+def make_rates(
+    rng: np.random.Generator, instruments: tuple[Instrument, ...], count: int
+) -> dict[str, list[Decimal | None]]:
+    """Return rates that move on some of the bars."""
+    return {
+        name: [
+            None if rng.random() < 0.3 else Decimal(f"{float(rate) * rng.uniform(0.9, 1.1):.6f}")
+            for _ in range(count)
+        ]
+        for name, rate in RATES.items()
+        if name in {i.currency for i in instruments}
+    }
 
 
 def make_commission(rng: np.random.Generator) -> CommissionModel:
@@ -155,6 +182,11 @@ def make_settings(rng: np.random.Generator) -> EngineSettings:
         ),
         decision_lag_s=float(rng.choice([0.0, 30.0])),
         located=frozenset({"X.A", "X.B"}) if rng.random() < 0.5 else frozenset(),
+        borrow=BorrowAvailability(
+            lots={"X.A": int(rng.integers(0, 40))}, default_lots=int(rng.integers(0, 60))
+        )
+        if rng.random() < 0.4
+        else BorrowAvailability(),
     )
 
 
@@ -239,7 +271,9 @@ def stepwise_story(
 ) -> Story:
     """Run the objects, and put their events into the columns of the loop."""
     instruments = {i.instrument_id: i for i in bars.instruments}
-    venue = SimulatedBroker(instruments, fills=settings.fills, commission=settings.commission)
+    venue = SimulatedBroker(
+        instruments, fills=settings.fills, commission=settings.commission, borrow=settings.borrow
+    )
     test = StepwiseBacktest(bars.instruments, settings, venue, rates=RATES, openings=openings)
     walk(test, bars)
     ledger = test.book.ledger
@@ -294,6 +328,10 @@ def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
                     event.is_maker,
                 )
             )  # fmt: skip
+        elif isinstance(event, ev.OrderRejected):
+            order_id = event.client_order_id
+            lots, bar = terms[order_id][4], terms[order_id][1]
+            rows["changes"].append((number[order_id], bar, c.REJECTED, lots, fills))
         elif isinstance(event, ev.OrderExpired):
             rows["changes"].append(
                 (number[event.client_order_id], bar_of[event.time_ns], c.EXPIRED,
@@ -322,6 +360,8 @@ def assert_same(compiled: Story, stepwise: Story) -> None:
         left = compiled.rows[name]
         if name == "changes":
             left = [(*row[:3], -1, row[4]) if row[2] == c.TRIGGERED else row for row in left]
+        if name == "fills":
+            left = [row[:8] for row in left]  # what the market offered stands in no event
         for at, (a, b) in enumerate(zip(left, stepwise.rows[name], strict=False)):
             assert a == tuple(map(int, b)), f"{name}[{at}] of {TAPES[name]}"
         assert len(left) == len(stepwise.rows[name]), name
@@ -339,26 +379,36 @@ def _action_rows(
     bar_of = {time: t for t, time in reversed(list(enumerate(opens.tolist())))}
     rows: list[tuple[int, ...]] = []
     owed: dict[str, ev.EntitlementAccrued] = {}
+    names = sorted({*(i.currency for i in bars.instruments), "USD"})
     for event in events:
         told: tuple[int, ...] | None = None
         if isinstance(event, ev.HoldingChanged):
             told = (
                 ids.index(event.instrument_id), c.HOLDING, -1, event.lots_change,
-                event.cost_out_minor, event.cash_minor,
+                event.cost_out_minor, event.cash_minor, _or_none(event.mark_ticks),
             )  # fmt: skip
+            if event.to_instrument_id and event.to_lots:
+                rows.append((bar_of[event.time_ns], *told))
+                told = (
+                    ids.index(event.to_instrument_id), c.RECEIVED, -1, event.to_lots,
+                    event.to_cost_minor,
+                    event.to_lots * event.to_mark_ticks * event.to_lot_tick_minor,
+                    event.to_mark_ticks,
+                )  # fmt: skip
         elif isinstance(event, ev.EntitlementAccrued):
             owed[event.action_id] = event
-            told = (ids.index(event.instrument_id), c.ACCRUED, -1, 0, 0, event.amount_minor)
+            told = (ids.index(event.instrument_id), c.ACCRUED, -1, 0, 0, event.amount_minor, NONE)
         elif isinstance(event, ev.EntitlementPaid):
             paid = owed[event.action_id]
-            told = (ids.index(paid.instrument_id), c.PAID, -1, 0, 0, paid.amount_minor)
+            told = (ids.index(paid.instrument_id), c.PAID, -1, 0, 0, paid.amount_minor, NONE)
         elif isinstance(event, ev.CarryCharged):
             place = ids.index(event.instrument_id) if event.instrument_id else -1
-            told = (place, c.CARRIED, -1, 0, 0, event.amount_minor)
+            row = 0 if event.instrument_id else names.index(event.currency)
+            told = (place, c.CARRIED, -1, row, 0, event.amount_minor, NONE)
         elif isinstance(event, ev.OrderCancelled):
-            told = (-1, c.CANCELLED, number[event.client_order_id], 0, 0, 0)
+            told = (-1, c.CANCELLED, number[event.client_order_id], 0, 0, 0, NONE)
         elif isinstance(event, ev.OrderAdjusted):
-            told = (-1, c.ADJUSTED, number[event.client_order_id], 0, 0, 0)
+            told = (-1, c.ADJUSTED, number[event.client_order_id], 0, 0, 0, NONE)
         if told is not None:
             rows.append((bar_of[event.time_ns], *told))
     return rows
@@ -366,8 +416,12 @@ def _action_rows(
 
 def sorted_actions(story: Story) -> list[tuple[int, ...]]:
     """Return what openings did, in an order that both ways share; of orders, which and what."""
-    rows = story.rows.get("actions", [])
+    rows = [row for row in story.rows.get("actions", []) if row[2] != c.SETTLED]
     return sorted(
-        (row[0], -1, row[2], row[3], 0, 0, 0) if row[2] in (c.ADJUSTED, c.CANCELLED) else row
+        (row[0], -1, row[2], row[3], 0, 0, 0, NONE) if row[2] in (c.ADJUSTED, c.CANCELLED) else row
         for row in rows
     )
+
+
+def _or_none(ticks: int | None) -> int:
+    return NONE if ticks is None else ticks

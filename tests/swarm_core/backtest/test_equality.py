@@ -79,6 +79,6 @@ def test_the_markets_drawn_reach_most_of_what_can_happen() -> None:
         makers += sum(row[7] for row in story.rows["fills"])
     assert codes[k.APPROVED] > 300
     assert len(codes) >= 14, codes
-    assert min(changes[what] for what in range(3)) > 20, changes
+    assert min(changes[what] for what in range(4)) > 20, changes
     assert fills > 300
     assert makers > 10

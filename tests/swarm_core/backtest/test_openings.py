@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.exchanges import CashOut, SpinOff, StockMerger
 from swarm_core.actions.splits import Split
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
@@ -20,6 +21,9 @@ from swarm_core.backtest.settings import EngineSettings
 from swarm_core.carry.borrow import BorrowCost
 from swarm_core.carry.interest import CashInterest, CashRates
 from swarm_core.commissions import BpsCommission
+from swarm_core.derivatives.expiry import FutureExpiry, OptionExpiry
+from swarm_core.derivatives.futures import FutureContract
+from swarm_core.derivatives.options import OptionContract, OptionRight, OptionSettlement
 from swarm_core.fills import FillSettings
 from swarm_core.instruments import Instrument
 from swarm_core.overnight import Carry
@@ -53,22 +57,54 @@ def make_openings(rng: np.random.Generator, bars: Bars) -> Openings:
     actions: dict[int, list[CorporateAction]] = {}
     for number, session in enumerate(np.unique(bars.market.session)[1:].tolist()):
         if rng.random() < 0.4:
-            instrument = bars.instruments[int(rng.integers(len(bars.instruments)))]
-            name, many = instrument.instrument_id, [(2, 1), (3, 2), (1, 3), (7, 5)]
-            split = many[int(rng.integers(len(many)))]
-            actions[session] = [
-                Split(
-                    action_id=f"s{number}", instrument_id=name, numerator=split[0],
-                    denominator=split[1],
-                )
-                if rng.random() < 0.5 and not instrument.is_margined
-                else CashDividend(
-                    action_id=f"d{number}", instrument_id=name, amount=Decimal("0.375"),
-                    currency=instrument.currency,
-                    pay_ns=int(bars.market.time_ns[0]) + int(rng.integers(1, 60)) * DAY_NS,
-                )
-            ]  # fmt: skip
+            actions[session] = [_action(rng, bars, number)]
     return Openings(actions=actions, carry=CARRY if rng.random() < 0.7 else Carry())
+
+
+def _action(rng: np.random.Generator, bars: Bars, number: int) -> CorporateAction:
+    """Return what may happen to one of the instruments: a contract ends, a share is split ..."""
+    instrument = bars.instruments[int(rng.integers(len(bars.instruments)))]
+    name, price = instrument.instrument_id, int(rng.integers(900, 1_100))
+    others = [
+        i.instrument_id
+        for i in bars.instruments
+        if i != instrument and i.currency == instrument.currency and not i.is_margined
+    ]
+    other = others[int(rng.integers(len(others)))] if others else ""
+    if instrument.is_margined:
+        contract = FutureContract(instrument_id=name, root="X", expiry_session=str(number))
+        return FutureExpiry(contract=contract, final_ticks=price)
+    named: dict[str, str] = {"action_id": f"a{number}", "instrument_id": name}
+    kind = int(rng.integers(6))
+    if kind == 0:
+        return CashOut(**named, price_ticks=None if rng.random() < 0.5 else price)
+    if kind == 1 and other:
+        return StockMerger(
+            **named, to_instrument_id=other, ratio=Decimal("0.7"), cash=Decimal("1.5")
+        )
+    if kind == 2 and other:
+        worth = Decimal(1)
+        return SpinOff(**named, to_instrument_id=other, ratio=Decimal("0.25"), to_price=worth)
+    if kind == 3 and instrument.asset_class == "option":
+        whole = {i.instrument_id for i in bars.instruments if i.size_increment == 1}
+        delivers = {name, other} <= whole and rng.random() < 0.7
+        return OptionExpiry(
+            contract=OptionContract(
+                instrument_id=name,
+                underlying_id=other,
+                right=OptionRight.CALL if rng.random() < 0.5 else OptionRight.PUT,
+                strike=Decimal(10),
+                expiry_session=str(number),
+                settlement=OptionSettlement.PHYSICAL if delivers else OptionSettlement.CASH,
+            ),
+            underlying_price=Decimal(int(rng.integers(7, 14))),
+        )
+    if kind == 4:
+        pay_ns = int(bars.market.time_ns[0]) + int(rng.integers(1, 60)) * DAY_NS
+        currency = instrument.currency
+        return CashDividend(**named, amount=Decimal("0.375"), currency=currency, pay_ns=pay_ns)
+    above, below = [(2, 1), (3, 2), (1, 3), (7, 5)][int(rng.integers(4))]
+    return Split(**named, numerator=above, denominator=below)
 
 
 def run_orders(seed: int) -> Story:
@@ -99,7 +135,7 @@ def test_the_actions_drawn_reach_what_they_can_do() -> None:
     seen: Counter[int] = Counter()
     for seed in range(40):
         seen.update(row[2] for row in run_orders(seed).rows.get("actions", []))
-    assert min(seen[what] for what in range(6)) > 5, seen
+    assert min(seen[what] for what in range(8)) > 3, seen
 
 
 def test_a_split_and_a_dividend_are_worked_out_by_hand() -> None:

@@ -1,0 +1,102 @@
+"""What contracts do to a floor: when they end, into what they are rolled, which is offered."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import numpy as np
+
+from features.calendars import day_of
+from models.experiments.contracts import Contracts, Roll
+from models.experiments.fields import wrong
+from swarm_core.actions.action import CorporateAction
+from swarm_core.backtest.bars import Bars, Floats
+from swarm_core.backtest.columns import NONE, Ints
+from swarm_core.derivatives.expiry import FutureExpiry, OptionExpiry
+from swarm_core.derivatives.futures import FutureContract
+
+
+def ends(
+    contracts: Contracts, bars: Bars, closes: Sequence[datetime]
+) -> dict[int, list[CorporateAction]]:
+    """Return what happens at expiries, by the number of the session that opens after each.
+
+    A future ends at its last close, an option by its underlying's: both up to the expiry's day.
+    """
+    days, places = [day_of(c) for c in closes], _places(bars)
+    found: dict[int, list[CorporateAction]] = {}
+
+    def add(expiry: str, action: CorporateAction) -> None:
+        after = bisect_right(days, date.fromisoformat(expiry))
+        if after < len(days):
+            found.setdefault(int(bars.market.session[after]), []).append(action)
+
+    for future in contracts.futures:
+        last = _last_close(bars, _place(places, future.instrument_id), days, future.expiry_session)
+        if last is not None:
+            add(future.expiry_session, FutureExpiry(contract=future, final_ticks=last))
+    for option in contracts.options:
+        _place(places, option.instrument_id)
+        at = _place(places, option.underlying_id)
+        last = _last_close(bars, at, days, option.expiry_session)
+        if last is not None:
+            price = bars.instruments[at].ticks_to_price(last)
+            add(option.expiry_session, OptionExpiry(contract=option, underlying_price=price))
+    return found
+
+
+def rolls(
+    contracts: Contracts,
+    bars: Bars,
+    closes: Sequence[datetime],
+    sessions: Sequence[date],
+    volume: Floats,
+) -> tuple[Ints, Ints]:
+    """Return where each holding goes over to [T, N], and which contracts are not offered [T, N].
+
+    Of a root's contracts one is offered: the first that is not due. `sessions` are all of the
+    exchange's days, in order, beyond the last close as well.
+    """
+    shape = bars.market.close.shape
+    to, hidden = np.full(shape, NONE, np.int64), np.zeros(shape, np.int64)
+    places, days = _places(bars), [day_of(c) for c in closes]
+    if contracts.roll is None:
+        return to, hidden
+    for chain in contracts.chains().values():
+        at = [_place(places, contract.instrument_id) for contract in chain]
+        front = 0
+        for t, day in enumerate(days):
+            while front + 1 < len(chain) and _is_due(
+                contracts.roll, chain[front], day, sessions, volume[t, at[front : front + 2]]
+            ):
+                front += 1
+            for number, place in enumerate(at):
+                hidden[t, place] = number != front
+                if number < front and day <= date.fromisoformat(chain[number].expiry_session):
+                    to[t, place] = at[front] if number == front - 1 else NONE
+    return to, hidden
+
+
+def _is_due(
+    roll: Roll, contract: FutureContract, day: date, sessions: Sequence[date], volumes: Floats
+) -> bool:
+    expiry = date.fromisoformat(contract.expiry_session)
+    left = bisect_right(sessions, expiry) - bisect_right(sessions, day)
+    this, following = (int(v) for v in np.nan_to_num(volumes))
+    return roll.is_due(left, this, following)
+
+
+def _places(bars: Bars) -> Mapping[str, int]:
+    return {i.instrument_id: at for at, i in enumerate(bars.instruments)}
+
+
+def _place(places: Mapping[str, int], name: str) -> int:
+    if name not in places:
+        raise wrong("contracts", "of instruments of the universe that have features", name)
+    return places[name]
+
+
+def _last_close(bars: Bars, at: int, days: Sequence[date], expiry: str) -> int | None:
+    close = bars.market.close[: bisect_right(days, date.fromisoformat(expiry)), at]
+    known = close[close != NONE]
+    return int(known[-1]) if len(known) else None

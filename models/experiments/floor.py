@@ -1,0 +1,239 @@
+"""What the orders of an experiment meet: prices of the day, on each instrument's own grid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+
+from features.calendars import day_of
+from features.schemas import UTC_TIME
+from features.session_actions import actions_between
+from models.experiments.contracts import Contracts
+from models.experiments.expiries import ends, rolls
+from models.experiments.spec import Universe
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.splits import Split
+from swarm_core.backtest.bars import Bars, Floats
+from swarm_core.backtest.columns import DECIDED, LEFT, NONE, ZERO, Ints
+from swarm_core.frictions.price_limits import PriceLimits
+from swarm_core.instruments import Instrument
+
+Actions = Mapping[int, tuple[CorporateAction, ...]]  # by number of the session
+_FIRST = date(1970, 1, 1)
+_SAFE = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorTables:
+    """The rows that a floor is made of.
+
+    `bars` are as they were quoted on the day, `actions` what happened to them
+    (features.session_actions), and `hours` the exchange's sessions: session, open, close.
+    `rates` are base currency units for one unit of `currency`: currency, event_time, rate.
+    """
+
+    bars: pl.DataFrame
+    actions: pl.DataFrame
+    hours: pl.DataFrame
+    instruments: Mapping[str, Instrument]
+    rates: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """T session bars of N instruments in ticks and lots, and what happens between sessions.
+
+    Sessions are numbered by their days since 1970, so that the nights between two are known.
+    """
+
+    bars: Bars
+    actions: Actions = field(default_factory=dict[int, tuple[CorporateAction, ...]])
+
+    def part(self, low: int, high: int) -> "Floor":
+        """Return the sessions low <= t < high; the arrays are views."""
+        return replace(self, bars=self.bars.part(low, high))
+
+    def banded(self, limits: PriceLimits | None) -> Bars:
+        """Return the bars within the limits of the closes before, moved by splits of the day."""
+        if limits is None:
+            return self.bars
+        m = self.bars.market
+        reference = _references(self.bars, self.actions)
+        above, below = limits.fraction.as_integer_ratio()
+        known = reference != NONE
+        size = np.abs(np.where(known, reference, 0))
+        if above * int(size.max(initial=0)) > _SAFE:
+            raise ValueError(f"price_limit_fraction must have fewer digits, was {limits.fraction}")
+        width = size * above // below
+        market = m._replace(
+            band_low=np.where(known, reference - width, NONE),
+            band_high=np.where(known, reference + width, NONE),
+        )
+        return Bars(instruments=self.bars.instruments, market=market)
+
+
+def session_number(day: date) -> int:
+    """Return the number of a session: the days since 1970."""
+    return (day - _FIRST).days
+
+
+def close_ns(closes: Sequence[datetime]) -> Ints:
+    return np.array([round(c.timestamp() * 1_000_000) * 1_000 for c in closes], np.int64)
+
+
+def session_numbers(closes: Sequence[datetime]) -> Ints:
+    return np.array([session_number(day_of(c)) for c in closes], np.int64)
+
+
+def build_floor(
+    tables: FloorTables,
+    ids: Sequence[str],
+    closes: tuple[datetime, ...],
+    decision_lag: timedelta,
+    universe: Universe,
+    contracts: Contracts = Contracts(),  # noqa: B008  # frozen
+) -> Floor:
+    """Return the floor of these sessions; a bar is its newest version known at its decision."""
+    rows = _newest(tables.bars, ids, closes, decision_lag)
+    instruments = [tables.instruments[name] for name in ids]
+    columns = {name: _matrix(rows, name, ids, closes) for name in _PRICES}
+    margined = np.array([i.is_margined for i in instruments])
+    prices = {name: _tradable(columns[name], margined) for name in _PRICES[:4]}
+    crossed = prices["low"] > prices["high"]
+    for name in ("low", "high"):
+        prices[name] = np.where(crossed, np.nan, prices[name])
+    volume = np.where(columns["volume"] >= 0, columns["volume"], np.nan)
+    opens = dict(tables.hours.select("close", "open").iter_rows())
+    bars = Bars.from_prices(
+        instruments,
+        close_ns(closes),
+        prices["close"],
+        open_=prices["open"],
+        high=prices["high"],
+        low=prices["low"],
+        volume=volume,
+        day_volume=volume,
+        open_ns=np.array([_open_ns(opens.get(c)) for c in closes], np.int64),
+        session=session_numbers(closes),
+        rates=_rates(tables.rates, instruments, closes),
+    )
+    bars = _with_terms(bars, closes, universe, contracts, tables.hours, volume)
+    actions: dict[int, tuple[CorporateAction, ...]] = {}
+    for before, close in pairwise(closes):
+        found = actions_between(tables.actions, tables.instruments, before, close)
+        kept = tuple(a for a in found if a.instrument_id in set(ids))
+        if kept:
+            actions[session_number(day_of(close))] = kept
+    for session, ended in ends(contracts, bars, closes).items():
+        actions[session] = (*actions.get(session, ()), *ended)
+    return Floor(bars=bars, actions=actions)
+
+
+def _with_terms(
+    bars: Bars,
+    closes: tuple[datetime, ...],
+    universe: Universe,
+    contracts: Contracts,
+    hours: pl.DataFrame,
+    volume: Floats,
+) -> Bars:
+    """Return the bars with who is no member, what is rolled, and what is not offered."""
+    ids = [i.instrument_id for i in bars.instruments]
+    leaving = _strangers(ids, closes, universe)
+    if contracts.roll is None:
+        market = bars.market if leaving is None else bars.market._replace(leaving=leaving)
+        return replace(bars, market=market)
+    days: list[date] = hours["session"].to_list()
+    roll_to, hidden = rolls(contracts, bars, closes, days, volume)
+    away = np.where(hidden == 1, LEFT, DECIDED)
+    if leaving is not None:
+        away = np.where(leaving == ZERO, ZERO, away)
+    return replace(bars, market=bars.market._replace(leaving=away, roll_to=roll_to))
+
+
+def _rates(
+    rates: pl.DataFrame | None, instruments: Sequence[Instrument], closes: Sequence[datetime]
+) -> dict[str, list[Decimal | None]]:
+    """Return the newest rate of each foreign currency at each close."""
+    if rates is None or rates.is_empty():
+        return {}
+    at = pl.DataFrame({"event_time": list(closes)}, schema={"event_time": UTC_TIME})
+    found: dict[str, list[Decimal | None]] = {}
+    for currency in sorted({i.currency for i in instruments}):
+        told = rates.filter(pl.col("currency") == currency).sort("event_time")
+        if told.height:
+            newest = at.join_asof(told, on="event_time", check_sortedness=False)["rate"]
+            found[currency] = [None if r is None else Decimal(str(r)) for r in newest]
+    return found
+
+
+_PRICES = ("open", "high", "low", "close", "volume")
+
+
+def _newest(
+    bars: pl.DataFrame, ids: Sequence[str], closes: Sequence[datetime], lag: timedelta
+) -> pl.DataFrame:
+    known = bars.filter(
+        pl.col("instrument_id").is_in(list(ids))
+        & pl.col("event_time").is_in(list(closes))
+        & (pl.col("knowledge_time") <= pl.col("event_time") + lag)
+    )
+    return known.sort("knowledge_time").unique(["instrument_id", "event_time"], keep="last")
+
+
+def _matrix(
+    rows: pl.DataFrame, name: str, ids: Sequence[str], closes: Sequence[datetime]
+) -> Floats:
+    """Return a column as [T, N], NaN where there is no row."""
+    out = np.full((len(closes), len(ids)), np.nan)
+    if name not in rows.columns:
+        return out
+    place = {name: i for i, name in enumerate(ids)}
+    day = {close: t for t, close in enumerate(closes)}
+    t = [day[moment.astimezone(UTC)] for moment in rows["event_time"]]
+    i = [place[instrument] for instrument in rows["instrument_id"]]
+    out[t, i] = rows[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+    return out
+
+
+def _tradable(prices: Floats, margined: np.ndarray) -> Floats:
+    """Return prices with NaN where none could trade; a future's may be below zero."""
+    good = np.isfinite(prices) & ((prices > 0.0) | margined)
+    return np.where(good, prices, np.nan)
+
+
+def _open_ns(opened: datetime | None) -> int:
+    return NONE if opened is None else round(opened.timestamp() * 1_000_000) * 1_000
+
+
+def _strangers(ids: Sequence[str], closes: Sequence[datetime], universe: Universe) -> Ints | None:
+    """Return [T, N] where an instrument is no member; None where everything is one."""
+    if universe.is_all:
+        return None
+    inside = np.zeros((len(closes), len(ids)), bool)
+    days = np.array([session_number(day_of(c)) for c in closes])
+    for member in universe.members:
+        first = days.min() if member.start is None else session_number(member.start)
+        last = days.max() if member.end is None else session_number(member.end)
+        inside[:, list(ids).index(member.instrument_id)] |= (days >= first) & (days <= last)
+    return np.where(inside, DECIDED, ZERO)
+
+
+def _references(bars: Bars, actions: Actions) -> Ints:
+    """Return the close before each bar [T, N] in the bar's own units, NONE where there is none."""
+    m = bars.market
+    places = {i.instrument_id: at for at, i in enumerate(bars.instruments)}
+    out, last = np.full(m.close.shape, NONE, np.int64), np.full(m.close.shape[1], NONE, np.int64)
+    for t in range(len(m.close)):
+        for action in actions.get(int(m.session[t]), ()):
+            at = places.get(action.instrument_id, -1)
+            if isinstance(action, Split) and at >= 0 and last[at] != NONE:
+                moved = Decimal(int(last[at])) * action.denominator / action.numerator
+                last[at] = int(moved.to_integral_value())
+        out[t] = last
+        last = np.where(m.close[t] == NONE, last, m.close[t])
+    return out
