@@ -292,6 +292,8 @@ class OrderPath:
             self.take_in(heard)
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.write([self._found(record)])
+            elif record.state is OrderState.CANCEL_PENDING:
+                self.cancel(record, "asked again: it works still")
         elif record.is_unheard:
             lost = ev.OrderSubmissionLost(
                 event_id=ev.make_event_id("OrderSubmissionLost", order_id, record.attempt),

@@ -160,3 +160,27 @@ def test_a_log_that_others_write_to_meanwhile_is_read_on() -> None:
     assert set(report.states.values()) == {OrderState.ACCEPTED}
     assert len(desk.broker.received) == 2
     assert replay(desk.log.read(), "USD", CASH).first_difference is None
+
+
+def test_a_cancel_that_never_reached_the_broker_is_asked_for_again() -> None:
+    """The kill switch was pulled while the line was down: what works still is cancelled later."""
+    desk = Desk()
+    desk.release(make_decision(A=0.1))
+    cancel, asked = desk.broker.cancel, 0
+
+    def broken(client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
+        nonlocal asked
+        asked += 1
+        raise ConnectionResetError("reset by peer")
+
+    desk.broker.cancel = broken  # type: ignore[method-assign]
+    book = desk.book()
+    cancel_all(book=book, log=desk.log, broker=desk.broker, reason="halted", time_ns=NOW_NS)
+    assert [r.state for r in book.working_orders()] == [OrderState.CANCEL_PENDING]
+    desk.broker.cancel = cancel  # type: ignore[method-assign]
+
+    recover(book=book, log=desk.log, broker=desk.broker, time_ns=NOW_NS)
+
+    assert asked == 1
+    assert not book.working_orders()
+    assert desk.broker.working_order_ids() == ()
