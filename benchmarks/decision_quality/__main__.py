@@ -1,6 +1,6 @@
 """The one command of the proof.
 
-python -m benchmarks.decision_quality [--seed N] [--out FOLDER] [--quick|--no-ablations]
+python -m benchmarks.decision_quality [--seed N] [--out FOLDER] [--no-ablations|--all-ablations]
 python -m benchmarks.decision_quality --flip 333 --phi 0.12 --noise 50 --cost-bps 2 --seed 9
 """
 
@@ -11,10 +11,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.decision_quality.markets import Market, default_markets
+from benchmarks.decision_quality.markets import Market, default_markets, is_ablated
 from benchmarks.decision_quality.marks import check_marks
 from benchmarks.decision_quality.real import PRICES, RealResult, compare_real
-from benchmarks.decision_quality.report import write_report
+from benchmarks.decision_quality.report import last_real, write_report
 from benchmarks.decision_quality.synthetic import Result, compare
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -35,17 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         markets = default_markets(options.seed, quick=options.quick)
     synthetic: list[Result] = []
     for market in markets:
-        rows = compare(market, ablations=not (options.quick or options.no_ablations))
+        wanted = options.all_ablations or options.flip or is_ablated(market)
+        rows = compare(
+            market, ablations=bool(wanted) and not (options.quick or options.no_ablations)
+        )
         synthetic += rows
         _print_market(market, rows)
     marks = check_marks(synthetic)
-    real: list[RealResult] = []
+    real: Sequence[RealResult] = []
     notes = [
         f"Seed {options.seed}. Shares are of the payoff of an oracle that knows the regime.",
         "Intervals are 95 % by stationary block bootstrap.",
     ]
     if options.no_real or not PRICES.is_file():
-        notes.append(f"No real data: not asked for, or {PRICES} is absent.")
+        real = last_real(options.out)
+        told = "is of the last run that had them" if real else "is empty"
+        notes.append(f"Real prices: not asked for, or {PRICES} is absent, so their table {told}.")
     else:
         trials = _trials(options.out)
         real = compare_real(trials)
@@ -67,7 +72,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="decision_quality", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="three markets, no ablations")
     parser.add_argument("--no-ablations", action="store_true", help="all markets, colony alone")
-    parser.add_argument("--no-real", action="store_true")
+    parser.add_argument("--all-ablations", action="store_true", help="on every market")
+    parser.add_argument("--no-real", action="store_true", help="keep the last real table")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--flip", type=int, default=0, help="one flip market of this period")

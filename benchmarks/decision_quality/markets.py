@@ -135,3 +135,16 @@ def default_markets(seed: int, *, quick: bool) -> list[Market]:
         Market(family="noise", phi=0.0, cost_bps=1.0, seed=seed),
         Market(family="noise", phi=0.0, cost_bps=5.0, noise_scouts=144, seed=seed),
     ]
+
+
+def is_ablated(market: Market) -> bool:
+    """Return whether the mechanisms are switched off one by one here unless more is asked for.
+
+    One market of each kind: quick flips, flips at a cost, and turns that nobody foretells.
+    """
+    flips = (market.family, market.flip_bars, market.cost_bps) in {
+        ("flip", 100, 0.0),
+        ("flip", 500, 5.0),
+        ("flip_random", 100, 0.0),
+    }
+    return flips and market.noise_scouts == 16 and market.instruments == 40

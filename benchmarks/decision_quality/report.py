@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks.decision_quality.real import RealResult
 from benchmarks.decision_quality.tables import (
     STYLE,
     Cell,
@@ -56,6 +57,14 @@ def write_report(
     text.write_text(json.dumps(data, indent=1) + "\n")
     page.write_text(page_of(data, [f.name for f in fields(real[0])] if real else []))
     return text, page
+
+
+def last_real(folder: Path) -> list[RealResult]:
+    """Return the rows on real prices of the report that is in the folder; none where none is."""
+    text = folder / "decision_quality.json"
+    rows: list[Row] = json.loads(text.read_text())["real"] if text.is_file() else []
+    unknown: Any = float("nan")
+    return [RealResult(**{k: unknown if v is None else v for k, v in row.items()}) for row in rows]
 
 
 def _plain(row: Row) -> Row:
