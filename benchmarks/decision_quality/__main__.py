@@ -50,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.no_real or not PRICES.is_file():
         real = last_real(options.out)
         told = "is of the last run that had them" if real else "is empty"
-        notes.append(f"Real prices: not asked for, or {PRICES} is absent, so their table {told}.")
+        notes.append(
+            f"Real prices: not asked for, or {PRICES.name} is absent, so their table {told}."
+        )
     else:
         trials = _trials(options.out)
         real = compare_real(trials)

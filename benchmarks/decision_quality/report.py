@@ -139,6 +139,8 @@ def _ablations(synthetic: Sequence[Row]) -> str:
     shares: list[list[Cell]] = []
     navs: list[list[Cell]] = []
     for market, found in _by_market(synthetic).items():
+        if names[0] not in found:
+            continue
         colony = found["colony"]
         if colony["share"] is not None:
             lost = [100.0 * (colony["share"] - found[who]["share"]) for who in names]
