@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.order_path import OrderPath
+from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import Broker, ConcurrentAppendError, EventLog
 from swarm_core.trading_state import TradingState
@@ -113,6 +114,20 @@ def cancel_all(
     path.catch_up()
     order_ids = [r.order.client_order_id for r in book.working_orders() if which(r.order)]
     return sum(_cancel_one(path, order_id, reason) for order_id in order_ids)
+
+
+def ask_again(
+    *, book: Book, log: EventLog, broker: Broker, time_ns: int, patience_ns: int = 10 * 10**9
+) -> int:
+    """Ask once more for the cancels that have not been answered; return how many those are."""
+    path = OrderPath(book, log, broker, time_ns)
+    path.catch_up()
+    waiting = [
+        r.order.client_order_id
+        for r in book.working_orders()
+        if r.state is OrderState.CANCEL_PENDING and time_ns - r.cancel_ns > patience_ns
+    ]
+    return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 
 
 def _cancel_one(path: OrderPath, order_id: str, reason: str) -> int:

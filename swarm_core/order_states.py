@@ -95,6 +95,7 @@ class OrderRecord:
     is_triggered: bool = False  # the stop price of a stop order has traded
     held_ns: int = 0  # the last bar that the venue let pass
     adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
+    cancel_ns: int = 0  # when its cancel was asked for last
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
 
     @property
@@ -148,6 +149,8 @@ class OrderRecord:
             self.attempt = event.attempt
         if isinstance(event, ev.OrderSubmitted):
             self.submitted_ns = event.time_ns
+        elif isinstance(event, ev.OrderCancelRequested):
+            self.cancel_ns = event.time_ns
 
     def _accept(self, event: ev.OrderAccepted) -> None:
         self.broker_order_id = event.broker_order_id

@@ -9,7 +9,7 @@ from typing import TypeVar
 from swarm_core.book import Book
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.exits import unprotected
-from swarm_core.halting import cancel_all, change_trading_state
+from swarm_core.halting import ask_again, cancel_all, change_trading_state
 from swarm_core.market import Quote
 from swarm_core.orders import Order
 from swarm_core.ports import ConcurrentAppendError
@@ -219,7 +219,9 @@ class Trader:
         if not self.broker.is_connected:
             self._fault = "the broker must be connected"
             return
-        if not self._fault and not self.desk.switch.is_pulled:
+        desk = self.desk
+        ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
+        if not self._fault and not desk.switch.is_pulled:
             self.orders.act()
         self._look_after()
         self._reconcile_if_due()

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
-from swarm_core.halting import cancel_all, change_trading_state
+from swarm_core.halting import ask_again, cancel_all, change_trading_state
 from swarm_core.order_states import OrderState
 from swarm_core.replay import replay
 from swarm_core.trading import recover
@@ -162,7 +164,8 @@ def test_a_log_that_others_write_to_meanwhile_is_read_on() -> None:
     assert replay(desk.log.read(), "USD", CASH).first_difference is None
 
 
-def test_a_cancel_that_never_reached_the_broker_is_asked_for_again() -> None:
+@pytest.mark.parametrize("by_time", [False, True])
+def test_a_cancel_that_never_reached_the_broker_is_asked_for_again(by_time: bool) -> None:
     """The kill switch was pulled while the line was down: what works still is cancelled later."""
     desk = Desk()
     desk.release(make_decision(A=0.1))
@@ -179,7 +182,12 @@ def test_a_cancel_that_never_reached_the_broker_is_asked_for_again() -> None:
     assert [r.state for r in book.working_orders()] == [OrderState.CANCEL_PENDING]
     desk.broker.cancel = cancel  # type: ignore[method-assign]
 
-    recover(book=book, log=desk.log, broker=desk.broker, time_ns=NOW_NS)
+    later = {"broker": desk.broker, "book": book, "log": desk.log}
+    assert ask_again(**later, time_ns=NOW_NS + 9 * 10**9) == 0  # it may be on its way
+    if by_time:
+        assert ask_again(**later, time_ns=NOW_NS + 11 * 10**9) == 1
+    else:
+        recover(**later, time_ns=NOW_NS)
 
     assert asked == 1
     assert not book.working_orders()
