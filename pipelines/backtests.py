@@ -15,6 +15,7 @@ from models.experiments.fields import ExperimentError, wrong
 from models.experiments.points import check_points
 from models.experiments.spec import ExperimentSpec, read_spec
 from models.experiments.windows import partition_key, windows_of
+from pipelines.launches import OWNER, free_what_died, launch_of
 from pipelines.resources import workshop
 from pipelines.settings import ROOT
 
@@ -246,19 +247,25 @@ def launch(
     spec = experiment_files(built.home).keep(path)
     keys = keys_of(spec)
     instance.add_dynamic_partitions("experiments", keys)
-    storage = instance.event_log_storage
+    storage, launches = instance.event_log_storage, built.home / "backtests" / "launches"
     if storage.supports_global_concurrency_limits:
         storage.set_concurrency_slots(POOL, POOL_SLOTS)
+        free_what_died(instance, POOL, launches)
     job = defs.resolve_job_def("backtest_job")
     runs: list[WindowRun] = []
-    for number, key in enumerate(keys, 1):
-        result = job.execute_in_process(
-            instance=instance, partition_key=key, raise_on_error=False, run_config=_QUIET
-        )
-        if _is_interrupted(result):
-            raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
-        runs.append(_window_run(key, result))
-        done(runs[-1], number, len(keys))
+    with launch_of(launches) as name:
+        for number, key in enumerate(keys, 1):
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=key,
+                raise_on_error=False,
+                run_config=_QUIET,
+                tags={OWNER: name},
+            )
+            if _is_interrupted(result):
+                raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
+            runs.append(_window_run(key, result))
+            done(runs[-1], number, len(keys))
     defs.resolve_job_def("tearsheet_job").execute_in_process(
         instance=instance, raise_on_error=False, run_config=_QUIET
     )

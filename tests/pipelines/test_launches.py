@@ -1,0 +1,61 @@
+"""A launch that was killed gives its slot back to the next one; a living one keeps its own."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.launches import OWNER, free_what_died, is_alive, launch_of
+
+POOL = "tried"
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipelines.launches import launch_of
+with launch_of(Path(sys.argv[1])) as name:
+    print(name, flush=True)
+    time.sleep(600)
+"""
+
+
+@dg.op
+def nothing() -> None:
+    """Do nothing."""
+
+
+@dg.job
+def idle() -> None:
+    """Run nothing."""
+    nothing()
+
+
+def _held(instance: dg.DagsterInstance, owner: str | None) -> str:
+    """Return a started run of an owner that holds a slot of the pool."""
+    tags = {} if owner is None else {OWNER: owner}
+    run = instance.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    instance.event_log_storage.claim_concurrency_slot(POOL, run.run_id, "step")
+    return run.run_id
+
+
+def test_what_a_killed_launch_held_is_given_back(tmp_path: Path) -> None:
+    """kill -9 leaves its run started and its slot taken; a living launch's run is let be."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    killed = process.stdout.readline().strip()
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance, launch_of(tmp_path) as living:
+        instance.event_log_storage.set_concurrency_slots(POOL, 3)
+        runs = [_held(instance, owner) for owner in (killed, living, None)]
+        assert free_what_died(instance, POOL, tmp_path) == [], "all of them may still run"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert free_what_died(instance, POOL, tmp_path) == runs[:1]
+        dead = instance.get_run_by_id(runs[0])
+        assert dead is not None
+        assert dead.status is dg.DagsterRunStatus.FAILURE
+        left = instance.event_log_storage.get_concurrency_info(POOL).claimed_slots
+        assert {slot.run_id for slot in left} == set(runs[1:])
+        assert is_alive(tmp_path, living)
+        assert [p.name for p in tmp_path.glob("*.launch")] == [living]
