@@ -112,9 +112,9 @@ class IbBroker:
         except ValueError as error:
             return [self._once(_unlisted(order, str(error), time_ns)) for order in orders]
         sent = [ib for _, ib in prepared]
-        for ib in sent:
-            ib.orderId = client.client.getReqId()
         if any(order.is_exit for order in orders):
+            for ib in sent:  # what belongs together must know each other's ids
+                ib.orderId = client.client.getReqId()
             head = orders[0]
             parent_id = await self._parent_id(client, head) if head.is_exit else sent[0].orderId
             link(orders, sent, parent_id)
