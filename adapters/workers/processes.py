@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.workers.orphans import end_with_parent
 from adapters.workers.shared_arrays import map_arrays, write_arrays
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -23,6 +24,7 @@ _mapped: dict[str, NDArray[np.generic]] = {}
 
 
 def _open(path: str) -> None:
+    end_with_parent()
     _mapped.update(map_arrays(Path(path)))
 
 
@@ -36,6 +38,7 @@ class ProcessPool:
     The arrays are written once and mapped by every worker. Only as many items are handed out as
     there are workers. A worker that dies breaks what the others hold as well, and nobody knows
     whose it was: each of these items is run again alone, and only a loss while alone counts.
+    Where this process itself is killed, its workers end with it.
     """
 
     def __init__(self, worker_count: int) -> None:

@@ -1,6 +1,12 @@
 """One suite for the pools of workers: processes on this machine, and a local Ray cluster."""
 
+import fcntl
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +46,45 @@ def test_what_a_killed_worker_held_is_run_again_and_what_always_kills_is_given_u
 def test_what_the_work_raises_is_raised() -> None:
     with pytest.raises(ValueError, match="does not hold"):
         list(ProcessPool(2).run(fail, VALUES, [1], lambda _: None))
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give a process with a pool: one worker works for ever, the other has no work any more."""
+    command = [sys.executable, "-m", "tests.models.experiments.working", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+    for path in tmp_path.iterdir():
+        if _is_held(path):
+            os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+def _is_held(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_no_worker_outlives_a_parent_that_is_killed(
+    parent: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "1\n", "one worker must have come to the end of its work"
+    paths = [tmp_path / "0", tmp_path / "1"]
+    while not all(path.exists() and path.read_text() for path in paths):
+        assert parent.poll() is None
+    assert len({path.read_text() for path in paths}) == 2
+    assert all(_is_held(path) for path in paths), "both must live as long as the parent does"
+    parent.kill()
+    parent.wait()
+    until = time.monotonic() + 30  # a worker that never ends must not stop the suite
+    while any(_is_held(path) for path in paths) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(_is_held(path) for path in paths)
 
 
 def test_a_pool_must_have_a_worker() -> None:

@@ -1,12 +1,19 @@
 """What the workers of the pools' tests do: functions that a worker process can import."""
 
+import fcntl
 import os
 import signal
+import sys
+import time
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
+from adapters.workers.processes import ProcessPool
 from models.experiments.market_arrays import Arrays
+
+_held: list[TextIO] = []
 
 
 def total(arrays: Arrays, item: int) -> tuple[float, int]:
@@ -29,3 +36,27 @@ def die_in_turn(arrays: Arrays, item: tuple[int, str]) -> int:
 def fail(arrays: Arrays, item: int) -> int:
     """Raise on every item."""
     raise ValueError(f"item {item} does not hold")
+
+
+def stay(arrays: Arrays, item: tuple[int, str]) -> int:
+    """Hold a lock named after the item for as long as this worker lives; never end item 0."""
+    number, folder = item
+    held = (Path(folder) / str(number)).open("w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    _held.append(held)
+    held.write(str(os.getpid()))
+    held.flush()
+    while number == 0:
+        time.sleep(60)
+    return number
+
+
+def main() -> None:
+    """Run `stay` over two workers: one of them never comes back, the other waits for work."""
+    items = [(number, sys.argv[1]) for number in range(2)]
+    for place, _ in ProcessPool(2).run(stay, {"none": np.empty(0)}, items, lambda _: None):
+        print(place, flush=True)
+
+
+if __name__ == "__main__":
+    main()
