@@ -1,6 +1,6 @@
 """The simulation finds bugs: each is planted, and some seed must fail because of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -80,9 +80,8 @@ def never_reconcile(patch: pytest.MonkeyPatch) -> None:
 def send_before_writing(patch: pytest.MonkeyPatch) -> None:
     """The order leaves first, and is written down afterwards."""
 
-    def submit(self: OrderPath, record: OrderRecord) -> None:
-        heard = self.broker.submit(record.order, self.time_ns)
-        self.take_in(heard)
+    def submit(self: OrderPath, unit: Sequence[OrderRecord]) -> None:
+        self.take_in(self._hand_over([record.order for record in unit]))
 
     patch.setattr(OrderPath, "_submit", submit)
 

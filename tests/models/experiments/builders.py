@@ -28,6 +28,7 @@ def content(**changes: Any) -> dict[str, Any]:
             "memory_bars": 32,
             "trust": {"horizons": [1, 5], "horizon_weights": [0.7, 0.3]},
             "recruitment": {"enabled": False},  # whoever is convinced may trade
+            "worker": {"engagement_prior": 0.65},  # and from the first day on
             "lifecycle": {"review_bars": 7, "dormant_after_bars": 9, "dead_after_bars": 18},
         },
         "walk_forward": {"warmup_months": 2, "test_months": 4},

@@ -20,7 +20,7 @@ from swarm_core.risk.limits import RiskLimits
 from tests.swarm_core.backtest.markets import assert_same, compiled_story, stepwise_story
 from tests.swarm_core.colony.builders import make_panel, make_settings, observation_of
 
-COLONY = make_settings()
+COLONY = make_settings(worker={"engagement_prior": 0.95})  # it trades from the first day on
 DESK = EngineSettings(
     starting_cash=Decimal(1_000_000),
     limits=RiskLimits(short_locate_required=False, quote_age_s_max=604_800.0),
