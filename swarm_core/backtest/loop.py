@@ -17,7 +17,7 @@ from swarm_core.backtest.ledger_kernel import (
     take_rates,
     value_account,
 )
-from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel, merged_kernel
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.risk import kernel as k
 
@@ -163,7 +163,7 @@ def _meet_rank(
             _expire(desk, tape, rules, t_run, work)
 
 
-@flat_kernel
+@merged_kernel
 def _meet_all(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int
 ) -> None:  # fmt: skip

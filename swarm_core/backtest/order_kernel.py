@@ -15,7 +15,7 @@ from swarm_core.backtest.orders import (
     P_SIGNED,
     P_STOP,
 )
-from swarm_core.colony.compiled import flat_kernel, inlined_kernel
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel, merged_kernel
 from swarm_core.instruments import LOTS_MAX
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.risk import kernel as k
@@ -234,7 +234,7 @@ def _weigh_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
         desk.change[i] = change
 
 
-@flat_kernel
+@merged_kernel
 def trade_changes(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, by_weight: bool
 ) -> None:  # fmt: skip

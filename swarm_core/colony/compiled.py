@@ -41,6 +41,15 @@ def inlined_kernel(function: Kernel) -> Kernel:
     return _compiled(function, _nrt=False, inline="always")
 
 
+def merged_kernel(function: Kernel) -> Kernel:
+    """Compile a flat kernel once, and make its machine code a part of each kernel that calls it.
+
+    For a part that takes many arrays and is too long to be compiled anew, as an inlined kernel
+    is, with every caller: a call would push some three hundred words.
+    """
+    return _compiled(function, _nrt=False, forceinline=True)
+
+
 def built_kernel(function: Kernel, *, flat: bool) -> Kernel:
     """Compile a kernel that was built around another one, and that no cache would find again."""
     return _compiled(function, cache=False, _nrt=not flat)
