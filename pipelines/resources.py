@@ -317,6 +317,12 @@ def workshop(config: Path | None = None) -> Workshop:
     return _workshops[config]
 
 
+def chosen_workshop(config: Path) -> Workshop:
+    """Return the workshop of a configuration, which is from now on that of this process."""
+    _workshops[None] = workshop(config.resolve())
+    return _workshops[None]
+
+
 def resource_definitions() -> dict[str, dg.ResourceDefinition]:
     """Return every port as a Dagster resource that is built when a run first needs it."""
 

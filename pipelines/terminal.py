@@ -57,9 +57,9 @@ def _reader_has_gone() -> bool:
 
 def open_workshop(config: Path | None) -> "Workshop":
     """Return the workshop of a configuration, which becomes that of this process."""
-    from pipelines.resources import workshop
+    from pipelines.resources import chosen_workshop, workshop
     from pipelines.settings import choose_config, prepare_environment
 
     prepare_environment()
     choose_config(config)
-    return workshop()
+    return workshop() if config is None else chosen_workshop(config)

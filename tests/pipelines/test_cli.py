@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.row_address import parse_row
+from trader.heartbeat import Heartbeat, heartbeat_path
 
 VERBS = ["run", "ui", "status", "explain", "validate", "log", "simulate-gateway", "sql", "tiers"]
 
@@ -135,3 +137,12 @@ def test_rows_are_restored_by_day(tiered_config: Path) -> None:
     assert "3 rows of fills are warm" in outcome.output
     counted = ask(tiered_config, "sql", "select count(*) as n from fills", "--csv")
     assert counted.output == "n\n30\n"
+
+
+def test_each_call_tells_of_the_configuration_that_it_was_given(tmp_path: Path) -> None:
+    for name in ("one", "two", "one"):
+        config, home = tmp_path / f"{name}.yaml", tmp_path / name
+        config.write_text(yaml.safe_dump({"home": str(home), "sources": [{"kind": "default"}]}))
+        Heartbeat(heartbeat_path(home), 0).beat(1, {"feed": name}, last=True)
+        told = CliRunner().invoke(app, ["status", "--config", str(config)])
+        assert f"feed {name}," in told.output
