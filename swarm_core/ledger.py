@@ -124,15 +124,7 @@ class Ledger:
             return False
         self.executions[fill.execution_id] = fill
         signed = fill.side.sign * fill.lots
-        position = self.positions.get(fill.instrument_id)
-        if position is None:
-            position = Position(
-                fill.currency,
-                fill.lot_tick_minor,
-                fill.price_ticks,
-                is_margined=fill.is_margined,
-            )
-            self.positions[fill.instrument_id] = position
+        position = position_of(self.positions, fill)
         realised = position.trade(signed, fill.price_ticks)
         paid = -signed * fill.price_ticks * fill.lot_tick_minor
         self._add(self.cash, fill.currency, realised if position.is_margined else paid)
@@ -296,6 +288,18 @@ class Ledger:
     @staticmethod
     def _add(amounts: dict[str, int], key: str, amount: int) -> None:
         amounts[key] = amounts.get(key, 0) + amount
+
+
+def position_of(positions: dict[str, Position], fill: OrderFilled) -> Position:
+    """Return the position that an execution changes, opened without lots where there is none."""
+    if fill.instrument_id not in positions:
+        positions[fill.instrument_id] = Position(
+            fill.currency,
+            fill.lot_tick_minor,
+            fill.price_ticks,
+            is_margined=fill.is_margined,
+        )
+    return positions[fill.instrument_id]
 
 
 def _terms(fill: OrderFilled) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from swarm_core.events import EntitlementAccrued, HoldingChanged, OrderFilled
 from swarm_core.instruments import convert_minor
-from swarm_core.ledger import Ledger, Position
+from swarm_core.ledger import Ledger, Position, position_of
 
 
 class StrategyBook:
@@ -20,15 +20,7 @@ class StrategyBook:
         self.start_minor = 0
 
     def take_fill(self, fill: OrderFilled) -> None:
-        position = self.positions.get(fill.instrument_id)
-        if position is None:
-            position = Position(
-                fill.currency,
-                fill.lot_tick_minor,
-                fill.price_ticks,
-                is_margined=fill.is_margined,
-            )
-            self.positions[fill.instrument_id] = position
+        position = position_of(self.positions, fill)
         position.trade(fill.side.sign * fill.lots, fill.price_ticks)
 
     def take_fee(self, currency: str, minor: int) -> None:

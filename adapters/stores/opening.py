@@ -5,10 +5,11 @@ from pathlib import Path
 
 from adapters.stores.archive_media import ArchiveMedium, ClassArchive, FolderArchive
 from adapters.stores.cold_archive import ColdArchive
-from adapters.stores.cold_places import ColdPlace, LocalPlace, S3Access, S3Place
+from adapters.stores.cold_places import ColdPlace, LocalPlace, S3Place
 from adapters.stores.envelope import Sealer
 from adapters.stores.hot import EmbeddedHotStore, HotStore, RedisHotStore
 from adapters.stores.hot_mirrored import MirroredHotStore
+from adapters.stores.s3_access import S3Access
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore

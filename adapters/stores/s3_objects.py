@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 import httpx
 
-from adapters.stores.cold_places import ColdStoreUnavailableError, S3Access
+from adapters.stores.cold_errors import ColdStoreUnavailableError
+from adapters.stores.s3_access import S3Access
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _STANDARD = "STANDARD"

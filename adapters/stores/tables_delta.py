@@ -10,13 +10,8 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from adapters.stores.cold_places import (
-    ColdArchivedError,
-    ColdPlace,
-    LocalPlace,
-    answering,
-    require_archive,
-)
+from adapters.stores.cold_errors import ColdArchivedError
+from adapters.stores.cold_places import ColdPlace, LocalPlace, answering, require_archive
 from adapters.stores.cold_scans import (
     crowded_months,
     is_readable,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from adapters.stores.cold_places import ColdArchivedError
+from adapters.stores.cold_errors import ColdArchivedError
 from adapters.stores.cold_sums import ColdSums, Damage
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.hot import HotStore

@@ -4,7 +4,8 @@ It answers with ib_async's own objects; the wire is not part of it.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -226,3 +227,12 @@ class ClientDouble:
     def reqGlobalCancel(self) -> None:  # noqa: N802  # ib_async's name
         for trade in list(self.gateway.open):
             self.cancelOrder(trade.order)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread brings about; it fails where that does not come."""
+    for _ in range(1_000):
+        if holds():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it must hold at last, and did not")

@@ -1,9 +1,6 @@
 """The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
 
-import asyncio
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -13,10 +10,7 @@ from ib_async import OrderStatus, Trade, TradeLogEntry
 from ib_async.util import UNSET_DOUBLE
 
 from adapters.brokers.ib import IbBroker
-from adapters.brokers.ib_contracts import ContractTerms, contract_of
 from adapters.brokers.ib_orders import ending_of, ib_order
-from adapters.brokers.ib_session import IbSettings, LiveAccountError
-from gateway_simulator.faults import FaultKind
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
@@ -24,9 +18,9 @@ from swarm_core.orders import OrderKind, OrderSide
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
-from tests.adapters.brokers.gateway_double import START, GatewayDouble
+from tests.adapters.brokers.gateway_double import START, GatewayDouble, wait_until
 from tests.adapters.brokers.test_broker_contract import kinds, make_ib, tcp_ib
-from tests.gateway_simulator.gateways import do, hosted
+from tests.gateway_simulator.gateways import hosted
 from tests.gateway_simulator.official import official, stock
 from tests.gateway_simulator.official import order as official_order
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
@@ -42,14 +36,6 @@ def broker(gateway: GatewayDouble) -> Iterator[IbBroker]:
     opened = make_ib(gateway)
     yield opened
     opened.close()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    for _ in range(1_000):
-        if holds():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it must hold at last, and did not")
 
 
 def test_our_own_id_travels_as_the_reference(gateway: GatewayDouble, broker: IbBroker) -> None:
@@ -241,118 +227,6 @@ def test_a_contract_is_looked_up_once(gateway: GatewayDouble, broker: IbBroker) 
     broker.submit(make_order(decision_id="d2"), NOW_NS)
 
     assert gateway.lookups == 1
-
-
-@pytest.mark.parametrize(
-    ("account", "live", "passes"),
-    [
-        ("DU1", "", True),
-        ("U7", "", False),
-        ("U7", "U8", False),
-        ("U7", "U7", True),
-    ],
-)
-def test_a_live_account_must_be_named(account: str, live: str, passes: bool) -> None:
-    """A gateway logged in to a live account is refused, unless the setting names that account."""
-    settings = IbSettings(live_account=live)
-    if passes:
-        assert settings.choose_account([account]) == account
-        return
-    with pytest.raises(LiveAccountError, match="live_account must name U7"):
-        settings.choose_account([account])
-
-
-def test_a_refused_account_sends_nothing(gateway: GatewayDouble) -> None:
-    """The connection is closed again before anything is asked."""
-    gateway.accounts = ["U7"]
-
-    with pytest.raises(LiveAccountError):
-        make_ib(gateway)
-
-    assert not any(client.isConnected() for client in gateway.clients)
-
-
-@pytest.mark.parametrize(
-    ("instrument_id", "fields", "terms", "expected"),
-    [
-        ("US.AAPL", {}, None, ("STK", "AAPL", "SMART")),
-        ("US.SPY", {"asset_class": "etf"}, None, ("STK", "SPY", "SMART")),
-        ("FX.EURUSD", {"asset_class": "fx"}, None, ("CASH", "EUR", "IDEALPRO")),
-        ("CC.BTC/USD", {"asset_class": "crypto"}, None, ("CRYPTO", "BTC", "PAXOS")),
-        ("US.IBUS500", {"asset_class": "cfd"}, None, ("CFD", "IBUS500", "SMART")),
-        (
-            "F.ESH7",
-            {"asset_class": "future", "venue": "CME"},
-            ContractTerms(symbol="ES", last_trade_date="202703"),
-            ("FUT", "ES", "CME"),
-        ),
-        (
-            "O.AAPL",
-            {"asset_class": "option"},
-            ContractTerms(symbol="AAPL", last_trade_date="20270115", strike=200.0, right="C"),
-            ("OPT", "AAPL", "SMART"),
-        ),
-    ],
-)
-def test_every_asset_class_has_its_contract(
-    instrument_id: str,
-    fields: dict[str, object],
-    terms: ContractTerms | None,
-    expected: tuple[str, str, str],
-) -> None:
-    """Stocks, funds, pairs, coins, CFDs, futures and options."""
-    contract = contract_of(make_instrument(instrument_id, **fields), terms)
-
-    assert (contract.secType, contract.symbol, contract.exchange) == expected
-
-
-@pytest.mark.parametrize("asset_class", ["future", "option", "house"])
-def test_what_cannot_be_named_is_refused(asset_class: str) -> None:
-    """A future without its month, or an unknown class, is one line."""
-    with pytest.raises(ValueError, match="must be"):
-        contract_of(make_instrument("X.Y", asset_class=asset_class))
-
-
-def test_a_wrong_clock_of_the_gateway_is_known() -> None:
-    """The pulse tells how far the gateway's clock is ahead of ours."""
-    with hosted() as host:
-        do(host, FaultKind.CLOCK_SKEW, seconds=3_600)
-        broker = tcp_ib(host)
-        wait_until(lambda: abs(broker.session.clock_skew_s - 3_600) < 60)
-        broker.close()
-
-
-def test_whoever_asks_while_the_session_ends_is_told_so() -> None:
-    """A call that waits ends with the session, a later one at once; the loop is closed."""
-    broker = make_ib(GatewayDouble())
-    session, told = broker.session, list[Exception]()
-
-    def ask() -> None:
-        with pytest.raises(ConnectionError, match="closed") as error:
-            session.call(asyncio.sleep(3_600))
-        told.append(error.value)
-
-    waiting = threading.Thread(target=ask)
-    waiting.start()
-    wait_until(lambda: any("sleep" in repr(t) for t in asyncio.all_tasks(session._loop)))
-    broker.close()
-    waiting.join(10)
-    ask()
-    assert len(told) == 2
-    assert session._loop.is_closed()
-
-
-def test_a_gateway_that_never_tells_the_time_is_kept() -> None:
-    """No answer to the pulse means a dead socket only where the gateway has answered before."""
-    gateway = GatewayDouble(silent={"time"})
-    broker = make_ib(gateway, pulse_s=0.01)
-    time.sleep(0.5)
-    assert broker.connection_count == 1
-    gateway.silent.clear()
-    wait_until(lambda: broker.session._tells_time)
-    gateway.silent.add("time")
-    wait_until(lambda: broker.connection_count == 2)
-    broker.close()
 
 
 WORKING, NEW = 7, 0

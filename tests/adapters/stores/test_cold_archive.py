@@ -11,17 +11,16 @@ import pytest
 from adapters.backups.repository import BackupRepository
 from adapters.stores.archive_media import ClassArchive, FolderArchive
 from adapters.stores.cold_archive import ColdArchive
-from adapters.stores.cold_places import (
+from adapters.stores.cold_errors import (
     ArchiveAwayError,
     ColdArchivedError,
     ColdStoreUnavailableError,
-    LocalPlace,
-    S3Access,
-    S3Place,
 )
+from adapters.stores.cold_places import LocalPlace, S3Place
 from adapters.stores.cold_upkeep import ColdUpkeep
 from adapters.stores.hot_embedded import EmbeddedHotStore
 from adapters.stores.opening import open_archive
+from adapters.stores.s3_access import S3Access
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tiered_tables import TieredTables
 from adapters.stores.tiers import TierPolicies

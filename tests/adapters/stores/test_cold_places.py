@@ -7,7 +7,9 @@ from threading import Thread
 
 import pytest
 
-from adapters.stores.cold_places import ColdStoreUnavailableError, LocalPlace, S3Access, S3Place
+from adapters.stores.cold_errors import ColdStoreUnavailableError
+from adapters.stores.cold_places import LocalPlace, S3Place
+from adapters.stores.s3_access import S3Access
 from adapters.stores.tables_delta import DeltaTableStore
 from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 from tests.services import S3Process, black_hole, s3_server

@@ -19,9 +19,10 @@ from threading import Event, Thread
 
 import polars as pl
 
-from adapters.stores.cold_places import S3Access, S3Place
+from adapters.stores.cold_places import S3Place
 from adapters.stores.hot import RedisHotStore
 from adapters.stores.postgres_address import PostgresAddress
+from adapters.stores.s3_access import S3Access
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tiered_tables import TieredTables
 from adapters.stores.tiers import TierPolicies, TierPolicy

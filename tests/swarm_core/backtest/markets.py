@@ -1,19 +1,12 @@
-"""Random markets, orders and settings for the engine, and both ways to run them."""
+"""Random markets, orders and settings for the engine."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
-from adapters.brokers.simulated import SimulatedBroker
-from swarm_core import events as ev
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
-from swarm_core.backtest.engine import TAPES, Backtest
-from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import FORCES, KINDS, EngineSettings
-from swarm_core.backtest.stepwise import StepwiseBacktest
 from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import (
     BpsCommission,
@@ -33,14 +26,12 @@ from swarm_core.frictions.slippage import (
 )
 from swarm_core.instruments import Instrument
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
-from swarm_core.risk import kernel as k
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 
 NONE = c.NONE
 MINUTE_NS, DAY_NS = 60 * 10**9, 86_400 * 10**9
 RATES = {"EUR": Decimal("1.0837"), "JPY": Decimal("0.0067")}
-Rows = dict[str, list[tuple[int, ...]]]
 
 
 def pick(rng: np.random.Generator, *choices: object) -> object:
@@ -220,208 +211,3 @@ def _order(rng: np.random.Generator, bars: Bars, t: int, number: int) -> Order:
         stop_price_ticks=price() if kind.has_stop else None,
         slice_index=number,
     )
-
-
-@dataclass(frozen=True)
-class Story:
-    """What a run leaves behind: its rows, NAV by bar, and the account at its end."""
-
-    rows: Rows
-    nav_minor: list[int]
-    cash_minor: dict[str, int]
-    fees_minor: dict[str, int]
-    positions: list[tuple[int, int, int]]  # lots, cost, realised
-
-
-def compiled_story(
-    bars: Bars,
-    settings: EngineSettings,
-    walk: Callable[[Backtest, Bars], None],
-    tape_rows: int = 64,
-    openings: Openings | None = None,
-) -> Story:
-    """Run the loop; the tapes are short, so that they overflow and are emptied on the way."""
-    rows: Rows = {name: [] for name in TAPES}
-    nav: list[int] = []
-
-    def sink(name: str, values: c.Ints) -> None:
-        if name == "nav":
-            nav.extend(values.tolist())
-        else:
-            rows.setdefault(name, []).extend(map(tuple, values.tolist()))
-
-    test = Backtest(bars, settings, sink, rates=RATES, openings=openings, tape_rows=tape_rows)
-    walk(test, bars)
-    end = test.standing()
-    positions = list(zip(end.lots, end.cost_minor, end.realised_minor, strict=True))
-    return Story(
-        rows,
-        nav,
-        {name: v for name, v in end.cash_minor.items() if v},
-        {name: v for name, v in end.fees_minor.items() if v},
-        positions,
-    )
-
-
-def stepwise_story(
-    bars: Bars,
-    settings: EngineSettings,
-    walk: Callable[[StepwiseBacktest, Bars], None],
-    openings: Openings | None = None,
-) -> Story:
-    """Run the objects, and put their events into the columns of the loop."""
-    instruments = {i.instrument_id: i for i in bars.instruments}
-    venue = SimulatedBroker(
-        instruments, fills=settings.fills, commission=settings.commission, borrow=settings.borrow
-    )
-    test = StepwiseBacktest(bars.instruments, settings, venue, rates=RATES, openings=openings)
-    walk(test, bars)
-    ledger = test.book.ledger
-    assert ledger.find_imbalance() is None
-    places = [ledger.positions.get(i) for i in instruments]
-    return Story(
-        _rows(test, list(instruments), bars),
-        test.nav_minor,
-        {name: v for name, v in ledger.cash.items() if v},
-        {name: v for name, v in ledger.fees.items() if v},
-        [(0, 0, 0) if p is None else (p.lots, p.cost_minor, p.realised_minor) for p in places],
-    )
-
-
-def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
-    times = bars.market.time_ns.tolist()
-    lag = int(test.settings.decision_lag_s * 10**9)
-    bar_of = {time: t for t, time in enumerate(times)}
-    rows: Rows = {name: [] for name in TAPES}
-    number: dict[str, int] = {}
-    terms: dict[str, tuple[int, ...]] = {}
-    fills = 0
-    for event in test.events:
-        if isinstance(event, ev.OrderIntended):
-            order = event.order
-            number[order.client_order_id] = len(number)
-            limit, stop = order.limit_price_ticks, order.stop_price_ticks
-            terms[order.client_order_id] = (
-                number[order.client_order_id], bar_of[event.time_ns - lag],
-                ids.index(order.instrument_id), order.side.sign, order.quantity_lots,
-                KINDS.index(order.kind), FORCES.index(order.time_in_force),
-                NONE if limit is None else limit, NONE if stop is None else stop,
-            )  # fmt: skip
-        elif isinstance(event, ev.OrderApproved):
-            verdict = (k.APPROVED, 0, 0, event.value_micros)
-            rows["orders"].append(terms[event.client_order_id] + verdict)
-        elif isinstance(event, ev.OrderDenied):
-            verdict = (k.CODES.index(event.code), event.measured, event.limit, 0)
-            rows["orders"].append(terms[event.client_order_id] + verdict)
-        elif isinstance(event, ev.OrderFilled):
-            fills += 1
-            assert event.commission_minor is not None
-            rows["fills"].append(
-                (
-                    number[event.client_order_id],
-                    bar_of[event.time_ns],
-                    ids.index(event.instrument_id),
-                    event.side.sign,
-                    event.lots,
-                    event.price_ticks,
-                    event.commission_minor,
-                    event.is_maker,
-                )
-            )  # fmt: skip
-        elif isinstance(event, ev.OrderRejected):
-            order_id = event.client_order_id
-            lots, bar = terms[order_id][4], terms[order_id][1]
-            rows["changes"].append((number[order_id], bar, c.REJECTED, lots, fills))
-        elif isinstance(event, ev.OrderExpired):
-            rows["changes"].append(
-                (number[event.client_order_id], bar_of[event.time_ns], c.EXPIRED,
-                 event.unfilled_lots, fills)
-            )  # fmt: skip
-        elif isinstance(event, ev.OrderHeld):
-            rows["changes"].append(
-                (number[event.client_order_id], bar_of[event.time_ns], c.HELD, event.bars_left,
-                 fills)
-            )  # fmt: skip
-        elif isinstance(event, ev.OrderTriggered):
-            open_lots = -1  # not in the event
-            rows["changes"].append(
-                (number[event.client_order_id], bar_of[event.time_ns], c.TRIGGERED, open_lots,
-                 fills)
-            )  # fmt: skip
-    rows["actions"] = _action_rows(test.events, bars, ids, number)
-    codes = {code: at for at, code in enumerate(k.CODES)}
-    rows["refused"] = [(bar, ids.index(name), codes[code]) for bar, name, code in test.refused]
-    return rows
-
-
-def assert_same(compiled: Story, stepwise: Story) -> None:
-    """Hold the loop to the objects: every row, every NAV and the books, to the minor unit."""
-    for name in TAPES:
-        left = compiled.rows[name]
-        if name == "changes":
-            left = [(*row[:3], -1, row[4]) if row[2] == c.TRIGGERED else row for row in left]
-        if name == "fills":
-            left = [row[:8] for row in left]  # what the market offered stands in no event
-        for at, (a, b) in enumerate(zip(left, stepwise.rows[name], strict=False)):
-            assert a == tuple(map(int, b)), f"{name}[{at}] of {TAPES[name]}"
-        assert len(left) == len(stepwise.rows[name]), name
-    assert compiled.nav_minor == stepwise.nav_minor
-    assert compiled.cash_minor == stepwise.cash_minor
-    assert compiled.fees_minor == stepwise.fees_minor
-    assert compiled.positions == stepwise.positions
-
-
-def _action_rows(
-    events: list[ev.Event], bars: Bars, ids: list[str], number: dict[str, int]
-) -> list[tuple[int, ...]]:
-    """Return what openings did, in the columns of ACTION_TAPE."""
-    opens = np.where(bars.market.open_ns == NONE, bars.market.time_ns, bars.market.open_ns)
-    bar_of = {time: t for t, time in reversed(list(enumerate(opens.tolist())))}
-    rows: list[tuple[int, ...]] = []
-    owed: dict[str, ev.EntitlementAccrued] = {}
-    names = sorted({*(i.currency for i in bars.instruments), "USD"})
-    for event in events:
-        told: tuple[int, ...] | None = None
-        if isinstance(event, ev.HoldingChanged):
-            told = (
-                ids.index(event.instrument_id), c.HOLDING, -1, event.lots_change,
-                event.cost_out_minor, event.cash_minor, _or_none(event.mark_ticks),
-            )  # fmt: skip
-            if event.to_instrument_id and event.to_lots:
-                rows.append((bar_of[event.time_ns], *told))
-                told = (
-                    ids.index(event.to_instrument_id), c.RECEIVED, -1, event.to_lots,
-                    event.to_cost_minor,
-                    event.to_lots * event.to_mark_ticks * event.to_lot_tick_minor,
-                    event.to_mark_ticks,
-                )  # fmt: skip
-        elif isinstance(event, ev.EntitlementAccrued):
-            owed[event.action_id] = event
-            told = (ids.index(event.instrument_id), c.ACCRUED, -1, 0, 0, event.amount_minor, NONE)
-        elif isinstance(event, ev.EntitlementPaid):
-            paid = owed[event.action_id]
-            told = (ids.index(paid.instrument_id), c.PAID, -1, 0, 0, paid.amount_minor, NONE)
-        elif isinstance(event, ev.CarryCharged):
-            place = ids.index(event.instrument_id) if event.instrument_id else -1
-            row = 0 if event.instrument_id else names.index(event.currency)
-            told = (place, c.CARRIED, -1, row, 0, event.amount_minor, NONE)
-        elif isinstance(event, ev.OrderCancelled):
-            told = (-1, c.CANCELLED, number[event.client_order_id], 0, 0, 0, NONE)
-        elif isinstance(event, ev.OrderAdjusted):
-            told = (-1, c.ADJUSTED, number[event.client_order_id], 0, 0, 0, NONE)
-        if told is not None:
-            rows.append((bar_of[event.time_ns], *told))
-    return rows
-
-
-def sorted_actions(story: Story) -> list[tuple[int, ...]]:
-    """Return what openings did, in an order that both ways share; of orders, which and what."""
-    rows = [row for row in story.rows.get("actions", []) if row[2] != c.SETTLED]
-    return sorted(
-        (row[0], -1, row[2], row[3], 0, 0, 0, NONE) if row[2] in (c.ADJUSTED, c.CANCELLED) else row
-        for row in rows
-    )
-
-
-def _or_none(ticks: int | None) -> int:
-    return NONE if ticks is None else ticks

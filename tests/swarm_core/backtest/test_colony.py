@@ -17,7 +17,7 @@ from swarm_core.colony.engine import new_state, step
 from swarm_core.colony.replay import Panel, Records
 from swarm_core.instruments import Instrument
 from swarm_core.risk.limits import RiskLimits
-from tests.swarm_core.backtest.markets import assert_same, compiled_story, stepwise_story
+from tests.swarm_core.backtest.stories import assert_same, compiled_story, stepwise_story
 from tests.swarm_core.colony.builders import make_panel, make_settings, observation_of
 
 COLONY = make_settings(worker={"engagement_prior": 0.95})  # it trades from the first day on

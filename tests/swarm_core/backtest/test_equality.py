@@ -10,15 +10,12 @@ from swarm_core.backtest.orders import OrderPlan
 from swarm_core.risk import kernel as k
 from tests.swarm_core.backtest.markets import (
     NONE,
-    Story,
-    assert_same,
-    compiled_story,
     make_bars,
     make_instruments,
     make_orders,
     make_settings,
-    stepwise_story,
 )
+from tests.swarm_core.backtest.stories import Story, assert_same, compiled_story, stepwise_story
 
 SEEDS = st.integers(0, 2**32 - 1)
 slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

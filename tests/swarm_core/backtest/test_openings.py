@@ -30,13 +30,15 @@ from swarm_core.overnight import Carry
 from swarm_core.risk.limits import LOOSEST
 from tests.swarm_core.backtest.markets import (
     DAY_NS,
-    Story,
-    assert_same,
-    compiled_story,
     make_bars,
     make_instruments,
     make_orders,
     make_settings,
+)
+from tests.swarm_core.backtest.stories import (
+    Story,
+    assert_same,
+    compiled_story,
     sorted_actions,
     stepwise_story,
 )
