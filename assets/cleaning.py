@@ -7,14 +7,17 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from assets import table_pictures
 from assets.desk import Desk
 from assets.ingest import INGESTED, preview
 from assets.partitions import MONTHS, SINGLE_RUN, months_between, window
+from assets.pictures import drawn
 from assets.ports import Clock, StoredTable, TableStore
 from features import point_in_time, validation
 from features.data_status import DATA_STATUS
 from features.schemas import CORPORATE_ACTIONS, INSTRUMENTS, TABLES, TableSchema
 from features.schemas_derived import QUARANTINE
+from features.validation.summary import to_markdown
 
 # A jump, a repeat or a level is judged against the rows before it; those are read, not rewritten.
 CONTEXT = timedelta(days=120)
@@ -77,15 +80,6 @@ def _status_rows(
     return pl.DataFrame(outcomes, schema=DATA_STATUS.columns)
 
 
-def _summary(findings: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    counts = (
-        findings.group_by("rule", "kind", "severity")
-        .agg(pl.len().alias("rows"), pl.col("confidence").mean().round(2))
-        .sort("rows", descending=True)
-    )
-    return preview(counts, count=30)
-
-
 def _look_ahead(rows: pl.DataFrame, as_of: datetime) -> dg.AssetCheckResult:
     """Return the check that rows were known neither before they were true nor after `as_of`."""
     leaks = point_in_time.leaking_rows(rows.with_columns(as_of=pl.lit(as_of)))
@@ -103,7 +97,7 @@ class Cleaned:
     table: str
     good: pl.DataFrame
     bad: pl.DataFrame
-    findings: pl.DataFrame
+    report: validation.ValidationReport
     blocking_reasons: tuple[str, ...]
     version: int
     content_hash: str
@@ -117,6 +111,7 @@ class Cleaned:
 
     def result(self) -> dg.MaterializeResult:
         """Return the materialization and its two blocking checks."""
+        findings = dg.MetadataValue.md(to_markdown(self.report))
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": self.good.height,
@@ -124,8 +119,14 @@ class Cleaned:
                 "blocking": bool(self.blocking_reasons),
                 "table_version": self.version,
                 "content_hash": self.content_hash,
-                "findings": _summary(self.findings),
+                "findings": findings,
                 "quarantine": preview(self.bad, count=10),
+                **drawn(
+                    "rows and findings",
+                    table_pictures.rows_and_findings,
+                    self.good,
+                    self.report.findings,
+                ),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -133,7 +134,7 @@ class Cleaned:
                     passed=not self.blocking_reasons,
                     metadata={
                         "reasons": "; ".join(self.blocking_reasons) or "none",
-                        "findings": _summary(self.findings),
+                        "findings": findings,
                         "quarantined_row_count": self.bad.height,
                     },
                 ),
@@ -189,7 +190,7 @@ def _clean_span(
         table=schema.name,
         good=good,
         bad=bad,
-        findings=report.findings,
+        report=report,
         blocking_reasons=reasons,
         version=receipt.version,
         content_hash=receipt.content_hash,

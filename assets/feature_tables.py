@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
+from assets import table_pictures
 from assets.desk import Desk
 from assets.ingest import preview
 from assets.partitions import MONTHS, SINGLE_RUN, window
-from assets.pictures import coverage_picture
+from assets.pictures import drawn
 from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
 from features import catalog, point_in_time, series
 from features.schemas import INSTRUMENTS
@@ -104,7 +105,9 @@ def feature_table(
             "feature_count": len(catalog.CATALOG),
             "table_version": receipt.version,
             "content_hash": receipt.content_hash,
-            "coverage": coverage_picture(rows, [f.name for f in catalog.CATALOG]),
+            **drawn(
+                "coverage", table_pictures.feature_coverage, rows, [f.name for f in catalog.CATALOG]
+            ),
             "preview": preview(rows),
         },
         check_results=[

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import dagster as dg
 import polars as pl
 
+from assets import table_pictures
 from assets.partitions import ALL_TIME, MONTHS, SINGLE_RUN, window
+from assets.pictures import drawn
 from assets.ports import Clock, Source, TableStore
 from features.schemas import TABLES, TableSchema, dated_instruments
 
@@ -35,6 +37,10 @@ def preview(rows: pl.DataFrame, count: int = 5) -> dg.MarkdownMetadataValue:
         tbl_width_chars=400,
     ):
         return dg.MetadataValue.md(str(rows.head(count)))
+
+
+def _coverage(bars: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
+    return drawn("coverage", table_pictures.bar_coverage, bars)
 
 
 def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
@@ -74,6 +80,8 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
                 "content_hash": receipt.content_hash,
                 "sources": sorted(rows["source"].unique().to_list()),
                 "preview": preview(rows),
+                **drawn("rows", table_pictures.rows_over_time, rows),
+                **(_coverage(rows) if schema.name == "bars" else {}),
             }
         )
 

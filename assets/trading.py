@@ -7,11 +7,13 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from assets import table_pictures
 from assets.desk import Desk
 from assets.feature_tables import read_inputs
 from assets.ingest import preview
 from assets.online_session import OnlineSession
 from assets.partitions import SESSIONS, SINGLE_RUN
+from assets.pictures import drawn
 from assets.ports import (
     BrokerFactory,
     Clock,
@@ -135,6 +137,7 @@ def _write_decisions(rows: RowTiers, walk: Walk) -> dg.MaterializeResult:
             "sessions_whose_inputs_changed": ", ".join(walk.differing) or "none",
             "content_hashes": hashes,
             "preview": preview(decided.decisions.tail(30), count=30),
+            **drawn("target weights", table_pictures.target_weights, decided.decisions),
         },
     )
 
@@ -164,6 +167,7 @@ def _write_ledger(
             "dagster/row_count": fills.height,
             "content_hash": hashes["fills"],
             "preview": preview(fills.tail(20), count=20),
+            **drawn("slippage and costs", table_pictures.slippage_and_costs, fills),
         },
     )
     yield _ledger_result(desk, log, walk, hashes)
@@ -179,6 +183,7 @@ def _orders_result(orders: pl.DataFrame, content_hash: str, walk: Walk) -> dg.Ma
             "content_hash": content_hash,
             "denials": preview(denials, count=20),
             "preview": preview(orders.tail(20), count=20),
+            **drawn("orders by session", table_pictures.orders_by_session, orders),
         },
         check_results=[
             dg.AssetCheckResult(
@@ -196,13 +201,15 @@ def _ledger_result(
 ) -> dg.MaterializeResult:
     book = book_from_events(log.read(), desk.base_currency, desk.starting_cash)
     imbalance = book.ledger.find_imbalance()
+    nav = nav_frame(walk.nav)
     return dg.MaterializeResult(
         asset_key="ledger",
         metadata={
             "dagster/row_count": len(walk.nav),
             "nav": book.find_nav() or 0.0,
             "content_hashes": {"nav": hashes["nav"], "positions": hashes["positions"]},
-            "preview": preview(nav_frame(walk.nav).tail(10), count=10),
+            "preview": preview(nav.tail(10), count=10),
+            **drawn("NAV and exposure", table_pictures.nav_and_exposure, nav),
         },
         check_results=[
             dg.AssetCheckResult(

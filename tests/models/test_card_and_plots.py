@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import plots
+from models import drawing, plots
 from models.card import ModelCard, card_frame, make_card
 from models.code_hash import code_hash
 from models.evaluation import Evaluation, evaluate
@@ -101,7 +101,7 @@ def test_each_picture_is_a_png_of_some_size_and_always_the_same(
 
 
 def test_a_picture_becomes_a_markdown_image() -> None:
-    text = plots.to_markdown(b"png", "rank IC")
+    text = drawing.to_markdown(b"png", "rank IC")
     assert text.startswith("![rank IC](data:image/png;base64,")
     assert base64.b64decode(text.split(",")[1][:-1]) == b"png"
 
