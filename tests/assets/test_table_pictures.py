@@ -108,4 +108,4 @@ def test_no_rows_are_no_picture() -> None:
 
 def test_a_picture_is_metadata_that_the_ui_shows() -> None:
     (value,) = drawn("rows", table_pictures.rows_over_time, bars()).values()
-    assert value.md_str.startswith("![rows](data:image/png;base64,")
+    assert str(value.md_str).startswith("![rows](data:image/png;base64,")
