@@ -29,7 +29,8 @@ def ic_over_time(evaluation: Evaluation) -> bytes:
         top, bottom = axes
         top.vlines(times, 0.0, ics, color=MUTED, linewidth=0.5, alpha=0.45)
         top.plot(times, rolling, color=HONEY, linewidth=2.0, label=f"mean of {_ROLLING_DECISIONS}")
-        top.axhline(float(ics.mean()), color=BARK, linestyle="--", linewidth=1.0, label="mean")
+        if ics.size:
+            top.axhline(float(ics.mean()), color=BARK, linestyle="--", linewidth=1.0, label="mean")
         finish(top, "Rank IC", "rank correlation [-1, 1]")
         legend(top)
         bottom.fill_between(times, 0.0, np.cumsum(ics), color=HONEY, alpha=0.35)

@@ -1,13 +1,19 @@
 """DuckDB over lazy frames: what a query asks reaches the files, and it reaches nothing else."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import polars as pl
 
 
-def answer(query: str, tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
-    """Return the answer of one query over these tables; ValueError where it is refused."""
+def answer(
+    query: str, tables: Mapping[str, pl.LazyFrame], *, known: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Return the answer of one query over these tables; ValueError where it is refused.
+
+    `known` are the tables that a query could have named, for the refusal to tell.
+    """
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET python_enable_replacements = false")
@@ -20,5 +26,12 @@ def answer(query: str, tables: Mapping[str, pl.LazyFrame]) -> pl.DataFrame:
             if found is None:
                 raise ValueError(f"it must be a query that has an answer, was {query!r}")
             return pl.DataFrame(found.to_arrow_table())
+        except duckdb.CatalogException as error:
+            missing = re.search(r"Table with name (\S+) does not exist", str(error))
+            if missing is None or not known:
+                raise ValueError(" ".join(str(error).split())) from error
+            raise ValueError(
+                f"the table must be one of {', '.join(known)}, was {missing[1]}"
+            ) from error
         except duckdb.Error as error:
             raise ValueError(" ".join(str(error).split())) from error

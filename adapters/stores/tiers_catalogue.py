@@ -133,10 +133,15 @@ class Catalogue:
 
         Conditions on time and instrument, and the columns that are named, reach down to the
         files. The query sees these tables and nothing else: neither files nor the network.
-        Raises ValueError where DuckDB refuses the query.
+        A table of the house that holds nothing yet is empty. Raises ValueError where DuckDB
+        refuses the query.
         """
-        named = [t for t in self.names() if t in query]
-        return answer(query, {t: self.scan(t, versions=versions) for t in named})
+        held = self.names()
+        named = [t for t in held if t in query]
+        unborn = [t for t in DERIVED_TABLES if t in query and t not in named]
+        frames = {t: self.scan(t, versions=versions) for t in named}
+        frames |= {t: DERIVED_TABLES[t].empty().lazy() for t in unborn}
+        return answer(query, frames, known=held)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the tables of every tier, sorted."""

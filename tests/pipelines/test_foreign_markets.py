@@ -104,7 +104,8 @@ def test_one_series_under_two_names_stops_a_small_market(tmp_path: Path) -> None
 
 def _rows(home: Home, table: str) -> pl.DataFrame:
     rows: Any = home.workshop.get("rows")
-    return rows.query(table)
+    found: pl.DataFrame = rows.catalogue().sql(f"select * from {table} order by all")
+    return found
 
 
 @pytest.fixture(scope="module")

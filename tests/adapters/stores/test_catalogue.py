@@ -174,6 +174,17 @@ def test_a_table_that_no_tier_has_is_a_key_error(tiers: Tiers) -> None:
         tiers.catalogue().scan("nothing")
 
 
+def test_a_table_that_holds_nothing_yet_is_empty_in_a_query(tiers: Tiers) -> None:
+    counted = tiers.catalogue().sql("SELECT count(*) AS n, sum(weight) AS s FROM positions")
+
+    assert counted.row(0) == (0, None)
+
+
+def test_a_query_that_names_no_table_is_told_which_there_are(tiers: Tiers) -> None:
+    with pytest.raises(ValueError, match=r"must be one of fills.*, was fils$"):
+        tiers.catalogue().sql("SELECT * FROM fils")
+
+
 def test_a_limit_and_a_count_are_right(tiers: Tiers) -> None:
     scan = tiers.catalogue().scan("fills")
 
