@@ -1,13 +1,14 @@
 """A pool of processes on this machine that share one memory-mapped file of arrays."""
 
-import multiprocessing
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,27 @@ def _open(path: str) -> None:
 
 def _call(work: Callable[[Arrays, T], R], item: T) -> R:
     return work(_mapped, item)
+
+
+class _KeptContext(SpawnContext):
+    """A spawning context that keeps its processes: a broken pool waits for those it could not end.
+
+    It asks them by SIGTERM, which a worker may ignore or have blocked, and joins them for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started: list[BaseProcess] = []
+
+    def Process(self, *args: Any, **kwargs: Any) -> BaseProcess:  # type: ignore[override]  # noqa: N802
+        process = SpawnContext.Process(*args, **kwargs)
+        self.started.append(process)
+        return process
+
+    def kill(self) -> None:
+        for process in self.started:
+            if process.is_alive():
+                process.kill()
 
 
 class ProcessPool:
@@ -65,13 +87,16 @@ class ProcessPool:
             waiting, suspects = deque(range(len(items))), set[int]()
             lost = [0] * len(items)
             while waiting:
-                with self._pool(path, len(waiting)) as pool:
+                context = _KeptContext()
+                with self._pool(context, path, len(waiting)) as pool:
                     yield from self._drain(pool, work, items, waiting, suspects, lost, starting)
+                    if waiting:  # the pool is broken
+                        context.kill()
 
-    def _pool(self, path: Path, count: int) -> ProcessPoolExecutor:
+    def _pool(self, context: SpawnContext, path: Path, count: int) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             max_workers=min(self.worker_count, count),
-            mp_context=multiprocessing.get_context("spawn"),  # threads and fork do not mix
+            mp_context=context,  # threads and fork do not mix
             initializer=_open,
             initargs=(str(path),),
         )

@@ -16,7 +16,7 @@ import pytest
 from adapters.workers.processes import ProcessPool
 from adapters.workers.ray_cluster import RayPool
 from adapters.workers.shared_arrays import map_arrays, write_arrays
-from tests.models.experiments.working import die_in_turn, fail, total
+from tests.models.experiments.working import die_beside_the_deaf, die_in_turn, fail, total
 
 VALUES = {"values": np.arange(1000.0), "none": np.empty((0, 3)), "words": np.array([1, 2], "u1")}
 
@@ -41,6 +41,13 @@ def test_what_a_killed_worker_held_is_run_again_and_what_always_kills_is_given_u
     found = dict(kind(2).run(die_in_turn, VALUES, items, lambda _: None))
     assert found == {number: number * 1000 if number != 2 else None for number in range(6)}
     assert {p.name for p in tmp_path.iterdir()} == {"1", "4"}, "they must have been killed once"
+
+
+@pytest.mark.timeout(60)
+def test_a_worker_that_ignores_its_end_does_not_hold_the_others_up(tmp_path: Path) -> None:
+    items = [(number, str(tmp_path)) for number in range(2)]
+    found = dict(ProcessPool(2).run(die_beside_the_deaf, VALUES, items, lambda _: None))
+    assert found == {0: 0, 1: 1}
 
 
 def test_what_the_work_raises_is_raised() -> None:

@@ -33,6 +33,27 @@ def die_in_turn(arrays: Arrays, item: tuple[int, str]) -> int:
     return number * int(arrays["values"].size)
 
 
+def die_beside_the_deaf(arrays: Arrays, item: tuple[int, str]) -> int:
+    """Item 0 ignores SIGTERM and is idle from then on; item 1 kills its worker, the first time."""
+    number, folder = item
+    deaf, up, killed = (Path(folder) / name for name in ("deaf", "up", "killed"))
+    if number == 0:
+        _await(up)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        deaf.write_text("deaf")
+    elif not killed.exists():
+        up.write_text("up")
+        _await(deaf)
+        killed.write_text("killed")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def _await(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.01)
+
+
 def fail(arrays: Arrays, item: int) -> int:
     """Raise on every item."""
     raise ValueError(f"item {item} does not hold")
