@@ -93,7 +93,11 @@ def feature_table(
     start, end = window(context)
     inputs = read_inputs(desk, tables, start, end)
     rows = catalog.compute(
-        inputs.for_catalog(), start=start, end=end, as_of_offset=desk.decision_lag
+        inputs.for_catalog(),
+        start=start,
+        end=end,
+        as_of_offset=desk.decision_lag,
+        progress=context.log.info,
     )
     receipt = tables.replace("features", rows, start=start, end=end)
     feature_store.write_offline(rows, start=start, end=end)

@@ -1,6 +1,6 @@
 """The features of a span of sessions, each row from what was known at its own as_of alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
@@ -14,6 +14,7 @@ from features.kernels.ranges import range_maximum
 from features.schemas import UTC_TIME
 
 _KEY = ["instrument_id", "event_time"]
+_PROGRESS_EVERY = 10  # stretches between two revisions
 _TIMES = (*_KEY, "knowledge_time", "as_of")
 
 
@@ -122,9 +123,15 @@ def _newest_known(macro_roles: Sequence[str]) -> pl.Expr:
     return pl.max_horizontal("bars_known", *states, "news_known")
 
 
-def _finite(feature: Feature) -> pl.Expr:
-    value = feature.expr.cast(pl.Float64)
-    return pl.when(value.is_finite()).then(value).alias(feature.name)
+def _with_features(panel: pl.LazyFrame, features: Sequence[Feature]) -> pl.LazyFrame:
+    """Return the panel with the features, null where they are not finite.
+
+    In two steps: one expression that names a compiled kernel twice would run it twice.
+    """
+    values = panel.with_columns(f.expr.cast(pl.Float64).alias(f.name) for f in features)
+    return values.with_columns(
+        pl.when(pl.col(f.name).is_finite()).then(pl.col(f.name)).alias(f.name) for f in features
+    )
 
 
 def _bars_known(panel: pl.DataFrame) -> pl.DataFrame:
@@ -154,12 +161,8 @@ def _evaluate(
     )
     first = [f for f in features if not f.needs]
     second = [f for f in features if f.needs]
-    return (
-        wide.lazy()
-        .with_columns(*(_finite(f) for f in first))
-        .with_columns(*(_finite(f) for f in second))
-        .with_columns(knowledge_time=_newest_known(tuple(ROLES)))
-    )
+    both = _with_features(_with_features(wide.lazy(), first), second)
+    return both.with_columns(knowledge_time=_newest_known(tuple(ROLES)))
 
 
 def _lazy(table: pl.LazyFrame | pl.DataFrame | None) -> pl.LazyFrame | None:
@@ -173,6 +176,7 @@ def compute(
     end: datetime | date,
     as_of_offset: timedelta,
     names: Sequence[str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> pl.DataFrame:
     """Return the feature table of the sessions with start <= event_time < end.
 
@@ -181,6 +185,7 @@ def compute(
     `names`), null where not known. A row reads only versions with knowledge_time <= as_of; its
     knowledge_time is that of the newest datum within its windows. Rows before `start` are read as
     far as the longest lookback: a span computed in pieces equals the span at once to 1e-12.
+    Where many bars were revised, `progress` is told how far it has come.
     Raises ValueError on unknown names, on bars of mixed intervals and on a negative offset.
     """
     if as_of_offset < timedelta(0):
@@ -188,15 +193,21 @@ def compute(
     low, high = _moment(start, "start"), _moment(end, "end")
     chosen, evaluated = select(names)
     versions = _versions(inputs.bars.lazy(), high, as_of_offset)
-    macro = macro_columns(_lazy(inputs.macro), _decisions(versions, low))
+    decisions = _decisions(versions, low)
+    macro = macro_columns(_lazy(inputs.macro), decisions)
     news = read_news(_lazy(inputs.news), until=high + as_of_offset)
-    parts = [
-        _evaluate(_needed(view, first, LOOKBACK_SESSIONS_MAX + 1), macro, news, evaluated)
-        .filter(pl.col("as_of").is_between(first, last), pl.col("event_time") >= low)
-        .select(*_TIMES, *(f.name for f in chosen))
-        .collect()
-        for view, first, last in _epochs(versions, low)
-    ]
+    parts: list[pl.DataFrame] = []
+    for view, first, last in _epochs(versions, low):
+        needed = _needed(view, first, LOOKBACK_SESSIONS_MAX + 1)
+        parts.append(
+            _evaluate(needed, macro, news, evaluated)
+            .filter(pl.col("as_of").is_between(first, last), pl.col("event_time") >= low)
+            .select(*_TIMES, *(f.name for f in chosen))
+            .collect()
+        )
+        if len(parts) % _PROGRESS_EVERY == 0:
+            known = decisions.search_sorted(last, side="right")
+            progress(f"features of {known} of {len(decisions)} sessions; old bars were revised")
     if not parts:
         return pl.DataFrame(schema=feature_schema(chosen))
     return pl.concat(parts).sort("event_time", "instrument_id")

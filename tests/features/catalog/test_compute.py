@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from features.catalog import CATALOG, LOOKBACK_SESSIONS_MAX, FeatureInputs, compute, feature_schema
+from features.kernels import rolling
 from features.point_in_time import known_at, leaking_rows
 from tests.features.catalog.builders import (
     OFFSET,
@@ -145,6 +146,34 @@ def test_a_revision_moves_later_rows_and_no_earlier_one():
     late = [t.filter(~early & mine) for t in (changed, plain)]
     assert (late[0]["vol_21d"] != late[1]["vol_21d"]).any()
     assert (late[0]["knowledge_time"] >= SESSIONS[305] + OFFSET).all()
+
+
+def test_nightly_revisions_tell_how_far_they_are():
+    bars = make_bars(instruments=1)
+    for night in range(300, 312):
+        bars = revised(bars, night - 5, 1.01, SESSIONS[night] + OFFSET)
+    told: list[str] = []
+    compute(
+        make_inputs(bars=bars),
+        start=EVER[0],
+        end=EVER[1],
+        as_of_offset=OFFSET,
+        progress=told.append,
+    )
+    assert told == ["features of 309 of 320 sessions; old bars were revised"]
+
+
+def test_no_kernel_runs_twice_for_one_feature(monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+    kernel = rolling.rolling_moment
+
+    def counted(starts, x, window, least, kind):
+        calls.append(window)
+        return kernel(starts, x, window, least, kind)
+
+    monkeypatch.setattr(rolling, "rolling_moment", counted)
+    compute(INPUTS, start=EVER[0], end=EVER[1], as_of_offset=OFFSET, names=["vol_21d"])
+    assert calls == [21]
 
 
 def test_a_bar_that_came_too_late_has_no_row_but_serves_the_next_ones():
