@@ -279,12 +279,13 @@ class TradingFloor:
         stored = self.hot.find(STATES, newest)
         if stored is None:
             raise ValueError(f"the colony's state after {newest} must be stored, was not")
-        state = codec.decode(zlib.decompress(stored))
+        data = zlib.decompress(stored)
+        state = codec.decode(data)
         recorded = self.taken[newest].lineage.colony_state_digest
-        if codec.digest(state) != recorded:
+        if codec.stored_digest(data) != recorded:
             raise ValueError(
                 f"the colony's state after {newest} must have the digest {recorded}, "
-                f"had {codec.digest(state)}"
+                f"had {codec.stored_digest(data)}"
             )
         return state
 

@@ -180,11 +180,12 @@ class ColonyEngine:
         stored = self.states.find(STATES, newest)
         if stored is None:
             raise ValueError(f"the colony's state after {newest} must be stored, was not")
-        state = codec.decode(zlib.decompress(stored))
-        if codec.digest(state) != taken[newest]:
+        data = zlib.decompress(stored)
+        state = codec.decode(data)
+        if codec.stored_digest(data) != taken[newest]:
             raise ValueError(
                 f"the colony's state after {newest} must have the digest {taken[newest]}, "
-                f"had {codec.digest(state)}"
+                f"had {codec.stored_digest(data)}"
             )
         return state
 

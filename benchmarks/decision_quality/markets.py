@@ -75,8 +75,11 @@ def generate(market: Market) -> Truth:
     phi, regime = path_of_phi(market)
     shocks = rng.standard_normal(shape)
     outcome = np.zeros(shape)
+    pays = np.ones(market.instruments)
+    if market.family == "uneven":
+        pays[market.instruments // 2 :] = 0.0  # half of the sectors hold nothing to find
     for t in range(1, market.bars):
-        outcome[t] = phi[t] * outcome[t - 1] + shocks[t]
+        outcome[t] = pays * phi[t] * outcome[t - 1] + shocks[t]
     if market.family == "crash":
         # One instrument loses 60 % over three bars, three times.
         for start in (market.bars // 4, market.bars // 2, 3 * market.bars // 4):
@@ -131,6 +134,7 @@ def default_markets(seed: int, *, quick: bool) -> list[Market]:
         Market(family="new_regime", flip_bars=300, seed=seed),
         Market(family="drift", flip_bars=1_000, seed=seed),
         Market(family="crash", flip_bars=500, seed=seed),
+        Market(family="uneven", flip_bars=500, cost_bps=1.0, seed=seed),
         *(Market(family="noise", phi=0.0, cost_bps=5.0, seed=seed + k) for k in range(3)),
         Market(family="noise", phi=0.0, cost_bps=1.0, seed=seed),
         Market(family="noise", phi=0.0, cost_bps=5.0, noise_scouts=144, seed=seed),
@@ -141,10 +145,12 @@ def is_ablated(market: Market) -> bool:
     """Return whether the mechanisms are switched off one by one here unless more is asked for.
 
     One market of each kind: quick flips, flips at a cost, and turns that nobody foretells.
+    And one where what there is to find is in half of the sectors.
     """
     flips = (market.family, market.flip_bars, market.cost_bps) in {
         ("flip", 100, 0.0),
         ("flip", 500, 5.0),
         ("flip_random", 100, 0.0),
+        ("uneven", 500, 1.0),
     }
     return flips and market.noise_scouts == 16 and market.instruments == 40

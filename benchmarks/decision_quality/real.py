@@ -131,11 +131,11 @@ def walk_forward_forecast(prices: Floats, features: dict[str, Floats], horizon: 
     return (out - mean) / np.where(spread > 0.0, spread, np.nan)
 
 
-def scouts_convictions(settings: ColonySettings, panel: Panel) -> Floats:
+def scouts_convictions(settings: ColonySettings, panel: Panel) -> NDArray[np.float32]:
     """Return every ungated founder's convictions [K, T, N] (float32), for the baselines."""
     plan = blueprint(settings)
     columns = fill_columns(plan, panel.features, panel.prices.shape).astype(np.float32)
-    rows: list[Floats] = []
+    rows: list[NDArray[np.float32]] = []
     for _, genome in plan.genomes:
         place = plan.columns.index(genome.column)
         if plan.origin[place] != 0 or genome.gate:

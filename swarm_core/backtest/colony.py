@@ -73,6 +73,7 @@ def trade_colony(
         bar = Bar(
             steps + t, seed, seen.elapsed[t], nav, seen.log_price[t], seen.sigma[t],
             seen.columns[t], seen.market[t], weights.copy(), seen.age[t], seen.anomaly[t],
+            np.nan, np.nan,
             seen.group, seen.currency,
         )  # fmt: skip
         before_limits(hive, bar, plan, p, out)

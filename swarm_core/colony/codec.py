@@ -12,8 +12,8 @@ from swarm_core.colony import upgrade
 from swarm_core.colony.state import GROUPS, ColonyState
 
 _MAGIC = b"APIARY-COLONY\n"
-VERSION = 2
-_READABLE = (1, 2)
+VERSION = 3
+_READABLE = (1, 2, 3)
 _ALIGNMENT = 8
 _PLAIN_TUPLES = ("instrument_ids", "class_names", "columns", "market_keys", "sense_names")
 _DTYPES = ("<f8", "<f4", "<i8")
@@ -26,7 +26,7 @@ def encode(state: ColonyState) -> bytes:
 
 
 def decode(data: bytes) -> ColonyState:
-    """Return the state that was encoded; one of version 1 is brought up to date.
+    """Return the state that was encoded; one of an older version is brought up to date.
 
     Raises ValueError where the bytes are no state, of another version, torn or changed.
     """
@@ -45,6 +45,14 @@ def decode(data: bytes) -> ColonyState:
         raise ValueError(
             f"a colony state must have the fields of version {VERSION}, was of another: {error}"
         ) from error
+
+
+def stored_digest(data: bytes) -> str:
+    """Return the digest that the state had when it was encoded, in whichever version that was.
+
+    Once decoded and brought up to date, a state of an older version has another.
+    """
+    return data[-32:].hex()
 
 
 def digest(state: ColonyState) -> str:
@@ -87,6 +95,9 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
         offset += size
     if header["version"] == 1:
         groups["trust"] = upgrade.trust_of_version_1(groups["trust"])
+    if header["version"] < 3:
+        groups["queen"] = upgrade.queen_of_version_2(groups["queen"])
+        groups["book"] = upgrade.book_of_version_2(groups["book"])
     plain: dict[str, Any] = header["plain"]
     for name in _PLAIN_TUPLES:
         plain[name] = tuple(plain[name])

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_core.colony import (
+    band,
     constraints,
     drones,
     lifecycle,
     memory,
+    purse,
     queen,
     recruitment,
     scouts,
@@ -54,6 +56,8 @@ class Bar(NamedTuple):
     weights: Floats  # [N]
     age_s: Floats  # [N]
     anomaly: Floats  # [N] score in [0, 1]
+    traded: float  # since the last bar, as a fraction of NAV; NaN where not known
+    paid: float  # what that cost against the prices decided on, fees included; so too
     sector: Integers  # [N]
     currency: Integers  # [N]
 
@@ -91,7 +95,8 @@ class Output(NamedTuple):
 @kernel
 def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     """Close the last bar: outcomes, payoffs, trust, the queen's credit and the engagement."""
-    before = hive.memory.sigma.copy()
+    purse.earn(hive.book, hive.memory, bar.log_price)
+    purse.hear_fills(hive.book, bar.traded, bar.paid, p.worker)
     memory.remember(
         hive.memory, bar.step, bar.log_price, bar.sigma, p.trust.outcome_clip,
         p.worker.sigma_min, p.worker.sigma_max, p.queen.market_keep,
@@ -104,7 +109,7 @@ def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         workers.weigh_engagement(hive.book, outcome, p.worker, p.trust.variance_keep)
         belief.learn(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
         queen.learn_allocation(
-            hive.queen, outcome, hive.book.target, before, bar.sector, p.queen.bandit_keep
+            hive.queen, outcome, hive.book.conviction, bar.sector, p.queen.bandit_keep
         )
 
 
@@ -252,7 +257,8 @@ def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) 
     for i in range(budget.shape[0]):
         budget[i] = hive.queen.class_budget[bar.sector[i]] if out.held[i] < 0 else 0.0
     idle = hive.trust.weight[hive.trust.weight.shape[0] - 1]
-    out.share[0] = workers.engagement_share(hive.book, p.worker) * (1.0 - idle)
+    proven = workers.engagement_share(hive.book, p.worker) * (1.0 - idle)
+    out.share[0] = min(proven, purse.share_allowed(hive.book, p.worker))
     workers.size(
         out.conviction, out.probability, out.side, hive.memory.sigma, budget, correlation,
         out.share[0], p.worker, out.desired,
@@ -274,10 +280,11 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         if not math.isfinite(out.target[i]):
             out.target[i] = 0.0
     out.solved[:] = out.target
-    workers.watch_edge(hive.book, out.conviction, hive.memory.outcome, p.trust.variance_keep)
-    workers.hold_inside_band(
-        hive.book, out.conviction, bar.weights, hive.memory.sigma, out.tradable, p.worker,
-        out.target, out.band,
+    band.watch_edge(hive.book, out.conviction, hive.memory.outcome, p.trust.variance_keep)
+    cost = purse.learned_cost(hive.book, p.worker)
+    band.hold_inside_band(
+        hive.book, out.conviction, bar.weights, hive.memory.sigma, out.tradable, cost,
+        out.measured[drones.CORRELATION], p.worker, out.target, out.band,
     )  # fmt: skip
     limits = np.array(
         [p.worker.gross_max, p.worker.net_max, p.worker.name_max, p.worker.sector_max,
@@ -311,8 +318,9 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         for i in range(n):
             out.target[i] += out.standing[i]
     workers.charge_engagement(
-        hive.book, out.conviction, hive.memory.sigma, out.tradable, p.trust.cost, p.worker,
+        hive.book, out.conviction, hive.memory.sigma, out.tradable, cost, p.worker,
         p.trust.variance_keep,
     )  # fmt: skip
+    purse.charge(hive.book, bar.weights, out.target, cost)
     hive.book.conviction[:] = out.conviction
     hive.book.target[:] = out.target

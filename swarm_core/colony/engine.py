@@ -182,6 +182,8 @@ def _bar_of(
         # An age that nobody knows is no fresh one.
         age_s=placed(np.where(np.isnan(age), np.inf, age), 0.0),
         anomaly=placed(np.zeros(asked) if anomaly is None else np.nan_to_num(anomaly), 0.0),
+        traded=observation.traded,
+        paid=observation.paid,
         sector=group,
         currency=currency,
     )

@@ -63,10 +63,12 @@ def new_state(settings: ColonySettings, instrument_ids: Sequence[str], seed: int
             held=np.zeros(1, np.int64),
             sense_payoff=np.zeros((regimes, senses)),
             sense_weight=np.zeros((regimes, senses)),
+            sense_square=np.zeros((regimes, senses)),
             sense_allocation=np.ones(senses),
             sense_conviction=np.zeros((senses, n)),
             class_payoff=np.zeros((regimes, 0)),
             class_weight=np.zeros((regimes, 0)),
+            class_square=np.zeros((regimes, 0)),
             class_budget=np.ones(0),
         ),
         field=Field(trails=np.zeros((len(CHANNELS), n)), camps=np.zeros((2, n))),
@@ -100,6 +102,8 @@ def _found_book(settings: ColonySettings, n: int) -> Book:
         drift=np.zeros(4),
         tail=np.zeros(2),
         edge=np.zeros(3),
+        stake=np.ones(1),
+        friction=np.zeros(2),
     )
 
 
@@ -206,6 +210,7 @@ def _with_classes(state: ColonyState, names: tuple[str, ...]) -> ColonyState:
     queen = q._replace(
         class_payoff=spread(q.class_payoff, 0.0),
         class_weight=spread(q.class_weight, 0.0),
+        class_square=spread(q.class_square, 0.0),
         class_budget=spread(q.class_budget, 1.0),
     )
     return dataclasses.replace(state, class_names=names, queen=queen)

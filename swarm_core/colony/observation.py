@@ -31,6 +31,8 @@ class Observation:
     sectors: tuple[str, ...] = field(default=())
     currencies: tuple[str, ...] = field(default=())
     data_age_s: Floats | None = None  # [N] age of the newest datum; None: all fresh
+    traded: float = float("nan")  # since the last bar, as a fraction of NAV; NaN: not known
+    paid: float = float("nan")  # shortfall and fees of what was traded, as a fraction of NAV
 
     def __post_init__(self) -> None:
         n = len(self.instrument_ids)

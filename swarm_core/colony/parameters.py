@@ -74,10 +74,15 @@ class WorkerParameters(NamedTuple):
     engagement_enabled: bool
     engagement_prior_log_odds: float
     engagement_edge: float
+    stake: float
+    target_enabled: bool
     sigma_target: float  # of the book, one bar
     band_enabled: bool
     band_gain: float
     cost: float
+    cost_learned: bool
+    cost_prior_turnover: float
+    friction_keep: float
     gross_max: float
     net_max: float
     name_max: float
@@ -203,10 +208,15 @@ def _worker(settings: ColonySettings) -> WorkerParameters:
         engagement_enabled=w.engagement_enabled,
         engagement_prior_log_odds=log(odds),
         engagement_edge=w.engagement_edge,
+        stake=w.engagement_stake,
+        target_enabled=w.volatility_target_enabled,
         sigma_target=w.volatility_target / float(np.sqrt(w.bars_per_year)),
         band_enabled=w.band_enabled,
         band_gain=w.band_gain,
         cost=w.cost_bps * 1e-4,
+        cost_learned=w.cost_feedback_enabled,
+        cost_prior_turnover=w.cost_prior_turnover,
+        friction_keep=decay(w.cost_half_life_bars),
         gross_max=w.gross_max,
         net_max=w.net_max,
         name_max=w.name_max,

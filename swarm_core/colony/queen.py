@@ -21,6 +21,7 @@ PROTOTYPES = np.array(
         [1.5, 0.0, 0.0, 0.0, 0.0, 1.0, 1.5, -1.0],
     ]
 )
+_ARM_BARS_MIN = 20.0
 _TELLING = np.array([True, False, False, False, False, True, True, True])
 
 
@@ -61,40 +62,60 @@ def filter_regime(queen: Queen, market: np.ndarray, parameters: QueenParameters)
 
 @kernel
 def learn_allocation(
-    queen: Queen,
-    outcome: np.ndarray,
-    target_before: np.ndarray,
-    sigma: np.ndarray,
-    group: np.ndarray,
-    keep: float,
+    queen: Queen, outcome: np.ndarray, conviction: np.ndarray, group: np.ndarray, keep: float
 ) -> None:
     """Credit each sense and each asset class with what it earned on the bar that just closed.
 
-    A sense's reward is mean_i(contribution[s,i] x[i]); a class's is the payoff of its targets,
-    sum_i w[i] x[i] sigma[i] over the class. Both count for the regime held when they were chosen.
+    A sense's reward is mean_i(contribution[s,i] x[i]), a class's the same of the colony's
+    conviction [N] over its instruments: both in sigmas, and neither grows with the share that was
+    given. They count for the regime held when they were chosen.
     """
     z = queen.held[0]
     n = outcome.shape[0]
     for values in (
-        queen.sense_payoff, queen.sense_weight, queen.class_payoff, queen.class_weight,
+        queen.sense_payoff, queen.sense_weight, queen.sense_square,
+        queen.class_payoff, queen.class_weight, queen.class_square,
     ):  # fmt: skip
         _shrink(values, keep)
-    for s in range(queen.sense_payoff.shape[1]):
-        total, count = 0.0, 0
-        for i in range(n):
-            if outcome[i] == outcome[i]:
-                total += queen.sense_conviction[s, i] * outcome[i]
-                count += 1
-        if count > 0:
-            queen.sense_payoff[z, s] += total / count
-            queen.sense_weight[z, s] += 1.0
-    earned = np.zeros(queen.class_payoff.shape[1])
+    _credit_senses(queen, outcome, z)
+    classes = queen.class_payoff.shape[1]
+    earned, count = np.zeros(classes), np.zeros(classes)
     for i in range(n):
         if outcome[i] == outcome[i]:
-            earned[group[i]] += target_before[i] * outcome[i] * sigma[i]
-    for g in range(earned.shape[0]):
-        queen.class_payoff[z, g] += earned[g]
-        queen.class_weight[z, g] += 1.0
+            earned[group[i]] += conviction[i] * outcome[i]
+            count[group[i]] += 1.0
+    for g in range(classes):
+        if count[g] > 0.0:
+            _credit(
+                queen.class_payoff[z], queen.class_weight[z], queen.class_square[z], g,
+                earned[g] / count[g],
+            )  # fmt: skip
+
+
+@kernel
+def _credit_senses(queen: Queen, outcome: np.ndarray, z: int) -> None:
+    known = 0
+    for i in range(outcome.shape[0]):
+        known += outcome[i] == outcome[i]
+    if known == 0:
+        return
+    for s in range(queen.sense_payoff.shape[1]):
+        total = 0.0
+        for i in range(outcome.shape[0]):
+            if outcome[i] == outcome[i]:
+                total += queen.sense_conviction[s, i] * outcome[i]
+        _credit(
+            queen.sense_payoff[z], queen.sense_weight[z], queen.sense_square[z], s, total / known
+        )  # fmt: skip
+
+
+@kernel
+def _credit(
+    payoff: np.ndarray, weight: np.ndarray, square: np.ndarray, arm: int, reward: float
+) -> None:
+    payoff[arm] += reward
+    weight[arm] += 1.0
+    square[arm] += reward * reward
 
 
 @kernel
@@ -106,65 +127,74 @@ def _shrink(values: np.ndarray, keep: float) -> None:
 
 @kernel
 def allocate(queen: Queen, seed: int, step: int, parameters: QueenParameters) -> None:
-    """Thompson sampling (Thompson 1933): shares grow with a draw of each arm's mean reward.
-
-    With m and n the discounted reward and count of an arm in the held regime and s the spread of
-    the rewards over arms, the draw is N(m / n, s^2 / n); an arm gets the share 1 + its draw's
-    z-score / 2, clipped to the budget bounds and normalised to a mean of one.
-    """
+    """Draw the senses' foragers and the classes' risk budgets anew; see _draw."""
     if not parameters.allocation_enabled:
         queen.sense_allocation[:] = 1.0
         queen.class_budget[:] = 1.0
         return
     z = queen.held[0]
     _draw(
-        queen.sense_payoff[z],
-        queen.sense_weight[z],
-        seed,
-        step,
-        0,
-        parameters,
-        queen.sense_allocation,
-    )
+        queen.sense_payoff[z], queen.sense_weight[z], queen.sense_square[z], seed, step, 0,
+        parameters, queen.sense_allocation,
+    )  # fmt: skip
     _draw(
-        queen.class_payoff[z],
-        queen.class_weight[z],
-        seed,
-        step,
-        4096,
-        parameters,
-        queen.class_budget,
-    )
+        queen.class_payoff[z], queen.class_weight[z], queen.class_square[z], seed, step, 4096,
+        parameters, queen.class_budget,
+    )  # fmt: skip
 
 
 @kernel
 def _draw(
     payoff: np.ndarray,
     weight: np.ndarray,
+    square: np.ndarray,
     seed: int,
     step: int,
     lane: int,
     parameters: QueenParameters,
     out: np.ndarray,
 ) -> None:
+    """Fill out[A] by Thompson sampling (1933) of arms that are alike until shown to differ.
+
+    An arm's mean reward m has the error variance v. How far true means differ, tau^2, is the
+    variance of the means over arms less the mean of v (Hedges & Olkin 1985), less two standard
+    errors of what errors alone would give. Each mean is drawn from its posterior, shrunk to the
+    common one by tau^2 / (tau^2 + v) (James & Stein 1961), and the share is its ratio to the mean
+    draw, within the budget bounds: at tau = 0 every share is even, and exploring costs nothing.
+    """
     arms = payoff.shape[0]
-    if arms < 2:
-        out[:] = 1.0
-        return
-    mean, square = 0.0, 0.0
+    out[:] = 1.0
+    mean, error = np.zeros(arms), np.full(arms, np.inf)
+    common = errors = known = 0.0
     for a in range(arms):
-        value = payoff[a] / (weight[a] + 1.0)
-        mean += value / arms
-        square += value * value / arms
-    spread = math.sqrt(max(square - mean * mean, 0.0))
+        if weight[a] >= _ARM_BARS_MIN:
+            mean[a] = payoff[a] / weight[a]
+            error[a] = max(square[a] / weight[a] - mean[a] * mean[a], 0.0) / weight[a]
+            common += mean[a]
+            errors += error[a]
+            known += 1.0
+    if known < 2.0:
+        return
+    common, errors = common / known, errors / known
+    spread = 0.0
+    for a in range(arms):
+        if error[a] < np.inf:
+            spread += (mean[a] - common) * (mean[a] - common) / (known - 1.0)
+    spread -= errors * (1.0 + 2.0 * math.sqrt(2.0 / (known - 1.0)))
+    if not spread > 1e-18:
+        return
+    level = 0.0
+    for a in range(arms):
+        belief = spread / (spread + error[a])  # 0 for an arm that has not been seen enough
+        left = belief * error[a] if belief > 0.0 else spread
+        out[a] = common + belief * (mean[a] - common)
+        out[a] += math.sqrt(left) * normal(seed, step, PURPOSE_ALLOCATION, lane + a)
+        level += out[a] / arms
+    unit = max(level, math.sqrt(spread))
     total = 0.0
     for a in range(arms):
-        z = 0.0
-        if spread > 1e-15:
-            z = (payoff[a] / (weight[a] + 1.0) - mean) / spread
-        z += normal(seed, step, PURPOSE_ALLOCATION, lane + a) / math.sqrt(weight[a] + 1.0)
-        confidence = weight[a] / (weight[a] + 60.0)  # a quarter's bars until a half is believed
-        out[a] = min(max(1.0 + 0.5 * z * confidence, parameters.budget_min), parameters.budget_max)
+        share = 1.0 + (out[a] - level) / unit
+        out[a] = min(max(share, parameters.budget_min), parameters.budget_max)
         total += out[a]
     for a in range(arms):
         out[a] *= arms / total

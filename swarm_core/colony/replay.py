@@ -274,6 +274,7 @@ def replay_bars(
 ) -> None:
     n = prices.shape[1]
     last = np.full(n, np.nan)
+    traded = paid = np.nan
     for t in range(prices.shape[0]):
         nav = mark_to_market(weights, prices[t], last, nav)
         for i in range(n):
@@ -281,7 +282,7 @@ def replay_bars(
                 last[i] = prices[t, i]
         bar = Bar(
             steps + t, seed, elapsed[t], nav, log_price[t], sigma[t], columns[t], market[t],
-            weights.copy(), age[t], anomaly[t], group, currency,
+            weights.copy(), age[t], anomaly[t], traded, paid, group, currency,
         )  # fmt: skip
         before_limits(hive, bar, plan, p, out)
         solve_limits(out.target, hive.memory.sigma**2, group, currency, limits, out.standing)
@@ -293,6 +294,7 @@ def replay_bars(
             moved += abs(out.target[i] - weights[i])
             weights[i] = out.target[i]
         nav *= max(1.0 - cost * moved, _NAV_LEFT_MIN)
+        traded, paid = moved, cost * moved
         log[4][t, 0] = moved
         log[5][t], log[6][t] = hive.trust.weight, hive.trust.payoff
         log[7][t] = hive.queen.posterior

@@ -33,11 +33,16 @@ DEFAULT_SENSES = (
     "swarm",
 )
 
-_ADDED_LATER = (  # since version 1 of the state
+_ADDED_LATER: tuple[tuple[str, str, object], ...] = (  # since version 1 of the state
     ("trust", "tempo_enabled", True),
     ("trust", "contrary_enabled", True),
     ("trails", "enabled", True),
     ("worker", "threshold_enabled", True),
+    ("worker", "engagement_stake", 0.0075),
+    ("worker", "volatility_target_enabled", True),
+    ("worker", "cost_feedback_enabled", True),
+    ("worker", "cost_prior_turnover", 200.0),
+    ("worker", "cost_half_life_bars", 250.0),
 )
 
 

@@ -170,11 +170,16 @@ class WorkerSettings:
     engagement_enabled: bool = True  # size by how well the colony's own convictions paid
     engagement_prior: float = 0.15
     engagement_edge: float = 0.1  # payoff per bar, in standard deviations, that is tested for
+    engagement_stake: float = 0.0075  # of capital, that may be lost before anything is earned
+    volatility_target_enabled: bool = True  # off: the whole of gross_max, by conviction alone
     volatility_target: float = 0.10  # a year
     bars_per_year: float = 252.0
     band_enabled: bool = True
     band_gain: float = 0.5  # width of the no-trade band in units of the cost-optimal one
-    cost_bps: float = 5.0
+    cost_bps: float = 5.0  # per unit of turnover, until fills have told
+    cost_feedback_enabled: bool = True  # what fills cost corrects cost_bps
+    cost_prior_turnover: float = 200.0  # of NAV, that cost_bps counts for beside the fills
+    cost_half_life_bars: float = 250.0
     gross_max: float = 1.5
     net_max: float = 1.0
     name_max: float = 0.10
@@ -185,16 +190,22 @@ class WorkerSettings:
     sigma_max: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("threshold_enabled", "engagement_enabled", "band_enabled", "long_only"):
+        for name in (
+            "threshold_enabled", "engagement_enabled", "volatility_target_enabled", "band_enabled",
+            "cost_feedback_enabled", "long_only",
+        ):  # fmt: skip
             _check_switch(name, getattr(self, name))
         check_between("threshold", self.threshold, 0.0, 10.0)
         check_between("threshold_gain", self.threshold_gain, 0.0, 100.0)
         check_between("engagement_prior", self.engagement_prior, 1e-6, 1.0 - 1e-6)
         check_between("engagement_edge", self.engagement_edge, 0.001, 5.0)
+        check_between("engagement_stake", self.engagement_stake, 1e-6, 1.0)
         check_between("volatility_target", self.volatility_target, 0.0, 5.0)
         check_between("bars_per_year", self.bars_per_year, 1.0, 1e7)
         check_between("band_gain", self.band_gain, 0.0, 100.0)
         check_between("cost_bps", self.cost_bps, 0.0, 1_000.0)
+        check_between("cost_prior_turnover", self.cost_prior_turnover, 0.01, 1e6)
+        check_between("cost_half_life_bars", self.cost_half_life_bars, 1.0, 100_000.0)
         for name in ("gross_max", "net_max", "name_max", "sector_max", "currency_max"):
             check_between(name, getattr(self, name), 0.0, 100.0)
         check_between("sigma_min", self.sigma_min, 1e-9, 0.1)

@@ -90,10 +90,12 @@ class Queen(NamedTuple):
     held: Integers  # [1] the regime that hysteresis holds
     sense_payoff: Floats  # [Z, S] discounted sum of the senses' payoffs in each regime
     sense_weight: Floats  # [Z, S] discounted number of bars behind it
+    sense_square: Floats  # [Z, S] discounted sum of the squared payoffs
     sense_allocation: Floats  # [S] share of foragers times S: one is an even share
     sense_conviction: Floats  # [S, N] what each sense contributed last
-    class_payoff: Floats  # [Z, G]
+    class_payoff: Floats  # [Z, G] per unit of risk, in sigmas
     class_weight: Floats  # [Z, G]
+    class_square: Floats  # [Z, G]
     class_budget: Floats  # [G] risk budget times G: one is an even share
 
 
@@ -114,6 +116,8 @@ class Book(NamedTuple):
     drift: Floats  # [4] running mean of the forecast's payoff, fast and slow, variance, weight
     tail: Floats  # [2] value at risk and expected shortfall of the last targets
     edge: Floats  # [3] running means of c x, c^2 and c c' of the colony's convictions c
+    stake: Floats  # [1] what one unit of capital has become by the colony's own targets, net
+    friction: Floats  # [2] discounted sums of what fills cost and of what was traded, of NAV
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,3 +33,20 @@ def trust_of_version_1(old: Mapping[str, NDArray[np.generic]]) -> dict[str, NDAr
         "excursion": np.zeros((2, slots)),
         "tempo": found_tempo(),
     }
+
+
+def queen_of_version_2(old: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """Return the queen's arrays with a bandit that begins anew: it counts rewards in other units.
+
+    Version 2 credited a class with money and kept no squares, which shrinkage needs.
+    """
+    names = ("payoff", "weight", "square")
+    senses = {f"sense_{name}": np.zeros_like(old["sense_payoff"]) for name in names}
+    classes = {f"class_{name}": np.zeros_like(old["class_payoff"]) for name in names}
+    even = {name: np.ones_like(old[name]) for name in ("sense_allocation", "class_budget")}
+    return {**old, **senses, **classes, **even}
+
+
+def book_of_version_2(old: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """Return the book's arrays with a purse that has earned nothing and heard of no fill."""
+    return {**old, "stake": np.ones(1), "friction": np.zeros(2)}

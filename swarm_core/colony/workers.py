@@ -1,4 +1,4 @@
-"""The workers: who engages, how large, and when a change of position pays for itself."""
+"""The workers: who engages, and how large; band.py says when a change of position is worth it."""
 
 import math
 
@@ -13,9 +13,6 @@ from swarm_core.colony.trails import DANGER, REJECTION, SUCCESS
 LOG_ODDS, MEAN, VARIANCE, WEIGHT = 0, 1, 2, 3
 _LOG_ODDS_MAX = 6.0
 _ENGAGEMENT_LEAK = 0.0005  # per bar, of the log odds toward the prior
-EARNED, SQUARE, LAGGED = 0, 1, 2
-_SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
-_PERSISTENCE_MAX = 0.98
 
 
 @kernel
@@ -142,10 +139,11 @@ def size(
     """Fill out[N] with weights of the volatility target: risk in proportion to engaged conviction.
 
     Each position's risk is w sigma; with one average correlation rho the book's variance is
-    (1 - rho) sum (w sigma)^2 + rho (sum w sigma)^2. `share` of the target is used.
+    (1 - rho) sum (w sigma)^2 + rho (sum w sigma)^2. `share` of the target is used. Without the
+    target the gross is `share` of gross_max, in proportion to engaged conviction alone.
     """
     rho = min(max(correlation, 0.0), 1.0)
-    square = total = 0.0
+    square = total = gross = 0.0
     for i in range(conviction.shape[0]):
         risk = side[i] * probability[i] * abs(conviction[i]) * budget[i]
         if parameters.long_only:
@@ -153,76 +151,13 @@ def size(
         out[i] = risk
         square += risk * risk
         total += risk
+        gross += abs(risk)
+    if not parameters.target_enabled:
+        scale = parameters.gross_max * share / gross if gross > 1e-12 else 0.0
+        for i in range(out.shape[0]):
+            out[i] *= scale
+        return
     book_sigma = math.sqrt((1.0 - rho) * square + rho * total * total)
     scale = parameters.sigma_target * share / book_sigma if book_sigma > 1e-12 else 0.0
     for i in range(out.shape[0]):
         out[i] *= scale / sigma[i]
-
-
-@kernel
-def watch_edge(book: Book, conviction: np.ndarray, outcome: np.ndarray, keep: float) -> None:
-    """Learn how much a unit of conviction earns and how long a conviction lasts.
-
-    Keeps running means of c x, c^2 and c c' (the last conviction times the one before it), where
-    c is the colony's conviction [N] of the last bar and x the outcome [N] that followed.
-    """
-    earned = square = lagged = 0.0
-    count = 0
-    for i in range(outcome.shape[0]):
-        if outcome[i] == outcome[i]:
-            earned += book.conviction[i] * outcome[i]
-            square += book.conviction[i] * book.conviction[i]
-            lagged += book.conviction[i] * conviction[i]
-            count += 1
-    if count == 0:
-        return
-    e, fresh = book.edge, 1.0 - keep
-    e[EARNED] = keep * e[EARNED] + fresh * earned / count
-    e[SQUARE] = keep * e[SQUARE] + fresh * square / count
-    e[LAGGED] = keep * e[LAGGED] + fresh * lagged / count
-
-
-@kernel
-def hold_inside_band(
-    book: Book,
-    conviction: np.ndarray,
-    weights: np.ndarray,
-    sigma: np.ndarray,
-    tradable: np.ndarray,
-    parameters: WorkerParameters,
-    target: np.ndarray,
-    band: np.ndarray,
-) -> None:
-    """Replace target[N] by the nearest weight inside the no-trade band; fill band[N].
-
-    A conviction c earns m c sigma a bar for m = mean(c x) / mean(c^2), and lasts 1 / (1 - rho)
-    bars. Where U / sigma is the weight that a unit of conviction gets, being d away from the
-    target forgoes m sigma^2 d / U at the margin, and trading costs `cost` once: it pays to trade
-    only where d exceeds cost U (1 - rho) / (m sigma^2), and then only to that edge (Davis &
-    Norman 1990; Garleanu & Pedersen 2013).
-    """
-    n = target.shape[0]
-    risk = strength = 0.0
-    for i in range(n):
-        if target[i] != 0.0:
-            risk += abs(target[i]) * sigma[i]
-            strength += abs(conviction[i])
-    unit = risk / strength if strength > 1e-12 else 0.0
-    e = book.edge
-    square = max(e[SQUARE], 1e-12)
-    slope = max(e[EARNED] / square, _SLOPE_MIN)
-    persistence = min(max(e[LAGGED] / square, 0.0), _PERSISTENCE_MAX)
-    width = parameters.band_gain * parameters.cost * unit * (1.0 - persistence) / slope
-    for i in range(n):
-        band[i] = 0.0
-        if not tradable[i]:
-            continue
-        if parameters.band_enabled:
-            band[i] = width / (sigma[i] * sigma[i])
-        gap = target[i] - weights[i]
-        if abs(gap) <= band[i]:
-            target[i] = weights[i]
-        elif gap > 0.0:
-            target[i] -= band[i]
-        else:
-            target[i] += band[i]

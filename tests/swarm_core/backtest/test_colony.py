@@ -54,7 +54,10 @@ def test_a_colony_in_the_loop_is_the_colony_stepped_to_the_bit(seed: int) -> Non
 
         def decide(t: int, weights: tuple[float, ...], nav: float) -> Decision:
             nonlocal state
-            shown = replace(observation_of(panel, seen[0], t), weights=np.array(weights), nav=nav)
+            seen_then = observation_of(panel, seen[0], t)
+            shown = replace(
+                seen_then, weights=np.array(weights), nav=nav, traded=np.nan, paid=np.nan
+            )
             state, decision = step(COLONY, state, shown)
             decisions.append(decision)
             return decision

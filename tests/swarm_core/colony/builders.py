@@ -58,6 +58,8 @@ def observation_of(panel: Panel, records: Records, t: int) -> Observation:
         sectors=panel.sectors,
         currencies=panel.currencies,
         data_age_s=None if panel.data_age_s is None else panel.data_age_s[t],
+        traded=float(records.turnover[t - 1]) if t else float("nan"),
+        paid=panel.cost_bps * 1e-4 * float(records.turnover[t - 1]) if t else float("nan"),
     )
 
 

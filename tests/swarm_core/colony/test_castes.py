@@ -125,3 +125,18 @@ def test_trails_stay_between_their_bounds() -> None:
 
 def test_the_options_sense_reads_what_a_chain_tells() -> None:
     assert set(get_sense("options_flow").columns()) == set(COLUMNS)
+
+
+def test_arms_that_differ_by_luck_alone_get_even_shares() -> None:
+    queen = new_state(SETTINGS, ("A",), 1).queen
+    rng = np.random.default_rng(3)
+    p, even = parameters(SETTINGS).queen, 0
+    senses = queen.sense_payoff.shape[1]
+    for step in range(50):
+        rewards = rng.standard_normal((120, senses))
+        queen.sense_weight[:] = 120.0
+        queen.sense_payoff[:] = rewards.sum(axis=0)
+        queen.sense_square[:] = (rewards**2).sum(axis=0)
+        allocate(queen, 1, step, p)
+        even += bool((queen.sense_allocation == 1.0).all())
+    assert even > 40

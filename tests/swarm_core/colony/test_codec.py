@@ -62,3 +62,18 @@ def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_i
     assert np.isfinite(records.target_weights).all()
     np.testing.assert_allclose(records.trust.sum(axis=1), 1.0, atol=1e-9)
     assert codec.digest(codec.decode(codec.encode(end))) == codec.digest(end)
+
+
+def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_by() -> None:
+    settings = make_settings(
+        senses=["carry", "model_forecast"], memory_bars=8, worker={"engagement_prior": 0.9}
+    )
+    old = Path(__file__).with_name("state_version_2.bin").read_bytes()
+    state = codec.decode(old)
+    assert codec.stored_digest(old) == old[-32:].hex() != codec.digest(state)
+    assert (state.book.stake[0], state.book.friction.sum()) == (1.0, 0.0)
+    panel = make_panel(20, 3)
+    later = make_panel(20, 3, seed=2, time_ns=panel.time_ns + 10**18)
+    end, records = run(settings, state, later)
+    assert np.isfinite(records.target_weights).all()
+    assert codec.digest(codec.decode(codec.encode(end))) == codec.digest(end)

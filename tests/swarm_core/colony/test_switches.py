@@ -1,11 +1,13 @@
 """Every mechanism can be switched off, does something while it is on, and takes nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.parameters import parameters
-from swarm_core.colony.replay import Records, run
+from swarm_core.colony.replay import Panel, Records, run
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.workers import engagement_share
 from tests.swarm_core.colony.builders import make_panel, make_settings
@@ -13,7 +15,13 @@ from tests.swarm_core.colony.builders import make_panel, make_settings
 # A colony that trades from its first bar on, and whose markets repeat what pays.
 EAGER: dict[str, object] = {
     "recruitment": {"quorum": 0.2},
-    "worker": {"engagement_prior": 0.9, "band_gain": 1.0},
+    "worker": {
+        "engagement_prior": 0.9,
+        "engagement_stake": 0.5,
+        "band_gain": 1.0,
+        "cost_bps": 2.0,  # the panel charges more, which the fills tell
+        "cost_prior_turnover": 1.0,
+    },
     "drone": {"drawdown_max": 0.01, "inhibit_at": 0.1},
 }
 SWITCHES = [
@@ -29,9 +37,20 @@ SWITCHES = [
     ("recruitment", "enabled"),
     ("worker", "threshold_enabled"),
     ("worker", "engagement_enabled"),
+    ("worker", "volatility_target_enabled"),
     ("worker", "band_enabled"),
+    ("worker", "cost_feedback_enabled"),
     ("drone", "enabled"),
 ]
+
+
+def _panel() -> Panel:
+    """Return a market in which the forecast is right, of every third instrument."""
+    panel = make_panel(150, 6, seed=4)
+    change = np.diff(np.log(panel.prices), axis=0, append=np.nan)
+    told = np.nan_to_num(change / 0.01) + 0.3 * panel.features["forecast"]
+    forecast = np.where(np.arange(6) % 3 == 0, told, panel.features["forecast"])
+    return replace(panel, features={**panel.features, "forecast": forecast})
 
 
 def _records(caste: str | None = None, name: str = "") -> Records:
@@ -40,7 +59,7 @@ def _records(caste: str | None = None, name: str = "") -> Records:
         values = mapping[caste]
         assert isinstance(values, dict)
         values[name] = False
-    settings, panel = ColonySettings.from_mapping(mapping), make_panel(90, 6, seed=4)
+    settings, panel = ColonySettings.from_mapping(mapping), _panel()
     return run(settings, new_state(settings, panel.instrument_ids, 1), panel)[1]
 
 
