@@ -11,6 +11,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 _START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _END = _START + datetime.timedelta(days=36_500)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class Authority:
         self.file = folder / f"{name}.pem"
         built = _building(self._subject, self._subject, self._key.public_key())
         built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        built = built.add_extension(_SIGNS_CERTIFICATES, True)
         signed = built.sign(self._key, hashes.SHA256())
         self.file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
@@ -40,6 +52,9 @@ class Authority:
         alternative = x509.SubjectAlternativeName([_host(host)])
         built = _building(_subject(host), self._subject, key.public_key())
         built = built.add_extension(alternative, False)
+        # RFC 5280, 4.2.1: Python 3.13 and later take no certificate without them.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        built = built.add_extension(issuer, False)
         signed = built.sign(self._key, hashes.SHA256())
         place = self.folder / f"{self.name}-{host}"
         made = Certified(place.with_suffix(".crt"), place.with_suffix(".key"))
@@ -77,4 +92,5 @@ def _building(
         .serial_number(x509.random_serial_number())
         .not_valid_before(_START)
         .not_valid_after(_END)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
     )
