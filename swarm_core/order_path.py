@@ -17,6 +17,7 @@ from swarm_core.orders import Order
 from swarm_core.ports import BracketBroker, Broker, EventLog, MarginBroker
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
+from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
 from swarm_core.verdicts import bracket_of, deny_with, judge, plan
 
@@ -27,6 +28,9 @@ class OrderPath:
     def __init__(self, book: Book, log: EventLog, broker: Broker, time_ns: int) -> None:
         self.book, self.log, self.broker, self.time_ns = book, log, broker, time_ns
         self.sent_count = 0
+        # What a plan was measured by, and the record that it ended with. Orders that are only
+        # intended move no measure: while nothing else is written, the gate sees the same.
+        self._planned_by: tuple[int, References, RiskContext] | None = None
 
     def run(
         self,
@@ -84,7 +88,9 @@ class OrderPath:
         if decision_id not in self.book.decisions:
             taken.append(_decision_taken(decision, lineage))
         taken.append(references.taken(decision_id, self.book.sequence))
-        self.write([*taken, *plan(decision, self.book, references)])
+        context = references.measure(self.book)
+        self.write([*taken, *plan(decision, self.book, references, context)])
+        self._planned_by = (self.book.sequence, references, context)
 
     def _send(self, decision_id: str, references: References) -> None:
         """Bring every unfinished order of the decision to the broker."""
@@ -96,10 +102,21 @@ class OrderPath:
         waiting = [r for r in records if r.is_unsent and not self._went_ahead(r.order)]
         if not waiting:
             return
-        taken = references.taken(decision_id, self.book.sequence)
-        self.write([taken, *judge(waiting, references.measure(self.book))])
+        self._judge(decision_id, waiting, references)
         for unit in _units(waiting):
             self.send_unit(unit)
+
+    def _judge(
+        self, decision_id: str, waiting: Sequence[OrderRecord], references: References
+    ) -> None:
+        """Write the gate's verdicts, after what it looked at where that is not on record yet."""
+        sequence, planned = self.book.sequence, self._planned_by
+        self._planned_by = None  # a context counts what it approves: it judges once
+        if planned is not None and planned[0] == sequence and planned[1] is references:
+            self.write(judge(waiting, planned[2]))
+            return
+        taken = references.taken(decision_id, sequence)
+        self.write([taken, *judge(waiting, references.measure(self.book))])
 
     def _went_ahead(self, order: Order) -> bool:
         parent = self.book.orders.get(order.parent_client_order_id) if order.is_exit else None
@@ -252,9 +269,8 @@ class OrderPath:
         new = self.book.orders.get(new_id)
         if new is None:
             return False
-        taken = references.taken(order.decision_id, self.book.sequence)
         if new.state is OrderState.INTENDED:
-            self.write([taken, *judge([new], references.measure(self.book))])
+            self._judge(order.decision_id, [new], references)
         self.send_unit([new])
         return new.submitted_ns is not None
 

@@ -26,6 +26,13 @@ class EventLog(Protocol):
     def read(self, after_sequence: int = 0) -> Iterable[ev.RecordedEvent]: ...
 
 
+@runtime_checkable
+class TendedLog(Protocol):
+    """A log with housekeeping that can wait until orders are out."""
+
+    def tend(self) -> None: ...
+
+
 class Broker(Protocol):
     """Takes orders; what became of them comes back as events.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from math import isfinite
 from typing import Protocol
 
@@ -78,6 +77,7 @@ def size(
         instrument_id: float(decision.target_weights[i])
         for i, instrument_id in enumerate(decision.instrument_ids)
     }
+    dust_above, dust_below = float(settings.dust_fraction).as_integer_ratio()
     for instrument_id in sorted(targets):
         weight = targets[instrument_id]
         risk = context.instruments.get(instrument_id)
@@ -86,11 +86,11 @@ def size(
                 detail = f"Target weight was {weight:.6f}."
                 denied.append(_deny(instrument_id, detail, context))
             continue
-        wanted = int(Fraction(weight) * context.nav / risk.lot_value)
+        wanted = _lots_of(weight, context.nav, risk.lot_value)
         change = _open_change(risk, wanted)
-        dust = Fraction(settings.dust_fraction) * context.nav
         closes = wanted == 0 and change != 0
-        if change == 0 or (abs(change) * risk.lot_value < dust and not closes):
+        is_dust = abs(change) * risk.lot_value * dust_below < dust_above * context.nav
+        if change == 0 or (is_dust and not closes):
             continue
         if abs(change) > LOTS_MAX:
             denied.append(_out_of_range(instrument_id, change))
@@ -126,6 +126,13 @@ def size_lots(
             continue
         changes[instrument_id] = _change_of(risk, change, targets[instrument_id])
     return _orders_of(decision_id, changes, book, settings), denied
+
+
+def _lots_of(weight: float, nav: int, lot_value: int) -> int:
+    """Return the whole lots of a weight, exactly: rounded towards zero, whatever its sign."""
+    above, below = weight.as_integer_ratio()
+    lots = abs(above) * nav // (below * lot_value)
+    return lots if above >= 0 else -lots
 
 
 def _change_of(risk: InstrumentRisk, change: int, wanted: int) -> _Change:

@@ -11,7 +11,7 @@ from swarm_core.market import Quote
 from swarm_core.order_path import OrderPath
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
-from swarm_core.ports import Broker, ConcurrentAppendError, EventLog
+from swarm_core.ports import Broker, ConcurrentAppendError, EventLog, TendedLog
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
@@ -90,6 +90,8 @@ def release(
             guard_exits(path, references)
         except ConcurrentAppendError:
             continue  # the log moved on: read it, and resume from what it says now
+        if isinstance(log, TendedLog):
+            log.tend()
         return _report(decision.decision_id, fault or "", book, path.sent_count)
     raise ConcurrentAppendError(
         f"the log must rest for one step in {_TRIES_MAX} tries, and did not"

@@ -13,9 +13,15 @@ from swarm_core.risk.gate import Approved, check_order
 from swarm_core.sizing import Targets, size
 
 
-def plan(decision: Targets, book: Book, references: References) -> list[ev.Event]:
-    """Return the intended orders of a decision, its denied targets, and the end of the plan."""
-    orders, denied = size(decision, book, references.measure(book), references.sizing)
+def plan(
+    decision: Targets, book: Book, references: References, context: RiskContext | None = None
+) -> list[ev.Event]:
+    """Return the intended orders of a decision, its denied targets, and the end of the plan.
+
+    `context` is what was measured of this book and these references, where that was done already.
+    """
+    context = context or references.measure(book)
+    orders, denied = size(decision, book, context, references.sizing)
     decision_id, time_ns = decision.decision_id, references.time_ns
     cause = ev.make_event_id("DecisionTaken", decision_id)
     events: list[ev.Event] = [

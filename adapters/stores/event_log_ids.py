@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from adapters.stores.event_log_frames import Frame, unpack
 
 FLUSH_AT = 4_096
-_FILTERED_FROM = 32  # asking the index for fewer keys costs less than making the filter
+_ASKED_UNFILTERED = 64  # asking the index for fewer keys costs less than making the filter
 _ASK_AT_ONCE = 500  # SQLite's own limit of parameters is 999 in old builds
 
 SCHEMA = """
@@ -50,7 +50,8 @@ class EventIds:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._newest: dict[int, int] = {}
-        self._maybe: KeyFilter | None = None  # of what is on disk; made at the first large batch
+        self._maybe: KeyFilter | None = None  # of what is on disk; made once many were asked for
+        self._asked = 0
         self.seen = -1  # the last record whose id is here or on disk
 
     def catch_up(self, head: int) -> None:
@@ -75,7 +76,8 @@ class EventIds:
         """Return the sequence of each key that is taken."""
         newest = self._newest
         found = {key: newest[key] for key in keys if key in newest}
-        if len(keys) >= _FILTERED_FROM:
+        self._asked += len(keys)
+        if self._asked >= _ASKED_UNFILTERED:
             keys = self._on_disk_perhaps(keys)
         for start in range(0, len(keys), _ASK_AT_ONCE):
             part = keys[start : start + _ASK_AT_ONCE]

@@ -8,10 +8,10 @@ import psycopg
 from psycopg import sql
 
 from adapters.stores.event_log_appends import GroupCommit, Request, Row, link
-from adapters.stores.event_log_bytes import find_event_id, read_event
+from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.event_chain import GENESIS, ChainReport, check_chain
-from swarm_core.events import Event, RecordedEvent, encode
+from swarm_core.events import Event, RecordedEvent
 from swarm_core.ports import ConcurrentAppendError
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class PostgresEventLog:
         Raises EventConflictError on a known id with other contents, ConcurrentAppendError where
         the last record is not `expected_sequence`; nothing is written then.
         """
-        bodies = [encode(event) for event in events]
+        bodies = [write_event(event) for event in events]
         return self._group.append(Request(events, bodies, expected_sequence))
 
     def _write(self, group: Sequence[Request]) -> None:

@@ -1,9 +1,9 @@
-"""The fast reader of stored events reads what the canonical one reads."""
+"""The fast reader and writer of stored events do what the canonical ones do."""
 
 import pytest
 from hypothesis import given
 
-from adapters.stores.event_log_bytes import find_event_id, read_event
+from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from swarm_core import events as ev
 from tests.swarm_core.test_events import drawn_events
 
@@ -38,3 +38,34 @@ def test_what_is_no_event_is_refused_in_one_line(body: bytes) -> None:
         read_event(body)
 
     assert len(str(caught.value).splitlines()) == 1
+
+
+@given(event=drawn_events())
+def test_both_writers_write_the_same_bytes(event: ev.Event) -> None:
+    assert write_event(event) == ev.encode(event)
+
+
+@pytest.mark.parametrize(
+    ("minor", "reason"),
+    [
+        (2**63, ""),
+        (-(2**200), ""),
+        (0, '\x00\x1f\x7f\b\f\n\r\t"\\/'),
+        (0, "é\u2028\ud800"),
+        (0, ',"type":"SessionClosed","v":1}'),
+        (True, "a flag is a number as well"),
+    ],
+)
+def test_numbers_and_texts_at_the_edges_are_written_canonically(minor: int, reason: str) -> None:
+    event = ev.CashMoved(
+        event_id="e", time_ns=1, currency="USD", amount_minor=int(minor), reason=reason
+    )
+    try:
+        expected = ev.encode(event)
+    except UnicodeEncodeError:
+        with pytest.raises(UnicodeEncodeError):
+            write_event(event)
+        return
+
+    assert write_event(event) == expected
+    assert read_event(expected) == event
