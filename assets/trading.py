@@ -1,6 +1,6 @@
 """Trading: decisions, verdicts, fills and the ledger, session by session."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from swarm_core.book import book_from_events
 
 RELEASED_ON_PASSED_CHECKS = "released_on_passed_checks"
 BOOKS_BALANCE = "books_balance"
+DRAWN = timedelta(days=183)
 
 _SPECS = [
     dg.AssetSpec(
@@ -120,11 +121,22 @@ def trading_sessions(
     floor = TradingFloor(desk, read, tables, online, log, hot, broker, context.run.run_id)
     walk = floor.walk(sessions, lambda done: context.log.info(done))
     floor.show(live, round(clock.now().timestamp() * 1e6) * 1_000)
-    yield _write_decisions(rows, walk)
+    yield _write_decisions(rows, walk, end)
     yield from _write_ledger(desk, rows, log, floor, walk, (start, end))
 
 
-def _write_decisions(rows: RowTiers, walk: Walk) -> dg.MaterializeResult:
+def _shown(
+    rows: RowTiers, table: str, title: str, draw: Callable[[pl.DataFrame], bytes], end: datetime
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """Return a picture of the half year that ends here: one session alone shows nothing."""
+    try:
+        recent = rows.query(table, start=end - DRAWN, end=end)
+    except KeyError:  # nothing of the kind has happened yet
+        return {}
+    return drawn(title, draw, recent.sort("event_time"))
+
+
+def _write_decisions(rows: RowTiers, walk: Walk, end: datetime) -> dg.MaterializeResult:
     """Write the decided sessions' rows; a session decided before stands as it is recorded."""
     decided = decision_tables(walk.decided)
     hashes = {name: rows.write(name, frame) for name, frame in decided.named().items()}
@@ -137,7 +149,7 @@ def _write_decisions(rows: RowTiers, walk: Walk) -> dg.MaterializeResult:
             "sessions_whose_inputs_changed": ", ".join(walk.differing) or "none",
             "content_hashes": hashes,
             "preview": preview(decided.decisions.tail(30), count=30),
-            **drawn("target weights", table_pictures.target_weights, decided.decisions),
+            **_shown(rows, "decisions", "target weights", table_pictures.target_weights, end),
         },
     )
 
@@ -160,20 +172,29 @@ def _write_ledger(
         "nav": rows.write("nav", nav_frame(walk.nav)),
         "positions": rows.write("positions", position_frame(walk.positions)),
     }
-    yield _orders_result(orders.filter(inside), hashes["orders"], walk)
+    ordered = _shown(rows, "orders", "orders", table_pictures.orders_by_session, span[1])
+    yield _orders_result(orders.filter(inside), hashes["orders"], walk, ordered)
     yield dg.MaterializeResult(
         asset_key="fills",
         metadata={
             "dagster/row_count": fills.height,
             "content_hash": hashes["fills"],
             "preview": preview(fills.tail(20), count=20),
-            **drawn("slippage and costs", table_pictures.slippage_and_costs, fills),
+            **_shown(
+                rows, "fills", "slippage and costs", table_pictures.slippage_and_costs, span[1]
+            ),
         },
     )
-    yield _ledger_result(desk, log, walk, hashes)
+    held = _shown(rows, "nav", "NAV and exposure", table_pictures.nav_and_exposure, span[1])
+    yield _ledger_result(desk, log, walk, hashes, held)
 
 
-def _orders_result(orders: pl.DataFrame, content_hash: str, walk: Walk) -> dg.MaterializeResult:
+def _orders_result(
+    orders: pl.DataFrame,
+    content_hash: str,
+    walk: Walk,
+    picture: Mapping[str, dg.MarkdownMetadataValue],
+) -> dg.MaterializeResult:
     denials = orders.group_by("denial_code").len().drop_nulls()
     return dg.MaterializeResult(
         asset_key="orders",
@@ -183,7 +204,7 @@ def _orders_result(orders: pl.DataFrame, content_hash: str, walk: Walk) -> dg.Ma
             "content_hash": content_hash,
             "denials": preview(denials, count=20),
             "preview": preview(orders.tail(20), count=20),
-            **drawn("orders by session", table_pictures.orders_by_session, orders),
+            **picture,
         },
         check_results=[
             dg.AssetCheckResult(
@@ -197,19 +218,22 @@ def _orders_result(orders: pl.DataFrame, content_hash: str, walk: Walk) -> dg.Ma
 
 
 def _ledger_result(
-    desk: Desk, log: EventLog, walk: Walk, hashes: dict[str, str]
+    desk: Desk,
+    log: EventLog,
+    walk: Walk,
+    hashes: dict[str, str],
+    picture: Mapping[str, dg.MarkdownMetadataValue],
 ) -> dg.MaterializeResult:
     book = book_from_events(log.read(), desk.base_currency, desk.starting_cash)
     imbalance = book.ledger.find_imbalance()
-    nav = nav_frame(walk.nav)
     return dg.MaterializeResult(
         asset_key="ledger",
         metadata={
             "dagster/row_count": len(walk.nav),
             "nav": book.find_nav() or 0.0,
             "content_hashes": {"nav": hashes["nav"], "positions": hashes["positions"]},
-            "preview": preview(nav.tail(10), count=10),
-            **drawn("NAV and exposure", table_pictures.nav_and_exposure, nav),
+            "preview": preview(nav_frame(walk.nav).tail(10), count=10),
+            **picture,
         },
         check_results=[
             dg.AssetCheckResult(
