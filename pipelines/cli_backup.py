@@ -1,7 +1,7 @@
 """`apiary backup` and `apiary restore`: a home at a moment, kept elsewhere and brought back."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +13,10 @@ from pipelines.settings import ROOT
 from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
 
 if TYPE_CHECKING:
+    from adapters.backups.cold_copies import ColdCopies
     from adapters.backups.repository import BackupRepository, Manifest
     from adapters.backups.server_copies import Log
+    from adapters.stores.cold_places import S3Place
     from adapters.stores.hot_embedded import HotStore
     from adapters.stores.segments import SegmentTier
     from pipelines.resources import Workshop
@@ -93,7 +95,7 @@ def restore_command(
             f"{manifest.name}: {len(manifest.files)} files, every hash equal, {seconds:.1f} s",
             highlight=False,
         )
-        for line in (*rolled, _verified(to), *_servers(manifest.notes.get("servers"))):
+        for line in (*rolled, _verified(to), *_left_out(manifest.notes)):
             console.print(line, highlight=False, soft_wrap=True)
 
 
@@ -143,7 +145,7 @@ def _look(repository: "BackupRepository", *, verify: bool) -> None:
 def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -> None:
     from pipelines.resources import time_ns
 
-    servers = ["the cold tier"] if "the cold tier" in built.servers() else []
+    cold = _cold_copies(built)
     now = datetime.fromtimestamp(time_ns() / 1e9, UTC)
     started = time.perf_counter()
     with console.status("backing up") as status:
@@ -151,9 +153,9 @@ def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -
         report = repository.take(
             built.home,
             now,
-            notes={"servers": servers, "cold_versions": _versions(built) if servers else {}},
             quiet=lambda: _resting(built.home),
             tell=status.update,
+            remote=cold,
         )
     seconds = time.perf_counter() - started
     console.print(
@@ -162,7 +164,7 @@ def _take(built: "Workshop", repository: "BackupRepository", keep: int | None) -
         highlight=False,
         soft_wrap=True,
     )
-    for line in (*_servers(servers), *_keys(built)):
+    for line in (*_left_out({} if cold is None else cold.notes()), *_keys(built)):
         console.print(line, highlight=False, soft_wrap=True)
     if keep is not None:
         gone, freed = repository.forget(keep)
@@ -186,16 +188,28 @@ def _copy_servers(built: "Workshop", tell: Callable[[str], None]) -> None:
         copy_warm(built.home, cast("SegmentTier", built.get("warm")))
 
 
-def _versions(built: "Workshop") -> dict[str, int]:
+def _cold_place(built: "Workshop") -> "S3Place | None":
+    """Return where the cold tier lies on S3, its files as they are: sealed ones stay sealed."""
+    if "the cold tier" not in built.servers():
+        return None
     tables: Any = built.get("tables")
-    return {name: tables.version(name) for name in tables.tables()}
+    return cast("S3Place", getattr(tables.place, "plain", tables.place))
+
+
+def _cold_copies(built: "Workshop") -> "ColdCopies | None":
+    from adapters.backups.cold_copies import ColdCopies
+    from pipelines.resources import time_ns
+
+    place = _cold_place(built)
+    return None if place is None else ColdCopies(place, time_ns())
 
 
 @app.command("load-servers")
 def load_servers_command(config: ConfigOption = None) -> None:
-    """Bring a restored home's log, hot and warm tier to the servers that are configured.
+    """Bring a restored home's log and tiers to the servers that are configured.
 
-    A log there must be the beginning of the home's; what is there already is not written again.
+    A log or a table there must be the beginning of the home's; what is there already is not
+    written again.
     """
     with one_line_errors():
         from adapters.backups.server_copies import copy_segments, follow_log
@@ -205,10 +219,11 @@ def load_servers_command(config: ConfigOption = None) -> None:
 
         built = open_workshop(config)
         on_server = built.servers()
-        if not {"the event log", "the hot tier"} & set(on_server):
-            raise ValueError("APIARY_POSTGRES_URL or APIARY_REDIS_URL must be set, is not")
-        if "the event log" in on_server:
-            source = SqliteEventLog(built.home / "warm" / "events.db")
+        if not on_server:
+            names = "APIARY_POSTGRES_URL, APIARY_REDIS_URL or APIARY_COLD_URL"
+            raise ValueError(f"one of {names} must be set, none is")
+        if "the event log" in on_server and (log := built.home / "warm" / "events.db").is_file():
+            source = SqliteEventLog(log)
             count = follow_log(source, cast("Log", built.get("log")))
             console.print(f"{count} events were added to the log", highlight=False)
             warm = WarmStore(built.home / "warm" / "tables")
@@ -219,6 +234,12 @@ def load_servers_command(config: ConfigOption = None) -> None:
             for space in hot.spaces():
                 cast("HotStore", target).put(space, hot.read(space))
             console.print(f"{len(hot.spaces())} spaces are in the hot tier", highlight=False)
+        if (place := _cold_place(built)) is not None:
+            from adapters.backups.cold_copies import load_cold
+
+            there, written = load_cold(built.home / "cold", place)
+            line = f"{written} files were added to the cold tier, {there} were there whole"
+            console.print(line, highlight=False)
 
 
 @contextmanager
@@ -275,10 +296,19 @@ def _keys(built: "Workshop") -> list[str]:
     return [f"the keys of the sealed tables lie within: {path}; keep them apart from the backups"]
 
 
-def _servers(told: object) -> list[str]:
-    names = told if isinstance(told, list) else []
-    return [
-        f"not within: {name} lies on a server (its tables' versions are noted); keep the bucket's "
-        "own versions or a copy of it"
-        for name in names
-    ]
+def _left_out(notes: Mapping[str, object]) -> list[str]:
+    """Return what a backup does not hold, a line each."""
+    lines = list[str]()
+    servers, files = notes.get("servers"), notes.get("cold_left_out")
+    if isinstance(servers, list) and servers:  # a backup from before the cold tier was copied
+        lines.append(
+            "not within: the cold tier lies on a server (its tables' versions are noted); bring "
+            "its bucket back from its own versions or a copy of it"
+        )
+    if isinstance(files, list) and files:
+        tables = ", ".join(sorted({str(name).partition("/")[0] for name in files}))
+        lines.append(
+            f"not within: {len(files)} files of {tables} lie in an archive class; `apiary tiers "
+            "thaw` brings them back to be copied"
+        )
+    return lines

@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from adapters.backups.blocks import BackupCorruptionError, BlockStore, sync_folder
 from adapters.backups.home_parts import copy_database, files_of, is_database
@@ -69,6 +70,37 @@ class FileVanishedError(OSError):
     """A file went while it was copied: rows moved to the next tier."""
 
 
+class RemoteFile(Protocol):
+    """A file that lies elsewhere and is backed up as if it lay at `path` in the home.
+
+    `stamp` is another when its content is; 0 where that cannot be told.
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def stamp(self) -> int: ...
+
+    def fetch(self, target: Path) -> bool:
+        """Bring it here; False where it cannot be read now, FileNotFoundError where it is gone."""
+        ...
+
+
+class RemoteFiles(Protocol):
+    """Files that lie elsewhere; they are listed anew at each try, when the home's own are kept."""
+
+    def files(self) -> Sequence[RemoteFile]: ...
+    def left_out(self, path: str) -> None:
+        """Be told of a file that could not be read."""
+        ...
+
+    def notes(self) -> Mapping[str, object]:
+        """Return what the manifest shall say of them."""
+        ...
+
+
 class BackupRepository:
     """Backups of one home in the folder `root`, which may lie on another disk or machine.
 
@@ -90,11 +122,12 @@ class BackupRepository:
         notes: Mapping[str, object] | None = None,
         quiet: Callable[[], AbstractContextManager[object]] = nullcontext,
         tell: Tell = lambda _: None,
+        remote: RemoteFiles | None = None,
     ) -> BackupReport:
         """Back up the home as it is; files that did not change since the last one are not read.
 
-        `quiet` gives what is held while databases and small files are copied, so that nobody
-        trades meanwhile; what is large never changes once written.
+        With it goes what is `remote`. `quiet` gives what is held while databases and small files
+        are copied, so that nobody trades meanwhile; what is large never changes once written.
         """
         if not home.is_dir():
             raise ValueError(f"a home to back up must be a folder that exists, was {home}")
@@ -104,7 +137,7 @@ class BackupRepository:
         with self._changing():
             for _ in range(_TRIES):
                 try:
-                    return self._take(home, now, notes or {}, quiet, tell)
+                    return self._take(home, now, notes or {}, quiet, tell, remote)
                 except FileVanishedError as error:
                     tell(f"again: {error}")
         raise OSError(f"rows must rest while they are backed up, moved {_TRIES} times")
@@ -116,6 +149,7 @@ class BackupRepository:
         notes: Mapping[str, object],
         quiet: Callable[[], AbstractContextManager[object]],
         tell: Tell,
+        remote: RemoteFiles | None,
     ) -> BackupReport:
         known = self._known_files()
         saved: list[SavedFile] = []
@@ -136,7 +170,11 @@ class BackupRepository:
                 fresh += new
                 if number % 500 == 0 or number == len(paths):
                     tell(f"{number} of {len(paths)} files")
-        manifest = Manifest(now.astimezone(UTC).isoformat(), saved, dict(notes))
+            for file, new in self._save_remote(remote, Path(folder), known, tell):
+                saved.append(file)
+                fresh += new
+        told = dict(notes) | dict(remote.notes() if remote else {})
+        manifest = Manifest(now.astimezone(UTC).isoformat(), saved, told)
         self._write(manifest)
         size = sum(f.size for f in saved)
         return BackupReport(manifest.name, len(saved), size, fresh)
@@ -151,16 +189,45 @@ class BackupRepository:
             before = known.get(name)
             if before and stamp and (before.stamp, before.size) == (stamp, told.st_size):
                 return before, 0
-            blocks, new = self._blocks.put_file(source)
-            digest, size = hashlib.sha256(), 0
-            for data in self._blocks.stream(blocks):  # read back: what is kept is what was meant
-                digest.update(data)
-                size += len(data)
-            if size != source.stat().st_size:
-                raise FileVanishedError(f"{name} grew while it was copied")
+            return self._kept(name, source, told.st_mode & 0o777, stamp)
         except FileNotFoundError as error:
             raise FileVanishedError(f"{name} moved while it was copied") from error
-        return SavedFile(name, told.st_mode & 0o777, size, digest.hexdigest(), blocks, stamp), new
+
+    def _kept(self, name: str, source: Path, mode: int, stamp: int) -> tuple[SavedFile, int]:
+        blocks, new = self._blocks.put_file(source)
+        digest, size = hashlib.sha256(), 0
+        for data in self._blocks.stream(blocks):  # read back: what is kept is what was meant
+            digest.update(data)
+            size += len(data)
+        if size != source.stat().st_size:
+            raise FileVanishedError(f"{name} grew while it was copied")
+        return SavedFile(name, mode, size, digest.hexdigest(), blocks, stamp), new
+
+    def _save_remote(
+        self, remote: RemoteFiles | None, folder: Path, known: Mapping[str, SavedFile], tell: Tell
+    ) -> Iterator[tuple[SavedFile, int]]:
+        """Keep what lies elsewhere; what is known by size and stamp is not fetched again."""
+        listed = remote.files() if remote is not None else ()
+        for number, file in enumerate(listed, 1):
+            before = known.get(file.path)
+            same = before is not None and before.size == file.size
+            if before and same and file.stamp and before.stamp == file.stamp:
+                yield before, 0
+                continue
+            fetched = folder / "fetched"
+            try:
+                if file.fetch(fetched):
+                    if fetched.stat().st_size != file.size:
+                        raise FileVanishedError(f"{file.path} changed while it was copied")
+                    yield self._kept(file.path, fetched, 0o600, file.stamp)
+                elif before and same:  # it was kept before it went where it cannot be read
+                    yield before, 0
+                elif remote is not None:
+                    remote.left_out(file.path)
+            except FileNotFoundError as error:
+                raise FileVanishedError(f"{file.path} went while it was copied") from error
+            if number % 100 == 0 or number == len(listed):
+                tell(f"{number} of {len(listed)} files of the cold tier")
 
     def _scratch(self) -> Path:
         folder = self.root / "scratch"

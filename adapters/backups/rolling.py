@@ -56,8 +56,9 @@ def roll_forward(
                 repository.extract(later, name, Path(folder) / f"hot{number}.db")
                 _add_states(home / HOT, Path(folder) / f"hot{number}.db")
             for file in later.files:
-                if file.path.startswith(_ADDED_TO) and not (home / file.path).exists():
-                    repository.extract(later, file.path, home / file.path)
+                place = file.path.removeprefix(f"{COPIES}/")
+                if place.startswith(_ADDED_TO) and not (home / place).exists():
+                    repository.extract(later, file.path, home / place)
     return rolled
 
 

@@ -18,7 +18,7 @@ from adapters.stores.warm import WarmStore
 from swarm_core.events import Event, RecordedEvent
 
 COPIES = "copies"
-LOG, HOT, WARM = "events.db", "hot.db", "warm"
+LOG, HOT, WARM, COLD = "events.db", "hot.db", "warm", "cold"
 _BATCH = 1_000
 
 
@@ -106,5 +106,9 @@ def settle_copies(home: Path) -> list[str]:
         with closing(sqlite3.connect(home / "hot" / "hot.db")) as target, target:
             target.executemany("insert or replace into cells values (?, ?, ?)", cells)
         found.append("the hot tier")
+    if (copies / COLD).is_dir():
+        shutil.rmtree(home / "cold", ignore_errors=True)
+        (copies / COLD).rename(home / "cold")
+        found.append("the cold tier")
     shutil.rmtree(copies, ignore_errors=True)
     return found

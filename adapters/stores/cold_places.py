@@ -30,6 +30,7 @@ _MUST_THAW = (
 )
 # What S3 keeps in these must be thawed before it can be read; all other classes answer at once.
 FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
+_PIECE_BYTES = 1 << 20
 
 
 class ColdPlace(Protocol):
@@ -207,9 +208,14 @@ class S3Place:
                 self.files().create_dir(self._bucket)
 
     def read_bytes(self, path: str) -> bytes:
+        return b"".join(self.stream(path))
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield what lies at `table/...` in pieces; raises as `read_bytes` does."""
         try:
             with answering(), self.files().open_input_stream(f"{self._path}/{path}") as stream:
-                return bytes(stream.read())
+                while piece := stream.read(_PIECE_BYTES):
+                    yield bytes(piece)
         except ColdStoreUnavailableError as error:
             # Arrow says the same of what must be thawed and of a wrong key.
             if "ACCESS_DENIED" in str(error) and self._is_frozen(path):
@@ -232,6 +238,26 @@ class S3Place:
     def write_bytes(self, path: str, content: bytes) -> None:
         with answering(), self.files().open_output_stream(f"{self._path}/{path}") as stream:
             stream.write(content)
+
+    def write_file(self, path: str, source: Path) -> None:
+        """Put a file at `table/...`, piece by piece; it appears when it is whole."""
+        with (
+            source.open("rb") as file,
+            answering(),
+            self.files().open_output_stream(f"{self._path}/{path}") as stream,
+        ):
+            while piece := file.read(_PIECE_BYTES):
+                stream.write(piece)
+
+    def objects_below(self, table: str) -> tuple[tuple[str, int, int], ...]:
+        """Return name (`table/...`), bytes and time of change (ns) of all that a table has."""
+        below = f"{self._path}/{table}"
+        listed = arrow_fs.FileSelector(below, allow_not_found=True, recursive=True)
+        with answering():
+            found = self.files().get_file_info(listed)
+        files = [f for f in found if f.type == arrow_fs.FileType.File]
+        start = len(self._path) + 1
+        return tuple(sorted((f.path[start:], int(f.size), int(f.mtime_ns or 0)) for f in files))
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         listed = arrow_fs.FileSelector(f"{self._path}/{folder}", allow_not_found=True)
