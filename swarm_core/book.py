@@ -256,12 +256,14 @@ def _deny_target(book: Book, event: ev.TargetDenied) -> None:
 def _open_session(book: Book, event: ev.SessionOpened) -> None:
     book.session, book.session_nav_minor = event.session, event.nav_minor
     for own in book.strategies.values():
-        own.start_minor = own.find_profit_minor(book.ledger) or 0
+        own.open_session(book.ledger)
     book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
 
 
 def _close_session(book: Book, event: ev.SessionClosed) -> None:
     book.closed_sessions[event.session] = event.nav_minor
+    for own in book.strategies.values():
+        own.close_session(book.ledger)
     book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
 
 

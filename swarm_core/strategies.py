@@ -12,12 +12,22 @@ class StrategyBook:
     """The positions that one strategy's fills have made, at average cost, and what they cost.
 
     `start_minor` is its profit when the session opened: the day's loss is measured from there.
+    `peak_minor` is the most that it had won at any opening or close, 0 before it traded.
     """
 
     def __init__(self) -> None:
         self.positions: dict[str, Position] = {}
         self.fees: dict[str, int] = {}  # by currency
         self.start_minor = 0
+        self.peak_minor = 0
+
+    def open_session(self, ledger: Ledger) -> None:
+        """Measure the day's loss from here; where the profit is not known, from nothing won."""
+        self.start_minor = self.find_profit_minor(ledger) or 0
+        self.peak_minor = max(self.peak_minor, self.start_minor)
+
+    def close_session(self, ledger: Ledger) -> None:
+        self.peak_minor = max(self.peak_minor, self.find_profit_minor(ledger) or 0)
 
     def take_fill(self, fill: OrderFilled) -> None:
         position = position_of(self.positions, fill)

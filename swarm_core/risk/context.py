@@ -270,7 +270,7 @@ def _measure_strategy(
     """Return the account as if nothing but one strategy's orders had ever been in it.
 
     Its net asset value is the book's at the session's opening and what the strategy has won or
-    lost since, so that the day's loss is its own.
+    lost since, so that the day's loss is its own; its peak is the same at its highest profit.
     """
     level = limits.find_level(Level.STRATEGY, name)
     resolved = limits.resolve_level(Level.STRATEGY, name, nav or 0)
@@ -290,12 +290,13 @@ def _measure_strategy(
     for instrument_id, risk in own.items():
         _permit(risk, instrument_id, instruments.get(instrument_id), [level])
     start = book.session_nav_minor // MINOR_PER_MICRO
+    above = 0 if done is None else done.peak_minor - done.start_minor
     return RiskContext(
         time_ns=time_ns,
         trading_state=book.trading_state,
         nav=None if nav is None else _strategy_nav(book, done, start),
         session_nav=start,
-        peak_nav=start,  # the fall from a peak is measured of the whole book alone
+        peak_nav=start + above // MINOR_PER_MICRO,
         instruments=own,
         limits=resolved,
     )

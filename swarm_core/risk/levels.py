@@ -39,12 +39,13 @@ _ACCOUNT = frozenset(
     }
 )
 _LISTS = frozenset({"restricted", "permitted_asset_classes"})
-# What can be measured at each level. A strategy's exposures and its day's loss are those of its own
-# orders and fills; its fall from a peak is not measured, so no limit on it may be written down.
+_LOSSES = frozenset({"daily_loss_fraction_max", "drawdown_fraction_max"})
+# What can be measured at each level. A strategy's exposures, its day's loss and its fall from its
+# peak are those of its own orders and fills.
 FIELDS: Mapping[Level, frozenset[str]] = {
     Level.TENANT: _ORDER | _POSITION | _EXPOSURE | _ACCOUNT | _LISTS,
     Level.TRADER: _ORDER | _POSITION | _EXPOSURE | _ACCOUNT | _LISTS,
-    Level.STRATEGY: _ORDER | _POSITION | _EXPOSURE | _LISTS | {"daily_loss_fraction_max"},
+    Level.STRATEGY: _ORDER | _POSITION | _EXPOSURE | _LISTS | _LOSSES,
     Level.INSTRUMENT: _ORDER | _POSITION | {"repeats_max", "short_locate_required"},
 }
 

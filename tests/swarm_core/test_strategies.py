@@ -62,15 +62,23 @@ def mark(book: Book, ticks: int) -> None:
     )  # fmt: skip
 
 
-def verdict(book: Book, strategy: str, **fields: object):
+def verdict(
+    book: Book,
+    strategy: str,
+    *,
+    instrument_id: str = B,
+    limits: RiskLimits = LIMITS,
+    side: OrderSide = OrderSide.BUY,
+) -> Approved | Denied:
     context = measure(
         book=book,
         quotes={A: make_quote(), B: make_quote(B)},
         instruments=INSTRUMENTS,
-        limits=LIMITS,
+        limits=limits,
         time_ns=NOW_NS,
     )
-    return check_order(make_order(B, strategy=strategy, decision_id="new", **fields), context)
+    order = make_order(instrument_id, side=side, strategy=strategy, decision_id="new")
+    return check_order(order, context)
 
 
 def test_a_strategy_that_lost_too_much_is_stopped_and_the_others_go_on() -> None:
@@ -109,6 +117,71 @@ def test_the_loss_is_of_the_day() -> None:
         )
     )
     assert isinstance(verdict(book, "bees"), Approved)
+
+
+def next_session(book: Book, number: int, *, opens: bool = True) -> None:
+    nav = book.ledger.find_nav_minor()
+    assert nav is not None
+    if opens:
+        book.apply(
+            ev.SessionOpened(
+                event_id=f"open{number}", time_ns=number, session=f"s{number}",
+                base_currency="USD", nav_minor=nav,
+            )
+        )  # fmt: skip
+        return
+    book.apply(
+        ev.SessionClosed(
+            event_id=f"close{number}", time_ns=number, session=f"s{number}", nav_minor=nav
+        )
+    )
+
+
+FALLS = RiskLimits.from_mapping(
+    {
+        "short_locate_required": False,
+        "position_fraction_max": 1.0,
+        "drawdown_fraction_max": 0.9,
+        "levels": {"strategy": {"bees": {"drawdown_fraction_max": 0.02}}},
+    }
+)
+
+
+def test_a_fall_over_many_days_stops_the_strategy_that_fell_alone() -> None:
+    book = make_book()
+    trade(book, "bees", 100, 10_000, 1)
+    mark(book, 11_000)  # 1,000 dollars won at the close of the first day
+    next_session(book, 1, opens=False)
+    for number, ticks in enumerate((10_500, 10_000, 9_500), 2):  # 500 more lost each day
+        next_session(book, number)
+        mark(book, ticks)
+    assert isinstance(verdict(book, "bees", limits=FALLS), Approved)
+    next_session(book, 5)
+    mark(book, 8_900)  # 2,100 below the peak, where the book would be worth 101,000
+
+    denied = verdict(book, "bees", limits=FALLS)
+
+    assert isinstance(denied, Denied)
+    assert (denied.code, denied.measured, denied.level) == (
+        DenialCode.DRAWDOWN, 2_100 * 10**6 // 101_000, "strategy bees",
+    )  # fmt: skip
+    assert isinstance(verdict(book, "ants", limits=FALLS), Approved)
+    assert isinstance(verdict(book, "bees", instrument_id=A, limits=FALLS), Denied)
+    assert isinstance(verdict(book, "bees", instrument_id=A, side=OrderSide.SELL, limits=FALLS),
+                      Approved)  # fmt: skip
+
+
+def test_a_strategy_that_only_ever_lost_falls_from_nothing_won() -> None:
+    book = make_book()
+    trade(book, "bees", 100, 10_000, 1)
+    mark(book, 8_950)
+    next_session(book, 1)
+    assert isinstance(verdict(book, "bees", limits=FALLS), Approved)
+    mark(book, 7_950)
+    denied = verdict(book, "bees", limits=FALLS)
+    assert isinstance(denied, Denied)
+    assert denied.code is DenialCode.DRAWDOWN
+    assert denied.measured == 2_050 * 10**6 // 100_000
 
 
 def test_a_fee_counts_once_whether_it_comes_before_or_after_its_fill() -> None:

@@ -121,7 +121,7 @@ def test_a_strategy_is_measured_by_its_own_orders() -> None:
         ({"desk": {}}, "a level must be one of .*, was 'desk'"),
         ({"trader": ["anna"]}, r"levels.trader must map names to limits, was \['anna'\]"),
         (
-            {"strategy": {"bees": {"drawdown_fraction_max": 0.1}}},
+            {"strategy": {"bees": {"leverage_max": 0.1}}},
             "limits of the strategy bees must",
         ),
         ({"trader": {"anna": {"messages_max": 1.5}}}, "trader anna: messages_max must be a whole"),
