@@ -25,11 +25,12 @@ def opened_bus(built: "Workshop") -> Iterator["EventBus"]:
     bus: Any
     if settings.kind == "redis":
         from adapters.bus.redis_streams import RedisBus
+        from pipelines.redis_keys import redis_namespace
 
         url = environment.redis_text()
         if not url:
             raise SettingsError("the bus redis needs APIARY_REDIS_URL to be set, is not")
-        bus = RedisBus(url, settings.topic)
+        bus = RedisBus(url, redis_namespace(built.settings).stream)
     else:
         from adapters.bus.kafka import KafkaAccess, KafkaBus
 

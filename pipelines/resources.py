@@ -115,12 +115,15 @@ class Workshop:
     def feature_store(self) -> object:
         from adapters.stores.feature_store import FeastFeatureStore
         from adapters.stores.postgres_address import PostgresAddress
+        from pipelines.redis_keys import redis_namespace
 
         environment = Environment()
         url = environment.postgres_text()
+        redis = environment.redis_text()
         return FeastFeatureStore(
             self.home / "feast",
-            redis_url=environment.redis_text(),
+            redis_url=redis,
+            namespace=redis_namespace(self.settings) if redis else None,
             postgres=PostgresAddress(url, environment.postgres_ca_file) if url else None,
         )
 
@@ -171,8 +174,10 @@ class Workshop:
 
     def hot(self) -> object:
         from adapters.stores.opening import open_hot
+        from pipelines.redis_keys import redis_namespace
 
-        return open_hot(self.home, Environment().redis_text())
+        url = Environment().redis_text()
+        return open_hot(self.home, url, redis_namespace(self.settings).hot if url else None)
 
     def live(self) -> object:
         from pipelines.trading_parts import live_book

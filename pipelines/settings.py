@@ -81,6 +81,7 @@ class Environment(BaseSettings):
     tls: TlsRule = "remote"  # which servers must be reached over TLS
     redis_url: SecretStr | None = None
     redis_ca_file: Path | None = None
+    redis_namespace: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     postgres_url: SecretStr | None = None
     postgres_ca_file: Path | None = None
     dagster_postgres_url: SecretStr | None = None
@@ -345,8 +346,7 @@ def embedded_dagster_home() -> Path:
 
 def opened_dagster() -> AbstractContextManager["DagsterInstance"]:
     """Open the instance that is used; OSError in one line where its PostgreSQL is not there."""
-    home = dagster_home()
-    return open_instance(home, Environment().dagster_text())
+    return open_instance(dagster_home(), Environment().dagster_text())
 
 
 def dagster_home() -> Path:

@@ -69,8 +69,9 @@ def open_states(settings: ApiarySettings) -> "HotStore":
     url = Environment().redis_text()
     if url is not None:
         from adapters.stores.opening import open_hot
+        from pipelines.redis_keys import redis_namespace
 
-        return open_hot(settings.home, url)
+        return open_hot(settings.home, url, redis_namespace(settings).hot)
     from adapters.stores.hot_embedded import EmbeddedHotStore
 
     return EmbeddedHotStore(settings.home / "hot" / "hot.db")

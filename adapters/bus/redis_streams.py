@@ -1,6 +1,6 @@
 """The bus on Redis Streams: an entry's id is the event's sequence, so that none stands twice."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,14 +32,30 @@ return 1
 class RedisBus:
     """The stream `topic` of a Redis-compatible server, with the groups' offsets beside it.
 
+    A topic that must be found out is asked for at every use.
+
     `url` is a redis:// or rediss:// address. As durable as the server's append-only file.
     """
 
-    def __init__(self, url: str, topic: str = "apiary.events", *, timeout_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        topic: str | Callable[[], str] = "apiary.events",
+        *,
+        timeout_s: float = 2.0,
+    ) -> None:
         self._client: Any = open_redis(url, timeout_s=timeout_s)
-        self._stream, self._offsets = topic, f"{topic}.offsets"
+        self._find_topic = topic if callable(topic) else lambda: topic
         self._publish = self._client.register_script(_PUBLISH)
         self._commit = self._client.register_script(_COMMIT)
+
+    @property
+    def _stream(self) -> str:
+        return self._find_topic()
+
+    @property
+    def _offsets(self) -> str:
+        return f"{self._stream}.offsets"
 
     def find_last(self) -> Message | None:
         with self._answering():
@@ -78,7 +94,7 @@ class RedisBus:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except redis.RedisError as error:
+        except (redis.RedisError, OSError) as error:
             raise BusError(f"the bus on Redis must answer, did not: {error}") from error
 
 

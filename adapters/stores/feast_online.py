@@ -36,13 +36,14 @@ class PackedOnlineStoreConfig(FeastConfigBaseModel):
     )
     path: str = "online.db"  # relative to the folder of feature_store.yaml
     url: str | None = None
+    namespace: str | None = None  # what a desk's keys on a server begin with; the project if unset
     timeout_s: float = 1.0
 
 
 @cache
-def _open(path: Path, url: str | None, project: str, timeout_s: float) -> OnlineFeatures:
+def _open(path: Path, url: str | None, namespace: str, timeout_s: float) -> OnlineFeatures:
     if url:
-        return RedisOnlineFeatures(url, project=project, timeout_s=timeout_s)
+        return RedisOnlineFeatures(url, project=namespace, timeout_s=timeout_s)
     return EmbeddedOnlineFeatures(path)
 
 
@@ -108,7 +109,8 @@ class PackedOnlineStore(OnlineStore):
         if not isinstance(settings, PackedOnlineStoreConfig):
             raise TypeError(f"online_store must be ours, was {type(settings).__name__}")
         path = (Path(config.repo_path or ".") / settings.path).resolve()
-        return _open(path, settings.url, config.project, settings.timeout_s)
+        namespace = settings.namespace or config.project
+        return _open(path, settings.url, namespace, settings.timeout_s)
 
 
 def _require_packable(view: FeatureView) -> None:

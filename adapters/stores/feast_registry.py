@@ -15,12 +15,16 @@ _SCHEMA = "apiary_feast"
 
 
 def open_store(
-    root: Path, project: str, redis_url: str | None, postgres: PostgresAddress | None = None
+    root: Path,
+    project: str,
+    redis_url: str | None,
+    postgres: PostgresAddress | None = None,
+    namespace: str | None = None,
 ) -> Any:
     """Return the feast.FeatureStore whose registry, offline and online rows lie under the root.
 
-    With `redis_url` the online rows lie in Redis, with `postgres` the registry lies there, in a
-    schema of its own.
+    With `redis_url` the online rows lie in Redis, under `namespace`, with `postgres` the registry
+    lies there, in a schema of its own.
     """
     feast = load_feast()
     root.mkdir(parents=True, exist_ok=True)
@@ -30,7 +34,8 @@ def open_store(
         provider="local",
         registry=_sql_registry(postgres) if postgres else str(root.resolve() / "registry.db"),
         offline_store={"type": "adapters.stores.feast_offline.PolarsOfflineStore"},
-        online_store=online | ({"url": redis_url} if redis_url else {"path": "online.db"}),
+        online_store=online
+        | ({"url": redis_url, "namespace": namespace} if redis_url else {"path": "online.db"}),
         entity_key_serialization_version=3,
         repo_path=root.resolve(),
     )

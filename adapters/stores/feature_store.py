@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -28,6 +28,9 @@ from features.store.families import (
     service_views,
 )
 
+if TYPE_CHECKING:
+    from adapters.stores.redis_namespace import RedisNamespace
+
 _INSTRUMENT_TABLE = "offline/instrument_features"
 _MARKET_TABLE = "offline/market_features"
 
@@ -37,8 +40,9 @@ class FeastFeatureStore:
 
     Feast itself is imported by `apply` and `training_set` alone; writing and online reading go to
     the storage that Feast reads and writes through its plugins, without its price. With
-    `redis_url` the online rows lie in Redis, else in `root/online.db`; with `postgres` the registry
-    lies in that database, else in `root/registry.db`.
+    `redis_url` the online rows lie in Redis, under the desk's `namespace`, else in
+    `root/online.db`; with `postgres` the registry lies in that database, else in
+    `root/registry.db`.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class FeastFeatureStore:
         root: Path,
         *,
         redis_url: str | None = None,
+        namespace: "RedisNamespace | None" = None,
         postgres: PostgresAddress | None = None,
         project: str = "apiary",
     ) -> None:
@@ -53,9 +58,12 @@ class FeastFeatureStore:
         self._redis_url = redis_url
         self._postgres = postgres
         self._project = project
+        self._namespace = namespace
         self._feast: Any = None
         self._online: OnlineFeatures = (
-            RedisOnlineFeatures(redis_url, project=project)
+            RedisOnlineFeatures(
+                redis_url, project=project, prefix=None if namespace is None else namespace.online
+            )
             if redis_url
             else EmbeddedOnlineFeatures(self._root / "online.db")
         )
@@ -137,7 +145,10 @@ class FeastFeatureStore:
         if self._feast is None:
             from adapters.stores.feast_registry import open_store
 
-            self._feast = open_store(self._root, self._project, self._redis_url, self._postgres)
+            namespace = None if self._namespace is None else self._namespace.name()
+            self._feast = open_store(
+                self._root, self._project, self._redis_url, self._postgres, namespace
+            )
         return self._feast
 
     def close(self) -> None:

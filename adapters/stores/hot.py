@@ -5,7 +5,7 @@ below pass one contract suite: every write is all or nothing, and it is there on
 returned (Redis: as far as its own append-only file is set to).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import cast
 
@@ -21,13 +21,20 @@ from adapters.stores.redis_client import open_redis
 class RedisHotStore:
     """The hot tier in Redis or Valkey: one hash per space, under a prefix.
 
+    A prefix that must be found out is asked for at every use, and is had when it answers.
+
     Every call answers or fails within about (attempts) x `timeout_s`.
     """
 
     def __init__(
-        self, url: str, *, prefix: str = "apiary:hot:", timeout_s: float = 0.5, retries: int = 1
+        self,
+        url: str,
+        *,
+        prefix: str | Callable[[], str] = "apiary:hot:",
+        timeout_s: float = 0.5,
+        retries: int = 1,
     ) -> None:
-        self._prefix = prefix
+        self._find_prefix = prefix if callable(prefix) else lambda: prefix
         self._client = open_redis(url, timeout_s=timeout_s, retries=retries)
 
     def put(self, space: str, values: Mapping[str, bytes]) -> None:
@@ -43,8 +50,8 @@ class RedisHotStore:
             pipe.execute()
 
     def exchange(self, space: str, key: str, expected: bytes | None, value: bytes) -> bool:
-        name = self._prefix + space
         with self._answering() as client, client.pipeline(transaction=True) as pipe:
+            name = self._prefix + space
             pipe.watch(name)
             if cast("bytes | None", pipe.hget(name, key)) != expected:
                 return False
@@ -74,8 +81,16 @@ class RedisHotStore:
 
     def spaces(self) -> tuple[str, ...]:
         with self._answering() as client:
-            names = [cast("bytes", n).decode() for n in client.scan_iter(self._prefix + "*")]
-        return tuple(sorted(n.removeprefix(self._prefix) for n in names))
+            prefix = self._prefix
+            names = [cast("bytes", n).decode() for n in client.scan_iter(prefix + "*")]
+        return tuple(sorted(n.removeprefix(prefix) for n in names))
+
+    @property
+    def _prefix(self) -> str:
+        try:
+            return self._find_prefix()
+        except (OSError, ValueError) as error:
+            raise HotStoreUnavailableError(str(error)) from error
 
     def close(self) -> None:
         self._client.close()

@@ -247,15 +247,32 @@ class RedisOnlineFeatures(OnlineFeatures):
     OnlineStoreUnavailableError where the server does not answer.
     """
 
-    def __init__(self, url: str, *, project: str = "apiary", timeout_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        project: str = "apiary",
+        prefix: Callable[[], str] | None = None,
+        timeout_s: float = 1.0,
+    ) -> None:
+        """`prefix` begins every key; f"{project}:online:" where it is left out."""
         super().__init__()
         if not 0.0 < timeout_s <= 60.0:
             raise ValueError(f"timeout_s must be in (0, 60], was {timeout_s}")
         self._url = url
-        self._prefix = f"{project}:online:"
+        self._find_prefix = prefix or (lambda: f"{project}:online:")
         self._timeout_s = timeout_s
         self._client: Any = None
         self._cache: dict[str, tuple[bytes, FeatureBlock]] = {}
+
+    @property
+    def _prefix(self) -> str:
+        import redis
+
+        try:
+            return self._find_prefix()
+        except (redis.RedisError, OSError) as error:
+            raise OnlineStoreUnavailableError(f"Redis failed: {error}") from error
 
     @contextmanager
     def _answering(self) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """Opening each tier where one setting says that it is: on this machine, or on a server."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 
 
-def open_hot(home: Path, redis_url: str | None) -> HotStore:
-    """Return the hot tier in Redis, or in a file of the home.
+def open_hot(
+    home: Path, redis_url: str | None, prefix: Callable[[], str] | None = None
+) -> HotStore:
+    """Return the hot tier in Redis, its keys after the prefix, or in a file of the home.
 
     What a decision cannot do without lies in the file as well where it is in Redis.
     """
@@ -24,7 +27,10 @@ def open_hot(home: Path, redis_url: str | None) -> HotStore:
     def embedded() -> HotStore:
         return EmbeddedHotStore(home / "hot" / "hot.db")
 
-    return MirroredHotStore(RedisHotStore(redis_url), embedded) if redis_url else embedded()
+    if not redis_url:
+        return embedded()
+    server = RedisHotStore(redis_url, prefix=prefix) if prefix else RedisHotStore(redis_url)
+    return MirroredHotStore(server, embedded)
 
 
 def open_warm(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from adapters.stores.desk_id import home_id
 from adapters.stores.hot import EmbeddedHotStore, RedisHotStore
 from adapters.stores.hot_state import HotState
 from pipelines.cli import app
@@ -47,7 +48,8 @@ def test_the_book_is_shown_as_the_log_has_it_and_in_the_status(tmp_path: Path) -
 def test_redis_killed_in_the_middle_stops_no_trade(redis: RedisProcess, tmp_path: Path) -> None:
     config = make_home(tmp_path / "killed", speed=30_000)
     with trader_process(config, [name for name in ABSENT if name != "redis"]) as process:
-        state = HotState(RedisHotStore(redis.url))
+        prefix = f"apiary:{home_id(config.parent / 'home')}:hot:"
+        state = HotState(RedisHotStore(redis.url, prefix=prefix))
         wait_for(config, lambda _: "trader" in state.heartbeats(), process)
         redis.kill()
         said, _ = process.communicate(timeout=280)
