@@ -1,6 +1,7 @@
 """The trader as a process: composed from settings, watched by its heartbeat, told to leave."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -134,9 +135,19 @@ async def _run(
         trader.obey_signals()
         tell(f"trading {chosen.engine.kind} on {chosen.feed.kind} through {chosen.broker.kind}")
         tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
+        _set_aside()
         await trader.run()
     live.close()
     return summary(desk)
+
+
+def _set_aside() -> None:
+    """Spare full collections the book and the libraries: they stay, and an order would wait.
+
+    Walking over a book of 40,000 orders takes about a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _limits_watch(settings: ApiarySettings, desk: TradingDesk, tell: Tell) -> LimitsWatch:

@@ -76,29 +76,34 @@ class Book:
                 self._apply(item)
 
     def _apply(self, event: ev.Event) -> None:
-        if isinstance(event, ev.OrderEvent):
-            self._apply_order(event)
-            return
-        # Facts of other parts of the house stand in no table: they move nothing here.
         apply = _APPLY.get(type(event))
         if apply is not None:
             apply(self, event)
+        elif isinstance(event, ev.OrderEvent):
+            self._apply_order(event)
+        # Facts of other parts of the house stand in no table: they move nothing here.
 
-    def _apply_order(self, event: ev.OrderEvent) -> None:
-        if isinstance(event, ev.OrderFilled):
-            self.ledger.book_fill(event)
-        record = self.orders.get(event.client_order_id)
+    def take_fill(self, fill: ev.OrderFilled) -> None:
+        """Book an execution, whoever's it is, and count it to its order and strategy once."""
+        self.ledger.book_fill(fill)
+        record = self.orders.get(fill.client_order_id)
         if record is None:
-            if isinstance(event, ev.OrderFilled):
-                self.unknown_fills.append(event)
+            self.unknown_fills.append(fill)
             return
         filled_lots = record.filled_lots
+        record.apply(fill)
+        if record.filled_lots > filled_lots:
+            self._attribute(fill, record.order.strategy)
+            if record.order.is_exit:
+                instrument_id = record.order.instrument_id
+                self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
+        self._file(record)
+
+    def _apply_order(self, event: ev.OrderEvent) -> None:
+        record = self.orders.get(event.client_order_id)
+        if record is None:
+            return
         record.apply(event)
-        if isinstance(event, ev.OrderFilled) and record.filled_lots > filled_lots:
-            self._attribute(event, record.order.strategy)
-        if record.order.is_exit and record.filled_lots > filled_lots:
-            instrument_id = record.order.instrument_id
-            self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
         self._file(record)
         if isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
@@ -290,6 +295,7 @@ def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
 
 
 _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
+    ev.OrderFilled: Book.take_fill,
     ev.OrderIntended: _intend,
     ev.CommissionCharged: _charge,
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),

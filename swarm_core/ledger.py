@@ -128,7 +128,8 @@ class Ledger:
         realised = position.trade(signed, fill.price_ticks)
         paid = -signed * fill.price_ticks * fill.lot_tick_minor
         self._add(self.cash, fill.currency, realised if position.is_margined else paid)
-        self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
+        if fill.commission_minor is not None:
+            self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
         return True
 
     def book_commission(self, charge: CommissionCharged) -> bool:
