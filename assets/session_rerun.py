@@ -29,6 +29,7 @@ from models.prediction import predict
 from swarm_core import events as ev
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.replay import Panel, run
+from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
 from swarm_core.lineage import Lineage
 
@@ -126,14 +127,14 @@ def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rer
         broker,
         lineage.run_id,
     )
-    state = floor.state_before(lineage.session)
+    settings, state = floor.taken_up(lineage.session, lineage.settings_digest)
     floor.walk([lineage.session], lambda _: None)
     again = [e.event for e in scratch.read(len(before))]
     return Rerun(
         session=lineage.session,
         recorded=_side(stored, asked, [e.event for e in since]),
         again=_side(features, forecasts, again),
-        compiled=_compiled(desk, state, floor.observed(lineage.session)),
+        compiled=_compiled(settings, state, floor.observed(lineage.session)),
     )
 
 
@@ -172,7 +173,7 @@ def _side(features: pl.DataFrame, forecasts: pl.DataFrame, events: Sequence[ev.E
     return Side(features, forecasts, weights, digest, tuple(events))
 
 
-def _compiled(desk: Desk, state: ColonyState, seen: Observation) -> dict[str, float]:
+def _compiled(settings: ColonySettings, state: ColonyState, seen: Observation) -> dict[str, float]:
     """Return the target weights that the compiled loop gives for this one bar."""
     panel = Panel(
         time_ns=np.array([seen.time_ns], np.int64),
@@ -187,5 +188,5 @@ def _compiled(desk: Desk, state: ColonyState, seen: Observation) -> dict[str, fl
         nav=seen.nav,
         weights=seen.weights,
     )
-    _, records = run(desk.colony, state, panel)
+    _, records = run(settings, state, panel)
     return dict(zip(seen.instrument_ids, records.target_weights[0].tolist(), strict=True))

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import polars as pl
@@ -23,7 +23,9 @@ from swarm_core.book import book_from_events
 from swarm_core.colony import codec
 from swarm_core.colony.decision import Decision
 from swarm_core.colony.engine import new_state
+from swarm_core.colony.migration import take_up
 from swarm_core.colony.observation import Observation
+from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
 from swarm_core.lineage import Lineage
 from swarm_core.live_view import field_of, view_of
@@ -84,6 +86,7 @@ class TradingFloor:
         self.last_state: ColonyState | None = None  # after the last step of this walk
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
+        self.changes: list[ev.ColonySettingsChanged] = []  # of the colony's settings, in order
         self._releases: dict[str, Release] = {}
         self._served: dict[str, ServedFeatures] = {}
         self._features_at = _by_close(tables.features)
@@ -127,9 +130,10 @@ class TradingFloor:
         self.book.apply_all(r for r in self.events if r.sequence <= self.closed[session])
         market, ids = self._market(session, frozenset())
         self._note(market, walk)
-        before = self.state_before(session)
-        _, decision = decide(self.rules, before, self.book, ids, self._observer(session, ids))
         recorded = self.taken[session].lineage
+        settings, before = self.taken_up(session, recorded.settings_digest)
+        rules = replace(self.rules, colony=settings)
+        _, decision = decide(rules, before, self.book, ids, self._observer(session, ids))
         same = (decision.decision_id, decision.state_digest_after) == (
             recorded.decision_id,
             recorded.colony_state_digest,
@@ -172,10 +176,11 @@ class TradingFloor:
     def _trade(self, session: str, walk: Walk) -> None:
         release, fault = self._release(session), self._serve(session).fault
         market, ids = self._market(session, release.withheld)
+        settings, before = self.taken_up(session)
         outcome = trade_session(
             market,
-            self.rules,
-            self.state_before(session),
+            replace(self.rules, colony=settings),
+            before,
             book=self.book,
             log=self.log,
             broker=self.broker,
@@ -210,6 +215,8 @@ class TradingFloor:
                 self.closed[recorded.event.session] = recorded.sequence
             elif isinstance(recorded.event, ev.DecisionTaken):
                 self.taken[recorded.event.lineage.session] = recorded.event
+            elif isinstance(recorded.event, ev.ColonySettingsChanged):
+                self.changes.append(recorded.event)
 
     def _note(self, market: SessionMarket, walk: Walk) -> None:
         benchmark = self.tables.benchmark.get(market.session)
@@ -268,6 +275,13 @@ class TradingFloor:
             instruments=self.tables.instruments,
         )
         return SessionObserver(seen, ids)
+
+    def taken_up(self, session: str, decided: str = "") -> tuple[ColonySettings, ColonyState]:
+        """Return the settings that a session is decided by and the state before, carried over.
+
+        `decided` is the digest of the settings that it was decided by, empty where it was not.
+        """
+        return take_up(self.state_before(session), self.desk.colony, self.changes, decided)
 
     def state_before(self, session: str) -> ColonyState:
         """Return the colony's state that a session is decided in; ValueError where it is lost."""

@@ -14,6 +14,7 @@ from rich.markup import escape
 from pipelines import (
     cli_backup,
     cli_bus,
+    cli_colony,
     cli_gateway,
     cli_keys,
     cli_limits,
@@ -243,6 +244,7 @@ app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 app.add_typer(cli_limits.limits_app, name="limits")
 app.add_typer(cli_limits.throttle_app, name="throttle")
 app.add_typer(cli_orders.app, name="orders")
+app.add_typer(cli_colony.app, name="colony")
 
 app.add_typer(log_app, name="log")
 app.add_typer(cli_stores.app)

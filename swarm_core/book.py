@@ -39,6 +39,7 @@ class Book:
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
         self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
+        self.colony_changes: list[ev.ColonySettingsChanged] = []
         self.session = ""
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
         self.session_nav_minor = starting_cash_minor
@@ -318,6 +319,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.TradingStateChanged: _change_state,
     ev.ThrottleReset: _reset_throttle,
     ev.LimitsChanged: _change_limits,
+    ev.ColonySettingsChanged: lambda book, event: book.colony_changes.append(event),
 }
 
 

@@ -16,6 +16,7 @@ from swarm_core.action_events import EntitlementAccrued as EntitlementAccrued
 from swarm_core.action_events import EntitlementPaid as EntitlementPaid
 from swarm_core.action_events import HoldingChanged as HoldingChanged
 from swarm_core.action_events import VariationSettled as VariationSettled
+from swarm_core.colony_events import ColonySettingsChanged as ColonySettingsChanged
 from swarm_core.event_codec import Codec
 from swarm_core.event_record import Event as Event
 from swarm_core.event_record import OrderEvent as OrderEvent
@@ -360,6 +361,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     TradingStateChanged,
     ThrottleReset,
     LimitsChanged,
+    ColonySettingsChanged,
     RegimeAssessed,
     PositionMarked,
     CurrencyMarked,

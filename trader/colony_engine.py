@@ -16,6 +16,7 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.colony import codec
 from swarm_core.colony.engine import new_state, step
+from swarm_core.colony.migration import take_up
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
 from swarm_core.lineage import Lineage
@@ -133,7 +134,10 @@ class ColonyEngine:
             raise ValueError("NAV must be known to decide, was not: a mark or a rate is missing")
         ids = tuple(sorted(seen.features["instrument_id"].unique()))
         shown = observe(seen, ids, weights=book.weights(ids), nav=nav)
-        after, decision = step(self.plan.settings, self._state_before(session, ids, book), shown)
+        settings, before = take_up(
+            self._state_before(session, ids, book), self.plan.settings, book.colony_changes
+        )
+        after, decision = step(settings, before, shown)
         # A state that is kept and not used costs nothing; a decision without its state would.
         self.states.put(STATES, {session: zlib.compress(codec.encode(after), 1)})
         self._on_step(after)

@@ -65,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _remember_trials(options.out, count)
         _print_real(real)
     for mark in marks:
-        print(f"{'met ' if mark['met'] else 'MISSED'} {mark['mark']}: {mark['measured']:.4f}")
+        told = mark.get("informed_observer")
+        beside = "" if told is None else f" (informed observer {told:.2f})"
+        print(
+            f"{'met ' if mark['met'] else 'MISSED'} {mark['mark']}: {mark['measured']:.4f}{beside}"
+        )
     paths = write_report(options.out, marks=marks, synthetic=synthetic, real=real, notes=notes)
     print(*(f"wrote {path}" for path in paths), sep="\n")
 

@@ -7,6 +7,8 @@ from benchmarks.decision_quality.synthetic import Result
 
 _SHARES = {(500, 16): 0.98, (100, 16): 0.92, (500, 144): 0.97, (100, 144): 0.88}
 
+_RATE = 0.5  # of the oracle's, from the fifth bar after a recurring flip
+
 
 def check_marks(rows: Sequence[Result]) -> list[dict[str, Any]]:
     """Return one row for each mark: its name, the bound, the measured value, and whether met."""
@@ -25,9 +27,12 @@ def check_marks(rows: Sequence[Result]) -> list[dict[str, Any]]:
         if row.recovery == row.recovery and row.family == "flip":
             name = f"payoff rate from the 5th bar after a recurring flip, {row.market}"
             told = [r for r in rows if r.market == row.market and r.who.startswith("informed")]
-            marks.append(_mark(name, 0.5, row.recovery, at_least=True))
+            marks.append(_mark(name, _RATE, row.recovery, at_least=True))
             # Who knows both best scouts and only looks for the turn: what payoffs can tell by then.
-            marks[-1]["informed_observer"] = float(told[0].recovery) if told else None
+            observer = float(told[0].recovery) if told else None
+            marks[-1]["informed_observer"] = observer
+            # Half of the rate by then is more than payoffs tell: only a foretold turn gives it.
+            marks[-1]["beyond_payoffs"] = observer is not None and observer < _RATE
         if row.family == "noise":
             marks.append(_mark(f"loss on {row.market}", 0.01, 1.0 - row.nav, at_least=False))
             turnover = row.turnover

@@ -112,12 +112,16 @@ def _marks(marks: Sequence[Row]) -> str:
             Cell(cell(mark["mark"])),
             Cell(cell(mark["bound"])),
             Cell(cell(mark["measured"])),
-            outcome(bool(mark["met"])),
+            outcome(bool(mark["met"]), bool(mark.get("beyond_payoffs"))),
             Cell(cell(mark.get("informed_observer"))),
         ]
         for mark in sorted(marks, key=lambda mark: bool(mark["met"]))
     ]
-    return table(["mark", "bound", "measured", "", "informed observer"], rows)
+    return (
+        "<p>The informed observer is told both best scouts and must only see from payoffs that the "
+        "market has turned: where he is below the bound, only a foretold turn can meet it.</p>"
+        + table(["mark", "bound", "measured", "", "informed observer"], rows)
+    )
 
 
 def _beside(synthetic: Sequence[Row]) -> str:

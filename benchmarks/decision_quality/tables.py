@@ -30,12 +30,16 @@ def cell(value: object) -> str:
     """Return a value as text: a dash for what is not known, four digits for a fraction."""
     if value is None:
         return "&ndash;"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, float):
+        return f"{value:.3e}" if abs(value) >= 1e6 else f"{value:.4g}"
+    return escape(str(value))
 
 
-def outcome(met: bool) -> Cell:
-    """Return the cell that says whether a mark was met."""
-    return Cell("met", " class=yes") if met else Cell("missed", " class=no")
+def outcome(met: bool, beyond: bool = False) -> Cell:
+    """Return the cell that says whether a mark was met, and whether payoffs could tell so soon."""
+    if met:
+        return Cell("met", " class=yes")
+    return Cell("missed, beyond what payoffs tell" if beyond else "missed", " class=no")
 
 
 def share_bar(share: float) -> Cell:

@@ -99,6 +99,7 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
         groups["queen"] = upgrade.queen_of_version_2(groups["queen"])
         groups["book"] = upgrade.book_of_version_2(groups["book"])
     plain: dict[str, Any] = header["plain"]
+    plain.setdefault("settings", "")
     for name in _PLAIN_TUPLES:
         plain[name] = tuple(plain[name])
     parts = {name: group_type(**groups[name]) for name, group_type in GROUPS.items()}

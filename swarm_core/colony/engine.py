@@ -44,6 +44,7 @@ def step(
     plan, numbers = blueprint(settings), parameters(settings)
     sectors = observation.sectors or (_UNLABELLED,) * len(observation.instrument_ids)
     before = state
+    state = with_settings(settings, state)
     if not _knows(state, observation.instrument_ids, sectors):
         state = founding.admit(state, observation.instrument_ids, sectors, settings.instruments_max)
     order = order_of(state.instrument_ids, observation.instrument_ids)
@@ -69,6 +70,11 @@ def check_fits(settings: ColonySettings, state: ColonyState, time_ns: int) -> No
         )
     if state.steps > 0 and time_ns <= state.time_ns:
         raise ValueError(f"time_ns must be later than {state.time_ns}, was {time_ns}")
+
+
+def with_settings(settings: ColonySettings, state: ColonyState) -> ColonyState:
+    """Return the state with the text of its settings, which an older version did not keep."""
+    return state if state.settings else dataclasses.replace(state, settings=settings.text())
 
 
 @lru_cache(maxsize=64)

@@ -47,6 +47,7 @@ def new_state(settings: ColonySettings, instrument_ids: Sequence[str], seed: int
     regimes, senses = len(REGIMES), len(plan.senses)
     return ColonyState(
         settings_digest=settings.digest(),
+        settings=settings.text(),
         seed=seed,
         steps=0,
         time_ns=0,

@@ -21,6 +21,7 @@ from swarm_core.colony.engine import (
     limit_vector,
     log_prices,
     order_of,
+    with_settings,
 )
 from swarm_core.colony.parameters import Parameters, parameters
 from swarm_core.colony.settings import ColonySettings
@@ -164,6 +165,7 @@ def prepare(settings: ColonySettings, state: ColonyState, panel: Panel) -> Prepa
     if t:
         check_fits(settings, state, int(panel.time_ns[0]))
     sectors = panel.sectors or ("",) * n
+    state = with_settings(settings, state)
     state = founding.admit(state, panel.instrument_ids, sectors, settings.instruments_max)
     plan, numbers = blueprint(settings), parameters(settings)
     order = order_of(state.instrument_ids, panel.instrument_ids)

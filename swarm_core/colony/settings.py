@@ -89,13 +89,21 @@ class ColonySettings:
         What was added later counts only where it is not at its default, so that a state taken
         before goes on under the settings that made it.
         """
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+    def text(self) -> str:
+        """Return the canonical form, which from_text reads: what the digest is taken of."""
         mapping = self.to_mapping()
         for caste, name, default in _ADDED_LATER:
             values = cast(dict[str, object], mapping[caste])
             if values[name] == default:
                 del values[name]
-        text = json.dumps(mapping, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return json.dumps(mapping, sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> "ColonySettings":
+        """Build from the canonical form; ValueError where it is none."""
+        return cls.from_mapping(json.loads(text))
 
 
 def _build(cls: type, mapping: object, path: str) -> object:

@@ -128,6 +128,7 @@ class ColonyState:
     """
 
     settings_digest: str
+    settings: str  # their canonical text; empty in a state of version 2 that has not moved on
     seed: int
     steps: int
     time_ns: int

@@ -1,0 +1,68 @@
+"""What fills have cost since the last decision: implementation shortfall (Perold 1988), folded."""
+
+from decimal import Decimal
+
+from swarm_core.instruments import convert_minor
+from swarm_core.orders import OrderSide
+
+_MINOR = 1e8
+
+
+class RealisedCost:
+    """Value traded and its cost in minor units of the base currency, from the log alone.
+
+    The arrival price of an order is the reference that the gate first approved it at; a fill costs
+    what it is worse than that, and its commission. A fill of an order that was never approved, or
+    in a currency without a rate, is left out of both sums.
+    """
+
+    def __init__(self) -> None:
+        self.traded_minor = 0
+        self.paid_minor = 0
+        self._arrival_ticks: dict[str, int] = {}  # by client order id, since the last decision
+        self._carried: dict[str, int] = {}  # of the decision before: its orders may fill late
+        self._rates: dict[str, Decimal] = {}  # of executions counted, by id
+
+    def approve(self, client_order_id: str, reference_ticks: int) -> None:
+        """Note the price that an order was first approved at."""
+        if client_order_id not in self._carried:
+            self._arrival_ticks.setdefault(client_order_id, reference_ticks)
+
+    def fill(
+        self,
+        client_order_id: str,
+        execution_id: str,
+        *,
+        side: OrderSide,
+        lots: int,
+        price_ticks: int,
+        lot_tick_minor: int,
+        commission_minor: int | None,
+        rate: Decimal | None,
+    ) -> None:
+        """Count a fill that is new."""
+        arrival = self._arrival_ticks.get(client_order_id, self._carried.get(client_order_id))
+        if arrival is None or rate is None:
+            return
+        sign = 1 if side is OrderSide.BUY else -1
+        worse = sign * (price_ticks - arrival) * lots * lot_tick_minor
+        self.traded_minor += convert_minor(abs(price_ticks) * lots * lot_tick_minor, rate)
+        self.paid_minor += convert_minor(worse, rate)
+        self._rates[execution_id] = rate
+        if commission_minor is not None:
+            self.charge(execution_id, commission_minor)
+
+    def charge(self, execution_id: str, commission_minor: int) -> None:
+        """Count the commission of a fill, once."""
+        rate = self._rates.pop(execution_id, None)
+        if rate is not None:
+            self.paid_minor += convert_minor(commission_minor, rate)
+
+    def decide(self) -> None:
+        """Begin anew: what came before is what the decision has seen."""
+        self.traded_minor = self.paid_minor = 0
+        self._carried, self._arrival_ticks = self._arrival_ticks, {}
+
+    def fractions(self, nav: float) -> tuple[float, float]:
+        """Return what was traded and what it cost, as fractions of NAV in base currency units."""
+        return self.traded_minor / _MINOR / nav, self.paid_minor / _MINOR / nav
