@@ -127,7 +127,11 @@ def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rer
         broker,
         lineage.run_id,
     )
+    # A change may have been signed off after the session was opened, and others since.
+    floor.changes = [e.event for e in events if isinstance(e.event, ev.ColonySettingsChanged)]
     settings, state = floor.taken_up(lineage.session, lineage.settings_digest)
+    floor.desk = replace(desk, colony=settings)
+    floor.changes = [c for c in floor.changes if c.digest_after == settings.digest()]
     floor.walk([lineage.session], lambda _: None)
     again = [e.event for e in scratch.read(len(before))]
     return Rerun(

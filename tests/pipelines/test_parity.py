@@ -15,6 +15,7 @@ from assets.session_rerun import RerunPorts, last_decided, rerun_session
 from assets.trading_floor import STATES
 from pipelines.definitions import defs
 from swarm_core import events as ev
+from swarm_core.colony.settings import ColonySettings
 from swarm_core.frictions.venue import simple_venue
 from swarm_core.lineage import Lineage
 from tests.pipelines.homes import Home, open_home
@@ -125,6 +126,15 @@ def test_another_fill_price_is_told_and_only_that(traded: Home) -> None:
     found = _parity(traded, open_broker=dearer)
     assert FILLS in set(found.differences["kind"])
     assert "features" not in set(found.differences["kind"])
+
+
+def test_a_session_of_before_a_change_of_settings_comes_out_again_by_those_of_then(
+    traded: Home,
+) -> None:
+    desk: Any = traded.workshop.get("desk")
+    other = replace(desk, colony=ColonySettings(scouts_max=200))
+    found = compare(rerun_session(other, _ports(traded), _taken(traded)))
+    assert found.differences.is_empty(), found.differences
 
 
 def test_a_lost_state_is_one_line(traded: Home) -> None:
