@@ -55,6 +55,19 @@ def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def unadjusted(actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the actions that a book meets whose prices are those of the day, each once.
+
+    As at a broker: no series is chosen, and none has an action in it already.
+    """
+    return (
+        actions.filter(pl.col("kind").is_in(list(_ORDER)))
+        .sort("knowledge_time")
+        .unique(["instrument_id", "event_time", "kind"], keep="last", maintain_order=True)
+        .with_columns(adjustment=pl.lit("raw"))
+    )
+
+
 def actions_between(
     chosen: pl.DataFrame,
     instruments: Mapping[str, Instrument],

@@ -143,6 +143,7 @@ class TradeSettings(_Part):
     dust_fraction: float = Field(0.0005, ge=0, le=1)
     working: Working | None = None  # orders leave at once where unset
     exits: Exits | None = None  # a take-profit and a stop beside every position
+    actions: Path | None = None  # a file of corporate actions; of the home's tables where unset
     located: tuple[str, ...] = ()  # instruments with a confirmed borrow
     control_port: int = Field(0, ge=0, lt=65_536)  # on the loopback; 0 takes a free one
     watch: Watch = Watch(
@@ -179,7 +180,8 @@ class TradeSettings(_Part):
             )
             for name, part in (("feed", self.feed), ("engine", self.engine))
         }
-        return self.model_copy(update=parts)
+        actions = None if self.actions is None else (folder / self.actions).resolve()
+        return self.model_copy(update={**parts, "actions": actions})
 
     @property
     def tables_home(self) -> Path | None:

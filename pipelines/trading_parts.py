@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
-from pipelines.trade_settings import IbVenue, TradeSettings
+from pipelines.trade_settings import IbVenue, ReplayFeed, TradeSettings
 from pipelines.venue import read_venue
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
@@ -16,9 +16,12 @@ from trader.clocks import wall_ns
 from trader.desk import TradingDesk
 from trader.limit_changes import limits_in_force
 from trader.opening import open_desk
+from trader.overnight import NightBooks
 from trader.ports import LiveBroker
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from adapters.stores.book_snapshots import BookSnapshots, HashedLog
     from adapters.stores.hot_embedded import HotStore
     from adapters.stores.live_book import LiveBook
@@ -202,6 +205,34 @@ def build_desk(
         venue = settings.trade.broker
         desk.line.asks_for_margin = isinstance(venue, IbVenue) and venue.asks_for_margin
     return desk
+
+
+def night_books(
+    settings: ApiarySettings, chosen: TradeSettings, desk: TradingDesk, broker: LiveBroker
+) -> NightBooks:
+    """Return what books the nights of a desk: the carry of its venue, and the actions it knows.
+
+    Actions are those of the settings' file, else of the tables. A replay of tables takes what its
+    series does not have in its prices, everything else is traded at the prices of the day.
+    Raises ValueError with one line where the file does not hold.
+    """
+    from trader.hours import ExchangeHours
+    from trader.known_actions import KnownActions, read_action_file
+
+    carry = read_venue(settings).carry
+    rows: Callable[[datetime], pl.DataFrame | None]
+    if chosen.actions is not None:
+        told = read_action_file(chosen.actions, desk.instruments)
+        rows = lambda _: told  # noqa: E731  # one of three sources
+    elif not isinstance(chosen.feed, ReplayFeed):
+        tables = market_tables(settings, chosen.tables_home)
+        rows = lambda _: tables.quoted_actions()  # noqa: E731  # as above
+    elif chosen.feed.file is None:
+        rows = market_tables(settings, chosen.feed.home).booked_actions
+    else:
+        return NightBooks(desk, broker, carry=carry)  # the replayed file is all there is
+    actions = KnownActions(rows, ExchangeHours(settings.calendar), desk.instruments)
+    return NightBooks(desk, broker, actions, carry)
 
 
 def offline_desk(settings: ApiarySettings) -> TradingDesk:

@@ -21,6 +21,7 @@ from pipelines.trading_parts import (
     instruments_of,
     live_book,
     market_tables,
+    night_books,
     open_broker,
     open_event_log,
     open_states,
@@ -38,6 +39,7 @@ from trader.hours import ExchangeHours
 from trader.limit_changes import LimitsWatch, read_limits_file
 from trader.loop import Trader
 from trader.opening import lock_of
+from trader.overnight import NightBooks
 from trader.ports import Engine, Feed, Item, Showcase
 from trader.replay import ReplayFeed as BarReplay
 from trader.replay import resume_ns
@@ -54,6 +56,7 @@ class Market:
     feed: Feed
     now_ns: Callable[[], int]
     before_item: Callable[[Item], None]
+    nights: NightBooks
     replayed: bool = False
 
 
@@ -95,7 +98,6 @@ async def _run(
         "engine": chosen.engine.kind,
         "broker": chosen.broker.kind,
     }
-
     live = live_book(settings)
     shown_ns = 0
 
@@ -122,6 +124,7 @@ async def _run(
         replayed=market.replayed,
         limits=_limits_watch(settings, desk, tell).look,
         working=None if chosen.working is None else chosen.working.to_core(),
+        nights=market.nights,
     )
     server = ControlServer(
         chosen.control_port,
@@ -216,7 +219,9 @@ def _market(
     if isinstance(chosen.feed, ReplayFeed):
         assert isinstance(clock, ReplayClock), "chosen with the feed"
         return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
-    return Market(_ib_feed(chosen.feed, desk, clock), clock, _filled_by_bars(broker))
+    feed = _ib_feed(chosen.feed, desk, clock)
+    nights = night_books(settings, chosen, desk, broker)
+    return Market(feed, clock, _filled_by_bars(broker), nights)
 
 
 def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
@@ -267,10 +272,13 @@ def _replayed(
         moment_lag_ns=int(chosen.decision_lag(settings.decision_lag).total_seconds()) * 10**9,
         speed=feed.speed,
         from_ns=from_ns,
+        opening_ns=lambda time_ns: hours.bounds(hours.session_at(time_ns))[0],
     )
+    nights = night_books(settings, chosen, desk, broker)
     for bar in bars:  # what the market showed before the log's end is known
         if bar.time_ns <= from_ns:
             desk.quotes[bar.instrument_id] = replay.quote(bar)
+    _forget_prices_of_before(desk, nights, hours)
     clock.advance(from_ns or bars[0].time_ns)
 
     fill = _filled_by_bars(broker)
@@ -279,7 +287,17 @@ def _replayed(
         clock.advance(item.time_ns)
         fill(item)
 
-    return Market(replay, clock, before_item, replayed=True)
+    return Market(replay, clock, before_item, nights, replayed=True)
+
+
+def _forget_prices_of_before(desk: TradingDesk, nights: NightBooks, hours: ExchangeHours) -> None:
+    """Drop quotes that an action of the newest session has made prices of other lots."""
+    session = desk.book.session
+    if session:
+        opens_ns = hours.bounds(session)[0]
+        stale = {i for i, quote in desk.quotes.items() if quote.time_ns <= opens_ns}
+        met = nights.actions.of_session("", session)
+        nights.forget_prices([a for a in met if a.instrument_id in stale])
 
 
 def _bars(

@@ -110,6 +110,11 @@ class OrderRecord:
         return self.state in (_S.INTENDED, _S.APPROVED)
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the order has ended, or its cancel is asked for."""
+        return self.state.is_final or self.state is _S.CANCEL_PENDING
+
+    @property
     def is_unheard(self) -> bool:
         """Whether the broker has never spoken of the order, or was last uncertain."""
         never = self.state is _S.CANCEL_PENDING and not self.broker_order_id

@@ -7,6 +7,7 @@ explain is reported, and tightens the trading state by the rule that stands besi
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import combinations
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -16,6 +17,7 @@ from swarm_core.trading_state import TradingState
 
 _S = TradingState
 _DAY_NS = 86_400 * 10**9
+_OWED_MAX = 12  # of as many it is tried which of them were paid together
 
 
 class FindingKind(Enum):
@@ -24,6 +26,7 @@ class FindingKind(Enum):
     MISSED_FILL = ("missed_fill", _S.ACTIVE)  # booked now
     MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
     MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
+    PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # a dividend that was owed has been paid
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
@@ -265,6 +268,7 @@ class _Comparison:
         theirs = self.account.cash_minor
         for currency in sorted({*theirs, *self.cash_minor}):
             difference = theirs.get(currency, 0) - self.cash_minor.get(currency, 0)
+            difference -= self._payments(currency, difference)
             if not difference:
                 continue
             detail = f"the broker has {difference} minor units more than the log"
@@ -287,6 +291,39 @@ class _Comparison:
                     reason="reconciled with the broker",
                 )
             )
+
+    def _payments(self, currency: str, difference: int) -> int:
+        """Book what was owed and is in the account now; return how much that is.
+
+        It is the first set of what is owed, the oldest first, whose sum is the difference, within
+        the tolerance.
+        """
+        ledger, tolerance = self.book.ledger, self.rules.cash_tolerance_minor
+        if abs(difference) <= tolerance:
+            return 0
+        owed = [
+            event
+            for action_id, event in ledger.entitlements.items()
+            if event.currency == currency and action_id not in ledger.paid and event.amount_minor
+        ][:_OWED_MAX]
+        sets = (s for n in range(1, len(owed) + 1) for s in combinations(owed, n))
+        for paid in sets:
+            total = sum(event.amount_minor for event in paid)
+            if abs(difference - total) > tolerance:
+                continue
+            for event in paid:
+                detail = f"{event.amount_minor} of {event.instrument_id}"
+                self.find(FindingKind.PAYMENT_BOOKED, event.action_id, detail)
+                self.events.append(
+                    ev.EntitlementPaid(
+                        event_id=ev.make_event_id("EntitlementPaid", event.action_id),
+                        time_ns=self.account.time_ns,
+                        causation_id=event.event_id,
+                        action_id=event.action_id,
+                    )
+                )
+            return total
+        return 0
 
 
 def ending_event(

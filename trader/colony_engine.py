@@ -118,6 +118,7 @@ class ColonyEngine:
             return None
         bars = series.newest_known(self.tables.bar_rows(as_of - BARS_AGE_MAX, as_of), as_of)
         newest = bars.sort("event_time").unique("instrument_id", keep="last", maintain_order=True)
+        newest = newest.with_columns(close=pl.col("close") * pl.col("growth"))
         return SessionTables(
             as_of=as_of,
             features=features,

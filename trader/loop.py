@@ -21,7 +21,8 @@ from trader.clocks import wall_ns
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 from trader.order_commands import OrderCommands
-from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment
+from trader.overnight import NightBooks
+from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment, Opening
 from trader.session_keeper import SessionKeeper
 from trader.settings import TraderSettings
 from trader.working import Worker
@@ -57,12 +58,14 @@ class Trader:
         replayed: bool = False,
         limits: Callable[[Book], RiskLimits] | None = None,
         working: WorkingSettings | None = None,
+        nights: NightBooks | None = None,
     ) -> None:
         """Compose a trader; without `hours` no session is kept and the feed may never be silent.
 
         A `replayed` feed may be silent, and tells the moments at which is decided; beside any
         other the engine is shown the time at each beat. `limits` is asked at each beat which
-        limits are in force. With `working`, decisions are worked in slices.
+        limits are in force. With `working`, decisions are worked in slices. `nights` books what
+        happens between sessions.
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
@@ -72,7 +75,8 @@ class Trader:
         self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
         self._limits = limits
         self._worker = None if working is None else Worker(desk, working)
-        self.sessions = None if hours is None else SessionKeeper(desk, hours)
+        self._nights = nights or NightBooks(desk, broker)
+        self.sessions = None if hours is None else SessionKeeper(desk, hours, self._nights)
         self.desk.listen = broker.heard
         self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
@@ -275,6 +279,7 @@ class Trader:
             return
         # What was said while the account was read is part of both.
         desk.take_in(self.broker.heard())
+        self._nights.explain(account, now_ns)
         found = reconcile(desk.book, account, self.rules)
         if found.events:
             desk.take_in(found.events)
@@ -303,6 +308,8 @@ class Trader:
         now_ns = self._item_ns = desk.now_ns()
         self._keep_session()
         age_s = (now_ns - item.time_ns) / _NS_PER_S
+        if isinstance(item, Opening):
+            return
         if not isinstance(item, Moment) and not -1.0 <= age_s <= self.settings.data_age_s_max:
             self._pull(f"data of {item.instrument_id} must be fresh, was {age_s:.1f} s old")
             return

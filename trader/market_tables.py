@@ -9,10 +9,12 @@ import polars as pl
 from adapters.feeds.bar_file import bars_of_rows
 from adapters.stores.tables_delta import DeltaTableStore
 from features import series
+from features.session_actions import chosen_actions, unadjusted
 from features.session_bars import Market, session_bars
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
 
+_SEEN = timedelta(days=760)  # how far back a series must have shown itself
 _FIRST, _LAST = date(1985, 1, 1), date(2040, 12, 31)
 
 
@@ -52,14 +54,36 @@ class MarketTables:
         }
 
     def bar_rows(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """Return the chosen series' daily bars, in every version."""
+        """Return the chosen series' daily bars as quoted on their days, in every version.
+
+        `growth` is what splits made of one unit (features.series.split_growth): what remembers
+        prices from session to session multiplies by it.
+        """
+        chosen = self._chosen(start, end)
+        known = self._actions()
+        if known is None:
+            return chosen.with_columns(growth=pl.lit(1.0))
+        return series.split_growth(chosen, chosen_actions(known, chosen))
+
+    def _chosen(self, start: datetime, end: datetime) -> pl.DataFrame:
         bars = self.read("clean_bars", start, end)
-        chosen = series.select_series(
+        return series.select_series(
             session_bars(bars, self.instrument_rows(), self.market), self._priority
         )
-        actions = "clean_corporate_actions"
-        known = self.store.read(actions) if self.store.exists(actions) else None
-        return chosen if known is None else series.back_adjusted(chosen, known)
+
+    def _actions(self) -> pl.DataFrame | None:
+        name = "clean_corporate_actions"
+        return self.store.read(name) if self.store.exists(name) else None
+
+    def booked_actions(self, end: datetime) -> pl.DataFrame | None:
+        """Return the actions that the traded series does not have in it; None without a table."""
+        known = self._actions()
+        return None if known is None else chosen_actions(known, self._chosen(end - _SEEN, end))
+
+    def quoted_actions(self) -> pl.DataFrame | None:
+        """Return all actions, each once, as prices of the day need them; None without a table."""
+        known = self._actions()
+        return None if known is None else unadjusted(known)
 
     def bars(
         self, instruments: Mapping[str, Instrument], start: date | None, end: date | None

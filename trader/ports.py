@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction
 from swarm_core.book import Book
 from swarm_core.lineage import Lineage
 from swarm_core.live_view import LiveView, PheromoneField
@@ -23,7 +24,14 @@ class Moment:
     time_ns: int
 
 
-Item: TypeAlias = Bar | Quote | Moment
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session opens at this moment: nothing of it has traded, and nothing is decided by it."""
+
+    time_ns: int
+
+
+Item: TypeAlias = Bar | Quote | Moment | Opening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,36 @@ class LiveBroker(Broker, Protocol):
 
     @property
     def is_connected(self) -> bool: ...
+
+
+@runtime_checkable
+class BookkeepingBroker(Protocol):
+    """A broker that is told of corporate actions and carry, because nobody tells them to it.
+
+    Told again, an action gives the same events and changes nothing.
+    """
+
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]: ...
+    def take_in(self, change: ev.HoldingChanged) -> None: ...
+
+    def book_night(self, events: Sequence[ev.Event]) -> None:
+        """Take into the account what stands in the log of a night."""
+        ...
+
+
+class Actions(Protocol):
+    """The corporate actions that are known, in the order in which they take effect."""
+
+    def of_session(self, before: str, session: str) -> Sequence[CorporateAction]:
+        """Return those with an ex-date after the session `before`, up to `session`.
+
+        With `before` empty, after the session before that one.
+        """
+        ...
+
+    def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
+        """Return those with an ex-date after a session and up to a moment."""
+        ...
 
 
 class Impact(Protocol):

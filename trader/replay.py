@@ -6,7 +6,7 @@ from itertools import groupby
 
 from swarm_core import events as ev
 from swarm_core.market import Bar, Quote
-from trader.ports import Item, Moment
+from trader.ports import Item, Moment, Opening
 
 # What the market has put in the log; an operator's words carry another clock's time.
 _MARKET_EVENTS = (
@@ -38,18 +38,26 @@ class ReplayFeed:
         moment_lag_ns: int = 0,
         speed: float = 0.0,
         from_ns: int = 0,
+        opening_ns: Callable[[int], int] | None = None,
     ) -> None:
         """Tell the bars that close at or after `from_ns`, or whose moment comes after it.
 
         `is_open` says whether an instrument trades after a moment; quotes carry it. The time
         alone is told `moment_lag_ns` after a moment's quotes: what is decided then sees them all.
+        `opening_ns` says when the session of a moment opened; it is told before its first bars.
         """
         self.bars = [bar for bar in bars if bar.time_ns + moment_lag_ns >= from_ns]
         self._is_open, self._lag_ns, self._speed = is_open, moment_lag_ns, speed
+        self._opening_ns = opening_ns
 
     async def stream(self) -> AsyncIterator[Item]:
-        before_ns = 0
+        before_ns = opened_ns = 0
         for time_ns, together in groupby(self.bars, key=lambda bar: bar.time_ns):
+            opens_ns = 0 if self._opening_ns is None else self._opening_ns(time_ns)
+            if opens_ns > opened_ns:
+                await self._wait(before_ns, opens_ns)
+                yield Opening(opens_ns)
+                before_ns, opened_ns = max(before_ns, opens_ns), opens_ns
             await self._wait(before_ns, time_ns)
             bars = list(together)
             for bar in bars:

@@ -5,32 +5,40 @@ from collections.abc import Sequence
 from swarm_core import events as ev
 from swarm_core.marking import position_marks
 from trader.desk import TradingDesk
+from trader.overnight import NightBooks
 from trader.ports import Hours
 
 
 class SessionKeeper:
     """Writes `SessionOpened` and `SessionClosed`: the day's loss is measured from the first."""
 
-    def __init__(self, desk: TradingDesk, hours: Hours) -> None:
-        self.desk, self.hours = desk, hours
+    def __init__(self, desk: TradingDesk, hours: Hours, nights: NightBooks) -> None:
+        self.desk, self.hours, self.nights = desk, hours, nights
 
     def open_if_due(self, now_ns: int) -> None:
-        """Open the session of this moment, once; what the book holds is valued first."""
+        """Open the session of this moment, once, with what the nights before it did to the book.
+
+        What the book holds is valued first, but for what an action changes: its quote may be of
+        either side. The opening, carry and actions stand in the log as one, so a process that
+        dies books all of them or none.
+        """
         session, book = self.hours.session_at(now_ns), self.desk.book
         if session <= book.session:
             return
-        self._write(position_marks(book, self.desk.quotes, now_ns))
-        self._write(
-            [
-                ev.SessionOpened(
-                    event_id=ev.make_event_id("SessionOpened", session),
-                    time_ns=now_ns,
-                    session=session,
-                    base_currency=book.base_currency,
-                    nav_minor=self._nav(f"before {session}"),
-                )
-            ]
+        actions = self.nights.prepare(session, now_ns)
+        changed = {action.instrument_id for action in actions}
+        quotes = {i: q for i, q in self.desk.quotes.items() if i not in changed}
+        self._write(position_marks(book, quotes, now_ns))
+        opened = ev.SessionOpened(
+            event_id=ev.make_event_id("SessionOpened", session),
+            time_ns=now_ns,
+            session=session,
+            base_currency=book.base_currency,
+            nav_minor=self._nav(f"before {session}"),
         )
+        nights = self.nights.events(session, actions, now_ns)
+        self._write([opened, *nights])
+        self.nights.booked(nights, actions)
 
     def is_due_to_close(self, now_ns: int) -> bool:
         """Return whether the book's session is over and not yet closed."""

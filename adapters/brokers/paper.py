@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction
 from swarm_core.book import Book
 from swarm_core.market import Bar
 from swarm_core.order_states import OrderState
@@ -50,6 +51,8 @@ class PaperBroker:
         self._now_ns = now_ns
         self._unheard: deque[ev.Event] = deque()
         self._told: dict[str, Order] = {}
+        self._acted: dict[str, Sequence[ev.Event]] = {}  # by action: what it did to orders
+        self._changes: set[str] = set()  # changes of holdings that the venue knows
         # The account is what the log holds of money and lots, and then what the venue fills.
         self._books = Book(base_currency, starting_cash_minor)
         for recorded in past:
@@ -90,6 +93,25 @@ class PaperBroker:
         """Fill what the bar fills; it is told by the next `heard`."""
         self._unheard.extend(self.venue.on_bars([bar], bar.time_ns))
 
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]:
+        """Adjust or cancel the orders that an action meets; told again, it says the same again."""
+        if action.action_id not in self._acted:
+            self._acted[action.action_id] = self.venue.on_action(action, time_ns)
+        return self._acted[action.action_id]
+
+    def take_in(self, change: ev.HoldingChanged) -> None:
+        """Let the venue know what an action did to the account's position, once."""
+        if change.event_id not in self._changes:
+            self._changes.add(change.event_id)
+            self.venue.take_in(change)
+
+    def book_night(self, events: Sequence[ev.Event]) -> None:
+        """Take into the account what stands in the log of a night; fills before it come first."""
+        self._take_fills()
+        for event in events:
+            if isinstance(event, _MONEY):
+                self._books.apply(event)
+
     def heard(self) -> Sequence[ev.Event]:
         said = tuple(self._unheard)
         self._unheard.clear()
@@ -97,25 +119,27 @@ class PaperBroker:
 
     def account(self) -> BrokerAccount:
         """Return the account: the sum of all that the venue has said."""
-        orders: list[BrokerOrder] = []
-        fills: list[ev.OrderFilled] = []
+        fills, orders = self._take_fills(), list[BrokerOrder]()
         for order_id, order in self._told.items():
             story = self.venue.find(order_id)
-            if story is None:
-                continue
-            filled = [event for event in story if isinstance(event, ev.OrderFilled)]
-            fills.extend(filled)
-            orders.append(_shown(order, story, sum(fill.lots for fill in filled)))
+            if story is not None:
+                filled = sum(e.lots for e in story if isinstance(e, ev.OrderFilled))
+                orders.append(_shown(order, story, filled))
         ledger = self._books.ledger
-        for fill in fills:
-            ledger.book_fill(fill)
         return BrokerAccount(
             time_ns=self._now_ns(),
             orders=tuple(orders),
-            fills=tuple(fills),
+            fills=fills,
             position_lots={i: p.lots for i, p in ledger.positions.items()},
             cash_minor=dict(ledger.cash),
         )
+
+    def _take_fills(self) -> tuple[ev.OrderFilled, ...]:
+        stories = [self.venue.find(order_id) or () for order_id in self._told]
+        fills = tuple(e for story in stories for e in story if isinstance(e, ev.OrderFilled))
+        for fill in fills:
+            self._books.ledger.book_fill(fill)
+        return fills
 
 
 def _shown(order: Order, story: Sequence[ev.Event], filled_lots: int) -> BrokerOrder:

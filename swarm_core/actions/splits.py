@@ -77,12 +77,21 @@ class Split:
     def order_terms(
         self, order: Order, open_lots: int, instrument: Instrument
     ) -> OrderTerms | None:
-        n, d = self.numerator, self.denominator
-        lots = open_lots * n // d
-        if n < d or lots == 0:
+        is_reverse = self.numerator < self.denominator
+        if is_reverse or open_lots * self.numerator < self.denominator:
             return None
+        return self.scaled(order, open_lots)
 
-        def scaled(price: int | None) -> int | None:
-            return None if price is None else max(1, price * d // n)
+    def scaled(self, order: Order, lots: int) -> OrderTerms:
+        """Return the same order in new lots and prices, at least one of each, in either direction.
 
-        return OrderTerms(lots, scaled(order.limit_price_ticks), scaled(order.stop_price_ticks))
+        For what stands at no venue: an order not sent yet, or one that is to be sent anew.
+        """
+        n, d = self.numerator, self.denominator
+
+        def price(ticks: int | None) -> int | None:
+            return None if ticks is None else max(1, ticks * d // n)
+
+        return OrderTerms(
+            max(1, lots * n // d), price(order.limit_price_ticks), price(order.stop_price_ticks)
+        )

@@ -1,0 +1,94 @@
+"""The corporate actions that a trader knows: of the control plane's tables, or of a file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+
+from features.calendars import previous_session
+from features.schemas import CORPORATE_ACTIONS
+from features.session_actions import actions_between, unadjusted
+from swarm_core.actions.action import CorporateAction
+from swarm_core.instruments import Instrument
+from trader.hours import ExchangeHours
+
+_NEEDED = ("instrument_id", "ex_date", "kind")
+_NUMBERS = ("ratio", "amount")
+_KINDS = ("split", "dividend", "spin_off", "delisting")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownActions:
+    """Actions by their ex-dates; `rows` is asked anew each time, for those known up to a moment."""
+
+    rows: Callable[[datetime], pl.DataFrame | None]
+    hours: ExchangeHours
+    instruments: Mapping[str, Instrument]
+
+    def of_session(self, before: str, session: str) -> Sequence[CorporateAction]:
+        day = date.fromisoformat(session)
+        earlier = before or previous_session(self.hours.calendar, day).isoformat()
+        return self._between(self.hours.bounds(earlier)[1], self.hours.bounds(session)[1])
+
+    def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
+        # The actions of the session itself count: they may have become known after its opening.
+        day = date.fromisoformat(after)
+        earlier = previous_session(self.hours.calendar, day).isoformat()
+        return self._between(self.hours.bounds(earlier)[1], until_ns)
+
+    def _between(self, after_ns: int, until_ns: int) -> Sequence[CorporateAction]:
+        after, until = (datetime.fromtimestamp(n // 10**9, UTC) for n in (after_ns, until_ns))
+        rows = self.rows(until)
+        return () if rows is None else actions_between(rows, self.instruments, after, until)
+
+
+def read_action_file(path: Path, instruments: Mapping[str, Instrument]) -> pl.DataFrame:
+    """Return the actions of a CSV or Parquet file, for prices as they are quoted on the day.
+
+    Columns: instrument_id, ex_date (ISO), kind (split, dividend, spin_off, delisting), and ratio
+    (new for old), amount (per unit), currency and detail as the kind needs them. Raises
+    ValueError with one line on what cannot be read or lacks its number.
+    """
+    try:
+        if path.suffix == ".parquet":
+            rows = pl.read_parquet(path)
+        else:
+            rows = pl.read_csv(path, infer_schema_length=None)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} must be a readable file of actions: {line}") from error
+    missing = [name for name in _NEEDED if name not in rows.columns]
+    if missing:
+        raise ValueError(f"{path} must have the columns {list(_NEEDED)}, lacked {missing}")
+    try:
+        numbers = [pl.col(n).cast(pl.Float64) for n in _NUMBERS if n in rows.columns]
+        rows = rows.with_columns(*numbers)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
+    for number, row in enumerate(rows.iter_rows(named=True), 1):
+        _check(f"{path}: action {number}", row, instruments)
+    at = pl.col("ex_date").cast(pl.String).str.to_date("%Y-%m-%d").cast(pl.Datetime("us", "UTC"))
+    return unadjusted(
+        CORPORATE_ACTIONS.conform(
+            rows.with_columns(event_time=at, knowledge_time=at, source=pl.lit("file"))
+        )
+    )
+
+
+def _check(where: str, row: Mapping[str, object], instruments: Mapping[str, Instrument]) -> None:
+    kind, name = row["kind"], row["instrument_id"]
+    if kind not in _KINDS:
+        raise ValueError(f"{where}: kind must be one of {list(_KINDS)}, was {kind!r}")
+    if name not in instruments:
+        raise ValueError(f"{where}: instrument_id must be a known instrument, was {name!r}")
+    try:
+        date.fromisoformat(str(row["ex_date"]))
+    except ValueError as error:
+        raise ValueError(f"{where}: ex_date must be a day, was {row['ex_date']!s:.40}") from error
+    needed = {"split": ("ratio",), "dividend": ("amount",), "spin_off": _NUMBERS}
+    for column in needed.get(str(kind), ()):
+        value = row.get(column)
+        if not isinstance(value, float) or not 0 < value < float("inf"):
+            raise ValueError(f"{where}: {column} of a {kind} must be positive, was {value!r}")

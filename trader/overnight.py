@@ -1,0 +1,178 @@
+"""What the nights do to a book that is traded: carry, actions, and the orders that they meet."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+
+from swarm_core import events as ev
+from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import CashDividend
+from swarm_core.halting import cancel_all
+from swarm_core.overnight import (
+    NO_CARRY,
+    ActionVenue,
+    Carry,
+    action_events,
+    kept_order_events,
+    nights_between,
+)
+from swarm_core.reconciliation import BrokerAccount
+from trader.desk import TradingDesk
+from trader.ports import Actions, BookkeepingBroker
+
+_DAY_NS = 86_400 * 10**9
+# A broker pays when it pays: what it owes becomes cash when its account shows it.
+AT_ITS_WORD_NS = 2**62
+
+
+class NoActions:
+    """Nobody knows of any action."""
+
+    def of_session(self, before: str, session: str) -> Sequence[CorporateAction]:
+        return ()
+
+    def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
+        return ()
+
+
+class _ByItself:
+    """A venue that adjusts its orders and its account by itself, and tells of it."""
+
+    def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]:
+        return ()
+
+    def take_in(self, change: ev.HoldingChanged) -> None:
+        """It knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightBooks:
+    """Books the nights between two sessions, by the functions that the decision job books by.
+
+    A broker that keeps no books of its own (paper) is told, and its carry is charged here. Any
+    other charges by itself: orders that would meet a split are cancelled there, as brokers do, a
+    dividend is owed from its ex-date, and becomes cash when the account shows it.
+    """
+
+    desk: TradingDesk
+    broker: object
+    actions: Actions = field(default_factory=NoActions)
+    carry: Carry = NO_CARRY
+
+    def prepare(self, session: str, now_ns: int) -> Sequence[CorporateAction]:
+        """Return the actions of a session's nights; what must not meet them is cancelled first."""
+        actions = self.actions.of_session(self.desk.book.session, session)
+        known = [a for a in actions if a.instrument_id in self.desk.instruments]
+        self._cancel(known, now_ns)
+        return known
+
+    def events(
+        self, session: str, actions: Sequence[CorporateAction], now_ns: int
+    ) -> list[ev.Event]:
+        """Return the carry of the nights before a session, and what its actions do."""
+        book, instruments = self.desk.book, self.desk.instruments
+        days = nights_between(book.session, session)
+        carried: list[ev.Event] = []
+        if self._keeps_books:
+            carried = self.carry.charges(book.ledger, instruments, days, now_ns)
+        return [*carried, *self._acted(actions, now_ns)]
+
+    def booked(self, events: Sequence[ev.Event], actions: Sequence[CorporateAction]) -> None:
+        """Tell the broker what stands in the log now, and forget the prices of before."""
+        if isinstance(self.broker, BookkeepingBroker):
+            self.broker.book_night(events)
+        self.forget_prices(actions)
+
+    def forget_prices(self, actions: Sequence[CorporateAction]) -> None:
+        """Drop quotes of before a split and its like: they are of other lots."""
+        for action in actions:
+            if not isinstance(action, CashDividend):
+                self.desk.quotes.pop(action.instrument_id, None)
+
+    def explain(self, account: BrokerAccount, now_ns: int) -> bool:
+        """Book announced actions where the account shows them already; return whether it did.
+
+        Only what makes a position agree that differs is taken: anything else stays for a person.
+        """
+        book = self.desk.book
+        held = {i: p.lots for i, p in book.ledger.positions.items() if p.lots}
+        differing = {
+            i
+            for i in {*held, *account.position_lots}
+            if held.get(i, 0) != account.position_lots.get(i, 0)
+        }
+        if not differing or self._keeps_books or not book.session:
+            return False
+        announced = self.actions.announced(book.session, now_ns + _DAY_NS)
+        met = [
+            a
+            for a in announced
+            if a.instrument_id in differing and a.instrument_id in self.desk.instruments
+        ]
+        explained = self._explained(met, account, now_ns)
+        if not explained:
+            return False
+        self._cancel(explained, now_ns)
+        self.desk.note(*self._acted(explained, now_ns))
+        self.forget_prices(explained)
+        return True
+
+    def _explained(
+        self, actions: Sequence[CorporateAction], account: BrokerAccount, now_ns: int
+    ) -> list[CorporateAction]:
+        """Return the actions of the instruments whose positions agree once they are booked."""
+        agreed: list[CorporateAction] = []
+        for instrument_id in sorted({a.instrument_id for a in actions}):
+            own = [a for a in actions if a.instrument_id == instrument_id]
+            lots = dict(self._lots_after(own, now_ns))
+            if lots and all(account.position_lots.get(i, 0) == n for i, n in lots.items()):
+                agreed.extend(own)
+        return agreed
+
+    def _lots_after(
+        self, actions: Sequence[CorporateAction], now_ns: int
+    ) -> Collection[tuple[str, int]]:
+        after: dict[str, int] = {}
+        for event in self._acted(actions, now_ns):
+            if isinstance(event, ev.HoldingChanged):
+                for instrument_id, change in (
+                    (event.instrument_id, event.lots_change),
+                    (event.to_instrument_id, event.to_lots),
+                ):
+                    if instrument_id:
+                        held = after.get(instrument_id, self.desk.book.lots(instrument_id))
+                        after[instrument_id] = held + change
+        return after.items()
+
+    @property
+    def _keeps_books(self) -> bool:
+        return isinstance(self.broker, BookkeepingBroker)
+
+    def _acted(self, actions: Sequence[CorporateAction], now_ns: int) -> list[ev.Event]:
+        book = self.desk.book
+        venue: ActionVenue = (
+            self.broker if isinstance(self.broker, BookkeepingBroker) else _ByItself()
+        )
+        taken = actions if self._keeps_books else [_paid_at_its_word(a) for a in actions]
+        acted = action_events(taken, book.ledger, self.desk.instruments, venue, now_ns)
+        return [*acted, *kept_order_events(taken, book, acted, now_ns)]
+
+    def _cancel(self, actions: Sequence[CorporateAction], now_ns: int) -> None:
+        """Cancel what works in an instrument that a split or its like changes."""
+        if self._keeps_books:
+            return  # it adjusts them
+        changed = {a.instrument_id for a in actions if not isinstance(a, CashDividend)}
+        if changed:
+            cancel_all(
+                book=self.desk.book,
+                log=self.desk.log,
+                broker=self.desk.line,
+                reason="a corporate action changes its instrument",
+                time_ns=now_ns,
+                which=lambda order: order.instrument_id in changed,
+            )
+
+
+def _paid_at_its_word(action: CorporateAction) -> CorporateAction:
+    if isinstance(action, CashDividend):
+        return replace(action, pay_ns=AT_ITS_WORD_NS)
+    return action
