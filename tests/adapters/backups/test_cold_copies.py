@@ -16,6 +16,7 @@ from adapters.stores.tables_delta import DeltaTableStore
 from pipelines import resources
 from pipelines.cli import app
 from pipelines.settings import choose_config, settings_for_files
+from tests.adapters.backups.test_rolling import MINUTE, append, at_minute, events_of
 from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 from tests.frozen_storage import frozen_storage
 from tests.services import S3Process, s3_server
@@ -212,3 +213,24 @@ def test_what_must_be_thawed_is_kept_from_before_or_told(server: S3Process, tmp_
         late.take(home, LATER, remote=copies)
 
     assert copies.notes()["cold_left_out"] == [data.key.removeprefix("cold/")]
+
+
+def test_a_moment_between_backups_has_what_the_tables_gained(
+    place: S3Place, tmp_path: Path
+) -> None:
+    store, home = DeltaTableStore(place), tmp_path / "home"
+    repository = BackupRepository(tmp_path / "backups")
+    for last in (10, 20):
+        append(home, last - 9, last, at_minute)
+        write(store, last, 1)
+        repository.take(home, at_minute(last) + MINUTE / 2, remote=ColdCopies(place, NOW_NS))
+    moment = (at_minute(14) + MINUTE / 4).strftime("%Y-%m-%dT%H:%M:%S")
+    to = tmp_path / "again"
+    words = ["restore", str(repository.root), "--to", str(to), "--at", moment]
+
+    told = CliRunner().invoke(app, words, catch_exceptions=False)
+
+    assert told.exit_code == 0, told.output
+    assert len(events_of(to)) == 14
+    assert versions(DeltaTableStore(LocalPlace(to / "cold"))) == versions(store)
+    assert not (to / "copies").exists()
