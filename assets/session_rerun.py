@@ -190,6 +190,8 @@ def _compiled(settings: ColonySettings, state: ColonyState, seen: Observation) -
         currencies=seen.currencies,
         data_age_s=None if seen.data_age_s is None else seen.data_age_s[None, :],
         nav=seen.nav,
+        traded=seen.traded,
+        paid=seen.paid,
         weights=seen.weights,
     )
     _, records = run(settings, state, panel)

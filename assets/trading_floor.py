@@ -262,7 +262,8 @@ class TradingFloor:
         nav = self.book.find_nav()
         if nav is None:
             raise ValueError("NAV must be known to observe, was not: a mark is missing")
-        return self._observer(session, ids)(self.book.weights(ids), nav)
+        realised = self.book.realised.fractions_decided(nav)
+        return self._observer(session, ids)(self.book.weights(ids), nav, realised)
 
     def _observer(self, session: str, ids: tuple[str, ...]) -> "SessionObserver":
         as_of = self._as_of(session)
@@ -338,5 +339,9 @@ class SessionObserver:
     tables: SessionTables
     instrument_ids: tuple[str, ...]
 
-    def __call__(self, weights: Sequence[float], nav: float) -> Observation:
-        return observe(self.tables, self.instrument_ids, weights=weights, nav=nav)
+    def __call__(
+        self, weights: Sequence[float], nav: float, realised: tuple[float, float]
+    ) -> Observation:
+        return observe(
+            self.tables, self.instrument_ids, weights=weights, nav=nav, realised=realised
+        )

@@ -72,11 +72,13 @@ def observe(
     *,
     weights: Sequence[float],
     nav: float,
+    realised: tuple[float, float] = (float("nan"), float("nan")),
 ) -> Observation:
     """Return what the colony sees of these instruments at `as_of`.
 
     `weights` are the positions as fractions of NAV, in the order of `instrument_ids`; `nav` is in
-    units of the base currency. What a table does not know is NaN.
+    units of the base currency. `realised` is what was traded since the last decision and what that
+    cost, as fractions of NAV. What a table does not know is NaN.
     """
     ids = pl.DataFrame({"instrument_id": list(instrument_ids)}, schema={"instrument_id": pl.String})
     rows = _aligned(ids, tables.features.drop("as_of", strict=False))
@@ -98,6 +100,8 @@ def observe(
         market=_market(tables.features),
         weights=np.asarray(weights, dtype=np.float64),
         nav=nav,
+        traded=realised[0],
+        paid=realised[1],
         sectors=_labels(known, "sector"),
         currencies=_labels(known, "currency"),
         data_age_s=_column(bars.with_columns(age=age.cast(pl.Float64)), "age"),

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
+from swarm_core.execution.realised import RealisedCost
 from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
@@ -39,6 +40,7 @@ class Book:
         self.trading_state = TradingState.ACTIVE
         self.throttled: set[str] = set()
         self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
+        self.realised = RealisedCost()  # of the fills since the colony decided last
         self.colony_changes: list[ev.ColonySettingsChanged] = []
         self.session = ""
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
@@ -86,7 +88,9 @@ class Book:
 
     def take_fill(self, fill: ev.OrderFilled) -> None:
         """Book an execution, whoever's it is, and count it to its order and strategy once."""
-        self.ledger.book_fill(fill)
+        if self.ledger.book_fill(fill):
+            rate = self.ledger.rates.get(fill.currency)
+            self.realised.fill(fill, rate, self.ledger.commissions.get(fill.execution_id))
         record = self.orders.get(fill.client_order_id)
         if record is None:
             self.unknown_fills.append(fill)
@@ -106,7 +110,9 @@ class Book:
             return
         record.apply(event)
         self._file(record)
-        if isinstance(event, ev.OrderSubmitted):
+        if isinstance(event, ev.OrderApproved):
+            self.realised.approve(event.client_order_id, event.reference_ticks)
+        elif isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
             self.sent.append((event.time_ns, event.client_order_id))
         elif isinstance(event, ev.OrderCancelRequested):
@@ -211,6 +217,7 @@ def _charge(book: Book, event: ev.CommissionCharged) -> None:
     fill = book.ledger.executions.get(event.execution_id)
     if not book.ledger.book_commission(event) or fill is None:
         return  # what comes before its fill is attributed with it
+    book.realised.charge(event.execution_id, event.commission_minor)
     record = book.orders.get(fill.client_order_id)
     own = None if record is None else book.strategies.get(record.order.strategy)
     if own is not None:
@@ -233,6 +240,8 @@ def _accrue(book: Book, event: ev.EntitlementAccrued) -> None:
 
 
 def _take_decision(book: Book, event: ev.DecisionTaken) -> None:
+    if event.lineage.colony_state_digest and event.lineage.decision_id not in book.decisions:
+        book.realised.decide()
     book.decisions.setdefault(event.lineage.decision_id, event)
 
 

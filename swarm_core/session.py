@@ -25,7 +25,8 @@ from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import SizingSettings
 from swarm_core.trading import Broker, EventLog, ReleaseReport, release
 
-Observe = Callable[[Sequence[float], float], Observation]  # (weights, nav) -> what is seen
+# (weights, nav, traded and paid since the last decision as fractions of NAV) -> what is seen
+Observe = Callable[[Sequence[float], float, tuple[float, float]], Observation]
 
 
 class BarBroker(Broker, Protocol):
@@ -178,7 +179,8 @@ def decide(
     nav = book.find_nav()
     if nav is None:
         raise ValueError("NAV must be known to decide, was not: a mark is missing")
-    return step(rules.colony, state, observe(book.weights(instrument_ids), nav))
+    seen = observe(book.weights(instrument_ids), nav, book.realised.fractions(nav))
+    return step(rules.colony, state, seen)
 
 
 def trade_session(

@@ -134,7 +134,8 @@ class ColonyEngine:
         if nav is None:
             raise ValueError("NAV must be known to decide, was not: a mark or a rate is missing")
         ids = tuple(sorted(seen.features["instrument_id"].unique()))
-        shown = observe(seen, ids, weights=book.weights(ids), nav=nav)
+        realised = book.realised.fractions(nav)
+        shown = observe(seen, ids, weights=book.weights(ids), nav=nav, realised=realised)
         settings, before = take_up(
             self._state_before(session, ids, book), self.plan.settings, book.colony_changes
         )

@@ -120,6 +120,7 @@ def _measures(decision: Decision, at: int) -> dict[str, float]:
     )  # fmt: skip
     measures = {name: float(decision.diagnostics[name][at]) for name in names}
     measures["risk_share"] = float(decision.diagnostics["share"][0])
+    measures["cost_bps"] = 1e4 * float(decision.diagnostics["cost"][0])
     measures["idle_trust"] = float(decision.diagnostics["idle_trust"][0])
     return measures
 

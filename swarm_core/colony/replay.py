@@ -54,6 +54,8 @@ class Panel:
     nav: float = 1.0
     cost_bps: float = 0.0
     weights: Floats | None = None  # [N] held when the first bar is seen; None: flat
+    traded: float = float("nan")  # before the first bar, as Observation.traded and paid
+    paid: float = float("nan")
 
     def __post_init__(self) -> None:
         shape = (len(self.time_ns), len(self.instrument_ids))
@@ -103,7 +105,8 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
         held[ready.order] = panel.weights
     replay_bars(
         ready.hive, ready.plan, ready.numbers, ready.limits, ready.out, ready.steps, ready.seed,
-        panel.nav, panel.cost_bps * 1e-4, seen.elapsed, ready.prices, seen.log_price, seen.sigma,
+        panel.nav, panel.cost_bps * 1e-4, panel.traded, panel.paid,
+        seen.elapsed, ready.prices, seen.log_price, seen.sigma,
         seen.columns, seen.market, seen.age, seen.anomaly, seen.group, seen.currency, held,
         ready.log,
     )  # fmt: skip
@@ -261,6 +264,8 @@ def replay_bars(
     seed: int,
     nav: float,
     cost: float,
+    traded: float,
+    paid: float,
     elapsed: np.ndarray,
     prices: np.ndarray,
     log_price: np.ndarray,
@@ -276,7 +281,6 @@ def replay_bars(
 ) -> None:
     n = prices.shape[1]
     last = np.full(n, np.nan)
-    traded = paid = np.nan
     for t in range(prices.shape[0]):
         nav = mark_to_market(weights, prices[t], last, nav)
         for i in range(n):

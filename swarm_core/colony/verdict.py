@@ -14,6 +14,7 @@ from swarm_core.colony.decision import ColonyEvent, Decision, StateDigest, Veto,
 from swarm_core.colony.drones import DRIFT, STALE, limits_of
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.parameters import parameters
+from swarm_core.colony.purse import learned_cost
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.settings_castes import CHANNELS
 from swarm_core.colony.state import EMPTY, REGIMES, ColonyState
@@ -84,7 +85,7 @@ def decision_of(
         digest_before=StateDigest(partial(codec.digest, before)),
         digest_after=StateDigest(partial(codec.digest, after)),
         events=_events(before, after, vetoes),
-        diagnostics=_diagnostics(after, out, order),
+        diagnostics=_diagnostics(settings, after, out, order),
     )
 
 
@@ -109,7 +110,7 @@ def _decision_id(before: ColonyState, time_ns: int, out: Output) -> str:
 
 
 def _diagnostics(
-    after: ColonyState, out: Output, order: NDArray[np.int64]
+    settings: ColonySettings, after: ColonyState, out: Output, order: NDArray[np.int64]
 ) -> dict[str, NDArray[np.float64]]:
     per_instrument = {
         name: np.asarray(getattr(out, name)[order], np.float64)
@@ -135,6 +136,7 @@ def _diagnostics(
         "measured": out.measured.copy(),
         "bound": out.bound.copy(),
         "market": after.memory.market.copy(),
+        "cost": np.array([learned_cost(after.book, parameters(settings).worker)]),
         "class_budget": after.queen.class_budget.copy(),
     }
 

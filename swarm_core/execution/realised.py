@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from swarm_core.events import OrderFilled
 from swarm_core.instruments import convert_minor
-from swarm_core.orders import OrderSide
 
 _MINOR = 1e8
 
@@ -19,6 +19,7 @@ class RealisedCost:
     def __init__(self) -> None:
         self.traded_minor = 0
         self.paid_minor = 0
+        self._seen_minor = 0, 0
         self._arrival_ticks: dict[str, int] = {}  # by client order id, since the last decision
         self._carried: dict[str, int] = {}  # of the decision before: its orders may fill late
         self._rates: dict[str, Decimal] = {}  # of executions counted, by id
@@ -28,29 +29,19 @@ class RealisedCost:
         if client_order_id not in self._carried:
             self._arrival_ticks.setdefault(client_order_id, reference_ticks)
 
-    def fill(
-        self,
-        client_order_id: str,
-        execution_id: str,
-        *,
-        side: OrderSide,
-        lots: int,
-        price_ticks: int,
-        lot_tick_minor: int,
-        commission_minor: int | None,
-        rate: Decimal | None,
-    ) -> None:
-        """Count a fill that is new."""
-        arrival = self._arrival_ticks.get(client_order_id, self._carried.get(client_order_id))
+    def fill(self, fill: OrderFilled, rate: Decimal | None, commission_minor: int | None) -> None:
+        """Count a fill that is new; `rate` is what its currency is worth in the base one."""
+        name = fill.client_order_id
+        arrival = self._arrival_ticks.get(name, self._carried.get(name))
         if arrival is None or rate is None:
             return
-        sign = 1 if side is OrderSide.BUY else -1
-        worse = sign * (price_ticks - arrival) * lots * lot_tick_minor
-        self.traded_minor += convert_minor(abs(price_ticks) * lots * lot_tick_minor, rate)
+        value = fill.lots * fill.lot_tick_minor
+        worse = fill.side.sign * (fill.price_ticks - arrival) * value
+        self.traded_minor += convert_minor(abs(fill.price_ticks) * value, rate)
         self.paid_minor += convert_minor(worse, rate)
-        self._rates[execution_id] = rate
+        self._rates[fill.execution_id] = rate
         if commission_minor is not None:
-            self.charge(execution_id, commission_minor)
+            self.charge(fill.execution_id, commission_minor)
 
     def charge(self, execution_id: str, commission_minor: int) -> None:
         """Count the commission of a fill, once."""
@@ -60,9 +51,16 @@ class RealisedCost:
 
     def decide(self) -> None:
         """Begin anew: what came before is what the decision has seen."""
+        self._seen_minor = self.traded_minor, self.paid_minor
         self.traded_minor = self.paid_minor = 0
         self._carried, self._arrival_ticks = self._arrival_ticks, {}
+        self._rates.clear()
 
     def fractions(self, nav: float) -> tuple[float, float]:
         """Return what was traded and what it cost, as fractions of NAV in base currency units."""
         return self.traded_minor / _MINOR / nav, self.paid_minor / _MINOR / nav
+
+    def fractions_decided(self, nav: float) -> tuple[float, float]:
+        """Return the same as the last decision saw it."""
+        traded, paid = self._seen_minor
+        return traded / _MINOR / nav, paid / _MINOR / nav
