@@ -197,6 +197,8 @@ class Trader:
             return  # a replayed clock that has not started
         if self.sessions.is_due_to_close(now_ns):
             self._reconcile()
+            if self._fault:
+                return  # what filled last is not known: no night may be booked on it
             self.sessions.close(now_ns)
         self.sessions.open_if_due(now_ns)
 
@@ -225,14 +227,14 @@ class Trader:
             return
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
-        if not self._fault and not desk.switch.is_pulled:
+        if not self._why_not() and not desk.switch.is_pulled:
             self.orders.act()
         self._look_after()
         self._reconcile_if_due()
 
     def _look_after(self) -> None:
         """Bring exits in line with positions, and send what waited for exits to be cancelled."""
-        if self._fault or self.desk.switch.is_pulled:
+        if self._why_not() or self.desk.switch.is_pulled:
             return
         self.desk.guard_exits()
         if self._waits_for_exits():
@@ -260,7 +262,7 @@ class Trader:
     def _resume(self, now_ns: int) -> None:
         """Send what a broken connection kept of the last decision, unless it has grown old."""
         intent, decided_ns = self._decided
-        if intent is None or intent.fault or self._fault:
+        if intent is None or intent.fault or self._why_not():
             return
         if (now_ns - decided_ns) / _NS_PER_S > self.settings.data_age_s_max:
             return
@@ -279,9 +281,11 @@ class Trader:
             return
         # What was said while the account was read is part of both.
         desk.take_in(self.broker.heard())
-        self._nights.explain(account, now_ns)
         found = reconcile(desk.book, account, self.rules)
-        if found.events:
+        desk.take_in(found.events)
+        # Fills come first: an action is of what is held.
+        if found.mode is TradingState.HALTED and self._nights.explain(account, now_ns):
+            found = reconcile(desk.book, account, self.rules)
             desk.take_in(found.events)
         self._fault, self._reconciled_ns = "", now_ns
         state = desk.book.trading_state
@@ -348,6 +352,8 @@ class Trader:
 
     def _why_not(self) -> str:
         """Return why nothing may be released now, or nothing."""
+        if self.sessions is not None and self.sessions.is_due_to_open(self.desk.now_ns()):
+            return self._fault or "the night before the session must be booked first"
         return self._fault if self.broker.is_connected else "the broker must be connected"
 
     def _work(self, now_ns: int) -> None:

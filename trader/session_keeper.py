@@ -15,6 +15,10 @@ class SessionKeeper:
     def __init__(self, desk: TradingDesk, hours: Hours, nights: NightBooks) -> None:
         self.desk, self.hours, self.nights = desk, hours, nights
 
+    def is_due_to_open(self, now_ns: int) -> bool:
+        """Return whether a session of which nothing is booked yet has begun."""
+        return self.hours.session_at(now_ns) > self.desk.book.session
+
     def open_if_due(self, now_ns: int) -> None:
         """Open the session of this moment, once, with what the nights before it did to the book.
 

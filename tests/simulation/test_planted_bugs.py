@@ -140,6 +140,11 @@ def trade_on_failed_checks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(loop.Trader, "_pull", lambda self, reason: None)
 
 
+def forget_the_split(patch: pytest.MonkeyPatch) -> None:
+    """What a night did to the holdings is not booked."""
+    patch.setattr("trader.overnight.action_events", lambda *_: [])
+
+
 BUGS: tuple[Plant, ...] = (
     resend_without_asking,
     book_what_is_told_again,
@@ -150,6 +155,7 @@ BUGS: tuple[Plant, ...] = (
     lift_a_halt_by_machine,
     charge_commissions_each_time,
     trade_on_failed_checks,
+    forget_the_split,
 )
 
 

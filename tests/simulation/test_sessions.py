@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.__main__ import commit
-from tests.simulation.faults import KINDS
+from tests.simulation.faults import KINDS, NIGHT_KINDS
 from tests.simulation.verdict import judge
 from tests.simulation.world import World, play
 
@@ -43,4 +43,4 @@ def test_many_sessions_see_every_fault_and_lose_nothing() -> None:
     happened: set[str] = set()
     for seed in range(100_000, 102_000):
         happened |= played(seed).faults.happened.keys()
-    assert happened == set(KINDS)
+    assert happened == {*KINDS, *NIGHT_KINDS}

@@ -51,6 +51,8 @@ class Venue:
         self.outbox: list[tuple[int, ev.Event]] = []
         self.next_order_id = 1
         self.booked: Callable[[], Container[str]] = tuple  # the executions that stand in the log
+        self.has_split: set[str] = set()
+        self.grown: dict[str, int] = {}  # execution -> what splits since made of a lot of it
         self.connection_count, self.down_until_ns = 1, 0
         self.skew_ns = random.randint(-5, 5) * _S if faults.happens("broker_clock_skewed") else 0
 
@@ -122,7 +124,9 @@ class Venue:
 
     def place_by_hand(self, now_ns: int) -> None:
         """Somebody buys a little in the broker's own window: no client id, order id 0."""
-        instrument_id = self.random.choice(list(INSTRUMENTS))
+        # Where a split is booked late, what was done by hand meanwhile is for a person to settle.
+        names = [i for i in INSTRUMENTS if i not in self.has_split]
+        instrument_id = self.random.choice(names)
         side = self.random.choice((OrderSide.BUY, OrderSide.SELL))
         ticket = Ticket("", "0", instrument_id, side, self.random.randint(1, 20), True, now_ns)
         self.tickets.append(ticket)
@@ -266,6 +270,18 @@ class Venue:
                 self.tell(self._end(ticket, OrderState.EXPIRED, now_ns), now_ns)
         self.go_down(now_ns, 60, keep=self.random.random() < 0.5)
         self.next_order_id = 1
+
+    def split(self, instrument_id: str, ratio: int, now_ns: int) -> None:
+        """Give new lots for old ones overnight; what was open in the instrument is cancelled."""
+        self.has_split.add(instrument_id)
+        self.lots[instrument_id] *= ratio
+        self.prices[instrument_id] = max(100, self.prices[instrument_id] // ratio)
+        for execution_id, fill in self.fills.items():
+            if fill.instrument_id == instrument_id:
+                self.grown[execution_id] = ratio
+        for ticket in self.tickets:
+            if ticket.instrument_id == instrument_id and ticket.ending is None:
+                self.tell(self._end(ticket, OrderState.CANCELLED, now_ns), now_ns)
 
     def go_down(self, now_ns: int, seconds: int, *, keep: bool) -> None:
         """Lose the connection; without `keep`, what was and will be said meanwhile is lost."""

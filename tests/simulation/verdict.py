@@ -36,7 +36,8 @@ def judge(world: World) -> Verdict:
     cash = book.ledger.cash["USD"]
     if not world.rules.adopt_foreign:
         for fill in foreign.values():
-            held = lots.get(fill.instrument_id, 0) + fill.side.sign * fill.lots
+            grown = fill.lots * venue.grown.get(fill.execution_id, 1)
+            held = lots.get(fill.instrument_id, 0) + fill.side.sign * grown
             lots = {**lots, fill.instrument_id: held}
             cash -= fill.side.sign * fill.lots * fill.price_ticks * fill.lot_tick_minor
             if fill.execution_id not in book.ledger.commissions:  # else it was told, and booked

@@ -20,39 +20,22 @@ from swarm_core.trading_state import TradingState
 from tests.simulation.faults import Faults, Killed, Life
 from tests.simulation.invariants import BAD, Watch
 from tests.simulation.line import Disk, Line
+from tests.simulation.nights import DAY_NS, DAYS, OPEN_NS, STEP_NS, Night, ShortDays
 from tests.simulation.venue import Venue
 from tests.simulation.virtual_time import VirtualLoop
 from tests.swarm_core.builders import CASH, INSTRUMENTS, NOW_NS, Targeted, make_limits
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt, KillSwitch
 from trader.loop import Trader
+from trader.overnight import NightBooks
 from trader.ports import Intent, Item
 from trader.settings import TraderSettings
 
 _S = 10**9
-DAYS, STEPS, STEP_NS = 2, 30, 6 * _S
-OPEN_NS = STEPS * STEP_NS
-DAY_NS = OPEN_NS + 120 * _S  # a short night
 IDS = tuple(INSTRUMENTS)
 SETTINGS = TraderSettings(
     heartbeat_s=5.0, feed_silence_s_max=40.0, data_age_s_max=30.0, reconcile_every_s=60.0
 )
-
-
-class ShortDays:
-    """The hours of a market whose days last minutes: fulfils `trader.ports.Hours`."""
-
-    def _day(self, time_ns: int) -> int:
-        return max(0, (time_ns - NOW_NS) // DAY_NS)
-
-    def session_at(self, time_ns: int) -> str:
-        return f"2024-01-{self._day(time_ns) + 1:02d}"
-
-    def is_over(self, session: str, time_ns: int) -> bool:
-        return time_ns > NOW_NS + (int(session[-2:]) - 1) * DAY_NS + OPEN_NS
-
-    def is_open(self, time_ns: int) -> bool:
-        return 0 <= time_ns - NOW_NS - self._day(time_ns) * DAY_NS < OPEN_NS
 
 
 class Engine:
@@ -87,6 +70,8 @@ class World:
     home: Path
     sizing: SizingSettings
     rules: ReconciliationRules
+    night: Night
+    hours: ShortDays
     lives: int = 0
     death: Life | None = None
 
@@ -118,7 +103,8 @@ class World:
             Engine(self),
             SETTINGS,
             self.rules,
-            hours=ShortDays(),
+            hours=self.hours,
+            nights=NightBooks(desk, desk.broker, self.night),
         )
         # A trader whose feed has broken stays, halted, until a person sends it away.
         feed.when_broken = lambda: self.loop.call_later(45, trader.leave)
@@ -146,7 +132,10 @@ def make_world(seed: int, home: Path) -> World:
         kind=OrderKind.MARKET,
         time_in_force=TimeInForce.GOOD_TILL_CANCELLED if kept else TimeInForce.DAY,
     )
-    return World(seed, faults, watch, venue, VirtualLoop(NOW_NS), home, sizing, rules)
+    night = Night.drawn(Random(f"{seed}/night"), IDS)
+    hours = ShortDays(night.shift_ns)
+    loop = VirtualLoop(NOW_NS)
+    return World(seed, faults, watch, venue, loop, home, sizing, rules, night, hours)
 
 
 class MarketFeed:
@@ -170,7 +159,7 @@ class MarketFeed:
         while (now_ns := world.loop.now_ns()) < self.until_ns:
             await asyncio.sleep((STEP_NS - (now_ns - NOW_NS) % STEP_NS) / _S)
             now_ns = world.loop.now_ns()
-            if not ShortDays().is_open(now_ns):
+            if not world.hours.is_open(now_ns):
                 continue
             if faults.happens("feed_lost"):
                 raise ConnectionResetError("the feed is gone")
@@ -218,10 +207,11 @@ async def _outside(world: World) -> None:
     while True:
         await asyncio.sleep(STEP_NS / _S)
         now_ns = world.loop.now_ns()
-        if (now_ns - NOW_NS - OPEN_NS) // DAY_NS >= day:
+        if now_ns >= world.hours.opens_ns(day) + OPEN_NS:
             day += 1
             world.venue.close_day(now_ns)
-        if ShortDays().is_open(now_ns):
+        world.night.happen(world.venue, world.hours, now_ns)
+        if world.hours.is_open(now_ns):
             world.venue.move(now_ns)
         for kind in ("outage_1101", "outage_1102"):
             if faults.happens(kind):
