@@ -63,6 +63,9 @@ def _guard(path: OrderPath, references: References, pair: list[OrderRecord]) -> 
         _take_back(path, pair, unsent)
     elif halted or _others_work(path.book, pair):
         return  # others may close the position as well
+    elif unsent and any(r.state.is_working and r.filled_lots for r in pair):
+        # What the one fills meanwhile is not taken from one that comes later: both begin anew.
+        _take_back(path, pair, unsent)
     elif unsent:
         _send(path, references, _fitted(path, unsent, lots))
     elif _lack(pair):
