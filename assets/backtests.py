@@ -94,6 +94,8 @@ def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Wind
             actions=inputs.actions,
             hours=sessions(desk.calendar, start, end + _ROLL_AHEAD),
             instruments=instruments_of(inputs.instruments),
+            rates=inputs.rates,
+            base_currency=desk.base_currency,
         ),
     )
     return build_market(read, spec.universe, desk.decision_lag, spec.contracts)

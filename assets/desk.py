@@ -1,5 +1,6 @@
 """The desk: what one book trades and how, handed to the assets as one frozen value."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -42,11 +43,18 @@ class Desk:
     venue: Venue = field(default_factory=lambda: simple_venue(1.0, 2.0))
     model_name: str = "forward_return"
     colony_seed: int = 20200102
+    foreign_currencies: tuple[str, ...] = ()  # traded beside the base, at rates of currency pairs
 
     @property
     def market(self) -> Market:
         """Return which instruments the desk trades, on whose calendar."""
-        return Market(self.calendar, self.base_currency, self.asset_classes, self.decision_lag)
+        return Market(
+            self.calendar,
+            self.base_currency,
+            self.asset_classes,
+            self.decision_lag,
+            self.foreign_currencies,
+        )
 
     @property
     def label_entry(self) -> str:
@@ -60,6 +68,11 @@ class Desk:
                 f"training_end must be after training_start ({self.training_start}), "
                 f"was {self.training_end}"
             )
+        for name in self.foreign_currencies:
+            if not re.fullmatch("[A-Z]{3,5}", name) or name == self.base_currency:
+                raise ValueError(
+                    f"foreign_currencies must be codes other than {self.base_currency}, had {name}"
+                )
         if self.starting_cash <= 0:
             raise ValueError(f"starting_cash must be positive, was {self.starting_cash}")
         if not timedelta(0) <= self.decision_lag <= timedelta(hours=18):

@@ -13,6 +13,7 @@ from assets.partitions import MONTHS, SINGLE_RUN, window
 from assets.pictures import drawn
 from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
 from features import catalog, point_in_time, series
+from features.currency_rates import currency_rates
 from features.schemas import INSTRUMENTS
 from features.session_actions import chosen_actions
 from features.session_bars import session_bars
@@ -27,7 +28,8 @@ class ClosedInputs:
     """The clean rows that features of a window are computed from, read and ready.
 
     `bars` are adjusted for splits; `traded` are the same series as they were quoted on the day,
-    with `growth` (features.series.split_growth), and `actions` what happened to them.
+    with `growth` (features.series.split_growth), and `actions` what happened to them. `rates` are
+    those of the desk's foreign currencies (features.currency_rates).
     """
 
     bars: pl.DataFrame
@@ -36,6 +38,7 @@ class ClosedInputs:
     macro: pl.DataFrame
     news: pl.DataFrame
     instruments: pl.DataFrame
+    rates: pl.DataFrame
 
     def for_catalog(self) -> catalog.FeatureInputs:
         """Return them as the catalogue takes them."""
@@ -64,6 +67,9 @@ def read_inputs(
         macro=clean_table(tables, "macro").read(end=window_end),
         news=clean_table(tables, "news").read(start=start, end=window_end),
         instruments=instruments,
+        rates=currency_rates(
+            bars, instruments, desk.base_currency, desk.foreign_currencies, desk.source_priority
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from decimal import Decimal
 
 import polars as pl
 
@@ -9,6 +10,7 @@ from assets.desk import Desk
 from assets.session_tables import BARS_AGE_MAX, Tables
 from features import series
 from features.calendars import previous_session, session_close, session_open
+from features.currency_rates import rates_at
 from features.observing import time_ns
 from features.projections import bars_of
 from features.session_actions import actions_between
@@ -40,6 +42,8 @@ class SessionMarkets:
         today = self._newest_bars(self.as_of(session)).filter(pl.col("event_time") == close)
         open_ns = time_ns(session_open(self.desk.calendar, date.fromisoformat(session)))
         bars = self._banded(session, bars_of(today, self.instruments, open_ns))
+        rates = self._rates(close)
+        base = self.desk.base_currency
         quotes = {
             bar.instrument_id: Quote(
                 instrument_id=bar.instrument_id,
@@ -50,6 +54,7 @@ class SessionMarkets:
             )
             for bar in bars
             if bar.instrument_id not in withheld
+            and self.instruments[bar.instrument_id].currency in (base, *rates)
         }
         return SessionMarket(
             session=session,
@@ -59,7 +64,17 @@ class SessionMarkets:
             bars=bars,
             quotes=quotes,
             actions=self._actions(session, last_closed or self._previous(session)),
+            rates=rates,
         )
+
+    def _rates(self, close: datetime) -> dict[str, Decimal]:
+        """Return the rates that are known and young; what is quoted in another is not ordered."""
+        lag = self.desk.decision_lag
+        found = {
+            name: rates_at(self.tables.rates, name, [close], lag)[0]
+            for name in self.desk.foreign_currencies
+        }
+        return {name: rate for name, rate in found.items() if isinstance(rate, Decimal)}
 
     def researched_bars(self, as_of: datetime) -> pl.DataFrame:
         """Return the newest bars with closes that no split moves (features.series.split_growth)."""

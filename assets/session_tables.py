@@ -28,6 +28,7 @@ class Tables:
     instruments: pl.DataFrame
     bars: pl.DataFrame
     actions: pl.DataFrame
+    rates: pl.DataFrame
     features: pl.DataFrame
     forecasts: pl.DataFrame
     benchmark: dict[str, float]
@@ -48,6 +49,7 @@ def read_tables(
         instruments=instruments,
         bars=inputs.traded.filter(pl.col("event_time") >= start - BARS_AGE_MAX),
         actions=inputs.actions,
+        rates=inputs.rates,
         features=tables.read("features", start=start, end=end),
         forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
         benchmark=_benchmark(desk, tables, start, end),

@@ -32,15 +32,17 @@ _LAST_PART = 4  # the close must come from the last quarter of the session
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What a desk trades: instruments of these classes, quoted in this currency, by this calendar.
+    """What a desk trades: instruments of these classes, quoted in its currencies, by this calendar.
 
-    `decision_lag` is the time from a session's close to its decision.
+    `currency` is the book's own, `foreign` are others that are traded beside it. `decision_lag` is
+    the time from a session's close to its decision.
     """
 
     calendar: str
     currency: str
     asset_classes: tuple[str, ...]
     decision_lag: timedelta
+    foreign: tuple[str, ...] = ()
 
 
 def session_bars(bars: pl.DataFrame, instruments: pl.DataFrame, market: Market) -> pl.DataFrame:
@@ -73,7 +75,7 @@ def traded_instruments(instruments: pl.DataFrame, market: Market) -> pl.Series:
     """Return the ids of the instruments that the market holds."""
     fitting = instruments.filter(
         pl.col("asset_class").is_in(list(market.asset_classes))
-        & (pl.col("currency") == market.currency)
+        & (pl.col("currency").is_in([market.currency, *market.foreign]))
     )
     names: Sequence[str] = fitting["calendar"].unique().sort().to_list()
     same = [name for name in names if calendars.same_hours(name, market.calendar)]

@@ -64,7 +64,11 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
     if settings.windows is not None:
         return settings.windows
     market = Market(
-        settings.calendar, settings.base_currency, settings.asset_classes, settings.decision_lag
+        settings.calendar,
+        settings.base_currency,
+        settings.asset_classes,
+        settings.decision_lag,
+        settings.foreign_currencies,
     )
     bars = session_bars(source.fetch("bars", *ALL_TIME), source.instruments(), market)
     closes = bars["event_time"].unique()

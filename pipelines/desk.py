@@ -84,6 +84,7 @@ def build_desk(settings: ApiarySettings) -> Desk:
             calendar=settings.calendar,
             base_currency=settings.base_currency,
             asset_classes=settings.asset_classes,
+            foreign_currencies=settings.foreign_currencies,
             source_priority=settings.source_priority,
             starting_cash=settings.book.starting_cash,
             benchmark_id=settings.benchmark,

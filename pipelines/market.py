@@ -45,7 +45,9 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
         )
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    traded = Market(found.calendar, found.currency, found.asset_classes, _LAG_MAX)
+    traded = Market(
+        found.calendar, found.currency, found.asset_classes, _LAG_MAX, settings.foreign_currencies
+    )
     market = ChosenMarket(
         calendar=found.calendar,
         base_currency=found.currency,

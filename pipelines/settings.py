@@ -206,6 +206,7 @@ class ApiarySettings(Part):
     # "auto", and an empty list of classes: read off the data by the first run (pipelines.market).
     calendar: str = "XNYS"
     base_currency: str = Field("USD", pattern="^([A-Z]{3,5}|auto)$")
+    foreign_currencies: tuple[str, ...] = ()
     asset_classes: tuple[str, ...] = ("equity", "etf")
     source_priority: tuple[str, ...] = ()
     benchmark: str | None = None
@@ -310,9 +311,8 @@ def settings_for_files(
         source["hints"] = hints.given
     if mapping is not None:
         source["mapping"] = str(Path(mapping).resolve()) if is_file else mapping
-    content |= {"home": str(kept), "sources": [source], "benchmark": None}
-    content |= {"calendar": AUTO, "base_currency": AUTO, "asset_classes": []}
-    content.pop("windows", None)
+    content |= {"home": str(kept), "sources": [source], "benchmark": None, "calendar": AUTO}
+    content |= {"base_currency": AUTO, "asset_classes": [], "windows": None}
     path = make_private(kept) / "apiary.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path

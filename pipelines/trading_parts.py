@@ -99,6 +99,7 @@ def market_tables(settings: ApiarySettings, home: Path | None = None) -> "Market
             currency=settings.base_currency,
             asset_classes=settings.asset_classes,
             decision_lag=settings.decision_lag,
+            foreign=settings.foreign_currencies,
         ),
         settings.source_priority,
     )

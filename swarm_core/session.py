@@ -5,7 +5,8 @@ and the log that it is given.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from swarm_core import events as ev
@@ -48,6 +49,8 @@ class SessionMarket:
     bars: tuple[Bar, ...]
     quotes: Mapping[str, Quote]
     actions: tuple[CorporateAction, ...] = ()  # of this ex-date, in the order they take effect
+    # Base currency units for one unit of each foreign currency whose rate is known.
+    rates: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
     def __post_init__(self) -> None:
         if not self.open_ns < self.close_ns <= self.decision_ns:
@@ -100,7 +103,7 @@ def close_session(
     if book.session != market.session:
         _append(log, book, _opening(market, rules, book, broker))
     _append(log, book, broker.on_bars(market.bars, market.close_ns))
-    _append(log, book, _marks(market, book))
+    _append(log, book, [*_marks(market, book), *_rates(market, book)])
     closes = {bar.instrument_id: bar.close_ticks for bar in market.bars}
     _append(log, book, variation_settlements(book.ledger, closes, market.close_ns))
     closed = ev.SessionClosed(
@@ -166,6 +169,20 @@ def _marks(market: SessionMarket, book: Book) -> list[ev.Event]:
             )
         )
     return marks
+
+
+def _rates(market: SessionMarket, book: Book) -> list[ev.Event]:
+    """Value the currencies at this session's rates; one without a rate keeps the one it had."""
+    return [
+        ev.CurrencyMarked(
+            event_id=ev.make_event_id("CurrencyMarked", currency, market.session, str(rate)),
+            time_ns=market.close_ns,
+            currency=currency,
+            rate=rate,
+        )
+        for currency, rate in sorted(market.rates.items())
+        if book.ledger.rates.get(currency) != rate
+    ]
 
 
 def decide(

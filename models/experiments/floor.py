@@ -10,10 +10,12 @@ import numpy as np
 import polars as pl
 
 from features.calendars import day_of
-from features.schemas import UTC_TIME
+from features.currency_rates import SCHEMA as RATES
+from features.currency_rates import MissingRate, rates_at
 from features.session_actions import actions_between
 from models.experiments.contracts import Contracts
 from models.experiments.expiries import ends, rolls
+from models.experiments.fields import ExperimentError
 from models.experiments.spec import Universe
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.splits import Split
@@ -33,14 +35,15 @@ class FloorTables:
 
     `bars` are as they were quoted on the day, `actions` what happened to them
     (features.session_actions), and `hours` the exchange's sessions: session, open, close.
-    `rates` are base currency units for one unit of `currency`: currency, event_time, rate.
+    `rates` are those of foreign currencies in `base_currency` (features.currency_rates).
     """
 
     bars: pl.DataFrame
     actions: pl.DataFrame
     hours: pl.DataFrame
     instruments: Mapping[str, Instrument]
-    rates: pl.DataFrame | None = None
+    rates: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RATES))
+    base_currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +100,10 @@ def build_floor(
     universe: Universe,
     contracts: Contracts = Contracts(),  # noqa: B008  # frozen
 ) -> Floor:
-    """Return the floor of these sessions; a bar is its newest version known at its decision."""
+    """Return the floor of these sessions; a bar is its newest version known at its decision.
+
+    Raises ExperimentError where a foreign currency has no rate, or an old one, at a session.
+    """
     rows = _newest(tables.bars, ids, closes, decision_lag)
     instruments = [tables.instruments[name] for name in ids]
     columns = {name: _matrix(rows, name, ids, closes) for name in _PRICES}
@@ -119,7 +125,7 @@ def build_floor(
         day_volume=volume,
         open_ns=np.array([_open_ns(opens.get(c)) for c in closes], np.int64),
         session=session_numbers(closes),
-        rates=_rates(tables.rates, instruments, closes),
+        rates=_rates(tables, instruments, closes, decision_lag, prices["close"]),
     )
     bars = _with_terms(bars, closes, universe, contracts, tables.hours, volume)
     actions: dict[int, tuple[CorporateAction, ...]] = {}
@@ -156,18 +162,27 @@ def _with_terms(
 
 
 def _rates(
-    rates: pl.DataFrame | None, instruments: Sequence[Instrument], closes: Sequence[datetime]
+    tables: FloorTables,
+    instruments: Sequence[Instrument],
+    closes: tuple[datetime, ...],
+    lag: timedelta,
+    prices: Floats,
 ) -> dict[str, list[Decimal | None]]:
-    """Return the newest rate of each foreign currency at each close."""
-    if rates is None or rates.is_empty():
-        return {}
-    at = pl.DataFrame({"event_time": list(closes)}, schema={"event_time": UTC_TIME})
+    """Return the rate of each foreign currency at each close, as it was known at the decision.
+
+    A currency needs one from the first to the last price of its instruments.
+    """
     found: dict[str, list[Decimal | None]] = {}
-    for currency in sorted({i.currency for i in instruments}):
-        told = rates.filter(pl.col("currency") == currency).sort("event_time")
-        if told.height:
-            newest = at.join_asof(told, on="event_time", check_sortedness=False)["rate"]
-            found[currency] = [None if r is None else Decimal(str(r)) for r in newest]
+    for currency in sorted({i.currency for i in instruments} - {tables.base_currency}):
+        own = [at for at, i in enumerate(instruments) if i.currency == currency]
+        priced = np.flatnonzero(np.isfinite(prices[:, own]).any(axis=1))
+        rates = rates_at(tables.rates, currency, closes, lag)
+        for rate in rates[priced[0] : priced[-1] + 1] if len(priced) else ():
+            if isinstance(rate, MissingRate):
+                raise ExperimentError(
+                    f"{rate}: bars of a pair of {currency} must be among the data"
+                )
+        found[currency] = [None if isinstance(r, MissingRate) else r for r in rates]
     return found
 
 

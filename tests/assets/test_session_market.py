@@ -1,5 +1,6 @@
 """The market of a session: prices of its day, its actions, its band, and its early close."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from assets.session_market import SessionMarkets
 from assets.session_tables import Tables
 from features import series
 from features.calendars import session_close
+from features.currency_rates import SCHEMA as RATES
 from features.schemas import BARS, CORPORATE_ACTIONS, INSTRUMENTS
 from features.schemas_derived import FORECASTS
 from features.session_actions import chosen_actions
@@ -92,6 +94,7 @@ def make_tables(closes: dict[str, float], *actions: dict[str, Any], kind: str = 
         instruments=pl.DataFrame(schema=dict(INSTRUMENTS.columns)),
         bars=series.split_growth(rows, known),
         actions=chosen_actions(known, rows),
+        rates=pl.DataFrame(schema=RATES),
         features=pl.DataFrame(),
         forecasts=pl.DataFrame(schema=dict(FORECASTS.columns)),
         benchmark={},
@@ -106,8 +109,8 @@ def _morning(session: str) -> datetime:
 class Floor:
     """A book that trades the markets of a desk, session after session."""
 
-    def __init__(self, desk: Desk, tables: Tables) -> None:
-        instruments = {A: INSTRUMENT}
+    def __init__(self, desk: Desk, tables: Tables, instrument: Instrument = INSTRUMENT) -> None:
+        instruments = {A: instrument}
         self.markets = SessionMarkets(desk, tables, instruments)
         self.rules = SessionRules(
             colony=desk.colony,
@@ -187,6 +190,32 @@ def test_an_action_of_a_session_that_was_passed_over_is_met_by_the_next() -> Non
     floor.close(AFTER, BEFORE)
 
     assert floor.book.lots(A) == 400
+
+
+def test_a_foreign_share_is_valued_at_the_session_s_rate_and_without_one_not_ordered() -> None:
+    """100 at 399 EUR and 1 EUR of impact, worth 400 and then 410: gains at 1.10 and at 1.20."""
+    morning = _morning(BEFORE)
+    told = [
+        {"event_time": morning, "knowledge_time": morning, "above": 1.1},
+        {"event_time": (at := _morning(EX)), "knowledge_time": at, "above": 1.2},
+    ]
+    rates = pl.DataFrame(told).select(
+        pl.lit("EUR").alias("currency"), "event_time", "knowledge_time", "above", below=pl.lit(1.0)
+    )
+    late = "2020-09-14"
+    tables = replace(make_tables({BEFORE: 400.0, EX: 410.0, late: 420.0}), rates=rates)
+    desk = replace(make_desk(), foreign_currencies=("EUR",))
+    floor = Floor(desk, tables, replace(INSTRUMENT, currency="EUR"))
+    floor.order(OrderSide.BUY, 100, _morning("2020-08-27"), OrderKind.MARKET_ON_OPEN)
+    navs = []
+    for session, last in ((BEFORE, ""), (EX, BEFORE), (late, EX)):
+        floor.close(session, last)
+        navs.append(floor.book.ledger.find_nav_minor())
+    gains = [99 * USD * 11 // 10, 1_099 * USD * 12 // 10, 2_099 * USD * 12 // 10]
+    assert floor.fills() == [(100, 39_901)]
+    assert navs == [1_000_000 * USD + gain for gain in gains]
+    shown = [set(floor.markets.market(s, frozenset(), BEFORE).quotes) for s in (BEFORE, EX, late)]
+    assert shown == [{A}, {A}, set()], "a rate of two weeks ago is none"
 
 
 def test_the_band_is_of_the_close_before() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from features.currency_rates import SCHEMA as RATES
 from features.schemas import CORPORATE_ACTIONS, UTC_TIME
 from features.session_actions import chosen_actions
 from models.experiments.account import Walked, walk
@@ -17,6 +18,7 @@ from models.experiments.market import Market, MarketTables, build_market
 from models.experiments.points import Ground
 from models.experiments.running import trials_of
 from models.experiments.spec import read_spec
+from models.experiments.trials import Trial
 from models.experiments.windows import windows_of
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.frictions.venue import Venue
@@ -34,6 +36,8 @@ class Told:
 
     result: Result
     walked: Walked
+    market: Market
+    trial: Trial
 
     @property
     def nav(self) -> list[float]:
@@ -67,7 +71,7 @@ def run(
     *,
     costs: Mapping[str, Any] = FREE,
     actions: Sequence[Mapping[str, Any]] = (),
-    rates: Mapping[str, Sequence[str]] | None = None,
+    rates: Mapping[str, Sequence[str]] | pl.DataFrame | None = None,
     nav: float = 100_000.0,
     adjustment: str = "raw",
     **fields: Any,
@@ -91,7 +95,7 @@ def run(
     (window,) = windows_of(spec)
     (trial,) = trials_of(spec, window, ground, "by hand")
     market = _market(instruments, bars, days, actions, rates, adjustment, spec)
-    return Told(compute(trial, market), walk(trial, market))
+    return Told(compute(trial, market), walk(trial, market), market, trial)
 
 
 def order(
@@ -107,7 +111,7 @@ def _market(
     bars: Mapping[str, Sequence[tuple[float, ...] | None]],
     days: Sequence[date],
     actions: Sequence[Mapping[str, Any]],
-    rates: Mapping[str, Sequence[str]] | None,
+    rates: Mapping[str, Sequence[str]] | pl.DataFrame | None,
     adjustment: str,
     spec: Any,
 ) -> Market:
@@ -157,7 +161,7 @@ def _market(
                 schema_overrides={"open": UTC_TIME, "close": UTC_TIME},
             ),
             instruments={i.instrument_id: i for i in instruments},
-            rates=_rates(rates, days),
+            rates=rates if isinstance(rates, pl.DataFrame) else _rates(rates or {}, days),
         ),
     )
     return build_market(tables, spec.universe, LAG, spec.contracts)
@@ -169,15 +173,14 @@ def _action(row: Mapping[str, Any], days: Sequence[date]) -> dict[str, Any]:
     return told | {k: v for k, v in row.items() if k != "day"}
 
 
-def _rates(rates: Mapping[str, Sequence[str]] | None, days: Sequence[date]) -> pl.DataFrame | None:
-    if rates is None:
-        return None
+def _rates(rates: Mapping[str, Sequence[str]], days: Sequence[date]) -> pl.DataFrame:
     rows = [
-        {"currency": name, "event_time": close_of(day), "rate": rate}
+        {"currency": name, "event_time": close_of(day), "above": float(rate)}
         for name, told in rates.items()
         for day, rate in zip(days, told, strict=True)
     ]
-    return pl.DataFrame(rows, schema_overrides={"event_time": UTC_TIME})
+    known = {"knowledge_time": pl.col("event_time"), "below": pl.lit(1.0)}
+    return pl.DataFrame(rows or None, schema=RATES).with_columns(**known)
 
 
 def flat(price: float, count: int, volume: float = 1_000_000) -> list[tuple[float, ...]]:
