@@ -194,7 +194,7 @@ def _reasons(
     idle = np.where(few, 2, 1)
     idle = np.where(out.conviction[order] == 0.0, 0, idle)
     idle = np.where(side != 0, 3, idle)
-    idle = np.where(limited, 9, idle)
+    idle = np.where(limited & (np.abs(solved - weights) <= 1e-12), 9, idle)
     book_bound = out.bound[:STALE].any()
     idle = np.where(bound & book_bound, 8, idle)
     code = np.where(moved, code, idle)
