@@ -65,8 +65,8 @@ def check_fits(settings: ColonySettings, state: ColonyState, time_ns: int) -> No
     if _settings_digest(settings) != state.settings_digest:
         raise ValueError(
             f"settings must be those of the state ({state.settings_digest[:12]}), "
-            f"were {_settings_digest(settings)[:12]}: a colony keeps the settings that it was "
-            "founded with; give it those again, or found another in a home of its own"
+            f"were {_settings_digest(settings)[:12]}: give it those again, or carry it over with "
+            "migration.migrate (`apiary colony apply` does)"
         )
     if state.steps > 0 and time_ns <= state.time_ns:
         raise ValueError(f"time_ns must be later than {state.time_ns}, was {time_ns}")
