@@ -1,6 +1,24 @@
-"""Findings for people: a table for a run's metadata."""
+"""Findings for people: a frame for a picture over time, and a table for a run's metadata."""
+
+import polars as pl
 
 from features.validation.report import ValidationReport
+
+
+def findings_over_time(report: ValidationReport, *, every: str = "1mo") -> pl.DataFrame:
+    """Return finding_count by period (its first day), kind and severity; findings have times.
+
+    `every` is a polars duration ("1d", "1mo"). Findings about the whole table have no time and
+    are left out.
+    """
+    return (
+        report.findings.filter(pl.col("event_time").is_not_null())
+        .group_by(
+            pl.col("event_time").dt.truncate(every).dt.date().alias("period"), "kind", "severity"
+        )
+        .agg(pl.len().cast(pl.Int64).alias("finding_count"))
+        .sort("period", "kind", "severity")
+    )
 
 
 def to_markdown(report: ValidationReport, *, row_count_max: int = 30) -> str:

@@ -98,7 +98,7 @@ def test_sql_answers_over_all_tiers(tiered_config: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["select * from nothing_here"], "nothing_here does not exist"),
+        (["select * from nothing_here"], "was nothing_here"),
         (["select 1", "--csv", "--json"], "one of --csv and --json"),
         (["select 1", "--version", "fills"], "--version must be TABLE=VERSION"),
         (["select * from fills", "--version", "fills=9"], "no version 9"),

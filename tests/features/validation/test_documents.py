@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from features.validation.rule_table import rule_table, with_rule_table
-from features.validation.summary import to_markdown
+from features.validation.summary import findings_over_time, to_markdown
 from tests.features.validation.make import check_bars, make_bars, set_cells
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "validation.md"
@@ -20,6 +20,14 @@ def test_every_rule_is_one_whole_line() -> None:
     lines = rule_table().splitlines()[2:]
     assert len({line.split("|")[1] for line in lines}) == len(lines)
     assert all(line.count("|") == 6 for line in lines)
+
+
+def test_findings_are_counted_by_period() -> None:
+    report = check_bars(set_cells(make_bars(), [5, 100], close=None))
+    frame = findings_over_time(report)
+    nulls = frame.filter(kind="null")
+    assert nulls["finding_count"].sum() == 2
+    assert nulls["period"].n_unique() == 2
 
 
 def test_the_markdown_tells_verdict_counts_and_an_example() -> None:
