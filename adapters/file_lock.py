@@ -16,5 +16,16 @@ class Locked:
         self._file = self._path.open("a")
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
+    def is_free(self) -> bool:
+        """Return whether nobody holds it; one that may not be opened counts as held."""
+        try:
+            with self._path.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
     def __exit__(self, *_: object) -> None:
         self._file.close()

@@ -1,10 +1,12 @@
 """A pool of processes on this machine that share one memory-mapped file of arrays."""
 
+import shutil
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.file_lock import Locked
 from adapters.workers.orphans import end_with_parent
 from adapters.workers.shared_arrays import map_arrays, write_arrays
 
@@ -20,6 +23,8 @@ Arrays = Mapping[str, NDArray[np.generic]]
 T = TypeVar("T")
 R = TypeVar("R")
 ATTEMPTS_MAX = 3  # an item that has lost its worker so often while alone is what kills it
+
+_FOLDER, _HELD = "apiary-sweep-", "held"
 
 _mapped: dict[str, NDArray[np.generic]] = {}
 
@@ -31,6 +36,25 @@ def _open(path: str) -> None:
 
 def _call(work: Callable[[Arrays, T], R], item: T) -> R:
     return work(_mapped, item)
+
+
+@contextmanager
+def _shared_folder() -> Iterator[Path]:
+    """Give a folder for what is shared, and remove those whose process was killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        if Locked(left / _HELD).is_free():
+            shutil.rmtree(left, ignore_errors=True)
+    # It gets its name when it is held: nobody may take it for one that was left.
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{_FOLDER}") as hidden,
+        Locked(Path(hidden) / _HELD),
+    ):
+        folder = Path(hidden).with_name(Path(hidden).name[1:])
+        Path(hidden).rename(folder)
+        try:
+            yield folder
+        finally:
+            folder.rename(hidden)
 
 
 class _KeptContext(SpawnContext):
@@ -81,8 +105,8 @@ class ProcessPool:
         out, again where it is handed out again. None stands where an item lost its worker
         ATTEMPTS_MAX times. What `work` raises is raised here.
         """
-        with tempfile.TemporaryDirectory(prefix="apiary-sweep-") as folder:
-            path = Path(folder) / "arrays.arrow"
+        with _shared_folder() as folder:
+            path = folder / "arrays.arrow"
             write_arrays(path, arrays)
             waiting, suspects = deque(range(len(items))), set[int]()
             lost = [0] * len(items)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from adapters.file_lock import Locked
 from adapters.workers.processes import ProcessPool
 from adapters.workers.ray_cluster import RayPool
 from adapters.workers.shared_arrays import map_arrays, write_arrays
@@ -92,6 +94,18 @@ def test_no_worker_outlives_a_parent_that_is_killed(
     while any(_is_held(path) for path in paths) and time.monotonic() < until:
         time.sleep(0.01)
     assert not any(_is_held(path) for path in paths)
+
+
+def test_what_a_killed_sweep_left_is_removed_and_what_another_uses_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, used = tmp_path / "apiary-sweep-left", tmp_path / "apiary-sweep-used"
+    left.mkdir()
+    (left / "arrays.arrow").write_bytes(b"much")
+    with Locked(used / "held"):
+        assert dict(ProcessPool(1).run(total, VALUES, [1], lambda _: None))
+        assert list(tmp_path.iterdir()) == [used]
 
 
 def test_a_pool_must_have_a_worker() -> None:
