@@ -91,7 +91,7 @@ def _charts(rows: pl.DataFrame, parts: pl.DataFrame, labels: list[str]) -> list[
     for kind in ("sense", "instrument", "cost", "currency"):
         told = own.filter(pl.col("kind") == kind)
         if told.height:
-            drawn.append((f"What each {kind} added to {labels[0]}", _added(told)))
+            drawn.append(_added(kind, told, labels[0]))
     return [(title, chart_html(figure)) for title, figure in drawn]
 
 
@@ -176,7 +176,8 @@ def _months(rows: pl.DataFrame) -> go.Figure:
     return figure
 
 
-def _added(parts: pl.DataFrame) -> go.Figure:
+def _added(kind: str, parts: pl.DataFrame, label: str) -> tuple[str, go.Figure]:
+    """Return title and bars of what each name added; a sense is paid in sigmas, not in NAV."""
     total = parts.group_by("name").agg(pl.col("contribution").sum()).sort("contribution")
     shown = pl.concat([total.head(15), total.tail(15)]).unique(maintain_order=True)
     colours = [GAIN if value >= 0 else LOSS for value in shown["contribution"]]
@@ -189,8 +190,12 @@ def _added(parts: pl.DataFrame) -> go.Figure:
             marker={"color": colours},
         )
     )
-    figure.update_xaxes(tickformat=".2%")
-    return figure.update_layout(showlegend=False)
+    figure.update_layout(showlegend=False)
+    if kind == "sense":
+        figure.update_xaxes(title="trust-weighted payoff, summed over sessions [sigma]")
+        return f"How far each sense was right in {label}", figure
+    figure.update_xaxes(tickformat=".2%", title="sum of returns [% of NAV]")
+    return f"What each {kind} added to {label}", figure
 
 
 def _figure(height: int = 300) -> go.Figure:
