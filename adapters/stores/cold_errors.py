@@ -1,5 +1,7 @@
 """What the cold tier's storage refuses, in errors that say whether anything is lost."""
 
+from adapters.stores.segments import TierCorruptionError
+
 
 class ColdStoreUnavailableError(OSError):
     """The cold tier's storage did not answer in time or refused; what was committed stands."""
@@ -11,3 +13,7 @@ class ColdArchivedError(ColdStoreUnavailableError):
 
 class ArchiveAwayError(ColdArchivedError, FileNotFoundError):
     """The folder of the archive is not there, or has lost what it was given."""
+
+
+class ColdDamagedError(TierCorruptionError):
+    """A file of the cold tier is not what was written; nothing was read from it."""

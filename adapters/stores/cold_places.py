@@ -3,8 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -44,6 +44,11 @@ class ColdPlace(Protocol):
         ...
 
     @property
+    def proves_itself(self) -> bool:
+        """Return whether the storage compares what it reads from its disks with sums of its own."""
+        ...
+
+    @property
     def delta_options(self) -> dict[str, str] | None:
         """How delta-rs reaches it; None for a folder."""
         ...
@@ -66,6 +71,13 @@ class ColdPlace(Protocol):
         """
         ...
 
+    def file_stamps(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        """Return (size in bytes, what changes whenever the file does, ...) of each `table/...`.
+
+        FileNotFoundError where one is gone.
+        """
+        ...
+
     def prepare(self, table: str) -> None:
         """Make room for a new table."""
         ...
@@ -76,6 +88,10 @@ class ColdPlace(Protocol):
 
     def write_bytes(self, path: str, content: bytes) -> None:
         """Put the content at `table/...`, all or nothing."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove what lies at `table/...`; nothing where nothing does."""
         ...
 
     def file_names(self, folder: str) -> tuple[str, ...]:
@@ -91,6 +107,7 @@ class LocalPlace:
     """A folder; commits are made by a rename that fails where the version is there."""
 
     shared = False
+    proves_itself = False
     delta_options: dict[str, str] | None = None
     scan_options: dict[str, str | int] | None = None
 
@@ -124,6 +141,13 @@ class LocalPlace:
             return None, False
         return (told.st_ino, told.st_mtime_ns), not (log / f"{version + 1:020d}.json").exists()
 
+    def file_stamps(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        root, found = str(self.root), list[tuple[int, ...]]()
+        for path in paths:
+            told = os.stat(f"{root}/{path}")  # noqa: PTH116 - a question asks it of many files
+            found.append((told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino))
+        return found
+
     def prepare(self, table: str) -> None:
         (self.root / table).mkdir(parents=True, exist_ok=True)
 
@@ -136,6 +160,9 @@ class LocalPlace:
         part = target.with_suffix(".part")
         part.write_bytes(content)
         part.replace(target)
+
+    def remove(self, path: str) -> None:
+        (self.root / path).unlink(missing_ok=True)
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         at = self.root / folder
@@ -153,6 +180,7 @@ class S3Place:
     """
 
     shared = True
+    proves_itself = True
 
     def __init__(self, url: str, access: S3Access, *, locks: Path) -> None:
         at = urlsplit(url)
@@ -201,6 +229,14 @@ class S3Place:
 
     def commit_stamp(self, table: str, version: int) -> tuple[object | None, bool]:
         return None, False
+
+    def file_stamps(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        with answering():
+            found = self.files().get_file_info([f"{self._path}/{path}" for path in paths])
+        for path, told in zip(paths, found, strict=True):
+            if told.type != arrow_fs.FileType.File:
+                raise FileNotFoundError(f"{self}/{path} is gone")
+        return [(told.size, told.mtime_ns or 0) for told in found]
 
     def prepare(self, table: str) -> None:
         with answering():
@@ -258,6 +294,10 @@ class S3Place:
         files = [f for f in found if f.type == arrow_fs.FileType.File]
         start = len(self._path) + 1
         return tuple(sorted((f.path[start:], int(f.size), int(f.mtime_ns or 0)) for f in files))
+
+    def remove(self, path: str) -> None:
+        with suppress(FileNotFoundError), answering():
+            self.files().delete_file(f"{self._path}/{path}")
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         listed = arrow_fs.FileSelector(f"{self._path}/{folder}", allow_not_found=True)

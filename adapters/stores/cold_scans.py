@@ -1,11 +1,13 @@
 """Reading a version of a Delta table lazily: only the months, row groups and columns asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
 from deltalake import DeltaTable
+from polars.io.plugins import register_io_source
 
+from adapters.stores.cold_blocks import ColdBlocks
 from adapters.stores.cold_places import ColdPlace, storage
 from adapters.stores.envelope import SealError
 from adapters.stores.sealed_place import SealedPlace
@@ -55,27 +57,52 @@ def months_held(stored: DeltaTable) -> tuple[datetime | None, datetime | None]:
 
 
 def scan_months(
-    place: ColdPlace, stored: DeltaTable, first: str | None = None, last: str | None = None
+    blocks: ColdBlocks, stored: DeltaTable, first: str | None = None, last: str | None = None
 ) -> pl.LazyFrame:
-    """Return the rows of the months first..last, without the month itself."""
-    files = month_files(stored, first, last)
-    schema = table_schema(stored)
+    """Return the rows of the months first..last, without the month itself.
+
+    What of their files a question needs is compared with what was written, before it is read.
+    """
+    place, files, schema = blocks.place, month_files(stored, first, last), table_schema(stored)
     if not files:
         return pl.LazyFrame(schema=schema)
-    is_sealed = isinstance(place, SealedPlace)
+    if isinstance(place, SealedPlace):  # what is sealed proves itself as it is opened
+        return _scan_files([place.plain_bytes(file) for file in files], schema, None)
+    root = place.uri("_")[:-1]
+    names = [file.removeprefix("file://").removeprefix(root) for file in files]
+    table = names[0].partition("/")[0]
+    paths = [name.partition("/")[2] for name in names]
+
+    def fetch(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        blocks.prove(table, paths, columns, predicate)
+        rows = _scan_files(files, schema, place.scan_options)
+        rows = rows if predicate is None else rows.filter(predicate)
+        rows = rows if columns is None else rows.select(columns)
+        yield (rows if limit is None else rows.head(limit)).collect()
+
+    return register_io_source(fetch, schema=schema, is_pure=True)
+
+
+def _scan_files(
+    files: Sequence[str] | Sequence[bytes],
+    schema: pl.Schema,
+    options: dict[str, str | int] | None,
+) -> pl.LazyFrame:
     return pl.scan_parquet(
-        [place.plain_bytes(file) for file in files] if isinstance(place, SealedPlace) else files,
+        files,  # type: ignore[arg-type]  # paths or bytes, not a mix
         schema=schema,
         missing_columns="insert",
         extra_columns="ignore",
         hive_partitioning=False,
         glob=False,
-        **storage(None if is_sealed else place.scan_options),  # type: ignore[arg-type]  # its keyword arguments by name
+        **storage(options),  # type: ignore[arg-type]  # its keyword arguments by name
     )
 
 
 def scan_rows(
-    place: ColdPlace,
+    blocks: ColdBlocks,
     stored: DeltaTable,
     start: datetime | None,
     end: datetime | None,
@@ -86,4 +113,4 @@ def scan_rows(
     Rows lie sorted by instrument within a month, so that the statistics of the row groups rule
     out nearly all that hold other instruments.
     """
-    return asked(scan_months(place, stored, *month_span(start, end)), start, end, instrument_ids)
+    return asked(scan_months(blocks, stored, *month_span(start, end)), start, end, instrument_ids)

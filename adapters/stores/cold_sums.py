@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from adapters.stores.cold_errors import ColdArchivedError
+from adapters.stores.cold_errors import ColdArchivedError, ColdDamagedError
+from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.tables_delta import DeltaTableStore
 
 _FOLDER = "_sums"  # a name that Delta passes over
@@ -55,17 +56,14 @@ class ColdSums:
         paths = pl.DataFrame(stored.get_add_actions(flatten=True))["path"].to_list()
         for path in (unquote(p) for p in paths):
             try:
-                found = hashlib.sha256(self._store.place.read_bytes(f"{table}/{path}")).hexdigest()
-            except FileNotFoundError:
-                damages.append(Damage("cold", table, path, "is gone"))
-                continue
+                seen[path] = self._sum(table, path, known.get(path))
             except ColdArchivedError:
                 frozen += 1
-                continue
-            if found != known.get(path, found):
-                reason = f"must have the sum {known[path][:12]}, has {found[:12]}"
+            except FileNotFoundError:
+                damages.append(Damage("cold", table, path, "is gone"))
+            except ColdDamagedError as error:
+                reason = str(error).removeprefix(f"{table}/{path} ")
                 damages.append(Damage("cold", table, path, reason))
-            seen[path] = found
         new = {p: s for p, s in seen.items() if p not in known}
         if new:
             note = json.dumps(new, sort_keys=True).encode()
@@ -77,6 +75,23 @@ class ColdSums:
         """Look at every table."""
         for table in self._store.tables():
             yield self.verify(table)
+
+    def _sum(self, table: str, path: str, known: str | None) -> str:
+        """Return a file's sum; what reads compare is noted where it was not when it was written.
+
+        Raises ColdDamagedError where the file is not what it was.
+        """
+        content = self._store.place.read_bytes(f"{table}/{path}")
+        blocks, is_sealed = self._store.blocks, isinstance(self._store.place, SealedPlace)
+        is_noted = is_sealed or blocks.compare(table, path, content)
+        found = hashlib.sha256(content).hexdigest()
+        if known is not None and found != known:
+            raise ColdDamagedError(
+                f"{table}/{path} must have the sum {known[:12]}, has {found[:12]}"
+            )
+        if not is_noted:
+            blocks.note(table, path, content)
+        return found
 
     def _known(self, table: str) -> dict[str, str]:
         folder = f"{table}/{_FOLDER}"

@@ -88,6 +88,7 @@ class ColdUpkeep:
             there = self._there(table, swept(dry_run=True))
             if there:
                 swept(dry_run=False)
+                self._store.blocks.forget(table, there)
             return there
 
     def _there(self, table: str, listed: Collection[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from adapters.stores.cold_blocks import ColdBlocks
 from adapters.stores.cold_places import ColdPlace, answering
 from adapters.stores.content_hash import IDENTITY_COLUMNS, canonical_order, content_hash
 from adapters.stores.sealed_place import SealedPlace
@@ -65,6 +66,7 @@ class DeltaCommits:
 
     def __init__(self, place: ColdPlace) -> None:
         self.place = place
+        self.blocks = ColdBlocks(place)
 
     def uri(self, table: str) -> str:
         if not _NAME.fullmatch(table):
@@ -149,7 +151,7 @@ class DeltaCommits:
         rows = canonical_order(rows, [c for c in _CLUSTER if c in rows.columns])
         self.place.prepare(table)
         properties = commit_properties(version, {"content_hash": digest})
-        if isinstance(self.place, SealedPlace):
+        if isinstance(self.place, SealedPlace):  # what it seals proves itself
             group = _row_group_size(rows)
             given = table, stored, rows, removed, _CONFIGURATION, properties, group
             return self.place.write(*given)
@@ -166,7 +168,9 @@ class DeltaCommits:
             commit_properties=properties,
             storage_options=self.place.delta_options if stored is None else None,
         )
-        return 0 if stored is None else stored.version()
+        written = 0 if stored is None else stored.version()
+        self.blocks.note_version(table, written)
+        return written
 
 
 def _row_group_size(rows: pl.DataFrame) -> int:

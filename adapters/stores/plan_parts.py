@@ -1,6 +1,8 @@
 """Parts of a condition that may be applied before others."""
 
+import operator
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import polars as pl
 
@@ -15,18 +17,19 @@ def pushable(predicate: pl.Expr | None, columns: Sequence[str]) -> pl.Expr | Non
     names = set(columns)
     kept = [
         part
-        for part in _conjuncts(predicate)
+        for part in conjuncts(predicate)
         if part.meta.root_names() and set(part.meta.root_names()) <= names
     ]
-    return pl.all_horizontal(kept) if len(kept) > 1 else next(iter(kept), None)
+    return reduce(operator.and_, kept) if kept else None
 
 
-def _conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
+def conjuncts(predicate: pl.Expr) -> Iterator[pl.Expr]:
+    """Yield the conditions that are joined by "and"."""
     parts = predicate.meta.pop()
     if len(parts) == 2:
         for left, right in (parts, parts[::-1]):
             if (left & right).meta.eq(predicate):
-                yield from _conjuncts(left)
-                yield from _conjuncts(right)
+                yield from conjuncts(left)
+                yield from conjuncts(right)
                 return
     yield predicate

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -41,6 +41,10 @@ class SealedPlace:
         return self._place.shared
 
     @property
+    def proves_itself(self) -> bool:
+        return self._place.proves_itself
+
+    @property
     def delta_options(self) -> dict[str, str] | None:
         return self._place.delta_options
 
@@ -60,6 +64,9 @@ class SealedPlace:
     def commit_stamp(self, table: str, version: int) -> tuple[object | None, bool]:
         return self._place.commit_stamp(table, version)
 
+    def file_stamps(self, paths: Sequence[str]) -> list[tuple[int, ...]]:
+        return self._place.file_stamps(paths)
+
     def prepare(self, table: str) -> None:
         self._place.prepare(table)
 
@@ -68,6 +75,9 @@ class SealedPlace:
 
     def write_bytes(self, path: str, content: bytes) -> None:
         self._place.write_bytes(path, content)
+
+    def remove(self, path: str) -> None:
+        self._place.remove(path)
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         return self._place.file_names(folder)

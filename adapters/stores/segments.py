@@ -13,7 +13,7 @@ from adapters.stores.table_months import MONTH, span_filter, with_month
 from adapters.stores.table_types import storable
 
 
-class TierCorruptionError(RuntimeError):
+class TierCorruptionError(ValueError):
     """Rows read back are not the rows that were written; nothing was dropped."""
 
 

@@ -38,6 +38,7 @@ class DeltaTableStore:
     def __init__(self, root: Path | ColdPlace) -> None:
         self.place: ColdPlace = LocalPlace(root) if isinstance(root, Path | str) else root
         self._commits = DeltaCommits(self.place)
+        self.blocks = self._commits.blocks
         self._looking = Lock()
         self._known: dict[str, DeltaTable] = {}
         self._stamps: dict[str, object] = {}  # of their newest commits, where the place has stamps
@@ -118,7 +119,7 @@ class DeltaTableStore:
         version does not exist, ValueError on times without a zone.
         """
         stored = self.open(table, version)
-        scan = scan_months(self.place, stored, *month_span(start, end)).filter(
+        scan = scan_months(self.blocks, stored, *month_span(start, end)).filter(
             span_filter(start, end)
         )
         if known_by is not None:
@@ -150,10 +151,10 @@ class DeltaTableStore:
     ) -> pl.LazyFrame:
         """Return rows with start <= event_time < end of these instruments, read when collected."""
         if version is not None:
-            return scan_rows(self.place, self.open(table, version), start, end, instrument_ids)
+            return scan_rows(self.blocks, self.open(table, version), start, end, instrument_ids)
         with self._looking:
             newest = self._look_again(table)
-            return scan_rows(self.place, newest, start, end, instrument_ids)
+            return scan_rows(self.blocks, newest, start, end, instrument_ids)
 
     def _look_again(self, table: str) -> DeltaTable:
         """Return the newest version; of a table that was opened before, only its new commits."""
@@ -267,7 +268,7 @@ class DeltaTableStore:
     def _rows(
         self, stored: DeltaTable, first: str | None = None, last: str | None = None
     ) -> pl.LazyFrame:
-        return scan_months(self.place, stored, first, last)
+        return scan_months(self.blocks, stored, first, last)
 
     def _plan_append(
         self,

@@ -130,7 +130,7 @@ def test_a_changed_or_missing_file_is_found_and_named(tmp_path: Path) -> None:
     assert (first.file_count, first.first_seen_count, first.damages) == (2, 2, ())
     named = {d.name.split("/")[-1]: d.reason for d in found.damages}
     assert set(named) == {changed.name, gone.name}
-    assert "must have the sum" in named[changed.name]
+    assert "must be as it was written" in named[changed.name]
     assert named[gone.name] == "is gone"
 
 
