@@ -47,7 +47,13 @@ def test_the_page_holds_everything_inside(tmp_path: Path) -> None:
     page = write_sample(tmp_path).read_text()
     assert "<script src=" not in page
     assert '<link rel="stylesheet"' not in page
-    for told in ("Equity after costs", "Drawdown", "Months of", "How far each sense was right", "8.1%"):
+    for told in (
+        "Equity after costs",
+        "Drawdown",
+        "Months of",
+        "How far each sense was right",
+        "8.1%",
+    ):
         assert told in page
 
 
