@@ -31,6 +31,8 @@ def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
         "currencies": panel.currencies,
         "nav": panel.nav,
         "cost_bps": panel.cost_bps,
+        "traded": panel.traded,
+        "paid": panel.paid,
     }
     arrays: dict[str, NDArray[np.generic]] = {
         _WORDS: np.frombuffer(json.dumps(words).encode(), np.uint8),
@@ -64,6 +66,9 @@ def from_arrays(arrays: Arrays) -> Market:
             if name.startswith(prefix)
         }
 
+    def given(name: str) -> NDArray[np.float64] | None:
+        return arrays[name].view(np.float64) if name in arrays else None
+
     panel = Panel(
         time_ns=arrays["time_ns"].view(np.int64),
         instrument_ids=tuple(words["instrument_ids"]),
@@ -75,14 +80,14 @@ def from_arrays(arrays: Arrays) -> Market:
         currencies=tuple(words["currencies"]),
         nav=words["nav"],
         cost_bps=words["cost_bps"],
-        **{name: arrays[name].view(np.float64) for name in _OPTIONAL if name in arrays},
+        data_age_s=given("data_age_s"),
+        anomaly=given("anomaly"),
+        traded=words["traded"],
+        paid=words["paid"],
     )
     closes = tuple(datetime.fromisoformat(c) for c in words["closes"])
-    opens, volume = (
-        arrays[name].view(np.float64) if name in arrays else None for name in ("opens", "volume")
-    )
     benchmark = arrays["benchmark"].view(np.float64)
-    return Market(closes, panel, benchmark, opens, _floor(arrays), volume)
+    return Market(closes, panel, benchmark, given("opens"), _floor(arrays), given("volume"))
 
 
 def _floor(arrays: Arrays) -> Floor | None:
