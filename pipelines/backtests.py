@@ -294,8 +294,15 @@ def _window_run(key: str, result: dg.ExecuteInProcessResult) -> WindowRun:
     )
     if not result.success:
         failed += tuple(
-            " ".join(str(e.step_failure_data.error.message).split())
+            _root_cause(e.step_failure_data.error)
             for e in result.all_events
             if e.is_step_failure and e.step_failure_data.error is not None
         )
     return WindowRun(key, result.success, figures, failed)
+
+
+def _root_cause(error: Any) -> str:
+    """Return what was raised first in one line: Dagster wraps it in an error of the step."""
+    while error.cause is not None:
+        error = error.cause
+    return " ".join(str(error.message).split())

@@ -39,7 +39,11 @@ def _told(run: "WindowRun", number: int, count: int) -> None:
     shown = {name: run.figures.get(name) for name in ("sharpe", "deflated", "trials")}
     # A ratio of returns that are all the same, as where nothing was traded, is not known.
     figures = "  ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} unknown"
+        f"{name} unknown"
+        if not isinstance(value, float | int)
+        else f"{name} {value:,.0f}"
+        if name == "trials"
+        else f"{name} {value:.3g}"
         for name, value in shown.items()
     )
     mark = "✓" if run.success and not run.failed_checks else "✗"

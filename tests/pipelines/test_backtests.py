@@ -104,6 +104,20 @@ def test_a_strategy_that_peeks_fails_the_check(
     assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
 
 
+def test_what_a_window_fails_on_is_told_in_its_own_words(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assets import backtests as asset
+
+    def broken(_: object) -> Any:
+        raise ValueError("strategy.weights must be finite, was inf on 2017-05-02")
+
+    monkeypatch.setattr(asset, "trial_decides", broken)
+    runs = launch(_write(tmp_path, name="breaks"), defs, home.instance, lambda *_: None)
+    told = {line for run in runs for line in run.failed_checks}
+    assert told == {"ValueError: strategy.weights must be finite, was inf on 2017-05-02"}
+
+
 def test_a_wrong_experiment_is_refused_before_anything_runs(home: Home, tmp_path: Path) -> None:
     """No partition is added and nothing is counted where a value of an axis fails."""
     before = _launches(), set(home.instance.get_dynamic_partitions("experiments"))
