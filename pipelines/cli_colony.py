@@ -54,8 +54,8 @@ def apply(
 ) -> None:
     """Let the next decision go by the colony's file, with what the colony knows carried over."""
     with one_line_errors():
+        from pipelines.desk_log import open_event_log
         from pipelines.settings import read_colony
-        from pipelines.trading_parts import open_event_log
         from trader.clocks import wall_ns
         from trader.colony_changes import sign_off
 
@@ -80,7 +80,8 @@ def apply(
 
 def _book_and_state(settings: "ApiarySettings") -> "tuple[Book, ColonyState | None]":
     """Return the book of the log and the colony's state after the newest decision in it."""
-    from pipelines.trading_parts import open_event_log, open_states
+    from pipelines.desk_log import open_event_log
+    from pipelines.trading_parts import open_states
     from swarm_core.book import book_from_events
     from trader.colony_changes import newest_state
 

@@ -45,7 +45,7 @@ def apply(
 ) -> None:
     """Put the limits file in force, looser or tighter, by a person's word."""
     with one_line_errors():
-        from pipelines.trading_parts import open_event_log
+        from pipelines.desk_log import open_event_log
         from trader.clocks import wall_ns
         from trader.limit_changes import SignOff, write_limits
 
@@ -80,7 +80,7 @@ def reset(
 ) -> None:
     """Let an instrument be traded again after its throttle has tripped."""
     with one_line_errors():
-        from pipelines.trading_parts import open_event_log
+        from pipelines.desk_log import open_event_log
         from swarm_core.halting import reset_throttle
         from trader.clocks import wall_ns
 
@@ -98,8 +98,8 @@ def reset(
 
 
 def _book_and_file(settings: "ApiarySettings") -> "tuple[Book, RiskLimits]":
+    from pipelines.desk_log import open_event_log
     from pipelines.settings import read_risk_limits
-    from pipelines.trading_parts import open_event_log
     from swarm_core.book import book_from_events
 
     log = open_event_log(settings)

@@ -25,7 +25,7 @@ def list_orders(
 ) -> None:
     """List the orders that work: id, state, side, lots, filled, prices, and what they belong to."""
     with one_line_errors():
-        from pipelines.trading_parts import open_event_log
+        from pipelines.desk_log import open_event_log
         from swarm_core.book import book_from_events
 
         settings = settings_of(config)

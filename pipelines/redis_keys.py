@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.stores.desk_id import home_id, shared_id
 from adapters.stores.redis_namespace import RedisNamespace
+from pipelines.desk_log import open_event_log
 from pipelines.settings import ApiarySettings, Environment
-from pipelines.trading_parts import open_event_log
 
 if TYPE_CHECKING:
     from adapters.stores.book_snapshots import HashedLog

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from pipelines.desk_log import open_event_log
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
 from pipelines.trade_settings import IbVenue, ReplayFeed, TradeSettings
 from pipelines.venue import read_venue
@@ -53,18 +54,6 @@ def book_snapshots(settings: ApiarySettings) -> "BookSnapshots":
 
     path = settings.home / "warm" / "book.snapshot"
     return BookSnapshots(path, settings.base_currency, settings.book.starting_cash)
-
-
-def open_event_log(settings: ApiarySettings) -> "HashedLog":
-    """Return the event log of a desk: its own file, or PostgreSQL where one is named."""
-    from adapters.stores.event_log_opening import open_event_log as open_log
-
-    environment = Environment()
-    return open_log(
-        settings.home / "warm" / "events.db",
-        postgres_url=environment.postgres_text(),
-        ca_file=environment.postgres_ca_file,
-    )
 
 
 def open_states(settings: ApiarySettings) -> "HotStore":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipelines.dagster_home import make_private
+from pipelines.desk_log import open_event_log
 from pipelines.settings import ApiarySettings, read_colony
 from pipelines.trade_settings import (
     ColonyEngine,
@@ -23,7 +24,6 @@ from pipelines.trading_parts import (
     market_tables,
     night_books,
     open_broker,
-    open_event_log,
     open_states,
     trade_settings,
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from adapters.feeds.table_file import read_rows
 from features.calendars import previous_session
 from features.schemas import CORPORATE_ACTIONS
 from features.session_actions import actions_between, unadjusted
@@ -51,17 +52,7 @@ def read_action_file(path: Path, instruments: Mapping[str, Instrument]) -> pl.Da
     (new for old), amount (per unit), currency and detail as the kind needs them. Raises
     ValueError with one line on what cannot be read or lacks its number.
     """
-    try:
-        if path.suffix == ".parquet":
-            rows = pl.read_parquet(path)
-        else:
-            rows = pl.read_csv(path, infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} must be a readable file of actions: {line}") from error
-    missing = [name for name in _NEEDED if name not in rows.columns]
-    if missing:
-        raise ValueError(f"{path} must have the columns {list(_NEEDED)}, lacked {missing}")
+    rows = read_rows(path, _NEEDED, "actions")
     try:
         numbers = [pl.col(n).cast(pl.Float64) for n in _NUMBERS if n in rows.columns]
         rows = rows.with_columns(*numbers)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from adapters.feeds.table_file import read_rows
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
 
@@ -20,17 +21,7 @@ def read_bar_file(path: Path, instruments: Mapping[str, Instrument]) -> tuple[Ba
     known, open, high, low, volume and open_time. Raises ValueError with one line on what cannot
     be read, on an instrument that is not known, and on a bar that comes twice.
     """
-    try:
-        if path.suffix == ".parquet":
-            rows = pl.read_parquet(path)
-        else:
-            rows = pl.read_csv(path, infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path} must be a readable file of bars: {line}") from error
-    missing = [name for name in _NEEDED if name not in rows.columns]
-    if missing:
-        raise ValueError(f"{path} must have the columns {list(_NEEDED)}, lacked {missing}")
+    rows = read_rows(path, _NEEDED, "bars")
     try:
         return bars_of_rows(rows.with_columns(_as_time(rows, "time")), instruments)
     except (ValueError, pl.exceptions.PolarsError) as error:
