@@ -10,7 +10,7 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from adapters.stores.cold_errors import ColdArchivedError
+from adapters.stores.cold_errors import ColdArchivedError, ColdDamagedError
 from adapters.stores.cold_places import ColdPlace, LocalPlace, answering, require_archive
 from adapters.stores.cold_scans import (
     crowded_months,
@@ -209,7 +209,7 @@ class DeltaTableStore:
     def span(self, table: str) -> tuple[datetime | None, datetime | None]:
         """Return the first and the last event_time; None where no row has one.
 
-        Of a table with months that must be thawed first: the span of its months.
+        Of a table with files that must be thawed first, or are damaged: the span of its months.
         """
         stored = self.open(table)
         if "event_time" not in table_schema(stored):
@@ -220,7 +220,8 @@ class DeltaTableStore:
         try:
             with answering():
                 low, high = bounds.collect().row(0)
-        except ColdArchivedError:  # what cannot be read now is known by its months
+        except (ColdArchivedError, ColdDamagedError, FileNotFoundError):
+            # What cannot be read is known by its months: who looks for damage must be shown it.
             low, high = months_held(stored)
         return low, high
 

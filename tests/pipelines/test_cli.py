@@ -126,7 +126,11 @@ def test_damage_is_named_and_fails(tiered_config: Path, tmp_path: Path) -> None:
 
     assert (sound.exit_code, damaged.exit_code) == (0, 1)
     assert file.name in damaged.output
-    assert "hot" in ask(tiered_config, "tiers", "show").output
+    shown = ask(tiered_config, "tiers", "show")
+    assert shown.exit_code == 0, "who looks for damage must be shown the table"
+    assert "cold" in shown.output
+    file.unlink()
+    assert "cold" in ask(tiered_config, "tiers", "show").output
 
 
 def test_rows_are_restored_by_day(tiered_config: Path) -> None:
