@@ -14,6 +14,9 @@ from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.sizing_settings import ExitSettings, SizingSettings
 
 
+WEIGHT_MAX = 1_000.0  # times NAV: no book is meant to be larger, and lots stay countable
+
+
 class Targets(Protocol):
     """The part of a decision that orders are made of; weights are fractions of NAV."""
 
@@ -60,6 +63,11 @@ def find_fault(decision: Targets) -> str | None:
     for i, instrument_id in enumerate(ids):
         if not isfinite(weights[i]):
             return f"target weight of {instrument_id} must be finite, was {weights[i]}"
+        if abs(weights[i]) > WEIGHT_MAX:
+            return (
+                f"target weight of {instrument_id} must be in -{WEIGHT_MAX:g}..{WEIGHT_MAX:g} of "
+                f"NAV, was {weights[i]:g}"
+            )
     return None
 
 

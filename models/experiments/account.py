@@ -24,6 +24,7 @@ from swarm_core.backtest.engine import Backtest
 from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import EngineSettings
+from swarm_core.backtest.weights import find_bad_weight
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.replay import Records
 from swarm_core.colony.state import ColonyState
@@ -92,6 +93,7 @@ def _decide(trial: Trial, market: Market) -> Run:
 
     def by_function(test: Backtest, bars: Bars) -> tuple[Floats, None]:
         weights = weights_of(trial, market)
+        _check_decided(trial, market, weights)
         test.trade_weights(bars, weights)
         return weights, None
 
@@ -109,7 +111,10 @@ def _decide(trial: Trial, market: Market) -> Run:
 
 
 def weights_of(trial: Trial, market: Market) -> Floats:
-    """Return what a trial's function decides over a market, [T, N]."""
+    """Return what a trial's function decides over a market, [T, N].
+
+    Raises ExperimentError where the function fails, or gives a weight that the engine refuses.
+    """
     assert isinstance(trial.strategy, FunctionStrategy)
     panel = market.panel
     view = MarketView(
@@ -119,7 +124,24 @@ def weights_of(trial: Trial, market: Market) -> Floats:
         features={name: _untouched(values) for name, values in panel.features.items()},
         volume=None if market.volume is None else _untouched(market.volume),
     )
-    return trial.strategy.weights(view)
+    weights = trial.strategy.weights(view)
+    fault = find_bad_weight(panel.instrument_ids, close_ns(market.closes).tolist(), weights)
+    if fault is not None:
+        raise ExperimentError(f"strategy.{trial.strategy.function}: {fault}")
+    return weights
+
+
+def _check_decided(trial: Trial, market: Market, weights: Floats) -> None:
+    """Refuse a function that decides nothing in a whole window and its warm-up: a lost input."""
+    if np.isfinite(weights).any():
+        return
+    assert isinstance(trial.strategy, FunctionStrategy)
+    days, names = [day_of(close) for close in market.closes], market.panel.instrument_ids
+    raise ExperimentError(
+        f"strategy.{trial.strategy.function}: weights must be finite at least once in window "
+        f"{trial.window.key} and its warm-up, were nan for {names[0]}..{names[-1]} on all "
+        f"{len(days)} sessions from {days[0]} to {days[-1]}"
+    )
 
 
 def _untouched(values: Floats) -> Floats:

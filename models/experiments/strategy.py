@@ -77,10 +77,6 @@ class FunctionStrategy:
                 f"strategy.{self.function} must give weights of the shape {shape}, "
                 f"was {weights.shape}"
             )
-        if bool(np.isinf(weights).any()):
-            raise ExperimentError(
-                f"strategy.{self.function} must give finite weights or NaN, was infinite"
-            )
         return weights
 
 

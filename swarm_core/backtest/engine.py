@@ -17,6 +17,7 @@ from swarm_core.backtest.opening import OpeningDesk, Openings
 from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import R_LAG, EngineSettings
 from swarm_core.backtest.signals import Signal, compiled_walk
+from swarm_core.backtest.weights import check_weights
 from swarm_core.colony.replay import Panel, Records, prepare
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
@@ -111,14 +112,9 @@ class Backtest:
     def trade_weights(self, bars: Bars, weights: Floats) -> None:
         """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is.
 
-        Raises as trade_targets does, and ValueError on a weight that is infinite.
+        Raises as trade_targets does, and ValueError on a weight that does not hold (backtest.weights).
         """
-        if weights.shape != bars.market.close.shape:
-            raise ValueError(
-                f"weights must have the shape {bars.market.close.shape}, was {weights.shape}"
-            )
-        if bool(np.isinf(weights).any()):
-            raise ValueError("weights must be finite or NaN, was infinite")
+        check_weights(bars, weights)
         wanted = np.ascontiguousarray(weights, np.float64)
 
         def walk(start: int, market: Market, tape: Tape) -> int:

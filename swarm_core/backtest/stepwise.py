@@ -16,6 +16,7 @@ from swarm_core.backtest.bars import Bars, currencies_of
 from swarm_core.backtest.columns import LEFT, NONE, ZERO, Ints
 from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import EngineSettings
+from swarm_core.backtest.weights import check_weights
 from swarm_core.book import Book
 from swarm_core.derivatives.futures import roll_pair, variation_settlements
 from swarm_core.instruments import Instrument, to_minor
@@ -92,7 +93,11 @@ class StepwiseBacktest:
             self._release(orders, context)
 
     def trade_weights(self, bars: Bars, weights: NDArray[np.float64]) -> None:
-        """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is."""
+        """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is.
+
+        Raises ValueError on a weight that does not hold (backtest.weights).
+        """
+        check_weights(bars, weights)
         for t in range(len(bars.market.time_ns)):
             self._begin(bars, t)
             ids = [i.instrument_id for i in bars.instruments]
