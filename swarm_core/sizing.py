@@ -13,7 +13,6 @@ from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.sizing_settings import ExitSettings, SizingSettings
 
-
 WEIGHT_MAX = 1_000.0  # times NAV: no book is meant to be larger, and lots stay countable
 
 

@@ -112,7 +112,7 @@ class Backtest:
     def trade_weights(self, bars: Bars, weights: Floats) -> None:
         """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is.
 
-        Raises as trade_targets does, and ValueError on a weight that does not hold (backtest.weights).
+        Raises as trade_targets does, and ValueError on a weight that does not hold (weights.py).
         """
         check_weights(bars, weights)
         wanted = np.ascontiguousarray(weights, np.float64)

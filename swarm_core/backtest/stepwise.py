@@ -95,7 +95,7 @@ class StepwiseBacktest:
     def trade_weights(self, bars: Bars, weights: NDArray[np.float64]) -> None:
         """Walk the bars towards weights [T, N] of NAV; NaN leaves an instrument as it is.
 
-        Raises ValueError on a weight that does not hold (backtest.weights).
+        Raises ValueError on a weight that does not hold (weights.py).
         """
         check_weights(bars, weights)
         for t in range(len(bars.market.time_ns)):

@@ -1,4 +1,4 @@
-"""Which weights a backtest takes: both ways of walking bars refuse the same ones in the same words."""
+"""Which weights a backtest takes: both ways of walking bars refuse the same ones."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
