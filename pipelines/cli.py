@@ -37,6 +37,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # What the files of a folder do not say of themselves.
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Encoding of text files that are not UTF-8, e.g. cp1252.")
+]
+AdjustmentOption = Annotated[
+    str | None, typer.Option(help="How prices are adjusted: raw, split or total_return.")
+]
 ZoneOption = Annotated[
     str | None, typer.Option(help="Zone of stamps that carry none, e.g. Europe/London.")
 ]
@@ -65,6 +71,8 @@ def _hints(
     asset_class: str | None,
     day_first: bool | None,
     ignore: list[str] | None,
+    encoding: str | None,
+    adjustment: str | None,
 ) -> "FileHints":
     from pydantic import ValidationError
 
@@ -77,6 +85,8 @@ def _hints(
             calendar=calendar,
             asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
             day_first=day_first,
+            encoding=encoding,
+            adjustment=adjustment,  # type: ignore[arg-type]  # checked by its own model
             ignore=tuple(ignore or ()),
         )
     except ValidationError as error:
@@ -105,12 +115,16 @@ def run(
     asset_class: ClassOption = None,
     day_first: DayFirstOption = None,
     ignore: IgnoreOption = None,
+    encoding: EncodingOption = None,
+    adjustment: AdjustmentOption = None,
 ) -> None:
     """Run the whole chain on real data, from sources to the report."""
     with one_line_errors():
         from pipelines.settings import choose_config, settings_for_files
 
-        hints = _hints(zone, currency, calendar, asset_class, day_first, ignore)
+        hints = _hints(
+            zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
+        )
         if files is not None:
             config = settings_for_files(files, mapping, home, base=config, hints=hints)
             console.print(f"configuration written to {config}")
@@ -263,6 +277,8 @@ def mapping(
     asset_class: ClassOption = None,
     day_first: DayFirstOption = None,
     ignore: IgnoreOption = None,
+    encoding: EncodingOption = None,
+    adjustment: AdjustmentOption = None,
 ) -> None:
     """Print the mapping that a folder is read by, to be kept, corrected and given to `run`."""
     with one_line_errors():
@@ -270,7 +286,9 @@ def mapping(
 
         if not folder.is_dir():
             raise ValueError(f"the folder must be one that exists, was {folder}")
-        hints = _hints(zone, currency, calendar, asset_class, day_first, ignore)
+        hints = _hints(
+            zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
+        )
         print(to_yaml(infer_mapping(folder, Hints(**hints.model_dump()))), end="")
 
 

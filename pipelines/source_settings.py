@@ -20,6 +20,8 @@ class FileHints(_Part):
     """What the files of a folder do not say of themselves, where the mapping is inferred."""
 
     zone: str | None = None
+    encoding: str | None = None
+    adjustment: Literal["raw", "split", "total_return"] | None = None
     currency: str | None = None
     calendar: str | None = None
     asset_class: Literal["equity", "etf", "fx", "future", "crypto"] | None = None

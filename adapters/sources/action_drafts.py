@@ -11,7 +11,10 @@ MEASURE_OF = {"split_ratio": ("split", "ratio"), "dividend": ("dividend", "amoun
 # Names that say it only in a file that is called by its subject.
 _BY_FILE = {"split": ("split_ratio", ("ratio", "factor", "split")),
             "dividend": ("dividend", ("amount", "value", "cash"))}  # fmt: skip
-_NOTHING = ("", "0", "0.0", "0.00", "0.000000")
+# How "no payment" and "no split" are written, one row for each bar.
+_ZERO = ("", *(f"{0:.{places}f}" for places in range(9)), "NaN", "nan", "null")
+_ONE = tuple(f"{1:.{places}f}" for places in range(9))
+_NOTHING = {"split_ratio": (*_ZERO, *_ONE), "dividend": _ZERO}
 
 
 def with_actions(columns: dict[str, str], names: Iterable[str], relative: str) -> dict[str, str]:
@@ -34,7 +37,7 @@ def action_entries(columns: Mapping[str, str], entries: dict[str, Any]) -> list[
         if column is None:
             continue
         fields = {"kind": Field(constant=kind), number: Field(column=(column,))}
-        some = Condition(column=column, not_in=_NOTHING)
+        some = Condition(column=column, not_in=_NOTHING[meaning])
         where = (*entries.get("where", ()), some)
         made.append(entries | {"columns": {**entries["columns"], **fields}, "where": where})
     return made

@@ -24,6 +24,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "last",
               "schluss", "schlusskurs", "schlussstand", "cierre", "cloture", "chiusura",
               "fechamento"),
+    "adj_close": ("adj_close", "adjclose", "adjusted_close", "close_adj", "close_adjusted",
+                  "adj_close_price"),
     "volume": ("volume", "v", "vol", "qty_traded", "shares",
                "volumen", "stuck", "umsatz", "volumes", "vol_", "tickvol", "tick_volume"),
     "bid": ("bid", "bid_price", "bid_close"),
@@ -36,9 +38,10 @@ NAMES: dict[str, tuple[str, ...]] = {
     "value": ("value", "rate", "yield", "level", "index"),
     "price": ("price", "trade_price", "px"),
     "size": ("size", "quantity", "qty", "amount"),
-    "split_ratio": ("split_ratio", "splitratio", "split_factor", "split_coefficient",
-                    "stock_splits"),
-    "dividend": ("dividend", "dividends", "dividend_amount", "cash_dividend", "cash_amount"),
+    "split_ratio": ("split_ratio", "splitratio", "split_factor", "splitfactor",
+                    "split_coefficient", "stock_splits"),
+    "dividend": ("dividend", "dividends", "dividend_amount", "cash_dividend", "cash_amount",
+                 "divcash", "div_cash", "ex_dividend"),
     "currency": ("currency", "ccy"),
 }  # fmt: skip
 

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Protocol
 
-from adapters.sources.action_drafts import action_entries
+from adapters.sources.action_drafts import MEASURE_OF, action_entries
+from adapters.sources.file_names import FILE_NAME, file_stem
 from adapters.sources.mapping import (
     Condition,
     Csv,
     Field,
+    Format,
     Instrument,
     Knowledge,
     MappingError,
@@ -32,11 +33,6 @@ from adapters.sources.rows import HUNDREDTHS
 from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
 from adapters.sources.stamps import Stamps
 
-# A file, or a member of an archive, that is named for its instrument.
-FILE_NAME = (
-    r"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?(?:[_ ][^/]*)?"
-    r"(?:\.(?:csv|txt|tsv|jsonl|ndjson|parquet|pq|gz|zip))+$"
-)
 _MEASURES = {
     "quotes": ("bid", "ask", "bid_size", "ask_size"),
     "bars": ("open", "high", "low", "close", "volume", "currency"),
@@ -78,6 +74,19 @@ class Draft:
     unpivot: Unpivot | None
     symbols: list[tuple[str, str | None]]
     decimals: int = 2
+    format: Format = "auto"
+
+    @property
+    def lists_actions(self) -> bool:
+        """Whether bars carry their splits and payments in columns of their own."""
+        measured = not self.columns.keys().isdisjoint(MEASURE_OF)
+        return self.table == "bars" and self.unpivot is None and measured
+
+    @property
+    def is_named_by_file(self) -> bool:
+        """Whether nothing but the file's name says which instrument it is of."""
+        no_column = self.unpivot is None and "symbol" not in self.columns
+        return self.table in _TRADED and no_column
 
     def clues(self, answers: Answers) -> dict[Clue, list[tuple[str, str | None]]]:
         """Return the symbols by what is known of their market, the user's word first."""
@@ -129,12 +138,12 @@ def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
         layouts.setdefault(layout, []).append(draft)
     pieces: set[str] = set()
     for files in layouts.values():
-        if len(files) > 1 and files[0].table in _TRADED and not _overlap(files):
+        if len(files) > 1 and files[0].table in _TRADED and not overlap(files):
             pieces |= {draft.relative for draft in files}
     return pieces
 
 
-def _overlap(drafts: Sequence[Draft]) -> bool:
+def overlap(drafts: Sequence[Draft]) -> bool:
     """Return whether two files have days of one symbol in common."""
     spans: dict[str, list[tuple[datetime, datetime]]] = {}
     for draft in drafts:
@@ -175,7 +184,20 @@ def tables_of(
             made += [_mapping(draft, e) for e in action_entries(draft.columns, entries)]
             continue
         made.append(_mapping(draft, entries))
+        if draft.lists_actions:
+            made += _actions_beside(draft, known, entries, answers)
     return made
+
+
+def _actions_beside(
+    draft: Draft, clue: Clue, bars: dict[str, object], answers: Answers
+) -> list[TableMapping]:
+    """Return the tables of the splits and payments that the columns of bars tell of."""
+    beside = replace(draft, table="corporate_actions")
+    entries = _entries(beside) | _instrument(beside, clue, answers)
+    entries |= {"time": _time(beside, clue, answers)}
+    entries |= {key: bars[key] for key in ("where", "source_per_file") if key in bars}
+    return [_mapping(beside, e) for e in action_entries(draft.columns, entries)]
 
 
 def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
@@ -266,7 +288,7 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
     entries |= {"dataset": draft.table, "source_per_file": True}
     if draft.relative.lower().endswith(".zip"):  # its members may be many, each named for its own
         return entries | {"symbol": Field(template="{symbol}", upper=True), "file_name": FILE_NAME}
-    return entries | {"symbol": Field(constant=_ticker_of(draft.relative))}
+    return entries | {"symbol": Field(constant=draft.symbols[0][0])}
 
 
 def _increments(decimals: int, asset_class: str) -> tuple[str, str]:
@@ -347,20 +369,5 @@ def _zone_question(draft: Draft) -> str:
 
 def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
     escaped = re.sub(r"([\[\]*?])", r"[\1]", draft.relative)  # a glob that matches itself alone
-    return TableMapping(table=draft.table, files=escaped, csv=draft.layout, **entries)  # type: ignore[arg-type]  # the keys are its fields
-
-
-def _ticker_of(file_name: str) -> str:
-    """Return the ticker that a file is named for: BRK.B of BRK.B.csv.gz, AAPL of aapl.us_daily.txt.
-
-    Raises MappingError where the name is none.
-    """
-    match = re.search(FILE_NAME, file_name)
-    if match is None:
-        raise MappingError(f"which instrument is {file_name!r}?")
-    return match["symbol"].upper()
-
-
-def file_stem(relative: str) -> str:
-    """Return a file's name as a word."""
-    return re.sub(r"\W+", "_", Path(relative).name.split(".")[0])
+    laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
+    return TableMapping(table=draft.table, files=escaped, **laid_out, **entries)  # type: ignore[arg-type]  # the keys are its fields

@@ -15,7 +15,12 @@ import polars as pl
 from adapters.sources.mapping import Mapping, MappingError, TableMapping
 from adapters.sources.reading import RawRows, contents, read_rows
 from adapters.sources.rows import TableRows, to_table
-from adapters.sources.special_formats import lean_factor_file, lean_map_file, stamped_json
+from adapters.sources.special_formats import (
+    grouped_header,
+    lean_factor_file,
+    lean_map_file,
+    stamped_json,
+)
 from adapters.sources.wheels import sha256_of
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
@@ -24,6 +29,7 @@ _SPECIAL = {
     "lean_map_file": lean_map_file,
     "lean_factor_file": lean_factor_file,
     "stamped_json": stamped_json,
+    "grouped_header": grouped_header,
 }
 # Tick and lot where a mapping gives none: a cent is far too coarse for these.
 _USUAL_INCREMENTS = {"fx": ("0.00001", "1"), "crypto": ("0.0001", "0.0001")}

@@ -3,22 +3,24 @@
 import fnmatch
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import yaml
 
 from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_columns, zone_in_name
-from adapters.sources.drafts import FILE_NAME as _FILE_NAME
+from adapters.sources.draft_adjustments import with_adjustments
+from adapters.sources.draft_names import UNNAMED, named_by_path
 from adapters.sources.drafts import (
     Draft,
     pieces_of_one,
     shared_calendar,
     tables_of,
 )
-from adapters.sources.drafts import file_stem as _stem
+from adapters.sources.file_names import file_stem, ticker_of
 from adapters.sources.mapping import (
     DEFAULT_NULLS,
     Condition,
@@ -39,6 +41,7 @@ from adapters.sources.reading import (
     members,
     read_rows,
 )
+from adapters.sources.special_formats import grouped_columns, grouped_header
 from adapters.sources.stamps import recognise
 from adapters.sources.text_layout import begins_with_data, layout_of
 
@@ -51,11 +54,14 @@ _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 class Hints:
     """Answers to what no file says of itself; None where the user does not know either.
 
-    `currency` may be a hundredth (GBX). `ignore` are patterns of files to leave out.
+    `currency` may be a hundredth (GBX), `encoding` is of text that is not UTF-8, `ignore` are
+    patterns of files to leave out.
     """
 
     day_first: bool | None = None
     zone: str | None = None
+    encoding: str | None = None
+    adjustment: Literal["raw", "split", "total_return"] | None = None
     currency: str | None = None
     calendar: str | None = None
     id_prefix: str | None = None
@@ -73,30 +79,22 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
     wrong trade, so there is none.
     """
     given = hints or Hints()
-    drafts: list[Draft] = []
     questions: dict[str, list[str]] = {}
-    ignore: dict[str, str] = {}
-    for path in _files(folder):
-        relative = path.relative_to(folder).as_posix()
-        if any(fnmatch.fnmatch(relative, pattern) for pattern in given.ignore):
-            ignore[relative] = "left out as asked"
-            continue
-        try:
-            drafts.append(_draft(relative, path, given))
-        except _NoTableError as error:
-            ignore[relative] = str(error)
-        except UnreadableFileError as error:
-            questions.setdefault(f"{error}; {_leave_out(relative)}", []).append(relative)
-        except MappingError as error:
-            questions.setdefault(str(error), []).append(relative)
-    tables: list[TableMapping] = []
+    drafts, ignore = _drafts(folder, given, questions)
+    drafts, unnamed = named_by_path(drafts)
+    if unnamed:
+        questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
     days = shared_calendar(drafts, given)
     pieces = pieces_of_one(drafts)
+    made: list[tuple[Draft, list[TableMapping]]] = []
     for draft in drafts:
         try:
-            tables += tables_of(draft, given, days, whole=draft.relative not in pieces)
+            made.append((draft, tables_of(draft, given, days, whole=draft.relative not in pieces)))
         except MappingError as error:
             questions.setdefault(str(error), []).append(draft.relative)
+    tables: list[TableMapping] = []
+    if not questions:
+        tables, questions = with_adjustments(folder, made, given.adjustment)
     if questions:
         raise MappingError(
             f"{folder} must be described in a mapping (docs/how-to/add-a-source.md) or by options, "
@@ -105,6 +103,28 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
     if not tables:
         raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
     return Mapping(name=re.sub(r"\W+", "_", folder.name), tables=tuple(tables), ignore=ignore)
+
+
+def _drafts(
+    folder: Path, hints: Hints, questions: dict[str, list[str]]
+) -> tuple[list[Draft], dict[str, str]]:
+    """Return what each file says of itself, and the files left out; questions are added."""
+    drafts: list[Draft] = []
+    ignore: dict[str, str] = {}
+    for path in _files(folder):
+        relative = path.relative_to(folder).as_posix()
+        if any(fnmatch.fnmatch(relative, pattern) for pattern in hints.ignore):
+            ignore[relative] = "left out as asked"
+            continue
+        try:
+            drafts.append(_draft(relative, path, hints))
+        except _NoTableError as error:
+            ignore[relative] = str(error)
+        except UnreadableFileError as error:
+            questions.setdefault(f"{error}; {_leave_out(relative)}", []).append(relative)
+        except MappingError as error:
+            questions.setdefault(str(error), []).append(relative)
+    return drafts, ignore
 
 
 def _asked(question: str, files: list[str]) -> str:
@@ -136,13 +156,15 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     is_text = not name.endswith((".parquet", ".pq", ".jsonl", ".ndjson"))
     if is_text and _is_prose(path):
         raise _NoTableError("about the data")
-    layout = layout_of(decode(name, content)) if is_text else Csv()
-    if is_text and begins_with_data(decode(name, content), layout):
+    text = _text(name, content, hints.encoding) if is_text else ""
+    layout = replace(layout_of(text), encoding=hints.encoding) if is_text else Csv()
+    is_grouped = is_text and grouped_columns(text) is not None
+    if is_text and not is_grouped and begins_with_data(text, layout):
         raise MappingError(
             "the first line must be a header, is data: write csv: {header: [...]} in a mapping, or "
             "leave such files out with --ignore PATTERN"
         )
-    raw = read_rows(name, content, layout)
+    raw = grouped_header(name, content) if is_grouped else read_rows(name, content, layout)
     rows = raw.rows.drop("source_row", strict=False)
     if rows.is_empty() and not raw.ragged.is_empty():
         raise MappingError(
@@ -177,7 +199,20 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     return Draft(
         relative=relative, table=table, layout=layout, columns=columns, stamps=stamps, parts=parts,
         unpivot=unpivot, symbols=symbols, decimals=_decimals(prices, layout),
+        format="grouped_header" if is_grouped else "auto",
     )  # fmt: skip
+
+
+def _text(name: str, content: bytes, encoding: str | None) -> str:
+    try:
+        return decode(name, content, encoding)
+    except UnreadableFileError:
+        if encoding is None and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            raise MappingError(
+                "in which encoding is it? it is not UTF-8; write --encoding cp1252 (Western "
+                "Europe), latin-1, gb18030 or another"
+            ) from None
+        raise
 
 
 def _leave_out(relative: str) -> str:
@@ -220,8 +255,10 @@ def _symbols_of(
 
 
 def _ticker_or_stem(relative: str) -> str:
-    match = re.search(_FILE_NAME, relative)
-    return match["symbol"].upper() if match else _stem(relative)
+    try:
+        return ticker_of(relative)
+    except MappingError:
+        return file_stem(relative)
 
 
 def _decimals(prices: pl.Series | None, layout: Csv) -> int:

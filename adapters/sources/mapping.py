@@ -14,7 +14,14 @@ from features.schemas import TABLES
 
 StandsFor = Literal["instant", "session", "bar_start", "day"]
 Format = Literal[
-    "auto", "csv", "parquet", "jsonl", "lean_map_file", "lean_factor_file", "stamped_json"
+    "auto",
+    "csv",
+    "parquet",
+    "jsonl",
+    "lean_map_file",
+    "lean_factor_file",
+    "stamped_json",
+    "grouped_header",
 ]
 Ambiguous = Literal["reject", "earliest", "latest"]
 

@@ -1,4 +1,4 @@
-"""Files whose lines only make sense together: LEAN map and factor files, stamped JSON messages."""
+"""Files whose lines only make sense together: LEAN files, stamped JSON, headers of two levels."""
 
 import csv
 import io
@@ -8,6 +8,8 @@ from itertools import pairwise
 
 import polars as pl
 
+from adapters.sources.column_names import plain_name
+from adapters.sources.mapping import Csv
 from adapters.sources.reading import (
     RAGGED,
     RawRows,
@@ -15,10 +17,17 @@ from adapters.sources.reading import (
     as_text,
     decode,
     parse_object,
+    read_rows,
+    sniff_separator,
 )
 
 _NO_END = date(2050, 12, 31)  # how LEAN writes "still in use"
 _VENUES = {"N": "XNYS", "Q": "XNAS", "P": "ARCX", "Z": "BATS", "A": "XASE"}
+_HEADER_CHARACTERS = 1 << 20
+_GROUPED_FIELDS = frozenset(
+    {"open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits",
+     "capital_gains"}
+)  # fmt: skip
 _RAGGED_SCHEMA = {"source_row": pl.Int64(), RAGGED: pl.String()}
 
 
@@ -80,6 +89,56 @@ def lean_factor_file(name: str, content: bytes) -> RawRows:
         "amount": pl.Float64(),
     }
     return RawRows(pl.DataFrame(actions, schema=schema, orient="row"), ragged)
+
+
+def grouped_header(name: str, content: bytes) -> RawRows:
+    """Return a table of many tickers, a column for each field of each, as rows of one ticker.
+
+    Its header is two lines, fields and tickers in either order, and a third that names the index:
+    what pandas writes of a frame with two levels of columns. The result has that index, `symbol`
+    and the fields, all as text; a ticker without any cell on a line has no row for it.
+    """
+    text = decode(name, content)
+    header = grouped_columns(text)
+    if header is None:
+        raise UnreadableFileError(f"{name} must begin with a line of fields and one of tickers")
+    index, pairs = header
+    layout = Csv(
+        separator=sniff_separator(text), skip_lines=3,
+        header=(index, *(f"{ticker}\n{field}" for ticker, field in pairs)),
+    )  # fmt: skip
+    raw = read_rows(name, content, layout, "csv")
+    fields = dict.fromkeys(field for _, field in pairs)
+    parts: list[pl.DataFrame] = []
+    for ticker in dict.fromkeys(ticker for ticker, _ in pairs):
+        cells = [
+            pl.col(f"{ticker}\n{field}").alias(field)
+            if (ticker, field) in pairs
+            else pl.lit(None, pl.String).alias(field)
+            for field in fields
+        ]
+        rows = raw.rows.select("source_row", index, pl.lit(ticker).alias("symbol"), *cells)
+        parts.append(rows.filter(~pl.all_horizontal(pl.col(*fields).is_null())))
+    return RawRows(pl.concat(parts), raw.ragged)
+
+
+def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]]] | None:
+    """Return the index's name and the (ticker, field) of each column; None for other headers."""
+    lines = text[:_HEADER_CHARACTERS].splitlines()[:3]
+    if len(lines) < 3:
+        return None
+    separator = sniff_separator(lines[0])
+    first, second, third = (
+        [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)
+    )
+    if len(first) < 3 or len(first) != len(second) or any(third[1:]) or not third:
+        return None
+    pairs = [(second, first), (first, second)]
+    for tickers, fields in pairs:
+        if {plain_name(field) for field in fields[1:]} <= _GROUPED_FIELDS and all(tickers[1:]):
+            found = list(zip(tickers[1:], fields[1:], strict=True))
+            return (third[0] or "Date", found) if len(set(found)) == len(found) else None
+    return None
 
 
 def stamped_json(name: str, content: bytes) -> RawRows:

@@ -9,6 +9,11 @@ _LOOKED_AT = 1 << 16  # characters
 # A remark, or the line by which a spreadsheet is told the separator.
 _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
 
+# The columns of a candle as Binance publishes it, in files that have no header.
+KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume",
+          "trade_count", "taker_base_volume", "taker_quote_volume", "unused")  # fmt: skip
+_EPOCH = re.compile(r"1\d{12}(?:\d{3})?")  # milliseconds, or microseconds since 2025
+
 
 def layout_of(text: str) -> Csv:
     """Recognise the layout; a comma is decimal where ; or tab separates 1,5."""
@@ -21,6 +26,8 @@ def layout_of(text: str) -> Csv:
         # Three lines of header, as yfinance writes them: what, of which ticker, and the index.
         header = ("Date", *lines[0][1:])
         return Csv(separator=separator, skip_lines=skipped + 3, header=header)
+    if lines and len(lines[0]) == len(KLINES) and _is_kline(lines[0]):
+        return Csv(separator=separator, skip_lines=skipped, header=KLINES)
     # Between commas 1,234.5 is two cells where no quotes say that it is one.
     edge = '"' if separator == "," else rf'["{separator}]'
     if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", shown):
@@ -28,6 +35,12 @@ def layout_of(text: str) -> Csv:
     with_comma = re.compile(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE)
     decimal = "," if separator != "," and with_comma.search(shown) else "."
     return Csv(separator=separator, decimal=decimal, skip_lines=skipped)
+
+
+def _is_kline(cells: list[str]) -> bool:
+    """Return whether the cells open and close a candle by two epochs of one unit."""
+    opened, closed = cells[0], cells[6]
+    return bool(_EPOCH.fullmatch(opened) and _EPOCH.fullmatch(closed)) and opened < closed
 
 
 def begins_with_data(text: str, layout: Csv) -> bool:

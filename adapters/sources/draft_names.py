@@ -1,0 +1,43 @@
+"""Which instruments files are of that no column names: what their paths have in common, and not."""
+
+from dataclasses import replace
+
+from adapters.sources.drafts import Draft, overlap
+from adapters.sources.file_names import is_of_data, symbols_in_paths
+
+UNNAMED = (
+    "which instrument is it of? a name that speaks of the data alone says none: name each file by "
+    "its symbol (AAPL.csv, daily_AAPL.csv), or write symbol: in a mapping"
+)
+
+
+def named_by_path(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
+    """Return the drafts with the symbols that their paths say, and those whose paths say none.
+
+    Files named for their instrument are taken at their word. Where the word speaks of the data
+    (daily_adjusted_AAPL.csv, symbol=AAPL/part-0.parquet), the one other place in the paths of the
+    files of that layout which may be a symbol, and is not of two files at once, is it.
+    """
+    layouts: dict[tuple[object, ...], list[Draft]] = {}
+    for draft in drafts:
+        if draft.is_named_by_file and any(is_of_data(symbol) for symbol, _ in draft.symbols):
+            layouts.setdefault((draft.table, tuple(sorted(draft.columns))), []).append(draft)
+    renamed: dict[str, Draft] = {}
+    unnamed: list[Draft] = []
+    for alike in layouts.values():
+        options: list[list[Draft]] = []
+        if all(len(draft.symbols) == 1 for draft in alike):  # the members of archives have no place
+            for symbols in symbols_in_paths([draft.relative for draft in alike]):
+                named = [
+                    replace(draft, symbols=[(symbol, draft.symbols[0][1])])
+                    for draft, symbol in zip(alike, symbols, strict=True)
+                ]
+                if not overlap(named):
+                    options.append(named)
+        if len(options) == 1:
+            renamed |= {draft.relative: draft for draft in options[0]}
+        else:
+            unnamed += alike
+    told = {draft.relative for draft in unnamed}
+    kept = [renamed.get(draft.relative, draft) for draft in drafts if draft.relative not in told]
+    return kept, unnamed

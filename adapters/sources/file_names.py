@@ -1,0 +1,100 @@
+"""Which instrument a file is named for, where no column of it says so."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.sources.column_names import NAMES, plain_name
+from adapters.sources.mapping import MappingError
+
+_ENDING = r"(?:\.(?:csv|txt|tsv|jsonl|ndjson|parquet|pq|gz|zip))+$"
+_BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
+# A file, or a member of an archive, that is named for its instrument.
+FILE_NAME = rf"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"
+# Words of file names that speak of the data and not of whom they are.
+_OF_DATA = frozenset({
+    "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close", "closes",
+    "csv", "daily", "data", "day", "download", "eod", "equities", "equity", "etf", "etfs",
+    "export", "file", "full", "hist", "historical", "history", "hour", "hourly", "index",
+    "intraday", "kline", "klines", "market", "minute", "min", "monthly", "ohlc", "ohlcv",
+    "output", "part", "price", "prices", "query", "quote", "quotes", "raw", "result",
+    "series", "stock", "stocks", "symbol", "table", "tick", "ticks", "ticker", "time",
+    "timeseries", "trade", "trades", "unadjusted", "us", "weekly", "year", "yearly",
+})  # fmt: skip
+_NUMBERED = re.compile(r"\d+|v\d+|\d+(?:mo|min|[smhdw])|(?:19|20)\d\d(?:-\d\d)*", re.IGNORECASE)
+_TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-^=]{0,14}")
+
+
+def ticker_of(relative: str) -> str:
+    """Return the ticker that a file is named for: BRK.B of BRK.B.csv.gz, AAPL of aapl.us_daily.txt.
+
+    Raises MappingError where the name is none.
+    """
+    match = re.search(FILE_NAME, relative)
+    if match is None:
+        raise MappingError(f"which instrument is {relative!r}?")
+    return match["symbol"].upper()
+
+
+def is_of_data(name: str) -> bool:
+    """Return whether a word speaks of the data (daily, prices, part-0) and names no instrument."""
+    words = [word for word in re.split(r"[\-_ ]+", name.lower()) if word]
+    return all(word in _OF_DATA or _NUMBERED.fullmatch(word) for word in words)
+
+
+def symbols_in_paths(relatives: Sequence[str]) -> list[list[str]]:
+    """Return what the symbols of some files of one layout may be, read off their paths.
+
+    Each answer gives a symbol a file, in order. `symbol=AAPL/part-0.parquet` settles it; else
+    each place in the paths (folders, and the words of the name, counted from the end) that holds
+    a word which may be a ticker in every file is an answer. Places that differ in how they are
+    written (daily_AAPL_yahoo) leave those in capitals alone.
+    """
+    keyed = [_keyed(relative) for relative in relatives]
+    if all(keyed):
+        return [[str(symbol) for symbol in keyed]]
+    paths = [_words(relative)[::-1] for relative in relatives]
+    shortest = min((len(words) for words in paths), default=0)
+    columns = [[words[place] for words in paths] for place in range(shortest)]
+    found = [column for column in columns if all(map(_may_be_ticker, column))]
+    capitals = [column for column in found if all(word == word.upper() for word in column)]
+    return [[word.upper() for word in column] for column in capitals or found]
+
+
+def file_stem(relative: str) -> str:
+    """Return a file's name as a word."""
+    return re.sub(r"\W+", "_", Path(relative).name.split(".")[0])
+
+
+def _keyed(relative: str) -> str | None:
+    """Return the value of a folder such as ticker=AAPL."""
+    for folder in Path(relative).parts[:-1]:
+        key, _, value = folder.partition("=")
+        if value and plain_name(key) in NAMES["symbol"]:
+            return value.upper()
+    return None
+
+
+def _words(relative: str) -> list[str]:
+    """Return the folders and the words of the name, without what only speaks of the data.
+
+    A word keeps its place: what speaks of the data is empty there.
+    """
+    *folders, name = Path(relative).parts
+    stem = re.sub(rf"(?i){_BARS_OF}{_ENDING}", "", name)
+    words = [folder for folder in folders if "=" not in folder] + re.split(r"[_ ]+", stem)
+    return [_bare(word) for word in words]
+
+
+def _bare(word: str) -> str:
+    """Return AAPL of AAPL-daily and of daily-AAPL; BRK-B stays."""
+    pieces = word.split("-")
+    while pieces and is_of_data(pieces[0]):
+        pieces.pop(0)
+    while pieces and is_of_data(pieces[-1]):
+        pieces.pop()
+    return re.sub(r"(?i)\.us$", "", "-".join(pieces))
+
+
+def _may_be_ticker(word: str) -> bool:
+    return bool(_TICKER.fullmatch(word)) and not is_of_data(word)
