@@ -111,7 +111,10 @@ class Book:
         record.apply(event)
         self._file(record)
         if isinstance(event, ev.OrderApproved):
-            self.realised.approve(event.client_order_id, event.reference_ticks)
+            if not record.order.is_exit:  # its price is a rule of its own, not the market's
+                self.realised.approve(event.client_order_id, event.reference_ticks)
+        elif isinstance(event, ev.OrderAdjusted):
+            self.realised.forget(event.client_order_id)
         elif isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
             self.sent.append((event.time_ns, event.client_order_id))

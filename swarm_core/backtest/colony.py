@@ -52,16 +52,32 @@ def _note(log: Log, t: int, out: Output, hive: Hive, weights: Floats, nav: float
         log[9][t, 0] += out.bound[bound]
 
 
+@flat_kernel
+def _since_decided(desk: Desk, nav: float, before: Floats) -> tuple[float, float]:
+    """Return what was traded since the last decision and what it cost, as fractions of NAV.
+
+    Before the first decision of the run it is `before`[2]. What comes later counts anew.
+    """
+    state = desk.state
+    traded, paid = before[0], before[1]
+    if state[c.DECISIONS] > 0:
+        traded, paid = float(state[c.TRADED]) / 1e8 / nav, float(state[c.SHORTFALL]) / 1e8 / nav
+    state[c.TRADED], state[c.SHORTFALL] = 0, 0
+    state[c.DECISIONS] += 1
+    return traded, paid
+
+
 @kernel
 def trade_colony(
     desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, hive: Hive,
     plan: Plan, p: Parameters, limits: Floats, out: Output, seen: Seen, steps: int, seed: int,
-    order: Ints, log: Log,
+    order: Ints, before: Floats, log: Log,
 ) -> int:  # fmt: skip
     """Let the colony decide at each close and trade its targets; return the bar it stopped before.
 
     Bar t of `seen` is bar t of the market; `order` says where each instrument of the market
-    stands in the colony's state.
+    stands in the colony's state; `before`[2] is what was traded before the first decision of the
+    run and what that cost, as fractions of NAV.
     """
     weights = np.zeros(seen.log_price.shape[1])
     for t in range(start, market.time_ns.shape[0]):
@@ -70,10 +86,11 @@ def trade_colony(
         weights[:] = 0.0
         weigh_book(desk, order, weights)
         nav = float(desk.state[c.NAV]) / 1e8
+        traded, paid = _since_decided(desk, nav, before)
         bar = Bar(
             steps + t, seed, seen.elapsed[t], nav, seen.log_price[t], seen.sigma[t],
             seen.columns[t], seen.market[t], weights.copy(), seen.age[t], seen.anomaly[t],
-            np.nan, np.nan,
+            traded, paid,
             seen.group, seen.currency,
         )  # fmt: skip
         before_limits(hive, bar, plan, p, out)

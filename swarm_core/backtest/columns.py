@@ -58,8 +58,11 @@ MONEY_COLUMNS = 5
     MONTH,  # months since 1970 of the last fill, where the commission asks for it
     MONTH_QUANTITY,  # traded in it, in 1e-8 units
     BASE_GAP,  # the row of `money` that no instrument's currency has, or a number beyond
-) = range(21)
-STATE_COLUMNS = 21
+    DECISIONS,  # how often a colony has decided
+    TRADED,  # minor units of the base currency since it decided last
+    SHORTFALL,  # and what that cost against the prices decided on, commissions included
+) = range(24)
+STATE_COLUMNS = 24
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 
@@ -77,6 +80,8 @@ SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the
     W_RANK,  # when in a bar it is worked
     W_RECEIVED_NS,  # when it stands at the venue
     W_WAIT,  # bars that it still misses
+    W_ARRIVAL,  # the price that the gate approved it at, NONE once an action has changed it
+    W_DECISION,  # how often the colony had decided by then
     W_BAR_NS,  # the last bar that it met
     W_TRIGGERED,
     W_FILLS,
@@ -84,8 +89,8 @@ SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the
     W_MAKER_VALUE,  # the part of it that was filled at its limit
     W_MONTH,  # traded in the month before its first fill
     W_COMMISSION,
-) = range(19)
-WORKING_COLUMNS = 19
+) = range(21)
+WORKING_COLUMNS = 21
 
 # An order that was sent, as far as the next ones are measured against it.
 S_NS, S_BEFORE, S_SIGN, S_KIND, S_LOTS, S_LIMIT, S_STOP = range(7)

@@ -144,20 +144,22 @@ class Backtest:
         """Let a colony decide at each close; return its state and record as the replay does.
 
         The panel is what the colony sees of the same bars; its own NAV and costs are not used.
-        Gives the decisions that engine.step gives with the weights and NAV of this book; the
-        turnover of the record is what was asked for, the fills are on the tape.
+        Gives the decisions that engine.step gives with the weights, the NAV and the realised cost
+        of this book; what was traded before its first decision is the panel's to say. The turnover
+        of the record is what was asked for, the fills are on the tape.
         """
         ids = tuple(i.instrument_id for i in bars.instruments)
         decided_ns = bars.market.time_ns + self._rules[R_LAG]
         if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, decided_ns):
             raise ValueError("panel must be of the bars' instruments and decisions, was not")
         ready = prepare(settings, state, panel)
+        before = np.array([panel.traded, panel.paid])
 
         def walk(start: int, market: Market, tape: Tape) -> int:
             return trade_colony(
                 self._desk, market, tape, self._rules, start, self._bars, ready.hive,
                 ready.plan, ready.numbers, ready.limits, ready.out, ready.seen, ready.steps,
-                ready.seed, ready.order, ready.log,
+                ready.seed, ready.order, before, ready.log,
             )  # fmt: skip
 
         self._walk(bars, walk)

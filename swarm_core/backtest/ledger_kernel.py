@@ -119,6 +119,28 @@ def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> N
 
 
 @inlined_kernel
+def count_cost(desk: Desk, work: Ints, lots: int, ticks: int, commission: int) -> None:
+    """Add a fill to what was traded and what it cost, as `execution.realised` does.
+
+    The caller has checked that the fill's value fits.
+    """
+    state, holding = desk.state, desk.holdings[work[c.W_INSTRUMENT]]
+    money, arrival = desk.money[holding[c.CASH_ROW]], work[c.W_ARRIVAL]
+    # An order counts until the second decision after it.
+    if arrival == NONE or money[c.RATE_BELOW] == 0 or state[c.DECISIONS] - work[c.W_DECISION] > 1:
+        return
+    above, below = money[c.RATE_ABOVE], money[c.RATE_BELOW]
+    if not fits(lots, ticks - arrival, holding[c.LOT_TICK]):
+        state[c.STATUS] = c.OVERFLOWED
+        return
+    worse = work[c.W_SIGN] * lots * (ticks - arrival) * holding[c.LOT_TICK]
+    state[c.TRADED] += even_share(abs(lots * ticks * holding[c.LOT_TICK]), above, below)
+    state[c.SHORTFALL] += even_share(worse, above, below) + even_share(commission, above, below)
+    if state[c.TRADED] > SAFE or abs(state[c.SHORTFALL]) > SAFE:
+        state[c.STATUS] = c.OVERFLOWED
+
+
+@inlined_kernel
 def settle(desk: Desk, i: int) -> None:
     """Pay the profit of a holding on margin up to its mark, as `Ledger.settle` does."""
     holding, lots = desk.holdings[i], desk.risks[i, POSITION]

@@ -11,6 +11,7 @@ from swarm_core.backtest.fill_kernel import fill_of, trigger_ticks
 from swarm_core.backtest.ledger_kernel import (
     book_fill,
     commission_of,
+    count_cost,
     fits,
     month_of,
     settle,
@@ -75,6 +76,8 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
         state[c.STATUS] = c.OVERFLOWED
         return
     charge = total - work[c.W_COMMISSION]
+    if state[c.DECISIONS] > 0:
+        count_cost(desk, work, lots, ticks, charge)
     book_fill(desk, i, sign * lots, ticks, charge)
     work[c.W_COMMISSION] = total
     work[c.W_FILLS] += 1

@@ -119,6 +119,7 @@ class OpeningDesk:
         desk.risks[work[c.W_INSTRUMENT], side] += left - open_lots
         work[c.W_LOTS] += left - open_lots
         work[c.W_OPEN] = left
+        work[c.W_ARRIVAL] = NONE
         what = c.CANCELLED if terms is None else c.ADJUSTED
         if terms is not None:
             limit, stop = terms.limit_price_ticks, terms.stop_price_ticks

@@ -69,6 +69,7 @@ def _hand_over(
     work[c.W_RANK] = _RANKS[kind]
     work[c.W_RECEIVED_NS] = now_ns + rules[r.R_LATENCY]
     work[c.W_WAIT] = rules[r.R_WAIT]
+    work[c.W_ARRIVAL], work[c.W_DECISION] = desk.risks[i, k.REFERENCE], state[c.DECISIONS]
     for column in range(c.W_BAR_NS, c.WORKING_COLUMNS):
         work[column] = 0
     state[c.WORKING] += 1

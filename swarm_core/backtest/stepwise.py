@@ -18,8 +18,10 @@ from swarm_core.backtest.opening import Openings
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.backtest.weights import check_weights
 from swarm_core.book import Book
+from swarm_core.colony.decision import Decision
 from swarm_core.derivatives.futures import roll_pair, variation_settlements
 from swarm_core.instruments import Instrument, to_minor
+from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order
 from swarm_core.overnight import ActionVenue, action_events
@@ -29,8 +31,8 @@ from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets, size, size_lots
 from swarm_core.verdicts import judge
 
-# (bar, weights held, NAV) -> what is wanted from now on
-Decide = Callable[[int, tuple[float, ...], float], Targets]
+# (bar, weights held, NAV, traded and paid since the last decision) -> the colony's decision
+Decide = Callable[[int, tuple[float, ...], float, tuple[float, float]], Decision]
 
 
 class Venue(ActionVenue, Protocol):
@@ -104,13 +106,15 @@ class StepwiseBacktest:
             self._trade(_Weighed(self._decision_id(), bars, t, ids, weights[t].tolist()), bars, t)
 
     def trade_decisions(self, bars: Bars, decide: Decide) -> None:
-        """Walk the bars, asking at each close with the weights and the NAV of the book."""
+        """Walk the bars, asking a colony at each close with what the book knows."""
         ids = [i.instrument_id for i in bars.instruments]
         for t in range(len(bars.market.time_ns)):
             self._begin(bars, t)
             nav = self.book.find_nav()
             assert nav is not None  # begin has looked
-            found = decide(t, self.book.weights(ids), nav)
+            realised = self.book.realised.fractions(nav)
+            found = decide(t, self.book.weights(ids), nav, realised)
+            self._apply([_taken(found, int(bars.market.session[t]))])
             weights = [float(weight) for weight in found.target_weights]
             ids_found = list(found.instrument_ids)
             self._trade(_Weighed(found.decision_id, bars, t, ids_found, weights), bars, t)
@@ -280,6 +284,20 @@ class _Weighed:
         self.decision_id, self.time_ns = decision_id, int(bars.market.time_ns[t])
         self.instrument_ids = tuple(n for n, weight in known.items() if not np.isnan(weight))
         self.target_weights = tuple(known[name] for name in self.instrument_ids)
+
+
+def _taken(decision: Decision, session: int) -> ev.Event:
+    return ev.DecisionTaken(
+        event_id=ev.make_event_id("DecisionTaken", decision.decision_id),
+        time_ns=decision.time_ns,
+        lineage=Lineage(
+            decision_id=decision.decision_id,
+            session=str(session),
+            colony_state_digest=decision.state_digest_after,
+        ),
+        instrument_ids=decision.instrument_ids,
+        target_weights=tuple(float(weight) for weight in decision.target_weights),
+    )
 
 
 def _submitted(order: Order, time_ns: int) -> ev.Event:

@@ -148,8 +148,9 @@ def _sense(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None
     for i in range(n):
         out.tradable[i] = bar.log_price[i] == bar.log_price[i]
         inverse[i] = 1.0 / hive.memory.sigma[i] if out.tradable[i] else 0.0
+    cost = p.trust.cost * purse.dearness(hive.book, p.worker)
     scouts.look(
-        hive.scouts, columns, hive.memory.market, inverse, p.trust.cost,
+        hive.scouts, columns, hive.memory.market, inverse, cost,
         p.trust.horizon_keep, p.trust.horizon_weight, out.scouts,
     )  # fmt: skip
     weight = hive.trust.weight

@@ -83,3 +83,14 @@ def learned_cost(book: Book, parameters: WorkerParameters) -> float:
     prior = parameters.cost_prior_turnover
     found = (cost * prior + book.friction[PAID]) / (prior + book.friction[TRADED])
     return min(max(found, _COST_LEAST * cost), _COST_MOST * cost)
+
+
+@kernel
+def dearness(book: Book, parameters: WorkerParameters) -> float:
+    """Return how many times dearer trading is than the cost set; 1 where it is cheaper.
+
+    It raises what turnover costs a scout. What fills have saved raises no scout's payoff: a fill
+    may not strengthen the signal that caused it.
+    """
+    cost = parameters.cost
+    return max(learned_cost(book, parameters) / cost, 1.0) if cost > 0.0 else 1.0

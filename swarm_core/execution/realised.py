@@ -12,8 +12,9 @@ class RealisedCost:
     """Value traded and its cost in minor units of the base currency, from the log alone.
 
     The arrival price of an order is the reference that the gate first approved it at; a fill costs
-    what it is worse than that, and its commission. A fill of an order that was never approved, or
-    in a currency without a rate, is left out of both sums.
+    what it is worse than that, and its commission. A fill is left out of both sums where its order
+    was never approved, was changed by a corporate action, leaves a position at a price set
+    before, or was approved before the last decision but one, and where its currency has no rate.
     """
 
     def __init__(self) -> None:
@@ -28,6 +29,11 @@ class RealisedCost:
         """Note the price that an order was first approved at."""
         if client_order_id not in self._carried:
             self._arrival_ticks.setdefault(client_order_id, reference_ticks)
+
+    def forget(self, client_order_id: str) -> None:
+        """Leave out what an order will fill: a corporate action has moved its price."""
+        self._arrival_ticks.pop(client_order_id, None)
+        self._carried.pop(client_order_id, None)
 
     def fill(self, fill: OrderFilled, rate: Decimal | None, commission_minor: int | None) -> None:
         """Count a fill that is new; `rate` is what its currency is worth in the base one."""
