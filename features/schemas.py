@@ -33,6 +33,14 @@ class TableSchema:
         """Return a frame of this table with no rows."""
         return pl.DataFrame(schema=self.columns)
 
+    def widened(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return rows that were stored before this table had all of its columns, with nulls there.
+
+        Other columns and the order stay as they are.
+        """
+        later = [c for c in self.columns if c not in rows.columns and c not in self.required]
+        return rows.with_columns(pl.lit(None, dtype=self.columns[c]).alias(c) for c in later)
+
     def conform(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows in this table's columns, order and types; absent optional ones are null.
 
@@ -112,6 +120,7 @@ CORPORATE_ACTIONS = TableSchema(
         "amount": pl.Float64(),  # cash for one share
         "currency": pl.String(),
         "detail": pl.String(),
+        "end_time": UTC_TIME,  # when a dividend is paid; null where that is not known
         **_ORIGIN,
     },
     key=("instrument_id", "event_time", "kind", "source"),

@@ -12,6 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from features.observing import time_ns
+from features.schemas import CORPORATE_ACTIONS
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.actions.exchanges import CashOut, SpinOff
@@ -41,7 +43,8 @@ def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
         .agg(_series=name.last(), adjustment=pl.col("adjustment").last())
     )
     named = (
-        actions.filter(pl.col("kind").is_in(list(_ORDER)))
+        CORPORATE_ACTIONS.widened(actions)
+        .filter(pl.col("kind").is_in(list(_ORDER)))
         .join(traded, on="instrument_id", how="inner")
         .with_columns(_own=name == pl.col("_series"))
     )
@@ -61,7 +64,8 @@ def unadjusted(actions: pl.DataFrame) -> pl.DataFrame:
     As at a broker: no series is chosen, and none has an action in it already.
     """
     return (
-        actions.filter(pl.col("kind").is_in(list(_ORDER)))
+        CORPORATE_ACTIONS.widened(actions)
+        .filter(pl.col("kind").is_in(list(_ORDER)))
         .sort("knowledge_time")
         .unique(["instrument_id", "event_time", "kind"], keep="last", maintain_order=True)
         .with_columns(adjustment=pl.lit("raw"))
@@ -115,14 +119,15 @@ def _action(
         )
     if amount is None:
         return None
-    # The table has no pay date: the cash comes on the ex-date. So does the value of a spin-off
-    # whose new instrument is not known here.
+    # Without a pay date the cash comes on the ex-date. So does the value of a spin-off whose new
+    # instrument is not known here.
+    paid = row["end_time"] if kind == "dividend" else None
     return CashDividend(
         action_id=action_id,
         instrument_id=name,
         amount=amount,
         currency=row["currency"] or instrument.currency,
-        pay_ns=0,
+        pay_ns=0 if paid is None else time_ns(paid),
     )
 
 

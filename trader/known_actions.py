@@ -9,7 +9,7 @@ import polars as pl
 
 from adapters.feeds.table_file import read_rows
 from features.calendars import previous_session
-from features.schemas import CORPORATE_ACTIONS
+from features.schemas import CORPORATE_ACTIONS, UTC_TIME
 from features.session_actions import actions_between, unadjusted
 from swarm_core.actions.action import CorporateAction
 from swarm_core.instruments import Instrument
@@ -49,8 +49,9 @@ def read_action_file(path: Path, instruments: Mapping[str, Instrument]) -> pl.Da
     """Return the actions of a CSV or Parquet file, for prices as they are quoted on the day.
 
     Columns: instrument_id, ex_date (ISO), kind (split, dividend, spin_off, delisting), and ratio
-    (new for old), amount (per unit), currency and detail as the kind needs them. Raises
-    ValueError with one line on what cannot be read or lacks its number.
+    (new for old), amount (per unit), currency and detail as the kind needs them; end_date (ISO)
+    is the day a dividend is paid. Raises ValueError with one line on what cannot be read or lacks
+    its number.
     """
     rows = read_rows(path, _NEEDED, "actions")
     try:
@@ -60,12 +61,20 @@ def read_action_file(path: Path, instruments: Mapping[str, Instrument]) -> pl.Da
         raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
     for number, row in enumerate(rows.iter_rows(named=True), 1):
         _check(f"{path}: action {number}", row, instruments)
-    at = pl.col("ex_date").cast(pl.String).str.to_date("%Y-%m-%d").cast(pl.Datetime("us", "UTC"))
+    at, ends = _midnight("ex_date"), _midnight("end_date")
+    if "end_date" not in rows.columns:
+        ends = pl.lit(None, dtype=UTC_TIME)
     return unadjusted(
         CORPORATE_ACTIONS.conform(
-            rows.with_columns(event_time=at, knowledge_time=at, source=pl.lit("file"))
+            rows.with_columns(
+                event_time=at, knowledge_time=at, end_time=ends, source=pl.lit("file")
+            )
         )
     )
+
+
+def _midnight(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.String).str.to_date("%Y-%m-%d").cast(UTC_TIME)
 
 
 def _check(where: str, row: Mapping[str, object], instruments: Mapping[str, Instrument]) -> None:
@@ -74,10 +83,14 @@ def _check(where: str, row: Mapping[str, object], instruments: Mapping[str, Inst
         raise ValueError(f"{where}: kind must be one of {list(_KINDS)}, was {kind!r}")
     if name not in instruments:
         raise ValueError(f"{where}: instrument_id must be a known instrument, was {name!r}")
-    try:
-        date.fromisoformat(str(row["ex_date"]))
-    except ValueError as error:
-        raise ValueError(f"{where}: ex_date must be a day, was {row['ex_date']!s:.40}") from error
+    for column in ("ex_date", "end_date"):
+        day = row.get(column)
+        if column == "end_date" and day is None:
+            continue
+        try:
+            date.fromisoformat(str(day))
+        except ValueError as error:
+            raise ValueError(f"{where}: {column} must be a day, was {day!s:.40}") from error
     needed = {"split": ("ratio",), "dividend": ("amount",), "spin_off": _NUMBERS}
     for column in needed.get(str(kind), ()):
         value = row.get(column)

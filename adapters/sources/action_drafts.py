@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from adapters.sources.column_names import plain_name
-from adapters.sources.mapping import Condition, Field
+from adapters.sources.mapping import Condition, Field, TimeField
 
 # What a column says -> the kind of action and where its number stands.
 MEASURE_OF = {"split_ratio": ("split", "ratio"), "dividend": ("dividend", "amount")}
@@ -15,6 +15,8 @@ _BY_FILE = {"split": ("split_ratio", ("ratio", "factor", "split")),
 _ZERO = ("", *(f"{0:.{places}f}" for places in range(9)), "NaN", "nan", "null")
 _ONE = tuple(f"{1:.{places}f}" for places in range(9))
 _NOTHING = {"split_ratio": (*_ZERO, *_ONE), "dividend": _ZERO}
+_PAY_DATES = ("pay_date", "paydate", "payment_date", "payable_date", "date_paid")
+_MORNING = "05:00"  # before any exchange opens, and on no day of a year skipped by a clock
 
 
 def with_actions(columns: dict[str, str], names: Iterable[str], relative: str) -> dict[str, str]:
@@ -26,6 +28,9 @@ def with_actions(columns: dict[str, str], names: Iterable[str], relative: str) -
         column = next((plain[name] for name in candidates if name in plain), None)
         if subject in relative.lower() and column is not None:
             columns.setdefault(meaning, column)
+    paid = next((plain[name] for name in _PAY_DATES if name in plain), None)
+    if paid is not None:
+        columns["end_time"] = paid
     return columns
 
 
@@ -40,4 +45,14 @@ def action_entries(columns: Mapping[str, str], entries: dict[str, Any]) -> list[
         some = Condition(column=column, not_in=_NOTHING[meaning])
         where = (*entries.get("where", ()), some)
         made.append(entries | {"columns": {**entries["columns"], **fields}, "where": where})
+        if kind == "dividend" and "end_time" in columns:
+            made[-1]["end_time"] = _day_of(columns["end_time"], entries["time"])
     return made
+
+
+def _day_of(column: str, like: TimeField) -> TimeField:
+    """Return the morning of another day of the same row, written as its time is."""
+    return TimeField(
+        column=(column,), format=like.format, take=like.take, zone=like.zone,
+        stands_for="day", at=_MORNING,
+    )  # fmt: skip

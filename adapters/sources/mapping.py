@@ -181,7 +181,8 @@ class Unpivot:
 class TableMapping:
     """How some files of a folder become rows of one table.
 
-    `file_name` is a regular expression whose named groups become columns; `dataset` names the
+    `end_time` is the last day of a membership, or when a dividend is paid. `file_name` is a
+    regular expression whose named groups become columns; `dataset` names the
     source of the rows (tables that share it hold versions of the same records).
     """
 

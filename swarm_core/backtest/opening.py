@@ -156,6 +156,11 @@ class OpeningDesk:
                     worth, event.to_mark_ticks,
                 )  # fmt: skip
         elif isinstance(event, ev.EntitlementAccrued):
+            if event.currency not in self._currencies:
+                raise ValueError(
+                    f"{event.action_id} must be paid in a currency of the bars "
+                    f"{self._currencies}, was in {event.currency}"
+                )
             ledger.book_entitlement(event)
             self._note(event.instrument_id, c.ACCRUED, cash=event.amount_minor)
         elif isinstance(event, ev.EntitlementPaid):

@@ -8,7 +8,7 @@ import pytest
 
 from features import series
 from features.schemas import BARS, CORPORATE_ACTIONS
-from features.session_actions import actions_between, chosen_actions
+from features.session_actions import actions_between, chosen_actions, unadjusted
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.actions.exchanges import CashOut, SpinOff
@@ -79,6 +79,37 @@ def test_an_action_carries_its_numbers_and_a_lasting_id() -> None:
     assert dividend.amount == Decimal("0.82")
     assert isinstance(end, CashOut)
     assert end.price_ticks == 1_250
+
+
+def test_a_dividend_is_paid_at_its_pay_date_and_without_one_at_its_ex_date() -> None:
+    paid = datetime(2020, 9, 10, 4, tzinfo=UTC)
+
+    (known,) = found(make_actions({**DIVIDEND, "end_time": paid}), make_bars())
+    (unknown,) = found(make_actions(DIVIDEND), make_bars())
+
+    assert isinstance(known, CashDividend)
+    assert known.pay_ns == 1_599_710_400 * 10**9
+    assert isinstance(unknown, CashDividend)
+    assert unknown.pay_ns == 0
+
+
+def test_a_pay_date_that_is_told_later_replaces_the_one_before() -> None:
+    first = {**DIVIDEND, "end_time": EX + 5 * DAY}
+    later = {**DIVIDEND, "end_time": EX + 9 * DAY, "knowledge_time": EX + DAY}
+
+    (only,) = found(make_actions(later, first), make_bars())
+
+    assert isinstance(only, CashDividend)
+    assert only.pay_ns == round((EX + 9 * DAY).timestamp()) * 10**9
+
+
+def test_rows_of_before_the_pay_date_was_a_column_are_read() -> None:
+    stored = make_actions(DIVIDEND, SPLIT).drop("end_time")
+
+    kinds = [type(a) for a in found(stored, make_bars())]
+
+    assert kinds == [CashDividend, Split]
+    assert "end_time" in unadjusted(stored).columns
 
 
 def test_two_sources_that_tell_a_dividend_do_not_pay_it_twice() -> None:

@@ -38,8 +38,8 @@ INSTRUMENT = Instrument(instrument_id=A, asset_class="equity", currency="USD", c
 FIRST, BEFORE, EX, AFTER = "2020-08-27", "2020-08-28", "2020-08-31", "2020-09-01"
 CLOSES = {FIRST: 400.0, BEFORE: 400.0, EX: 101.0, AFTER: 102.0}
 INTEREST = {"USD": {"credit": "0.036", "debit": "0.05"}}
-ACTIONS = "instrument_id,ex_date,kind,ratio,amount,currency\n"
-SPLIT, DIVIDEND = f"{A},{EX},split,4,,\n", f"{A},{EX},dividend,,0.8,USD\n"
+ACTIONS = "instrument_id,ex_date,kind,ratio,amount,currency,end_date\n"
+SPLIT, DIVIDEND = f"{A},{EX},split,4,,,\n", f"{A},{EX},dividend,,0.8,USD,\n"
 
 
 def _hours(session: str) -> tuple[datetime, datetime]:
@@ -140,6 +140,23 @@ def test_a_replay_over_a_split_and_a_dividend_ends_as_the_decision_job_does(tmp_
     assert book.ledger.find_imbalance() is None
 
 
+def test_a_dividend_with_a_pay_date_is_owed_until_then(tmp_path: Path) -> None:
+    """200 x 0.80 = 160 are owed at the opening of the ex-date, and are cash a session later."""
+    config = make_home(tmp_path, f"{A},{EX},dividend,,0.8,USD,{AFTER}\n")
+
+    run_to_end(config)
+
+    events = [r.event for r in log_of(config)]
+    (accrued,) = (e for e in events if isinstance(e, ev.EntitlementAccrued))
+    (paid,) = (e for e in events if isinstance(e, ev.EntitlementPaid))
+    assert accrued.amount_minor == 160 * MINOR_PER_UNIT
+    assert accrued.time_ns == round(_hours(EX)[0].timestamp()) * 10**9
+    assert paid.time_ns == round(_hours(AFTER)[0].timestamp()) * 10**9
+    ledger = book_of(config).ledger
+    assert ledger.owed["USD"] == 0
+    assert ledger.find_imbalance() is None
+
+
 def test_the_night_is_booked_before_anything_of_its_session(tmp_path: Path) -> None:
     config = make_home(tmp_path)
     run_to_end(config)
@@ -180,10 +197,11 @@ def test_killed_around_the_night_it_books_it_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (f"{A},{EX},split,0,,\n", "ratio of a split must be positive, was 0.0"),
-        (f"{A},{EX},merger,2,,\n", "kind must be one of"),
-        (f"US.NONE,{EX},split,2,,\n", "must be a known instrument"),
-        (f"{A},soon,split,2,,\n", "soon"),
+        (f"{A},{EX},split,0,,,\n", "ratio of a split must be positive, was 0.0"),
+        (f"{A},{EX},merger,2,,,\n", "kind must be one of"),
+        (f"US.NONE,{EX},split,2,,,\n", "must be a known instrument"),
+        (f"{A},soon,split,2,,,\n", "soon"),
+        (f"{A},{EX},dividend,,1,USD,later\n", "end_date must be a day, was later"),
     ],
 )
 def test_a_bad_action_file_is_one_line_and_nothing_is_traded(

@@ -1,10 +1,14 @@
 """News, actions, membership, instruments and computed rows: what one row must hold."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from features.validation.rule import RowRule
 from features.validation.rules.words import moment, number
 
+# A large dividend goes ex after it was paid (NYSE rule 235); few are paid half a year later.
+_PAID_EARLY_MAX, _PAID_LATE_MAX = timedelta(days=-10), timedelta(days=366)
 _ACTION_KINDS = ("split", "dividend", "rename", "spin_off", "delisting")
 
 RECORD_RULES = (
@@ -47,6 +51,26 @@ RECORD_RULES = (
             number("amount"),
         ),
         text="a split has a ratio above 0, a dividend an amount of at least 0",
+    ),
+    RowRule(
+        name="pay_date",
+        kind="out_of_range",
+        severity="warn",
+        confidence=0.9,
+        tables=("corporate_actions",),
+        broken=lambda _: (
+            (pl.col("kind") == "dividend")
+            & ~(pl.col("end_time") - pl.col("event_time")).is_between(
+                _PAID_EARLY_MAX, _PAID_LATE_MAX
+            )
+        ),
+        reason=lambda _: pl.format(
+            "a dividend must be paid from 10 days before its ex-date to a year after it, "
+            "was at {} with the ex-date {}",
+            moment("end_time"),
+            moment("event_time"),
+        ),
+        text="a dividend is paid near its ex-date",
     ),
     RowRule(
         name="spell_order",

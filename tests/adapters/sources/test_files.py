@@ -57,6 +57,23 @@ def test_layouts_of_text_files(tmp_path, content):
     assert source.rejected().is_empty()
 
 
+def test_a_mapping_names_when_a_dividend_is_paid(tmp_path):
+    """Midnight in New York is 05:00 UTC in winter; a day that is none gives a reason."""
+    rows = "ex,paid,cash\n2020-01-07,2020-01-21,0.5\n2020-02-07,,0.5\n2020-03-06,soon,0.5\n"
+    day = {"stands_for": "day", "zone": "America/New_York"}
+    source = make_source(
+        tmp_path / "in", {"X.csv": rows}, table="corporate_actions",
+        time={"column": "ex", "at": "09:30", **day},
+        end_time={"column": "paid", "at": "00:00", **day},
+        columns={"kind": {"constant": "dividend"}, "amount": "cash"},
+    )  # fmt: skip
+
+    found = source.fetch("corporate_actions", *EVER)
+
+    assert found["end_time"].to_list() == [datetime(2020, 1, 21, 5, tzinfo=UTC), None]
+    assert "end_time must be a time" in source.rejected()["reason"][0]
+
+
 def test_decimal_commas_and_grouping_points(tmp_path):
     files = {"X.csv": "Date;Close\n2020-01-02;1.234,5\n2020-01-03;1.234\n2020-01-06;0,25\n"}
     source = make_source(tmp_path / "in", files, csv={"decimal": ","})

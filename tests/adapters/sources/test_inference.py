@@ -228,6 +228,18 @@ def test_files_of_splits_and_dividends_are_corporate_actions(tmp_path: Path) -> 
     assert source.rejected().is_empty()
 
 
+def test_a_file_of_dividends_tells_when_each_is_paid(tmp_path: Path) -> None:
+    """The pay date is of its day's morning in New York; one that is not told is null."""
+    rows = "".join(f"{day},IBM,2\n" for day in SESSIONS)
+    paid = "symbol,ex_date,pay_date,amount\nIBM,2020-01-07,2020-02-10,0.5\nIBM,2020-01-08,,0.1\n"
+    files = {"prices.csv": f"Date,Symbol,Close\n{rows}", "dividends.csv": paid}
+
+    found = inferred(tmp_path, files).fetch("corporate_actions", *EVER).sort("event_time")
+
+    assert found["amount"].to_list() == [0.5, 0.1]
+    assert found["end_time"].to_list() == [datetime(2020, 2, 10, 10, tzinfo=UTC), None]
+
+
 @pytest.mark.parametrize("first", ["# from a vendor\n# in dollars\n", "sep=;\n"])
 def test_lines_before_the_header_are_passed_over(tmp_path: Path, first: str) -> None:
     rows = "".join(f"{day};1,5\n" for day in SESSIONS)

@@ -16,6 +16,8 @@ from adapters.stores.envelope import Sealer
 from adapters.stores.revisions import SilentRevisionError
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.tables_delta import DeltaTableStore
+from features.schemas import CORPORATE_ACTIONS
+from features.session_actions import unadjusted
 from tests.services import S3Process, s3_server
 
 KEY = ("instrument_id", "event_time")
@@ -328,3 +330,44 @@ def test_a_scan_sees_what_others_wrote_and_a_table_that_was_made_anew(tmp_path: 
             "bars", make_rows(9.0, first=NOON + (day + 50) * DAY), key=KEY
         )
     assert set(reader.scan("bars").collect()["close"]) == {9.0}
+
+
+def test_actions_of_before_their_end_was_a_column_are_read_and_revised(
+    store: DeltaTableStore,
+) -> None:
+    """A pay date that is told later is a version of its own, known from then on."""
+    told = CORPORATE_ACTIONS.conform(
+        pl.DataFrame(
+            {
+                "instrument_id": ["US.A", "US.B"],
+                "event_time": [NOON, NOON],
+                "knowledge_time": [NOON, NOON],
+                "kind": ["dividend", "dividend"],
+                "amount": [0.5, 0.25],
+                "source": ["file@1", "file@1"],
+            }
+        )
+    )
+    key = CORPORATE_ACTIONS.key
+    store.append("raw_corporate_actions", told.drop("end_time"), key=key)
+
+    same = store.append("raw_corporate_actions", told, key=key, ingested_at=NOON + DAY)
+    paid = told.with_columns(
+        end_time=pl.when(pl.col("instrument_id") == "US.A").then(pl.lit(NOON + 9 * DAY))
+    )
+    store.append("raw_corporate_actions", paid, key=key, ingested_at=NOON + DAY)
+
+    assert same.inserted_row_count == 0
+    rows = store.read("raw_corporate_actions").select("instrument_id", "knowledge_time", "end_time")
+    assert rows.rows() == [
+        ("US.A", NOON, None),
+        ("US.A", NOON + DAY, NOON + 9 * DAY),
+        ("US.B", NOON, None),
+    ]
+    early = store.read("raw_corporate_actions", known_by=NOON)
+    assert early["end_time"].to_list() == [None, None]
+    assert "end_time" not in store.read("raw_corporate_actions", version=first_version(store))
+    chosen = unadjusted(store.read("raw_corporate_actions")).sort("instrument_id")
+    assert chosen["end_time"].to_list() == [NOON + 9 * DAY, None]
+    first = unadjusted(store.read("raw_corporate_actions", version=first_version(store)))
+    assert first["end_time"].to_list() == [None, None]

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.schemas import BARS, MACRO, QUARANTINE_COLUMNS, QUOTES, TABLES
+from features.schemas import (
+    BARS,
+    CORPORATE_ACTIONS,
+    MACRO,
+    QUARANTINE_COLUMNS,
+    QUOTES,
+    TABLES,
+    UTC_TIME,
+)  # fmt: skip
 from features.validation import FINDINGS, CheckContext, ValidationSettings, check, split
 from tests.features.validation.make import (
     check_bars,
@@ -68,6 +76,35 @@ def test_no_bars_at_all_block() -> None:
 def test_no_corporate_actions_are_no_fault() -> None:
     empty = TABLES["corporate_actions"].empty()
     assert not check("corporate_actions", empty, context=CheckContext(as_of=NOON)).blocking
+
+
+@pytest.mark.parametrize(
+    ("days", "kinds"), [(-2, []), (0, []), (200, []), (None, []), (-30, ["out_of_range"]),
+                        (400, ["out_of_range"])],
+)  # fmt: skip
+def test_a_pay_date_far_from_the_ex_date_is_told_and_the_dividend_stays(
+    days: int | None, kinds: list[str]
+) -> None:
+    ex = datetime(2020, 3, 5, 14, 30, tzinfo=UTC)
+    rows = CORPORATE_ACTIONS.conform(
+        pl.DataFrame(
+            {
+                "instrument_id": ["US.A"],
+                "event_time": [ex],
+                "knowledge_time": [ex],
+                "end_time": [None if days is None else ex + timedelta(days=days)],
+                "kind": ["dividend"],
+                "amount": [0.5],
+                "source": ["file@1"],
+            },
+            schema_overrides={"end_time": UTC_TIME},
+        )
+    )
+
+    report = check("corporate_actions", rows, context=CheckContext(as_of=NOON))
+
+    assert report.findings["kind"].to_list() == kinds
+    assert split(rows, report)[0].height == 1
 
 
 def test_an_as_of_without_a_zone_is_refused() -> None:

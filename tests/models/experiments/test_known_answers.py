@@ -58,6 +58,45 @@ def test_a_dividend_is_owed_to_who_held_at_the_close_before() -> None:
     assert told.walked.held[5, 0] == pytest.approx(600 * 19.60 / 100_000, abs=1e-15)
 
 
+def test_a_dividend_is_owed_at_its_ex_date_and_cash_at_its_pay_date_after_a_split() -> None:
+    """500 held at Wednesday's close are owed 500 x 0.40 = 200.00, on Thursday (day 3).
+
+    On Friday they become 1,000 at half the price: what is owed stays 200.00 and not 400.00. It is
+    paid on Tuesday (day 6): from then on cash is 90,200 and no longer 90,000. Interest tells the
+    two apart: cash earns 0.036 / 360 = 0.0001 a night, on what it was before the night.
+    """
+    told = run(
+        [share("A")],
+        {"A": [*flat(20, 3), (19.60, 19.60, 19.60, 19.60, 1e6), *flat(9.80, 5)]},
+        {"orders": [order(0, "buy", 500)]},
+        costs={**FREE, "interest": {"USD": {"credit": "0.036"}}},
+        actions=[
+            {"day": 3, "kind": "dividend", "amount": 0.40, "currency": "USD", "paid": 6},
+            {"day": 4, "kind": "split", "ratio": 2.0},
+        ],
+    )
+    cash, owed, navs = 100_000.0, 0.0, []
+    for day, nights in enumerate((0, 1, 1, 1, 1, 3, 1, 1, 1)):
+        cash += round(cash * 0.0001 * nights, 8)
+        if day == 1:
+            cash -= 500 * 20
+        owed = {3: 200.0, 6: 0.0}.get(day, owed)
+        cash += 200.0 if day == 6 else 0.0
+        navs.append(cash + owed + (0, *[10_000] * 2, *[9_800] * 6)[day])
+    assert told.nav == pytest.approx(navs, abs=1e-6)
+    assert told.walked.held[4, 0] == pytest.approx(1_000 * 9.80 / navs[4], abs=1e-12)
+
+
+def test_a_dividend_in_a_currency_that_nothing_is_quoted_in_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be paid in a currency of the bars.*was in EUR"):
+        run(
+            [share("A")],
+            {"A": flat(20, 4)},
+            {"orders": [order(0, "buy", 500)]},
+            actions=[{"day": 3, "kind": "dividend", "amount": 0.40, "currency": "EUR"}],
+        )
+
+
 def test_an_order_larger_than_the_market_is_filled_part_by_part() -> None:
     """A tenth of 1,000, of 1,500 and of 2,000 lots: 100, 150, then the 50 that are left of 300."""
     prices = [(10, 10, 10, 10, 1_000), (10, 11, 10, 11, 1_000), (12, 12, 12, 12, 1_500),
