@@ -1,6 +1,7 @@
 """What of a home is backed up, and how a file that may be written to is copied whole."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def is_database(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(16) == b"SQLite format 3\x00"
+
+
+def last_record(copies: Mapping[str, Path]) -> int | None:
+    """Return the last record of the log among copies of a home's databases; None without one.
+
+    The copy of a server's log stands before a log of the home itself.
+    """
+    path = copies.get("copies/events.db") or copies.get("warm/events.db")
+    if path is None:
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as log:
+            row = log.execute("select sequence from head").fetchone()
+    except sqlite3.Error:  # no log of ours, which its restore will tell
+        return None
+    return None if row is None else int(row[0])
 
 
 def copy_database(source: Path, target: Path) -> None:

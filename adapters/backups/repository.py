@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.backups.blocks import BackupCorruptionError, BlockStore, sync_folder
-from adapters.backups.home_parts import copy_database, files_of, is_database
+from adapters.backups.home_parts import copy_database, files_of, is_database, last_record
 from adapters.file_lock import Locked
 
 FORMAT = 1
@@ -35,7 +35,7 @@ class SavedFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a home held at a moment."""
+    """What a home held at a moment: all of it was written by then, `begun` before it was copied."""
 
     taken_at: str
     files: list[SavedFile]
@@ -51,6 +51,12 @@ class Manifest:
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.taken_at)
+
+    @property
+    def begun(self) -> datetime:
+        """Return a moment up to which everything that was written is within."""
+        noted = self.notes.get("begun_at")
+        return datetime.fromisoformat(noted) if isinstance(noted, str) else self.moment
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
@@ -123,11 +129,14 @@ class BackupRepository:
         quiet: Callable[[], AbstractContextManager[object]] = nullcontext,
         tell: Tell = lambda _: None,
         remote: RemoteFiles | None = None,
+        clock: Callable[[], datetime] | None = None,
     ) -> BackupReport:
         """Back up the home as it is; files that did not change since the last one are not read.
 
-        With it goes what is `remote`. `quiet` gives what is held while databases and small files
-        are copied, so that nobody trades meanwhile; what is large never changes once written.
+        `now` is when it began, `clock` tells when all is copied (at once where it is left out):
+        that is the moment of the backup. With it goes what is `remote`. `quiet` gives what is held
+        while databases and small files are copied, so that nobody trades meanwhile; what is large
+        never changes once written.
         """
         if not home.is_dir():
             raise ValueError(f"a home to back up must be a folder that exists, was {home}")
@@ -137,7 +146,7 @@ class BackupRepository:
         with self._changing():
             for _ in range(_TRIES):
                 try:
-                    return self._take(home, now, notes or {}, quiet, tell, remote)
+                    return self._take(home, now, notes or {}, quiet, tell, remote, clock)
                 except FileVanishedError as error:
                     tell(f"again: {error}")
         raise OSError(f"rows must rest while they are backed up, moved {_TRIES} times")
@@ -150,6 +159,7 @@ class BackupRepository:
         quiet: Callable[[], AbstractContextManager[object]],
         tell: Tell,
         remote: RemoteFiles | None,
+        clock: Callable[[], datetime] | None,
     ) -> BackupReport:
         known = self._known_files()
         saved: list[SavedFile] = []
@@ -163,6 +173,9 @@ class BackupRepository:
                     copy_database(home / path, copies[path.as_posix()])
                 if "warm/events.db" not in copies and (home / "warm" / "events.db").exists():
                     raise OSError(f"the event log of {home} must be a database, is none")
+            told: dict[str, object] = {"begun_at": now.astimezone(UTC).isoformat()}
+            if (last := last_record(copies)) is not None:
+                told["log_last"] = last
             for number, path in enumerate(paths, 1):
                 copy = copies.get(path.as_posix())
                 file, new = self._save(home, path, copy, known)
@@ -173,8 +186,9 @@ class BackupRepository:
             for file, new in self._save_remote(remote, Path(folder), known, tell):
                 saved.append(file)
                 fresh += new
-        told = dict(notes) | dict(remote.notes() if remote else {})
-        manifest = Manifest(now.astimezone(UTC).isoformat(), saved, told)
+        told |= dict(notes) | dict(remote.notes() if remote else {})
+        done = now if clock is None else max(now, clock())
+        manifest = Manifest(done.astimezone(UTC).isoformat(), saved, told)
         self._write(manifest)
         size = sum(f.size for f in saved)
         return BackupReport(manifest.name, len(saved), size, fresh)
@@ -276,13 +290,18 @@ class BackupRepository:
                 return manifest
         return None
 
-    def find_after(self, moment: datetime) -> Manifest | None:
-        """Return the oldest backup that was taken after the moment."""
-        for name in self.names():
-            manifest = self.read(name)
-            if manifest.moment > moment:
-                return manifest
-        return None
+    def find_after(self, base: Manifest, moment: datetime | None = None) -> Manifest | None:
+        """Return the oldest backup after `base` that holds all that was written by the moment.
+
+        Where there is none, the newest after `base`; the next one where no moment is given.
+        """
+        found: Manifest | None = None
+        names = self.names()
+        for name in names[names.index(base.name) + 1 :]:
+            found = self.read(name)
+            if moment is None or found.begun > moment:
+                return found
+        return found
 
     def extract(self, manifest: Manifest, path: str, target: Path) -> None:
         """Bring one file of a backup back, its hash compared; KeyError where it has none."""

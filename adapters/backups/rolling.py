@@ -1,14 +1,16 @@
-"""From a backup to a later moment: the log of the next backup is followed up to it."""
+"""From a backup to a later moment: the log of a later backup is followed up to it."""
 
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 from adapters.backups.repository import BackupCorruptionError, BackupRepository, Manifest
+from adapters.backups.rolling_tables import roll_models, roll_tables
 from adapters.backups.server_copies import COPIES
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.events import RecordedEvent
@@ -16,33 +18,61 @@ from swarm_core.events import RecordedEvent
 LOG, HOT = "warm/events.db", "hot/hot.db"
 # Where the copies of what lies on servers are, see `server_copies`.
 _LOGS, _HOTS = (f"{COPIES}/events.db", LOG), (f"{COPIES}/hot.db", HOT)
-# What a decision was made from is added to and never changed: tables of the cold tier, models.
-_ADDED_TO = ("cold/", "models/")
 _BATCH = 1_000
-# An event's own time is that of the machine to within this, or it is the market's of a replay.
+# Of a record that nobody noted the writing of: its own time is that of the machine to within
+# this, or it is the market's of a replay.
 _SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rolled:
-    """How far a restored log was followed; `reason` says why no further, where it was not."""
+    """How far a restored log was followed; `reason` says why no further, where it was not.
+
+    `moment` is that of the home now: when the last record was written, or what was asked for.
+    """
 
     event_count: int
     last_sequence: int
     reason: str = ""
+    moment: datetime | None = None
 
 
-def roll_forward(
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The last record that belongs to the home, or why there is none; and the moment of it."""
+
+    last: int
+    moment: datetime | None
+    reason: str = ""
+
+
+def roll_to_moment(
     home: Path, repository: BackupRepository, base: Manifest, later: Manifest, moment: datetime
 ) -> Rolled:
     """Bring a home that was restored from `base` to a moment before `later` was taken.
 
-    The events of the later log up to the moment are added, each with the hash that it had; with
-    them come the colony's states and what tables and models have gained, for decisions name them.
-    Rows that are read off the log are made anew by whoever needs them. Nothing is added where
-    events carry another clock than the machine's. Raises BackupCorruptionError where the later
-    log does not go on from this one.
+    The events that were written up to the moment are added, each with the hash that it had; with
+    them come the colony's states and what tables of the cold tier and models had gained by then,
+    for decisions name them. Rows that are read off the log are made anew by whoever needs them.
+    Nothing is added where nobody noted when events were written and they carry another clock than
+    the machine's. Raises BackupCorruptionError where the later log does not go on from this one.
     """
+    return _roll(home, repository, base, later, moment)
+
+
+def roll_to_record(
+    home: Path, repository: BackupRepository, base: Manifest, later: Manifest, sequence: int
+) -> Rolled:
+    """Bring a home that was restored from `base` to the record `sequence` of the later log.
+
+    Tables and models come as of its writing; all of `later` where nobody knows when that was.
+    """
+    return _roll(home, repository, base, later, sequence)
+
+
+def _roll(
+    home: Path, repository: BackupRepository, base: Manifest, later: Manifest, until: datetime | int
+) -> Rolled:
     kept = {file.path for file in later.files}
     log = next((name for name in _LOGS if name in kept), None)
     if log is None:
@@ -50,42 +80,73 @@ def roll_forward(
     with tempfile.TemporaryDirectory(prefix=".rolling-", dir=home) as folder:
         repository.extract(later, log, Path(folder) / "events.db")
         with closing(SqliteEventLog(Path(folder) / "events.db")) as ahead:
-            rolled = _follow(home / LOG, ahead, base, later, moment)
-        if rolled.event_count:
+            rolled = _follow(home / LOG, ahead, base, later, until)
+        if rolled.moment is not None:
             for number, name in enumerate(n for n in _HOTS if n in kept):
                 repository.extract(later, name, Path(folder) / f"hot{number}.db")
                 _add_states(home / HOT, Path(folder) / f"hot{number}.db")
-            for file in later.files:
-                place = file.path.removeprefix(f"{COPIES}/")
-                if place.startswith(_ADDED_TO) and not (home / place).exists():
-                    repository.extract(later, file.path, home / place)
+            roll_tables(home, repository, later, rolled.moment)
+            roll_models(home, repository, later, rolled.moment)
     return rolled
 
 
 def _follow(
-    path: Path, ahead: SqliteEventLog, base: Manifest, later: Manifest, moment: datetime
+    path: Path, ahead: SqliteEventLog, base: Manifest, later: Manifest, until: datetime | int
 ) -> Rolled:
     with closing(SqliteEventLog(path)) as log:
         last = log.last_sequence()
         if log.hash_at(last) != ahead.hash_at(last):
             raise BackupCorruptionError(
-                f"the log of {later.name} must go on from record {last} of {base.name}, does not"
+                f"the log of {later.name} must go on from record {last} of {base.name}, does not: "
+                f"--at {base.taken_at} brings that backup alone"
             )
-        times = [r.event.time_ns for r in ahead.read(last)]
-        low, high = _ns(base.moment - _SLACK), _ns(later.moment + _SLACK)
-        if any(not low <= time_ns <= high for time_ns in times):
-            return Rolled(0, last, "its events carry the market's time, not the machine's")
-        until = _ns(moment)
-        count = next((n for n, time_ns in enumerate(times) if time_ns > until), len(times))
-        following = islice(ahead.read(last), count)
+        around = base.moment - _SLACK, later.moment + _SLACK
+        if isinstance(until, int):
+            cut = _Cut(until, _moment_of(ahead, until, around) or later.moment)
+        else:
+            cut = _cut_at(ahead, last, until, around)
+        if cut.reason:
+            return Rolled(0, last, cut.reason)
+        following = islice(ahead.read(last), cut.last - last)
         while batch := list(islice(following, _BATCH)):
-            _add(log, batch)
-        return Rolled(count, last + count)
+            _add(log, ahead, batch)
+        return Rolled(cut.last - last, cut.last, moment=cut.moment)
 
 
-def _add(log: SqliteEventLog, batch: list[RecordedEvent]) -> None:
-    first = batch[0].sequence
-    written = log.append([r.event for r in batch], expected_sequence=first - 1)
+def _cut_at(
+    ahead: SqliteEventLog, after: int, moment: datetime, around: tuple[datetime, datetime]
+) -> _Cut:
+    """Return the last record that was written up to the moment, none of a later one before it."""
+    until = _ns(moment)
+    lines = ahead.written(after)
+    end = min((w.first - 1 for w in lines if w.time_ns > until), default=ahead.last_sequence())
+    sure = max((w.last for w in lines if w.last <= end), default=after)
+    # Behind what is sure nobody noted when records were written: their own times must tell.
+    for record in islice(ahead.read(sure), end - sure):
+        if not _ns(around[0]) <= record.event.time_ns <= _ns(around[1]):
+            return _Cut(after, None, "its events carry the market's time, not the machine's")
+        if record.event.time_ns > until:
+            return _Cut(record.sequence - 1, moment)
+    return _Cut(end, moment)
+
+
+def _moment_of(
+    ahead: SqliteEventLog, sequence: int, around: tuple[datetime, datetime]
+) -> datetime | None:
+    """Return when a record was written, None where nobody knows."""
+    for line in ahead.written(sequence - 1, sequence):
+        return _at(line.time_ns)
+    record = next(iter(ahead.read(sequence - 1)), None)
+    if record is None or not _ns(around[0]) <= record.event.time_ns <= _ns(around[1]):
+        return None
+    return _at(record.event.time_ns)
+
+
+def _add(log: SqliteEventLog, ahead: SqliteEventLog, batch: list[RecordedEvent]) -> None:
+    first, last = batch[0].sequence, batch[-1].sequence
+    lines = ahead.written(first - 1, last)
+    events = [r.event for r in batch]
+    written = log.append(events, expected_sequence=first - 1, written=lines)
     for ours, theirs in zip(written, batch, strict=True):
         if ours.hash != theirs.hash:
             raise BackupCorruptionError(
@@ -108,5 +169,31 @@ def _add_states(path: Path, ahead: Path) -> None:
         target.executemany("insert or ignore into cells values (?, ?, ?)", rows)
 
 
+def log_ends(repository: BackupRepository, scratch: Path) -> Iterator[tuple[Manifest, int]]:
+    """Yield each backup, the newest first, and the last record of its log."""
+    for name in reversed(repository.names()):
+        manifest = repository.read(name)
+        noted = manifest.notes.get("log_last")
+        yield manifest, noted if isinstance(noted, int) else _log_end(repository, manifest, scratch)
+
+
+def _log_end(repository: BackupRepository, manifest: Manifest, scratch: Path) -> int:
+    """Return the last record of the log of a backup from before that was noted."""
+    log = next((n for n in _LOGS if any(f.path == n for f in manifest.files)), None)
+    if log is None:
+        return 0
+    with tempfile.TemporaryDirectory(prefix=".log-", dir=scratch) as folder:
+        repository.extract(manifest, log, Path(folder) / "events.db")
+        with closing(SqliteEventLog(Path(folder) / "events.db")) as found:
+            return found.last_sequence()
+
+
 def _ns(moment: datetime) -> int:
     return round(moment.timestamp() * 1e6) * 1_000
+
+
+def _at(time_ns: int) -> datetime:
+    """Return the moment, in the microsecond that has begun."""
+    return datetime.fromtimestamp(time_ns // 10**9, UTC) + timedelta(
+        microseconds=time_ns % 10**9 // 1_000
+    )

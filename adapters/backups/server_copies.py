@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from adapters.stores.event_log_sqlite import SqliteEventLog
+from adapters.stores.event_log_times import Written
 from adapters.stores.hot_embedded import EmbeddedHotStore, HotStore
 from adapters.stores.segments import SegmentTier
 from adapters.stores.warm import WarmStore
@@ -28,13 +29,20 @@ class Log(Protocol):
     def last_sequence(self) -> int: ...
     def hash_at(self, sequence: int) -> str | None: ...
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]: ...
+    def written(self, after_sequence: int = 0, through: int | None = None) -> Sequence[Written]: ...
     def append(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        written: Sequence[Written] | None = None,
     ) -> Sequence[RecordedEvent]: ...
 
 
 def follow_log(source: Log, target: Log) -> int:
-    """Add to a log what another has more, each record with its hash; return how many.
+    """Add to a log what another has more, each record with its hash and the time of its writing.
+
+    Return how many.
 
     Raises ValueError where the one is not the beginning of the other.
     """
@@ -43,9 +51,11 @@ def follow_log(source: Log, target: Log) -> int:
         raise ValueError(f"the copy of the log must be its first {last} records, is not")
     following, count = source.read(last), 0
     while batch := list(islice(following, _BATCH)):
-        written = target.append([r.event for r in batch], expected_sequence=batch[0].sequence - 1)
-        if [r.hash for r in written] != [r.hash for r in batch]:
-            raise ValueError(f"records from {batch[0].sequence} on must keep their hashes")
+        first, events = batch[0].sequence, [r.event for r in batch]
+        lines = source.written(first - 1, batch[-1].sequence)
+        added = target.append(events, expected_sequence=first - 1, written=lines)
+        if [r.hash for r in added] != [r.hash for r in batch]:
+            raise ValueError(f"records from {first} on must keep their hashes")
         count += len(batch)
     return count
 

@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
-from typing import NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from swarm_core.event_chain import chain_hash
 from swarm_core.events import Event, RecordedEvent, decode
 from swarm_core.ports import ConcurrentAppendError
+
+if TYPE_CHECKING:
+    from adapters.stores.event_log_times import Written
 
 
 class EventConflictError(ValueError):
@@ -61,6 +64,7 @@ class Request:
     events: Sequence[Event]
     bodies: Sequence[bytes]
     expected_sequence: int | None
+    written: "Sequence[Written] | None" = None  # when, where it is a copy; else it is now
     done: bool = False
     rows: list[Row] = field(default_factory=list[Row])
     failure: BaseException | None = None

@@ -1,6 +1,7 @@
 """The event log in PostgreSQL: the chain of the embedded one, for several machines."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, LiteralString, TypeVar
 
@@ -9,6 +10,9 @@ from psycopg import sql
 
 from adapters.stores.event_log_appends import GroupCommit, Request, Row, link
 from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
+from adapters.stores.event_log_times import QUERY as TIMES_QUERY
+from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
+from adapters.stores.event_log_times import Written, parts, written_now
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.event_chain import GENESIS, ChainReport, check_chain
 from swarm_core.events import Event, RecordedEvent
@@ -38,6 +42,8 @@ _INSERT: LiteralString = """
 with new as (
     insert into events
     select * from unnest(%s::bigint[], %s::text[], %s::bytea[], %s::bytea[])
+), times as (
+    insert into written select * from unnest(%s::bigint[], %s::bigint[], %s::bigint[])
 )
 update head set sequence = %s, hash = %s
 """
@@ -49,11 +55,18 @@ class PostgresEventLog:
     An append returns when the server has it on disk (synchronous_commit on), whatever the
     server's own default is. Raises OSError where the server cannot be reached or will not write;
     a lost connection is opened again once by each call. An append whose answer was lost is asked
-    for by its event ids before it is written again.
+    for by its event ids before it is written again. `time_ns` is the clock of this machine, which
+    says when an append was.
     """
 
-    def __init__(self, address: PostgresAddress, *, schema: str = "apiary") -> None:
-        self.address, self._schema = address, schema
+    def __init__(
+        self,
+        address: PostgresAddress,
+        *,
+        schema: str = "apiary",
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.address, self._schema, self._time_ns = address, schema, time_ns
         self._lock = threading.RLock()
         self._db: psycopg.Connection[Any] | None = None
         self._group = GroupCommit(self._write)
@@ -66,15 +79,20 @@ class PostgresEventLog:
             self._db = None
 
     def append(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        written: Sequence[Written] | None = None,
     ) -> Sequence[RecordedEvent]:
         """Write the events that are new, in order, and return all of them as they stand.
 
-        Raises EventConflictError on a known id with other contents, ConcurrentAppendError where
-        the last record is not `expected_sequence`; nothing is written then.
+        `written` tells a copy when the original was written. Raises EventConflictError on a known
+        id with other contents, ConcurrentAppendError where the last record is not
+        `expected_sequence`; nothing is written then.
         """
         bodies = [write_event(event) for event in events]
-        return self._group.append(Request(events, bodies, expected_sequence))
+        return self._group.append(Request(events, bodies, expected_sequence, written))
 
     def _write(self, group: Sequence[Request]) -> None:
         tried = False
@@ -93,6 +111,7 @@ class PostgresEventLog:
         head: tuple[int, bytes] = (row[0], bytes(row[1]))
         known = self._known(db, [e.event_id for request in group for e in request.events])
         new: list[tuple[str, Row]] = []
+        lines: list[Written] = []
         for request in group:
             request.rows, request.failure = [], None
             if again and all(e.event_id in known for e in request.events):
@@ -102,6 +121,8 @@ class PostgresEventLog:
             except (ValueError, ConcurrentAppendError) as failure:
                 request.failure = failure
                 continue
+            if fresh:
+                lines += written_now(request, fresh, self._time_ns())
             names = {
                 row.sequence: e.event_id
                 for e, row in zip(request.events, request.rows, strict=True)
@@ -111,16 +132,23 @@ class PostgresEventLog:
                 new.append((names[row.sequence], row))
                 head = (row.sequence, row.hash)
         if new:
-            self._insert(db, new, head)
+            self._insert(db, new, lines, head)
 
     def _insert(
-        self, db: psycopg.Connection[Any], new: Sequence[tuple[str, Row]], head: tuple[int, bytes]
+        self,
+        db: psycopg.Connection[Any],
+        new: Sequence[tuple[str, Row]],
+        lines: Sequence[Written],
+        head: tuple[int, bytes],
     ) -> None:
         columns = (
             [row.sequence for _, row in new],
             [event_id for event_id, _ in new],
             [row.body for _, row in new],
             [row.hash for _, row in new],
+            [line.first for line in lines],
+            [line.last for line in lines],
+            [line.time_ns for line in lines],
         )
         db.execute(_INSERT, (*columns, *head), binary=True)
 
@@ -175,6 +203,16 @@ class PostgresEventLog:
                 binary=True,
             ).fetchall()
         )
+
+    def written(self, after_sequence: int = 0, through: int | None = None) -> list[Written]:
+        """Return when the records after a sequence number were written, an append a line.
+
+        Records from before there were such times are in none.
+        """
+        end = self.last_sequence() if through is None else through
+        asked = (end, after_sequence + 1)
+        rows = self._asking(lambda db: db.execute(TIMES_QUERY, asked).fetchall())
+        return parts(rows, after_sequence, end)
 
     def last_sequence(self) -> int:
         """Return the sequence number of the last record, 0 in an empty log."""
@@ -234,6 +272,7 @@ class PostgresEventLog:
             db.execute(sql.SQL("create schema if not exists {}").format(name))
             db.execute(sql.SQL("set search_path to {}").format(name))
             db.execute(_SCHEMA)
+            db.execute(TIMES_SCHEMA)
         db.execute("set synchronous_commit = on")
         db.execute("set lock_timeout = '10s'")
         return db

@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from adapters.stores.event_log_check import verify_file
 from adapters.stores.event_log_frames import Frame, key_of, pack
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
 from adapters.stores.event_log_ids import EventIds
+from adapters.stores.event_log_times import QUERY as TIMES_QUERY
+from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
+from adapters.stores.event_log_times import Written, parts, written_now
 from swarm_core.event_chain import GENESIS, ChainReport
 from swarm_core.events import Event, RecordedEvent
 from swarm_core.ports import ConcurrentAppendError
@@ -38,6 +42,7 @@ create table if not exists head (
     hash blob not null
 );
 {IDS_SCHEMA}
+{TIMES_SCHEMA}
 """
 
 
@@ -49,10 +54,11 @@ class SqliteEventLog:
     at once share one. Raises OSError where the file cannot be opened or written, e.g. on a full
     disk (nothing of the batch is then in the log), or where the file has lost what it had
     acknowledged. Logs of the older layout, a row for each record, are read and added to.
+    `time_ns` is the clock that says when an append was.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path, *, time_ns: Callable[[], int] = time.time_ns) -> None:
+        self.path, self._time_ns = Path(path), time_ns
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._lock, self._reading = threading.RLock(), threading.RLock()
         self._group = GroupCommit(self._write)
@@ -118,15 +124,20 @@ class SqliteEventLog:
         self._anchor.close()
 
     def append(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        written: Sequence[Written] | None = None,
     ) -> Sequence[RecordedEvent]:
         """Write the events that are new, in order, and return all of them as they stand.
 
-        Raises EventConflictError on a known id with other contents, ConcurrentAppendError where
-        the last record is not `expected_sequence`; nothing is written then.
+        `written` tells a copy when the original was written. Raises EventConflictError on a known
+        id with other contents, ConcurrentAppendError where the last record is not
+        `expected_sequence`; nothing is written then.
         """
         return self._group.append(
-            Request(events, [write_event(e) for e in events], expected_sequence)
+            Request(events, [write_event(e) for e in events], expected_sequence, written)
         )
 
     def tend(self) -> None:
@@ -168,6 +179,7 @@ class SqliteEventLog:
         # Where no key is taken, here or among themselves, no id is known: nothing need be compared.
         all_new = not known.has_candidates and len(set(flat)) == len(flat)
         new_rows: list[Row] = []
+        lines: list[Written] = []
         for request, some in zip(group, keys, strict=True):
             try:
                 rows = link(request, head, None if all_new else known.find)
@@ -175,6 +187,7 @@ class SqliteEventLog:
                 request.failure = failure
                 continue
             if rows:
+                lines += written_now(request, rows, self._time_ns())
                 if all_new:
                     numbers = range(head[0] + 1, rows[-1].sequence + 1)
                     known.fresh.update(zip(some, numbers, strict=True))
@@ -187,6 +200,7 @@ class SqliteEventLog:
             return head, {}, False
         fresh = known.fresh
         self._db.executemany("insert into frames values (?, ?, ?, ?)", pack(new_rows, list(fresh)))
+        self._db.executemany("insert or replace into written values (?, ?, ?)", lines)
         self._db.execute("insert or replace into head values (1, ?, ?)", head)
         return head, fresh, self._ids.flush(fresh, head[0])
 
@@ -250,10 +264,10 @@ class SqliteEventLog:
                 yield from zip(numbers, bodies[skipped:], hashes[skipped:], strict=True)
                 after_sequence = frame.last
 
-    def _fetch(self, query: str, after_sequence: int) -> list[Any]:
+    def _fetch(self, query: str, *parameters: int) -> list[Any]:
         with self._reading:
             try:
-                return self._reader.execute(query, (after_sequence,)).fetchall()
+                return self._reader.execute(query, parameters).fetchall()
             except sqlite3.Error as error:
                 raise OSError(f"the event log {self.path} must be readable: {error}") from error
 
@@ -265,6 +279,15 @@ class SqliteEventLog:
                 return self._row(self._reader, sequence).hash
             except (sqlite3.Error, TypeError, ValueError, IndexError) as error:
                 raise OSError(f"the event log {self.path} must be readable: {error}") from error
+
+    def written(self, after_sequence: int = 0, through: int | None = None) -> list[Written]:
+        """Return when the records after a sequence number were written, an append a line.
+
+        Records from before there were such times are in none.
+        """
+        end = self.last_sequence() if through is None else through
+        rows = self._fetch(TIMES_QUERY.replace("%s", "?"), end, after_sequence + 1)
+        return parts(rows, after_sequence, end)
 
     def last_sequence(self) -> int:
         """Return the sequence number of the last record, 0 in an empty log."""

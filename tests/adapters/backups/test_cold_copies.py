@@ -215,7 +215,7 @@ def test_what_must_be_thawed_is_kept_from_before_or_told(server: S3Process, tmp_
     assert copies.notes()["cold_left_out"] == [data.key.removeprefix("cold/")]
 
 
-def test_a_moment_between_backups_has_what_the_tables_gained(
+def test_a_moment_between_backups_has_no_version_of_later(
     place: S3Place, tmp_path: Path
 ) -> None:
     store, home = DeltaTableStore(place), tmp_path / "home"
@@ -232,5 +232,6 @@ def test_a_moment_between_backups_has_what_the_tables_gained(
 
     assert told.exit_code == 0, told.output
     assert len(events_of(to)) == 14
-    assert versions(DeltaTableStore(LocalPlace(to / "cold"))) == versions(store)
+    # its commits are made by the machine's clock, long after the moment that is asked for
+    assert versions(DeltaTableStore(LocalPlace(to / "cold"))) == versions(store)[:-1]
     assert not (to / "copies").exists()

@@ -6,6 +6,7 @@ from typing import Protocol
 import pytest
 
 from adapters.stores.event_log_appends import EventConflictError
+from adapters.stores.event_log_times import Written
 from swarm_core import events as ev
 from swarm_core.event_chain import ChainReport
 from swarm_core.ports import ConcurrentAppendError
@@ -20,6 +21,43 @@ class CheckedLog(Protocol):
     def hash_at(self, sequence: int) -> str | None: ...
     def last_sequence(self) -> int: ...
     def verify(self) -> ChainReport: ...
+
+
+class TimedLog(CheckedLog, Protocol):
+    """A log that notes when its records were written, by the clock that it was opened with."""
+
+    def append(
+        self,
+        events: Sequence[ev.Event],
+        *,
+        expected_sequence: int | None = None,
+        written: Sequence[Written] | None = None,
+    ) -> Sequence[ev.RecordedEvent]: ...
+    def written(self, after_sequence: int = 0, through: int | None = None) -> Sequence[Written]: ...
+
+
+def check_times_of_writing(log: TimedLog, copy: TimedLog) -> None:
+    """Check that each append is noted once, whole, and taken along by a copy.
+
+    Both are empty, and have clocks that say 1 at the first append, 2 at the second, and so on.
+    """
+    log.append([make_event(i) for i in range(3)])
+    log.append([make_event(i) for i in range(2, 7)])  # one of them is known
+    log.append([make_event(1)])
+    log.append([make_event(i) for i in range(7, 9)])
+
+    assert log.written() == [(1, 3, 1), (4, 7, 2), (8, 9, 3)]
+    assert log.written(5) == [(6, 7, 2), (8, 9, 3)]
+    assert log.written(2, 5) == [(3, 3, 1), (4, 5, 2)]
+    assert log.written(7, 8) == [(8, 8, 3)]
+    assert log.written(9) == []
+    events = [r.event for r in log.read()]
+    copy.append(events[:2])
+    copy.append(events[2:5], written=[])  # nobody noted when
+    copy.append(events[5:], written=[Written(6, 7, 70), Written(8, 9, 80)])
+    assert copy.written() == [(1, 2, 1), (6, 7, 70), (8, 9, 80)]
+    assert copy.written(2, 5) == []
+    assert copy.verify().sound
 
 
 def make_event(number: int, reason: str = "because") -> ev.Event:

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,12 @@ from adapters.stores.event_log_memory import MemoryEventLog
 from adapters.stores.event_log_postgres import PostgresEventLog
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.ports import ConcurrentAppendError
-from tests.adapters.stores.event_log_contract import CheckedLog, EventLogContract, make_event
+from tests.adapters.stores.event_log_contract import (
+    CheckedLog,
+    EventLogContract,
+    check_times_of_writing,
+    make_event,
+)
 from tests.services import PostgresService, postgres_server
 
 
@@ -45,6 +51,15 @@ class TestPostgresEventLog(EventLogContract):
     @pytest.fixture
     def open_log(self, open_log: Callable[[], CheckedLog]) -> Callable[[], CheckedLog]:
         return open_log
+
+
+def test_when_records_were_written_is_noted_and_copied(server: PostgresService) -> None:
+    address = PostgresAddress(server.url)
+    log, copy = (
+        PostgresEventLog(address, schema=name, time_ns=clock.__next__)
+        for name, clock in (("times", count(1)), ("times_copy", count(1)))
+    )
+    check_times_of_writing(log, copy)
 
 
 def test_both_servers_and_files_chain_the_same_events_alike(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,12 @@ from adapters.stores.event_log_ids import FLUSH_AT
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.events import encode
 from swarm_core.ports import ConcurrentAppendError
-from tests.adapters.stores.event_log_contract import CheckedLog, EventLogContract, make_event
+from tests.adapters.stores.event_log_contract import (
+    CheckedLog,
+    EventLogContract,
+    check_times_of_writing,
+    make_event,
+)
 from tests.adapters.stores.event_log_files import problem, written
 
 
@@ -24,6 +30,15 @@ class TestSqliteEventLog(EventLogContract):
     @pytest.fixture
     def open_log(self, tmp_path: Path) -> Callable[[], CheckedLog]:
         return lambda: SqliteEventLog(tmp_path / "log.db")
+
+
+def test_when_records_were_written_is_noted_and_copied(tmp_path: Path) -> None:
+    clocks = [count(1), count(1)]
+    log, copy = (
+        SqliteEventLog(tmp_path / f"{n}.db", time_ns=clock.__next__)
+        for n, clock in enumerate(clocks)
+    )
+    check_times_of_writing(log, copy)
 
 
 def test_a_changed_byte_anywhere_is_found_or_changes_nothing(tmp_path: Path) -> None:
