@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from swarm_core.execution.schedules import ScheduleKind
-from swarm_core.execution.working import WorkingSettings
+from swarm_core.execution.working import CostAssumptions, WorkingSettings
 from swarm_core.orders import OrderKind
 from swarm_core.sizing_settings import ExitSettings
 
@@ -92,19 +92,41 @@ class Watch(_Part):
     reconcile_every_s: float = Field(300.0, ge=0.1, le=86_400)
 
 
-class Working(_Part):
-    """How decisions are spread over time: sliced evenly, by volume, or front-loaded."""
+class Costs(_Part):
+    """What orders are expected to meet; fills correct the impact."""
 
-    kind: Literal["twap", "vwap", "pov", "almgren_chriss"]
+    half_spread_bps: float = 1.0
+    impact_bps: float = 10.0
+    volatility_bps: float = 150.0
+    risk_aversion: float = 1e-6
+    day_minutes: float = 390.0
+
+    @model_validator(mode="after")
+    def _within_bounds(self) -> "Costs":
+        self.to_core()
+        return self
+
+    def to_core(self) -> CostAssumptions:
+        return CostAssumptions(**self.model_dump())
+
+
+class Working(_Part):
+    """How decisions are spread over time: sliced evenly, by volume, front-loaded, or by cost."""
+
+    kind: Literal["none", "auto", "at_once", "twap", "vwap", "pov", "almgren_chriss"]
     slices: int = Field(6, ge=1, le=1_000)
     minutes: float = Field(60.0, gt=0, le=10_080)
     participation: float = Field(0.1, gt=0, le=1)
     kappa: float = Field(0.5, ge=0, le=100)
     volume_profile: tuple[float, ...] = ()
+    costs: Costs = Costs()
 
-    def to_core(self) -> WorkingSettings:
-        """Return the settings as the core takes them; ValueError where they do not fit."""
-        return WorkingSettings(**{**self.model_dump(), "kind": ScheduleKind(self.kind)})
+    def to_core(self) -> WorkingSettings | None:
+        """Return the settings as the core takes them, None where orders leave whole."""
+        fixed = None if self.kind in ("none", "auto") else ScheduleKind(self.kind)
+        costs = self.costs.to_core()
+        settings = WorkingSettings(**{**self.model_dump(), "kind": fixed, "costs": costs})
+        return None if self.kind == "none" else settings
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Working":
@@ -156,7 +178,7 @@ class TradeSettings(_Part):
         bar_s = self.feed.bar_s if isinstance(self.feed, IbFeed) else None
         if isinstance(self.broker, SimulatedVenue) and bar_s == 0:
             raise ValueError("feed.bar_s must be given to fill orders on paper, was 0")
-        if self.exits is not None and self.working is not None:
+        if self.exits is not None and self.works_in_slices is not None:
             raise ValueError("exits must be asked for without working, were asked for with it")
         if isinstance(self.broker, IbVenue) and isinstance(self.feed, ReplayFeed):
             live = self.broker.kind == "ib_live"
@@ -182,6 +204,11 @@ class TradeSettings(_Part):
         }
         actions = None if self.actions is None else (folder / self.actions).resolve()
         return self.model_copy(update={**parts, "actions": actions})
+
+    @property
+    def works_in_slices(self) -> WorkingSettings | None:
+        """Return how decisions are worked, None where their orders leave whole."""
+        return None if self.working is None else self.working.to_core()
 
     @property
     def tables_home(self) -> Path | None:

@@ -123,7 +123,7 @@ async def _run(
         on_beat=beat,
         replayed=market.replayed,
         limits=_limits_watch(settings, desk, tell).look,
-        working=None if chosen.working is None else chosen.working.to_core(),
+        working=chosen.works_in_slices,
         nights=market.nights,
     )
     server = ControlServer(

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
+from swarm_core.execution.impact import ImpactEstimate
 from swarm_core.execution.realised import RealisedCost
 from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
@@ -41,6 +42,7 @@ class Book:
         self.throttled: set[str] = set()
         self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
         self.realised = RealisedCost()  # of the fills since the colony decided last
+        self.impact = ImpactEstimate()  # of orders worked in slices
         self.colony_changes: list[ev.ColonySettingsChanged] = []
         self.session = ""
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
@@ -99,6 +101,10 @@ class Book:
         record.apply(fill)
         if record.filled_lots > filled_lots:
             self._attribute(fill, record.order.strategy)
+            plan = self.working_plan
+            if plan is not None and plan.is_slice(record.order.decision_id):
+                signed = fill.side.sign * fill.lots
+                self.impact.fill(fill.instrument_id, signed, fill.price_ticks, fill.lot_tick_minor)
             if record.order.is_exit:
                 instrument_id = record.order.instrument_id
                 self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
@@ -110,11 +116,14 @@ class Book:
             return
         record.apply(event)
         self._file(record)
+        order = record.order
         if isinstance(event, ev.OrderApproved):
-            if not record.order.is_exit:  # its price is a rule of its own, not the market's
-                self.realised.approve(event.client_order_id, event.reference_ticks)
+            if not order.is_exit:  # its price is a rule of its own, not the market's
+                parent = order.parent_client_order_id
+                self.realised.approve(event.client_order_id, event.reference_ticks, parent)
         elif isinstance(event, ev.OrderAdjusted):
-            self.realised.forget(event.client_order_id)
+            self.realised.forget(event.client_order_id, order.parent_client_order_id)
+            self.impact.forget(order.instrument_id)
         elif isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
             self.sent.append((event.time_ns, event.client_order_id))
@@ -255,11 +264,13 @@ def _plan(book: Book, event: ev.ReleasePlanned) -> None:
 def _start_working(book: Book, event: ev.WorkingStarted) -> None:
     book.worked.add(event.decision_id)
     book.working_plan = event.plan
+    book.impact.start(event.plan.forecasts)
 
 
 def _end_working(book: Book, event: ev.WorkingEnded) -> None:
     if book.working_plan is not None and book.working_plan.decision_id == event.decision_id:
         book.working_plan = None
+        book.impact.end()
 
 
 def _block(book: Book, event: ev.ReleaseBlocked) -> None:

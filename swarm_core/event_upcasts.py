@@ -31,6 +31,10 @@ def _with_liquidity(body: Body) -> Body:
     return {**body, "is_maker": False, "is_margined": False}
 
 
+def _with_forecasts(body: Body) -> Body:
+    return {**body, "plan": {**body["plan"], "forecasts": [], "impact_coefficient": 1.0}}
+
+
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
@@ -38,4 +42,5 @@ UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderFilled", 1): _with_liquidity,
     ("ReferencesTaken", 1): _with_levels,
     ("ReferencesTaken", 2): _with_exits,
+    ("WorkingStarted", 1): _with_forecasts,
 }

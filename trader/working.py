@@ -1,10 +1,16 @@
 """Works a decision in slices: each is released when its moment comes, from what the log says."""
 
 from swarm_core import events as ev
-from swarm_core.execution.working import WorkingPlan, WorkingSettings, plan_working
+from swarm_core.execution.working import (
+    ParentOrder,
+    WorkingPlan,
+    WorkingSettings,
+    plan_working,
+)
 from swarm_core.halting import cancel_all
-from swarm_core.instruments import convert_minor
+from swarm_core.instruments import MINOR_PER_UNIT, Instrument, convert_minor
 from swarm_core.lineage import Lineage
+from swarm_core.market import Quote
 from swarm_core.order_states import OrderRecord
 from swarm_core.trading import ReleaseReport
 from swarm_core.trading_state import TradingState
@@ -34,16 +40,15 @@ class Worker:
             start[i] if name in intent.withheld else float(decision.target_weights[i])
             for i, name in enumerate(ids)
         )
-        volumes = {i: q.daily_volume_lots for i, q in desk.quotes.items()}
         plan = plan_working(
             decision_id,
             ids,
             start,
             target,
-            lots=self._lots(ids, start, target),
-            daily_volume_lots={i: v for i, v in volumes.items() if v is not None},
+            parents=self._parents(ids, start, target),
             settings=self.settings,
             start_ns=now_ns,
+            impact_coefficient=book.impact.coefficient,
         )
         lineage = intent.lineage or Lineage(decision_id=decision_id, session=book.session)
         desk.note(
@@ -101,31 +106,39 @@ class Worker:
             )
         )
         if cancel:
-            prefix = f"{plan.decision_id}/"
             cancel_all(
                 book=desk.book,
                 log=desk.log,
                 broker=desk.line,
                 reason=reason,
                 time_ns=now_ns,
-                which=lambda order: order.decision_id.startswith(prefix),
+                which=lambda order: plan.is_slice(order.decision_id),
             )
 
-    def _lots(
+    def _parents(
         self, ids: tuple[str, ...], start: tuple[float, ...], target: tuple[float, ...]
-    ) -> dict[str, int]:
-        """Return about how many lots of each instrument lie between start and target."""
+    ) -> dict[str, ParentOrder]:
+        """Return about how much of each instrument lies between start and target, and its market.
+
+        What has no price or no rate has none.
+        """
         book, desk = self.desk.book, self.desk
         nav = book.ledger.find_nav_minor() or 0
-        lots: dict[str, int] = {}
+        parents: dict[str, ParentOrder] = {}
         for name, before, after in zip(ids, start, target, strict=True):
             instrument, quote = desk.instruments.get(name), desk.quotes.get(name)
             rate = None if instrument is None else book.ledger.rates.get(instrument.currency)
             if instrument is None or quote is None or rate is None or quote.reference_ticks <= 0:
                 continue
-            value = convert_minor(instrument.value_minor(1, quote.reference_ticks), rate)
-            lots[name] = int(abs(after - before) * nav / max(1, value))
-        return lots
+            value = instrument.value_minor(1, quote.reference_ticks)
+            parents[name] = ParentOrder(
+                lots=int(abs(after - before) * nav / max(1, convert_minor(value, rate))),
+                arrival_ticks=quote.reference_ticks,
+                lot_value=value / MINOR_PER_UNIT,
+                half_spread=_half_spread(instrument, quote),
+                daily_volume_lots=quote.daily_volume_lots,
+            )
+        return parents
 
     def _records(self, plan: WorkingPlan, number: int) -> list[OrderRecord]:
         book = self.desk.book
@@ -151,3 +164,11 @@ class Worker:
             if r.filled_lots < r.order.quantity_lots
         ]
         return f"left: {', '.join(left)}" if left else "done"
+
+
+def _half_spread(instrument: Instrument, quote: Quote) -> float | None:
+    """Return what half the spread costs a lot, in its currency; None where none is shown."""
+    bid, ask = quote.bid_ticks, quote.ask_ticks
+    if bid is None or ask is None or not 0 < bid <= ask:
+        return None
+    return instrument.value_minor(1, ask - bid) / MINOR_PER_UNIT / 2

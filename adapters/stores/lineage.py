@@ -36,6 +36,7 @@ from swarm_core.events import (
     OrderRejected,
 )
 from swarm_core.lineage import Lineage
+from swarm_core.orders import Order
 
 __all__ = ["LineageNode", "LineageQueries", "LineageTree", "render"]
 
@@ -96,8 +97,31 @@ class LineageQueries:
             kind="order",
             title=f"order {order_id}",
             facts=facts,
-            children=(*_order_steps(events), self._decision(intended)),
+            children=(
+                *self._schedule(intended.order),
+                *_order_steps(events),
+                self._decision(intended),
+            ),
         )
+
+    def _schedule(self, order: Order) -> Iterator[LineageNode]:
+        """Tell by which schedule the order's parent is worked, why, and what that should cost."""
+        plan = self._history.plans.get(order.decision_id.rpartition("/")[0])
+        if plan is None or not plan.is_slice(order.decision_id):
+            return
+        told: dict[str, object] = {"slices": len(plan.moments_ns)}
+        forecast = plan.find_forecast(order.instrument_id)
+        if forecast is not None:
+            told |= {
+                "lots": forecast.lots,
+                "arrival_ticks": forecast.arrival_ticks,
+                "expected_touch": forecast.touch,
+                "expected_impact": forecast.impact * plan.impact_coefficient,
+                "deviation": forecast.deviation,
+                "impact_coefficient": plan.impact_coefficient,
+            }
+        way = "its market is not known" if forecast is None else forecast.schedule
+        yield LineageNode(kind="schedule", title=f"slice of {plan.decision_id}: {way}", facts=told)
 
     def orders_touched_by(
         self,

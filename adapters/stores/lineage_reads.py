@@ -12,7 +12,9 @@ from swarm_core.events import (
     OrderEvent,
     OrderIntended,
     RecordedEvent,
+    WorkingStarted,
 )
+from swarm_core.execution.working import WorkingPlan
 from swarm_core.lineage import Lineage
 
 
@@ -51,12 +53,15 @@ class OrderHistory:
     def __init__(self, events: Events) -> None:
         self.decisions: dict[str, DecisionTaken] = {}
         self.intents: dict[str, OrderIntended] = {}
+        self.plans: dict[str, WorkingPlan] = {}  # by the decision that is worked
         self._orders: dict[str, list[Event]] = {}
         self._of_decision: dict[str, list[OrderIntended]] = {}
         for recorded in events.read():
             event = recorded.event
             if isinstance(event, DecisionTaken):
                 self.decisions[event.lineage.decision_id] = event
+            elif isinstance(event, WorkingStarted):
+                self.plans[event.decision_id] = event.plan
             elif isinstance(event, OrderIntended):
                 if event.order.client_order_id not in self.intents:
                     self._of_decision.setdefault(event.order.decision_id, []).append(event)

@@ -80,24 +80,3 @@ def implementation_shortfall(
     """
     sign = 1.0 if buy else -1.0
     return sign * float(((fill_prices - arrival_price) * fill_lots).sum()) + fees
-
-
-def update_impact(
-    model: ImpactModel, realised: float, expected: float, rate: float = 0.05
-) -> ImpactModel:
-    """Return the model with its temporary impact moved toward what an order really cost.
-
-    The step is multiplicative and at most a factor of two either way, so that one odd fill
-    cannot turn the model. Raises ValueError where the rate is not in [0, 1].
-    """
-    if not 0.0 <= rate <= 1.0:
-        raise ValueError(f"rate must be between 0 and 1, was {rate}")
-    if expected <= 0.0 or not isfinite(realised):
-        return model
-    ratio = min(max(realised / expected, 0.5), 2.0)
-    return ImpactModel(
-        spread_half=model.spread_half,
-        temporary_per_lot=model.temporary_per_lot * ratio**rate,
-        permanent_per_lot=model.permanent_per_lot,
-        fee_per_lot=model.fee_per_lot,
-    )

@@ -11,7 +11,8 @@ _MINOR = 1e8
 class RealisedCost:
     """Value traded and its cost in minor units of the base currency, from the log alone.
 
-    The arrival price of an order is the reference that the gate first approved it at; a fill costs
+    The arrival price of an order is the reference that the gate first approved it at, and of a
+    slice of a parent order the one of the first slice of it; a fill costs
     what it is worse than that, and its commission. A fill is left out of both sums where its order
     was never approved, was changed by a corporate action, leaves a position at a price set
     before, or was approved before the last decision but one, and where its currency has no rate.
@@ -25,15 +26,20 @@ class RealisedCost:
         self._carried: dict[str, int] = {}  # of the decision before: its orders may fill late
         self._rates: dict[str, Decimal] = {}  # of executions counted, by id
 
-    def approve(self, client_order_id: str, reference_ticks: int) -> None:
-        """Note the price that an order was first approved at."""
-        if client_order_id not in self._carried:
-            self._arrival_ticks.setdefault(client_order_id, reference_ticks)
+    def approve(self, client_order_id: str, reference_ticks: int, parent_id: str = "") -> None:
+        """Note the price that an order was first approved at; `parent_id` where it is a slice."""
+        if client_order_id in self._carried:
+            return
+        arrival = reference_ticks
+        if parent_id:
+            arrival = self._arrival_ticks.setdefault(parent_id, reference_ticks)
+        self._arrival_ticks.setdefault(client_order_id, arrival)
 
-    def forget(self, client_order_id: str) -> None:
+    def forget(self, client_order_id: str, parent_id: str = "") -> None:
         """Leave out what an order will fill: a corporate action has moved its price."""
-        self._arrival_ticks.pop(client_order_id, None)
-        self._carried.pop(client_order_id, None)
+        for order_id in (client_order_id, parent_id):
+            self._arrival_ticks.pop(order_id, None)
+            self._carried.pop(order_id, None)
 
     def fill(self, fill: OrderFilled, rate: Decimal | None, commission_minor: int | None) -> None:
         """Count a fill that is new; `rate` is what its currency is worth in the base one."""

@@ -7,7 +7,12 @@ from math import isfinite, log, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.execution.costs import ImpactModel, MarketSlice, expected_cost
+from swarm_core.execution.costs import (
+    ExpectedCost,
+    ImpactModel,
+    MarketSlice,
+    expected_cost,
+)
 
 Floats = NDArray[np.float64]
 Lots = NDArray[np.int64]
@@ -16,6 +21,7 @@ Lots = NDArray[np.int64]
 class ScheduleKind(Enum):
     """The ways of working an order."""
 
+    AT_ONCE = "at_once"  # whole in the first slice
     TWAP = "twap"  # evenly over time
     VWAP = "vwap"  # in proportion to the volume expected in each slice
     POV = "pov"  # a fixed share of the volume until it is done
@@ -45,6 +51,13 @@ def whole_lots(shape: Floats, total: int) -> Lots:
     running = np.rint(np.cumsum(shape) / mass * total).astype(np.int64)
     running[-1] = total
     return np.diff(running, prepend=0)
+
+
+def at_once(lots: int, slices: int) -> Schedule:
+    """Return a schedule that sends everything in the first slice."""
+    shape = np.zeros(_checked(slices))
+    shape[0] = 1.0
+    return Schedule(kind=ScheduleKind.AT_ONCE, lots=whole_lots(shape, lots), unfilled=0)
 
 
 def twap(lots: int, slices: int) -> Schedule:
@@ -111,24 +124,26 @@ def choose(
     *,
     risk_aversion: float = 1e-6,
     participation: float = 0.1,
-) -> tuple[Schedule, float]:
+) -> tuple[Schedule, ExpectedCost]:
     """Return the schedule of the least expected cost plus risk_aversion times its variance.
 
     The price of each candidate is swarm_core.execution.costs.expected_cost; one that would leave
-    lots unfilled competes only where all do. Raises ValueError where the volume is empty.
+    lots unfilled does not compete, and of equals the earlier is taken: nothing is worked that gains
+    nothing by it. Raises ValueError where the temporary impact is not above half the permanent.
     """
     slices = len(market.volume)
     kappa = best_kappa(model, market.sigma_slice, risk_aversion)
     candidates = [
-        almgren_chriss(lots, slices, kappa),
+        at_once(lots, slices),
         twap(lots, slices),
         vwap(lots, market.volume),
+        almgren_chriss(lots, slices, kappa),
         pov(lots, market.volume, participation),
     ]
     whole = [c for c in candidates if c.unfilled == 0]
     priced = [(expected_cost(c.lots, market, model), c) for c in whole]
     cost, best = min(priced, key=lambda pair: pair[0].mean + risk_aversion * pair[0].variance)
-    return best, cost.mean
+    return best, cost
 
 
 def _checked(slices: int) -> int:

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.execution.impact import PRIOR_PRECISION
 from swarm_core.execution.schedules import ScheduleKind
 from swarm_core.execution.working import (
+    ParentOrder,
     WorkingSettings,
     parent_order_id,
     plan_working,
@@ -69,6 +71,44 @@ def test_a_parent_is_worked_in_equal_slices(tmp_path: Path) -> None:
     assert replay(log_of(config), "USD", 1_000_000).first_difference is None
 
 
+def test_each_order_takes_the_way_that_costs_least_and_its_fills_teach_the_impact(
+    tmp_path: Path,
+) -> None:
+    """The plan is on record with what it was expected to cost; the log gives the same again."""
+    costs = {"risk_aversion": 0.0, "volatility_bps": 10.0}
+    working = {**TWAP, "kind": "auto", "costs": costs}
+    config = make_working_home(tmp_path, working=working)
+
+    run_to_end(config)
+
+    book = book_of(config)
+    (started,) = [r.event for r in log_of(config) if isinstance(r.event, ev.WorkingStarted)]
+    assert {f.schedule for f in started.plan.forecasts} == {"twap"}
+    assert all(f.impact > 0 and f.touch > 0 for f in started.plan.forecasts)
+    assert len(children(book, "US.ANT")) == 4
+    assert book.impact.precision > PRIOR_PRECISION
+    assert book.impact.coefficient > 1.0  # every price went up a cent a bar
+    again = book_of(config).impact
+    assert (again.mean, again.precision) == (book.impact.mean, book.impact.precision)
+    assert replay(log_of(config), "USD", 1_000_000).first_difference is None
+
+
+def test_a_price_that_runs_away_is_not_waited_for(tmp_path: Path) -> None:
+    costs = {"risk_aversion": 0.01, "volatility_bps": 1_000.0}
+    config = make_working_home(tmp_path, working={**TWAP, "kind": "auto", "costs": costs})
+    run_to_end(config)
+    lots = [r.order.quantity_lots for r in children(book_of(config), "US.ANT")]
+    assert max(lots) > 0.9 * sum(lots)
+
+
+def test_orders_leave_whole_where_nothing_is_to_be_worked(tmp_path: Path) -> None:
+    config = make_working_home(tmp_path, working={**TWAP, "kind": "none"})
+    run_to_end(config)
+    book = book_of(config)
+    assert not book.worked
+    assert len(children(book, "US.ANT")) == 1
+
+
 def test_a_new_decision_takes_the_place_of_what_is_worked(tmp_path: Path) -> None:
     """The slices of the first that were still to come are never sent."""
     config = make_working_home(tmp_path, working={**TWAP, "minutes": 200, "slices": 40})
@@ -120,19 +160,30 @@ def test_a_halt_cancels_the_children_and_ends_the_parent(tmp_path: Path) -> None
     assert book.working_plan is None
 
 
+def make_parent(**changes: Any) -> ParentOrder:
+    """Return an order of a twentieth of what its instrument trades in the hour, at ten dollars."""
+    fields: dict[str, Any] = {
+        "lots": 7_700,
+        "arrival_ticks": 1_000,
+        "lot_value": 10.0,
+        "daily_volume_lots": 10**6,
+    }
+    return ParentOrder(**(fields | changes))
+
+
 shares = st.lists(st.floats(0.01, 10), min_size=6, max_size=6).map(tuple)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    kind=st.sampled_from(ScheduleKind),
+    kind=st.none() | st.sampled_from(ScheduleKind),
     lots=st.integers(0, 10_000),
     volume=st.none() | st.integers(0, 10**6),
     profile=shares | st.just(()),
     kappa=st.floats(0, 5),
 )
 def test_every_schedule_ends_at_the_target_and_never_turns_back(
-    kind: ScheduleKind,
+    kind: ScheduleKind | None,
     lots: int,
     volume: int | None,
     profile: tuple[float, ...],
@@ -145,8 +196,7 @@ def test_every_schedule_ends_at_the_target_and_never_turns_back(
         ("US.A", "US.B"),
         (0.1, 0.0),
         (0.3, -0.2),
-        lots={"US.A": lots},
-        daily_volume_lots={} if volume is None else {"US.A": volume},
+        parents={"US.A": make_parent(lots=lots, daily_volume_lots=volume)},
         settings=working,
         start_ns=0,
     )

@@ -1,6 +1,7 @@
 """Lineage: an order leads to its raw rows, and a raw row to every order that it touched."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from swarm_core.events import (
     OrderDenied,
     OrderFilled,
     OrderIntended,
+    WorkingStarted,
 )
+from swarm_core.execution.impact import WorkingForecast
+from swarm_core.execution.working import WorkingPlan
 from swarm_core.lineage import Lineage
 from swarm_core.orders import Order, OrderSide
 from swarm_core.risk.codes import DenialCode
@@ -208,6 +212,43 @@ def test_an_order_leads_to_verdict_decision_model_features_and_raw_rows(
     assert decision.facts["reason"] == "quorum"
     assert model.facts["forecast"] == 1.5
     assert model.facts["training_end"] == "2023-02-01"
+
+
+def test_a_slice_tells_the_schedule_of_its_parent_and_what_that_was_expected_to_cost(
+    world: tuple[SqliteEventLog, DeltaTableStore],
+) -> None:
+    log, store = world
+    forecast = WorkingForecast(
+        instrument_id="US.A", schedule="vwap", lots=70, arrival_ticks=39_900, touch=3.5,
+        impact=10.0, deviation=40.0,
+    )  # fmt: skip
+    plan = WorkingPlan(
+        decision_id="whole", instrument_ids=("US.A", "US.B"), start_weights=(0.0, 0.0),
+        target_weights=(0.1, 0.1), moments_ns=(at(100), at(200)),
+        done_ppm=(500_000, 10**6, 500_000, 10**6), forecasts=(forecast,), impact_coefficient=1.5,
+    )  # fmt: skip
+    slices = [replace(order, decision_id="whole/1") for order in (ORDER_A, ORDER_B)]
+    log.append(
+        [
+            WorkingStarted(event_id="w1", time_ns=at(90), decision_id="whole", plan=plan),
+            *(
+                OrderIntended(event_id=f"s{at_}", time_ns=at(100), order=order)
+                for at_, order in enumerate(slices)
+            ),
+        ]
+    )
+    queries = LineageQueries(log, store, Cards())
+
+    known, unknown = (
+        queries.explain_order(order.client_order_id).find("schedule") for order in slices
+    )
+    assert known is not None
+    assert unknown is not None
+    assert known.title == "slice of whole: vwap"
+    assert known.facts["expected_impact"] == 15.0
+    assert known.facts["impact_coefficient"] == 1.5
+    assert unknown.title == "slice of whole: its market is not known"
+    assert queries.explain_order(ORDER_A.client_order_id).find("schedule") is None
 
 
 def test_the_raw_rows_are_exactly_those_in_reach_with_their_addresses(

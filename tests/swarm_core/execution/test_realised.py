@@ -7,7 +7,7 @@ import pytest
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.lineage import Lineage
-from swarm_core.orders import Order, OrderSide
+from swarm_core.orders import ExitKind, Order, OrderKind, OrderSide, TimeInForce
 from tests.swarm_core.builders import make_fill, make_order
 
 REFERENCE = 10_000
@@ -80,3 +80,29 @@ def test_a_decision_begins_anew_and_its_orders_before_may_still_fill() -> None:
     assert book.realised.fractions(1e6) == (0.0, 0.0)
     book.apply(make_fill(order, lots=6, price_ticks=10_020, number=2))
     assert book.realised.paid_minor == 20 * 6 * 10**6 + 50_000_000
+
+
+def test_slices_are_measured_from_where_their_parent_began() -> None:
+    first, second = (
+        replace(make_order(decision_id=f"d/{n}", lots=5), parent_client_order_id="P")
+        for n in (1, 2)
+    )
+    book = Book("USD", 10**14)
+    book.apply_all([*_approved(first, REFERENCE), *_approved(second, REFERENCE + 30)])
+    book.apply(make_fill(second, price_ticks=REFERENCE + 30))
+    assert book.realised.paid_minor == 30 * 5 * 10**6 + 50_000_000
+
+
+def test_an_exit_and_an_order_that_an_action_has_changed_are_in_neither_sum() -> None:
+    exit_, split = make_order(lots=5), make_order(decision_id="d2", lots=5)
+    exit_ = replace(
+        exit_, kind=OrderKind.STOP, stop_price_ticks=9_500, time_in_force=TimeInForce.DAY,
+        exit_kind=ExitKind.STOP_LOSS, parent_client_order_id="P",
+    )  # fmt: skip
+    adjusted = ev.OrderAdjusted(
+        event_id="s", time_ns=2, client_order_id=split.client_order_id, action_id="split",
+        quantity_lots=10, limit_price_ticks=None, stop_price_ticks=None,
+    )  # fmt: skip
+    book = _book(exit_, split)
+    book.apply_all([adjusted, make_fill(exit_), make_fill(split, price_ticks=REFERENCE // 2)])
+    assert (book.realised.traded_minor, book.realised.paid_minor) == (0, 0)

@@ -11,11 +11,11 @@ from swarm_core.execution.costs import (
     MarketSlice,
     expected_cost,
     implementation_shortfall,
-    update_impact,
 )
 from swarm_core.execution.schedules import (
     ScheduleKind,
     almgren_chriss,
+    at_once,
     best_kappa,
     choose,
     pov,
@@ -81,7 +81,7 @@ def test_the_cheapest_schedule_is_chosen() -> None:
     best, cost = choose(5_000, quiet, MODEL, risk_aversion=0.0)
     assert best.kind is ScheduleKind.VWAP
     for other in (twap(5_000, 4), almgren_chriss(5_000, 4, 0.5)):
-        assert cost < expected_cost(other.lots, quiet, MODEL).mean
+        assert cost.mean < expected_cost(other.lots, quiet, MODEL).mean
     wild = MarketSlice(volume=np.full(4, 5_000.0), sigma_slice=3.0)
     assert choose(5_000, wild, MODEL, risk_aversion=1e-3)[0].kind is ScheduleKind.ALMGREN_CHRISS
 
@@ -92,10 +92,10 @@ def test_shortfall_is_what_the_fills_lost_against_arrival() -> None:
     assert implementation_shortfall(10.0, prices, lots, buy=False, fees=2.0) == pytest.approx(-23.0)
 
 
-def test_realised_cost_moves_the_model_a_little() -> None:
-    dearer = update_impact(MODEL, realised=1e9, expected=1.0)
-    assert MODEL.temporary_per_lot < dearer.temporary_per_lot < 1.05 * MODEL.temporary_per_lot
-    assert update_impact(MODEL, realised=float("nan"), expected=1.0) is MODEL
+def test_an_order_that_gains_nothing_by_waiting_leaves_at_once() -> None:
+    market = MarketSlice(volume=np.full(4, 1e6), sigma_slice=0.5)
+    assert choose(1, market, MODEL)[0].kind is ScheduleKind.AT_ONCE
+    assert at_once(7, 3).lots.tolist() == [7, 0, 0]
 
 
 @pytest.mark.parametrize(
