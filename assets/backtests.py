@@ -104,7 +104,11 @@ def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Wind
 @dg.asset(
     partitions_def=EXPERIMENTS,
     group_name="research",
-    deps=["features", "forecasts", "clean_bars"],
+    # A window reads what there is when it runs: Dagster would look for partitions of its own name.
+    deps=[
+        dg.AssetDep(name, partition_mapping=dg.AllPartitionMapping())
+        for name in ("features", "forecasts", "clean_bars")
+    ],
     kinds={"numba", "arrow"},
     pool=POOL,
     check_specs=[

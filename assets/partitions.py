@@ -56,10 +56,12 @@ def session_partitions(calendar: str) -> dg.TimeWindowPartitionsDefinition:
         fmt="%Y-%m-%d",
         cron_schedule=f"0 0 * * {'1-5' if listed == '1,2,3,4,5' else listed}",
         exclusions=[_midnight(day) for day in closed],
+        end_offset=1,  # a session is decided on its own day, before midnight UTC ends its partition
     )
 
 
-MONTHS = dg.MonthlyPartitionsDefinition(start_date=HISTORY_START.isoformat())
+# The month that is not over has its partition too: it is the one that live sources write.
+MONTHS = dg.MonthlyPartitionsDefinition(start_date=HISTORY_START.isoformat(), end_offset=1)
 # Those of the usual desk; `pipelines.definitions` gives its assets the sessions of its own desk.
 SESSIONS = session_partitions(USUAL_CALENDAR)
 
