@@ -31,6 +31,7 @@ _MUST_THAW = (
 # What S3 keeps in these must be thawed before it can be read; all other classes answer at once.
 FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 _PIECE_BYTES = 1 << 20
+_ROOM_BYTES = 1 << 18  # beside the rows: a commit, its sums, a checkpoint
 
 
 class ColdPlace(Protocol):
@@ -80,6 +81,10 @@ class ColdPlace(Protocol):
 
     def prepare(self, table: str) -> None:
         """Make room for a new table."""
+        ...
+
+    def require_room(self, size: int) -> None:
+        """Raise ColdStoreUnavailableError where so many bytes do not fit, as far as it can tell."""
         ...
 
     def read_bytes(self, path: str) -> bytes:
@@ -150,6 +155,15 @@ class LocalPlace:
 
     def prepare(self, table: str) -> None:
         (self.root / table).mkdir(parents=True, exist_ok=True)
+
+    def require_room(self, size: int) -> None:
+        told = os.statvfs(self.root)
+        free, needed = told.f_bavail * told.f_frsize, size + _ROOM_BYTES
+        if free < needed:
+            raise ColdStoreUnavailableError(
+                f"the cold tier at {self.root} must have {needed / 1e6:.1f} MB free to write these "
+                f"rows, has {free / 1e6:.1f} MB: nothing was written"
+            )
 
     def read_bytes(self, path: str) -> bytes:
         return (self.root / path).read_bytes()
@@ -242,6 +256,9 @@ class S3Place:
         with answering():
             if self.files().get_file_info(self._bucket).type == arrow_fs.FileType.NotFound:
                 self.files().create_dir(self._bucket)
+
+    def require_room(self, size: int) -> None:
+        pass  # the server says so itself
 
     def read_bytes(self, path: str) -> bytes:
         return b"".join(self.stream(path))

@@ -1,15 +1,19 @@
 """Check sums of the cold tier's files: what was written once must never change."""
 
 import hashlib
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from urllib.parse import unquote
 
 import polars as pl
 
 from adapters.stores.cold_errors import ColdArchivedError, ColdDamagedError
+from adapters.stores.cold_log import first_line
 from adapters.stores.sealed_place import SealedPlace
+from adapters.stores.segments import UNREADABLE
 from adapters.stores.tables_delta import DeltaTableStore
 
 _FOLDER = "_sums"  # a name that Delta passes over
@@ -48,15 +52,22 @@ class ColdSums:
 
     def verify(self, table: str) -> SumsReport:
         """Look at every file of the newest version; note new ones, name those that changed."""
-        stored = self._store.open(table)
+        log = self._store.log.damages(table)
+        damages = [Damage("cold", table, name, reason) for name, reason in log]
+        try:
+            stored = self._store.open(table)
+        except ColdDamagedError as error:
+            named = damages or [Damage("cold", table, "_delta_log", str(error))]
+            return SumsReport(table, 0, 0, tuple(named))
         known = self._known(table)
         seen: dict[str, str] = {}
-        damages: list[Damage] = []
         frozen = 0
-        paths = pl.DataFrame(stored.get_add_actions(flatten=True))["path"].to_list()
-        for path in (unquote(p) for p in paths):
+        added = pl.DataFrame(stored.get_add_actions(flatten=True))
+        paths = added["path"].to_list()
+        for told in added.iter_rows(named=True):
+            path = unquote(told["path"])
             try:
-                seen[path] = self._sum(table, path, known.get(path))
+                seen[path] = self._sum(table, path, known.get(path), told)
             except ColdArchivedError:
                 frozen += 1
             except FileNotFoundError:
@@ -76,9 +87,10 @@ class ColdSums:
         for table in self._store.tables():
             yield self.verify(table)
 
-    def _sum(self, table: str, path: str, known: str | None) -> str:
+    def _sum(self, table: str, path: str, known: str | None, told: Mapping[str, object]) -> str:
         """Return a file's sum; what reads compare is noted where it was not when it was written.
 
+        A file that has no sum of any kind must at least be what the table's log says of it.
         Raises ColdDamagedError where the file is not what it was.
         """
         content = self._store.place.read_bytes(f"{table}/{path}")
@@ -90,6 +102,8 @@ class ColdSums:
                 f"{table}/{path} must have the sum {known[:12]}, has {found[:12]}"
             )
         if not is_noted:
+            if known is None:
+                _require_as_logged(f"{table}/{path}", content, told)
             blocks.note(table, path, content)
         return found
 
@@ -100,3 +114,37 @@ class ColdSums:
             if name.endswith(".json"):
                 known |= json.loads(self._store.place.read_bytes(f"{folder}/{name}"))
         return known
+
+
+def _require_as_logged(name: str, content: bytes, told: Mapping[str, object]) -> None:
+    """Raise ColdDamagedError where a file is not of the size, rows and bounds that its commit says.
+
+    All of it is decoded. A value that changed within the bounds cannot be told.
+    """
+    if len(content) != told["size_bytes"]:
+        raise ColdDamagedError(
+            f"{name} must have the {told['size_bytes']} bytes that were written, has {len(content)}"
+        )
+    try:
+        rows = pl.read_parquet(io.BytesIO(content))
+    except (*UNREADABLE, pl.exceptions.PanicException) as error:
+        raise ColdDamagedError(f"{name} must be a Parquet file: {first_line(error)}") from error
+    if told["num_records"] not in (None, rows.height):
+        raise ColdDamagedError(
+            f"{name} must have the {told['num_records']} rows that were written, has {rows.height}"
+        )
+    for column in rows.columns:
+        low, high = told.get(f"min.{column}"), told.get(f"max.{column}")
+        if isinstance(low, datetime) and isinstance(high, datetime):
+            held = rows[column].min(), rows[column].max()
+            if not (_same(held[0], low) and _same(held[1], high)):
+                raise ColdDamagedError(
+                    f"{name} must have {column} from {low} to {high}, has {held[0]} to {held[1]}"
+                )
+
+
+def _same(held: object, told: datetime) -> bool:
+    """Return whether a time is the one that a commit tells, which may be cut to milliseconds."""
+    if not isinstance(held, datetime):
+        return False
+    return abs(held.replace(tzinfo=None) - told.replace(tzinfo=None)) < timedelta(milliseconds=1)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 from deltalake import (
     ColumnProperties,
     CommitProperties,
@@ -16,6 +17,8 @@ from deltalake import (
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from adapters.stores.cold_blocks import ColdBlocks
+from adapters.stores.cold_errors import ColdDamagedError
+from adapters.stores.cold_log import ColdLog, first_line
 from adapters.stores.cold_places import ColdPlace, answering
 from adapters.stores.content_hash import IDENTITY_COLUMNS, canonical_order, content_hash
 from adapters.stores.sealed_place import SealedPlace
@@ -67,6 +70,7 @@ class DeltaCommits:
     def __init__(self, place: ColdPlace) -> None:
         self.place = place
         self.blocks = ColdBlocks(place)
+        self.log = ColdLog(self.blocks)
 
     def uri(self, table: str) -> str:
         if not _NAME.fullmatch(table):
@@ -74,16 +78,24 @@ class DeltaCommits:
         return self.place.uri(table)
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:
-        """Return the Delta table as of a version; KeyError where it does not exist."""
+        """Return the Delta table as of a version; KeyError where it does not exist.
+
+        Raises ColdDamagedError, which names the file, where its log is not what was written.
+        """
+        uri = self.uri(table)
+        self.log.prove(table, version)
         try:
             with answering():
-                return DeltaTable(
-                    self.uri(table), version=version, storage_options=self.place.delta_options
-                )
+                return DeltaTable(uri, version=version, storage_options=self.place.delta_options)
         except TableNotFoundError as error:
             raise KeyError(f"there is no table {table} in {self.place}") from error
-        except DeltaError as error:
-            raise KeyError(f"{table} has no version {version}: {error}") from error
+        except (DeltaError, pa.ArrowException) as error:
+            self.log.require_readable(table, version)
+            if version is None:
+                raise ColdDamagedError(
+                    f"{table}/_delta_log must be readable, is not: {first_line(error)}"
+                ) from error
+            raise KeyError(f"{table} has no version {version}: {first_line(error)}") from error
 
     def exists(self, table: str) -> bool:
         self.uri(table)
@@ -151,10 +163,13 @@ class DeltaCommits:
         rows = canonical_order(rows, [c for c in _CLUSTER if c in rows.columns])
         self.place.prepare(table)
         properties = commit_properties(version, {"content_hash": digest})
+        self.place.require_room(int(rows.estimated_size()))
         if isinstance(self.place, SealedPlace):  # what it seals proves itself
             group = _row_group_size(rows)
             given = table, stored, rows, removed, _CONFIGURATION, properties, group
-            return self.place.write(*given)
+            written = self.place.write(*given)
+            self.log.note(table, written)
+            return written
         write_deltalake(
             stored if stored is not None else self.uri(table),
             rows,
@@ -170,6 +185,7 @@ class DeltaCommits:
         )
         written = 0 if stored is None else stored.version()
         self.blocks.note_version(table, written)
+        self.log.note(table, written)
         return written
 
 

@@ -1,7 +1,8 @@
 """Rows in the hot tier: each segment is one value of the hot store, a header and an Arrow file."""
 
 import json
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -31,6 +32,7 @@ class HotTables:
     def __init__(self, store: HotStore) -> None:
         self._store = store
         self._kept: dict[tuple[str, str], pl.DataFrame] = {}
+        self._sums: dict[tuple[str, str], int] = {}  # of the bytes of what was proven
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows, all or none; return their segments."""
@@ -39,12 +41,33 @@ class HotTables:
         return tuple(_segment(table, digest, content) for digest, content in cells.items())
 
     def segments(self, table: str) -> tuple[Segment, ...]:
+        """Return the segments, each proven once for as long as its bytes are the same.
+
+        Raises TierCorruptionError, which names it, on one that is not what was written.
+        """
         cells = self._store.read(_SPACE + table)
-        return tuple(_segment(table, digest, content) for digest, content in cells.items())
+        return tuple(self._proven(table, digest, content) for digest, content in cells.items())
+
+    def _proven(self, table: str, digest: str, content: bytes) -> Segment:
+        segment, found = _segment(table, digest, content), zlib.crc32(content)
+        if self._sums.get((table, digest)) != found:
+            self._keep(segment, _checked(segment, content))
+            self._sums[table, digest] = found
+        return segment
+
+    def prove(self, table: str) -> None:
+        """Do nothing: to list the segments proves them."""
+
+    def damages(self, table: str) -> Iterator[tuple[str, str]]:
+        """Decode every segment; yield (name, reason) of those that are not what was written."""
+        for digest, content in self._store.read(_SPACE + table).items():
+            try:
+                _checked(_segment(table, digest, content), content)
+            except TierCorruptionError as error:
+                yield digest, " ".join(str(error).split())
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
-        content = self._content(segment)
-        return checked(segment, from_bytes(segment.table, content.partition(_END)[2]))
+        return _checked(segment, self._content(segment))
 
     def scan(
         self,
@@ -55,7 +78,7 @@ class HotTables:
         end: datetime | None = None,
         instrument_ids: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """Return rows of these segments, read at once; their hashes are not compared.
+        """Return rows of these segments, read at once.
 
         A segment never changes, so that what was decoded once is kept, as far as there is room.
         """
@@ -67,12 +90,14 @@ class HotTables:
         name = (segment.table, segment.content_hash)
         rows = self._kept.get(name)
         if rows is None:
-            content = self._content(segment)
-            rows = from_bytes(segment.table, content.partition(_END)[2])
-            held = sum(int(r.estimated_size()) for r in self._kept.values())
-            if held + rows.estimated_size() <= _KEPT_BYTES_MAX:
-                self._kept[name] = rows
+            rows = self.read_segment(segment)
+            self._keep(segment, rows)
         return rows
+
+    def _keep(self, segment: Segment, rows: pl.DataFrame) -> None:
+        held = sum(int(r.estimated_size()) for r in self._kept.values())
+        if held + rows.estimated_size() <= _KEPT_BYTES_MAX:
+            self._kept[segment.table, segment.content_hash] = rows
 
     def _content(self, segment: Segment) -> bytes:
         content = self._store.find(_SPACE + segment.table, segment.content_hash)
@@ -85,6 +110,7 @@ class HotTables:
         self._store.remove(_SPACE + table, gone)
         for content_hash in gone:
             self._kept.pop((table, content_hash), None)
+            self._sums.pop((table, content_hash), None)
 
     def tables(self) -> tuple[str, ...]:
         names = (s for s in self._store.spaces() if s.startswith(_SPACE))
@@ -96,11 +122,15 @@ def _header(rows: pl.DataFrame) -> bytes:
     return json.dumps([rows.height, first, last]).encode() + _END
 
 
+def _checked(segment: Segment, content: bytes) -> pl.DataFrame:
+    return checked(segment, from_bytes(segment.table, content.partition(_END)[2]))
+
+
 def _segment(table: str, digest: str, content: bytes) -> Segment:
     try:
         row_count, *bounds = json.loads(content.partition(_END)[0])
         first, last = (datetime.fromisoformat(t) if t else None for t in bounds)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise TierCorruptionError(
             f"hot segment {digest[:12]} of {table} must have a header"
         ) from error

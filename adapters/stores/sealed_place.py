@@ -70,6 +70,9 @@ class SealedPlace:
     def prepare(self, table: str) -> None:
         self._place.prepare(table)
 
+    def require_room(self, size: int) -> None:
+        self._place.require_room(size)
+
     def read_bytes(self, path: str) -> bytes:
         return self._place.read_bytes(path)
 

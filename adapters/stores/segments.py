@@ -1,7 +1,7 @@
 """Segments: immutable batches of a table's rows, named by the hash of what they hold."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -11,6 +11,9 @@ import polars as pl
 from adapters.stores.content_hash import canonical_order, content_hash
 from adapters.stores.table_months import MONTH, span_filter, with_month
 from adapters.stores.table_types import storable
+
+# What reading a damaged file may raise; polars may panic over one as well.
+UNREADABLE = (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError)
 
 
 class TierCorruptionError(ValueError):
@@ -51,6 +54,17 @@ class SegmentTier(Protocol):
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]: ...
 
     def segments(self, table: str) -> tuple[Segment, ...]: ...
+
+    def prove(self, table: str) -> None:
+        """Raise TierCorruptionError where a segment is not what was written, before it is asked.
+
+        What was proven stays so until it changes. A server's own sums are trusted.
+        """
+        ...
+
+    def damages(self, table: str) -> Iterator[tuple[str, str]]:
+        """Read everything of a table; yield (name, reason) of what is not as it was written."""
+        ...
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
         """Return the rows; raise TierCorruptionError where they are not what was written."""
@@ -127,14 +141,36 @@ def cut(table: str, rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
 
 
 def checked(segment: Segment, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows if they hash to the segment's name; raise TierCorruptionError if not."""
+    """Return the rows if they are what the segment's name and bounds say; else raise.
+
+    Raises TierCorruptionError, which names the segment.
+    """
     found = content_hash(canonical_order(rows))
     if found != segment.content_hash:
         raise TierCorruptionError(
             f"a segment of {segment.table} must hash to {segment.content_hash[:12]}, "
             f"was {found[:12]}"
         )
+    told, held = (segment.row_count, segment.first, segment.last), (rows.height, *span(rows))
+    if told != held:
+        raise TierCorruptionError(
+            f"segment {segment.content_hash[:12]} of {segment.table} must say what it holds, "
+            f"says {_bounds(told)}, holds {_bounds(held)}"
+        )
     return rows
+
+
+def _bounds(told: tuple[int, datetime | None, datetime | None]) -> str:
+    return f"{told[0]} rows from {told[1]} to {told[2]}"
+
+
+def read_each(tier: "SegmentTier", table: str) -> Iterator[tuple[str, str]]:
+    """Read each segment of a table; yield (name, reason) of those that are not whole."""
+    for segment in tier.segments(table):
+        try:
+            tier.read_segment(segment)
+        except TierCorruptionError as error:
+            yield segment.content_hash, " ".join(str(error).split())
 
 
 def asked(
@@ -172,5 +208,5 @@ def from_bytes(table: str, content: bytes) -> pl.DataFrame:
     """Return the rows of an Arrow IPC file; raise TierCorruptionError where it is none."""
     try:
         return pl.read_ipc(io.BytesIO(content))
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (*UNREADABLE, pl.exceptions.PanicException) as error:
         raise TierCorruptionError(f"a segment of {table} must be an Arrow file: {error}") from error

@@ -38,7 +38,7 @@ class DeltaTableStore:
     def __init__(self, root: Path | ColdPlace) -> None:
         self.place: ColdPlace = LocalPlace(root) if isinstance(root, Path | str) else root
         self._commits = DeltaCommits(self.place)
-        self.blocks = self._commits.blocks
+        self.blocks, self.log = self._commits.blocks, self._commits.log
         self._looking = Lock()
         self._known: dict[str, DeltaTable] = {}
         self._stamps: dict[str, object] = {}  # of their newest commits, where the place has stamps
@@ -166,6 +166,7 @@ class DeltaTableStore:
             elif is_newest:
                 return known
         if known is not None and self.exists(table):
+            self.log.prove(table, None)
             try:
                 with answering():
                     known.update_incremental()

@@ -80,12 +80,8 @@ class Tiers:
         """Read every segment of the hot and the warm tier; yield those that are not whole."""
         for tier in (self.hot, self.warm):
             for table in tier.tables():
-                for segment in tier.segments(table):
-                    try:
-                        tier.read_segment(segment)
-                    except TierCorruptionError as error:
-                        name = segment.content_hash
-                        yield Damage(tier.tier, table, name, " ".join(str(error).split()))
+                for name, reason in tier.damages(table):
+                    yield Damage(tier.tier, table, name, reason)
 
     def _to_warm(
         self, rules: TierPolicies, moment: datetime, closed_until: datetime | None

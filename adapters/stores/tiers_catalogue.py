@@ -171,6 +171,7 @@ class Catalogue:
     ) -> Iterator[pl.LazyFrame]:
         seen: set[str] = set()  # a segment on its way lies in two tiers
         for tier in self._segmented:
+            tier.prove(table)
             found = tier.segments(table)
             inside = [s for s in found if s.overlaps(start, end) and s.content_hash not in seen]
             seen |= {s.content_hash for s in inside}

@@ -3,13 +3,22 @@
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from adapters.stores.segments import Segment, TierCorruptionError, asked, checked, cut, span
+from adapters.stores.segments import (
+    UNREADABLE,
+    Segment,
+    TierCorruptionError,
+    asked,
+    checked,
+    cut,
+    span,
+)
 
 _SUFFIX = ".parquet"
 _META = "apiary.segment"
@@ -26,6 +35,7 @@ class WarmStore:
 
     def __init__(self, root: Path) -> None:
         self._root = Path(root)
+        self._proven: dict[Path, tuple[int, ...]] = {}  # what was seen of the files that are whole
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows in one segment per month and return the segments."""
@@ -47,11 +57,28 @@ class WarmStore:
         path = self._root / segment.table / (segment.content_hash + _SUFFIX)
         if not path.exists():
             raise KeyError(f"the warm tier has no segment {path.name} of {segment.table}")
-        try:
-            rows = pl.read_parquet(path, hive_partitioning=False, glob=False)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise TierCorruptionError(f"{path} must be a Parquet file: {error}") from error
-        return checked(segment, rows)
+        return checked(segment, _read(path))
+
+    def prove(self, table: str) -> None:
+        """Read each file that was not read since it changed; raises TierCorruptionError by name.
+
+        A file is known again by size, times and inode.
+        """
+        for path in self._files(table):
+            with suppress(FileNotFoundError):  # it moved on
+                told = path.stat()
+                stamp = (told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino)
+                if self._proven.get(path) != stamp:
+                    checked(_segment(table, path), _read(path))
+                    self._proven[path] = stamp
+
+    def damages(self, table: str) -> Iterator[tuple[str, str]]:
+        """Read every file; yield (name, reason) of those that are not what was written."""
+        for path in self._files(table):
+            try:
+                self.read_segment(_segment(table, path))
+            except TierCorruptionError as error:
+                yield path.stem, " ".join(str(error).split())
 
     def scan(
         self,
@@ -62,15 +89,18 @@ class WarmStore:
         end: datetime | None = None,
         instrument_ids: Sequence[str] | None = None,
     ) -> pl.LazyFrame:
-        """Return rows of these segments, read when collected; their hashes are not compared."""
+        """Return rows of these segments, read when collected."""
         files = [self._root / table / (s.content_hash + _SUFFIX) for s in segments]
-        scans = [pl.scan_parquet(f, glob=False) for f in files]
+        # A hash proves the rows, not the statistics beside them.
+        scans = [pl.scan_parquet(f, glob=False, use_statistics=False) for f in files]
         rows = pl.concat(scans, how="diagonal_relaxed") if scans else pl.LazyFrame()
         return asked(rows, start, end, instrument_ids)
 
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
         for segment in segments:
-            (self._root / table / (segment.content_hash + _SUFFIX)).unlink(missing_ok=True)
+            path = self._root / table / (segment.content_hash + _SUFFIX)
+            path.unlink(missing_ok=True)
+            self._proven.pop(path, None)
         _sync_folder(self._root / table)
 
     def tables(self) -> tuple[str, ...]:
@@ -82,11 +112,25 @@ class WarmStore:
         return sorted((self._root / table).glob("*" + _SUFFIX))
 
 
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path, hive_partitioning=False, glob=False)
+    except FileNotFoundError:
+        raise
+    except (*UNREADABLE, pl.exceptions.PanicException) as error:
+        raise TierCorruptionError(f"{path} must be a Parquet file: {error}") from error
+
+
 def _segment(table: str, path: Path) -> Segment:
-    meta = json.loads(pl.read_parquet_metadata(path)[_META])
-    first, last = (datetime.fromisoformat(t) if t else None for t in (meta["first"], meta["last"]))
-    size = path.stat().st_size
-    return Segment(table, path.stem, meta["row_count"], size, first, last)
+    try:
+        meta = json.loads(pl.read_parquet_metadata(path)[_META])
+        times = (meta["first"], meta["last"])
+        first, last = (datetime.fromisoformat(t) if t else None for t in times)
+        return Segment(table, path.stem, meta["row_count"], path.stat().st_size, first, last)
+    except FileNotFoundError:
+        raise  # it moved on
+    except (*UNREADABLE, pl.exceptions.PanicException) as error:
+        raise TierCorruptionError(f"{path} must be a segment of {table}: {error}") from error
 
 
 def _write_whole(path: Path, rows: pl.DataFrame) -> None:

@@ -20,7 +20,7 @@ from adapters.stores.postgres_tables import (
     prepare,
     relation_name,
 )
-from adapters.stores.segments import Segment, checked, cut, span
+from adapters.stores.segments import Segment, checked, cut, read_each, span
 
 _CATALOGUE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -128,6 +128,13 @@ class PostgresWarmStore:
             segment = Segment(table, digest, count, size, first, last)  # type: ignore[arg-type]  # typed by the table
             found.append((segment, number, relation, schema_of(columns)))  # type: ignore[arg-type]  # the same
         return found
+
+    def prove(self, table: str) -> None:
+        """Do nothing: the server is trusted between two looks at everything."""
+
+    def damages(self, table: str) -> Iterator[tuple[str, str]]:
+        """Read every segment; yield (name, reason) of those that are not what was written."""
+        return read_each(self, table)
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
         """Return the rows of a segment, verified; KeyError where it is not there."""

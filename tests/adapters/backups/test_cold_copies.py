@@ -111,7 +111,7 @@ def test_a_second_backup_fetches_only_what_is_new(
     repository.take(home, LATER, remote=ColdCopies(place, NOW_NS))
 
     monkeypatch.undo()
-    assert len(fetched) == 3  # a file, its sums and its commit
+    assert len(fetched) == 4  # a file and its commit, and the sums of both
     assert versions(restored(repository, tmp_path / "again")) == before
 
 
@@ -162,7 +162,7 @@ def test_a_load_that_was_killed_goes_on(
     put, done = S3Place.write_file, list[str]()
 
     def killed(self: S3Place, path: str, source: Path) -> None:
-        if len(done) == 7:  # three files, their sums and the first commit
+        if len(done) == 10:  # three files, all sums and the first commit
             raise KeyboardInterrupt
         done.append(path)
         put(self, path, source)
@@ -173,7 +173,7 @@ def test_a_load_that_was_killed_goes_on(
     monkeypatch.undo()
     assert versions(DeltaTableStore(place)) == versions(local)[:1]  # its first commit is there
 
-    assert load_cold(tmp_path / "cold", place) == (7, 2)
+    assert load_cold(tmp_path / "cold", place) == (10, 2)
     assert versions(DeltaTableStore(place)) == versions(local)
 
 
@@ -215,9 +215,7 @@ def test_what_must_be_thawed_is_kept_from_before_or_told(server: S3Process, tmp_
     assert copies.notes()["cold_left_out"] == [data.key.removeprefix("cold/")]
 
 
-def test_a_moment_between_backups_has_no_version_of_later(
-    place: S3Place, tmp_path: Path
-) -> None:
+def test_a_moment_between_backups_has_no_version_of_later(place: S3Place, tmp_path: Path) -> None:
     store, home = DeltaTableStore(place), tmp_path / "home"
     repository = BackupRepository(tmp_path / "backups")
     for last in (10, 20):

@@ -158,7 +158,7 @@ def test_what_a_question_does_not_need_is_not_compared(tmp_path: Path) -> None:
 def test_files_from_before_there_were_notes_get_them_at_the_next_look(tmp_path: Path) -> None:
     root = tmp_path / "cold"
     store = stored(root)
-    for note in root.rglob("_blocks/**/*.json"):
+    for note in root.rglob("_blocks/_month*/*.json"):
         note.unlink()
     assert catalogue_of(root).scan("ticks").collect().height == EACH * COUNT
 
@@ -172,7 +172,7 @@ def test_files_from_before_there_were_notes_get_them_at_the_next_look(tmp_path: 
 def test_a_broken_note_is_named_and_an_empty_one_is_none(tmp_path: Path) -> None:
     root = tmp_path / "cold"
     stored(root)
-    (note,) = root.rglob("_blocks/**/*.json")
+    (note,) = root.rglob("_blocks/_month*/*.json")
     note.write_bytes(b'{"size": ')
     with pytest.raises(ColdDamagedError, match="must hold the sums"):
         catalogue_of(root).scan("ticks").collect()
@@ -187,7 +187,7 @@ def test_upkeep_leaves_the_notes_of_what_it_keeps(tmp_path: Path) -> None:
     upkeep = ColdUpkeep(store, floor=timedelta(0))
     upkeep.keep_table("ticks", (), retention=timedelta(0), files_min=2)
 
-    (note,) = root.rglob("_blocks/**/*.json")
+    (note,) = root.rglob("_blocks/_month*/*.json")
     assert the_file(root).name in note.name
 
 
@@ -218,6 +218,24 @@ def test_an_object_that_was_put_anew_or_is_gone_is_named(s3: S3Process, tmp_path
     place.files().delete_file(f"cold/{tmp_path.name}/{path}")
     with pytest.raises(FileNotFoundError, match=name):
         DeltaTableStore(place).scan("ticks").collect()
+
+
+def test_an_object_put_anew_in_its_second_and_size_is_named_by_a_look_at_everything(
+    s3: S3Process, tmp_path: Path
+) -> None:
+    place = S3Place(f"s3://cold/{tmp_path.name}", s3.access(), locks=tmp_path)
+    store = DeltaTableStore(place)
+    store.add("ticks", make_ticks().head(100))
+    data = next(n for n, _, _ in place.objects_below("ticks") if n.endswith(".parquet"))
+    for name in (data, f"ticks/_delta_log/{1:020d}.json"):
+        plain = place.read_bytes(name)
+        changed = bytearray(plain)
+        changed[len(plain) // 2] ^= 1
+        place.write_bytes(name, bytes(changed))
+        found = ColdSums(DeltaTableStore(place)).verify("ticks").damages
+        assert [d.name for d in found] == [name.removeprefix("ticks/")]
+        place.write_bytes(name, plain)
+    assert ColdSums(DeltaTableStore(place)).verify("ticks").damages == ()
 
 
 def test_a_damaged_file_is_one_line_of_sql(tmp_path: Path) -> None:
