@@ -35,11 +35,16 @@ def _with_forecasts(body: Body) -> Body:
     return {**body, "plan": {**body["plan"], "forecasts": [], "impact_coefficient": 1.0}}
 
 
+def _with_filled_lots(body: Body) -> Body:
+    return {**body, "filled_lots": None}
+
+
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
     ("OrderIntended", 2): _with_exit_kind,
     ("OrderFilled", 1): _with_liquidity,
+    ("OrderCancelled", 1): _with_filled_lots,
     ("ReferencesTaken", 1): _with_levels,
     ("ReferencesTaken", 2): _with_exits,
     ("WorkingStarted", 1): _with_forecasts,

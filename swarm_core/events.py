@@ -244,7 +244,16 @@ class OrderCancelRequested(OrderEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCancelled(OrderEvent):
+    """An order was cancelled; `filled_lots` is what of it was executed in all, where that is told.
+
+    Fills may be told after it: until those lots are booked the order has not ended. Source: CumQty
+    (tag 14) of an execution report, FIX 4.4.
+    """
+
+    schema_version: ClassVar[int] = 2  # 2: filled_lots
+
     reason: str
+    filled_lots: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

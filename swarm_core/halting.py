@@ -125,7 +125,9 @@ def ask_again(
     waiting = [
         r.order.client_order_id
         for r in book.working_orders()
-        if r.state is OrderState.CANCEL_PENDING and time_ns - r.cancel_ns > patience_ns
+        if r.state is OrderState.CANCEL_PENDING
+        and not r.awaits_fills
+        and time_ns - r.cancel_ns > patience_ns
     ]
     return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 
@@ -133,8 +135,8 @@ def ask_again(
 def _cancel_one(path: OrderPath, order_id: str, reason: str) -> int:
     for tries_left in reversed(range(_TRIES_MAX)):
         record = path.book.orders[order_id]
-        if not record.state.is_working:
-            return 0  # it ended while the others were cancelled
+        if not record.state.is_working or record.awaits_fills:
+            return 0  # it has ended already, or did while the others were cancelled
         try:
             path.cancel(record, reason)
         except ConcurrentAppendError:

@@ -308,7 +308,7 @@ class OrderPath:
             self.take_in(heard)
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.write([self._found(record)])
-            elif record.state is OrderState.CANCEL_PENDING:
+            elif record.state is OrderState.CANCEL_PENDING and not record.awaits_fills:
                 self.cancel(record, "asked again: it works still")
         elif record.is_unheard:
             lost = ev.OrderSubmissionLost(

@@ -97,12 +97,21 @@ class OrderRecord:
     adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
     cancel_ns: int = 0  # when its cancel was asked for last
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
+    told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
 
     @property
     def open_lots(self) -> int:
-        """Lots that may still be filled: everything not filled, while it is working."""
-        working = self.state.is_working
-        return max(0, self.order.quantity_lots - self.filled_lots) if working else 0
+        """Lots that may still be filled, or are filled and not booked, while it is working."""
+        most = self.order.quantity_lots if self.told_end is None else self.told_end[1]
+        return max(0, most - self.filled_lots) if self.state.is_working else 0
+
+    @property
+    def awaits_fills(self) -> bool:
+        """Whether it has ended at the broker, and fills that were told with its end are not booked.
+
+        Nothing is left to cancel; it ends here once they are.
+        """
+        return self.told_end is not None and not self.state.is_final
 
     @property
     def is_unsent(self) -> bool:
@@ -118,6 +127,7 @@ class OrderRecord:
     def is_unheard(self) -> bool:
         """Whether the broker has never spoken of the order, or was last uncertain."""
         never = self.state is _S.CANCEL_PENDING and not self.broker_order_id
+        never = never and self.told_end is None
         return never or self.state in (_S.SUBMITTED, _S.UNKNOWN)
 
     def apply(self, event: ev.OrderEvent) -> None:
@@ -133,12 +143,30 @@ class OrderRecord:
         elif isinstance(event, ev.OrderAdjusted):
             self._adjust(event)
         elif type(event) in ENDINGS:
-            # A replaced order was cancelled first: that another took its place is told after.
-            is_replaced = self.state is _S.CANCELLED and isinstance(event, ev.OrderReplaced)
-            if not self.state.is_final or is_replaced:
-                self.state = ENDINGS[type(event)]
+            self._end(event)
         else:
             self._act(event)
+
+    def _end(self, event: ev.OrderEvent) -> None:
+        """End, or wait for the fills that the broker counts and has not told."""
+        ending = ENDINGS[type(event)]
+        # A replaced order was cancelled first: that another took its place is told after.
+        is_replaced = self.state is _S.CANCELLED and isinstance(event, ev.OrderReplaced)
+        if self.state.is_final and not is_replaced:
+            return
+        if self.told_end is not None and not is_replaced:
+            ending = self.told_end[0]  # the first stands; how much was filled, the last one says
+        told_lots = self._told_lots(event)
+        self.told_end = (ending, told_lots)
+        self.state = _S.CANCEL_PENDING if told_lots > self.filled_lots else ending
+
+    def _told_lots(self, event: ev.OrderEvent) -> int:
+        """Return the lots that an end counts as filled; those that are booked where it does not."""
+        if isinstance(event, ev.OrderCancelled) and event.filled_lots is not None:
+            return event.filled_lots
+        if isinstance(event, ev.OrderExpired):
+            return self.order.quantity_lots - event.unfilled_lots
+        return self.filled_lots
 
     def _act(self, event: ev.OrderEvent) -> None:
         state = ACTS.get((self.state, type(event)))
@@ -169,6 +197,8 @@ class OrderRecord:
         self.filled_lots += event.lots
         if self.filled_lots >= self.order.quantity_lots:
             self.state = _S.FILLED
+        elif self.awaits_fills and not self.open_lots and self.told_end is not None:
+            self.state = self.told_end[0]
         elif not self.state.is_final and self.state is not _S.CANCEL_PENDING:
             self.state = _S.PARTIALLY_FILLED
 

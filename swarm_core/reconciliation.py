@@ -244,6 +244,9 @@ class _Comparison:
 
     def _missing(self, record: OrderRecord) -> None:
         order_id, time_ns = record.order.client_order_id, self.account.time_ns
+        if record.told_end is not None:  # it has ended: what it filled, the account would show
+            self._missed_state(record, _ended_order(record, record.told_end[0]))
+            return
         age_ns = time_ns - (record.submitted_ns or record.intended_ns)
         is_day = record.order.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED
         if is_day and age_ns > self.rules.fills_reach_back_ns:
@@ -354,10 +357,19 @@ def ending_event(
     )
 
 
+def _ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:
+    return BrokerOrder(
+        broker_order_id=record.broker_order_id,
+        client_order_id=record.order.client_order_id,
+        instrument_id=record.order.instrument_id,
+        ending=ending,
+    )
+
+
 def _expired(record: OrderRecord, time_ns: int, new_lots: int) -> ev.OrderExpired:
     order_id = record.order.client_order_id
     return ev.OrderExpired(
-        event_id=ev.make_event_id("OrderExpired", order_id),
+        event_id=ev.make_event_id("OrderExpired", order_id, record.attempt),
         time_ns=time_ns,
         correlation_id=record.order.decision_id,
         client_order_id=order_id,

@@ -87,7 +87,8 @@ def release(
         path.catch_up()
         try:
             path.run(decision, fault, lineage, references)
-            guard_exits(path, references)
+            if fault is None:
+                guard_exits(path, references)
         except ConcurrentAppendError:
             continue  # the log moved on: read it, and resume from what it says now
         if isinstance(log, TendedLog):

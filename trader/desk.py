@@ -106,6 +106,8 @@ class TradingDesk:
     located: frozenset[str] = frozenset()  # instruments with a confirmed borrow
     # What the broker has said unasked; a halt hears it out before it closes what is held.
     listen: Callable[[], Sequence[ev.Event]] = tuple
+    # Instruments whose quote and position may be of other lots: no quote of theirs is traded on.
+    unsettled: Callable[[], frozenset[str]] = frozenset
     line: SwitchedBroker = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class TradingDesk:
 
         What is `withheld` has no quote for this decision, and the gate denies what has none.
         """
-        quotes = {i: q for i, q in self.quotes.items() if i not in withheld}
+        quotes = {i: q for i, q in self.settled_quotes().items() if i not in withheld}
         sizing = replace(self.sizing, parent_decision_id=parent_decision_id)
         return self._release(decision, fault, sizing, quotes, lineage)
 
@@ -165,10 +167,17 @@ class TradingDesk:
             references = self._references()
             guard_exits(OrderPath(self.book, self.log, self.line, references.time_ns), references)
 
+    def settled_quotes(self) -> Mapping[str, Quote]:
+        """Return the quotes that orders may be sized and judged by."""
+        unsettled = self.unsettled()
+        if not unsettled:
+            return self.quotes
+        return {i: q for i, q in self.quotes.items() if i not in unsettled}
+
     def _references(self) -> References:
         return References(
             time_ns=self.now_ns(),
-            quotes=self.quotes,
+            quotes=self.settled_quotes(),
             instruments=self.instruments,
             limits=self.limits,
             sizing=self.sizing,
@@ -250,7 +259,10 @@ class TradingDesk:
         self.line.closing = True
         try:
             report = self._release(
-                decision, "", SizingSettings(dust_fraction=0.0, kind=kind), self.quotes
+                decision,
+                "",
+                SizingSettings(dust_fraction=0.0, kind=kind),
+                self.settled_quotes(),
             )
         finally:
             self.line.closing = False

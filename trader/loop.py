@@ -78,6 +78,8 @@ class Trader:
         self._nights = nights or NightBooks(desk, broker)
         self.sessions = None if hours is None else SessionKeeper(desk, hours, self._nights)
         self.desk.listen = broker.heard
+        if self.sessions is not None:
+            self.desk.unsettled = self.sessions.unsettled
         self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
         self._fault = "the account must be reconciled first"  # why nothing may be released

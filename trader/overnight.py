@@ -65,6 +65,20 @@ class NightBooks:
         self._cancel(known, now_ns)
         return known
 
+    def changing(self, before: str, session: str) -> frozenset[str]:
+        """Return the instruments whose lots the nights between two sessions change at a broker.
+
+        Until the opening books it, their positions and quotes may each be of before or after.
+        """
+        if self._keeps_books or not before < session:
+            return frozenset()
+        return frozenset(
+            action.instrument_id
+            for action in self.actions.of_session(before, session)
+            if action.instrument_id in self.desk.instruments
+            and not isinstance(action, CashDividend)
+        )
+
     def events(
         self, session: str, actions: Sequence[CorporateAction], now_ns: int
     ) -> list[ev.Event]:

@@ -8,12 +8,32 @@ from trader.desk import TradingDesk
 from trader.overnight import NightBooks
 from trader.ports import Hours
 
+_DAY_NS = 86_400 * 10**9
+_ASKED_EVERY_NS = 60 * 10**9  # actions may become known during the night
+
 
 class SessionKeeper:
     """Writes `SessionOpened` and `SessionClosed`: the day's loss is measured from the first."""
 
     def __init__(self, desk: TradingDesk, hours: Hours, nights: NightBooks) -> None:
         self.desk, self.hours, self.nights = desk, hours, nights
+        # What the next opening changes, for which session it was asked, and when.
+        self._changing: tuple[frozenset[str], str, int] = (frozenset(), "", 0)
+
+    def unsettled(self) -> frozenset[str]:
+        """Return the instruments whose lots the night after the book's session changes.
+
+        None while that session lasts. A broker's books change at any moment of the night.
+        """
+        session, now_ns = self.desk.book.session, self.desk.now_ns()
+        if not session or not self.hours.is_over(session, now_ns):
+            return frozenset()
+        changing, asked_for, asked_ns = self._changing
+        if session != asked_for or not 0 <= now_ns - asked_ns < _ASKED_EVERY_NS:
+            # A session that opens within a day: its action may be in the account by now.
+            changing = self.nights.changing(session, self.hours.session_at(now_ns + _DAY_NS))
+            self._changing = (changing, session, now_ns)
+        return changing
 
     def is_due_to_open(self, now_ns: int) -> bool:
         """Return whether a session of which nothing is booked yet has begun."""
@@ -51,9 +71,17 @@ class SessionKeeper:
         return is_open and self.hours.is_over(book.session, now_ns)
 
     def close(self, now_ns: int) -> None:
-        """Value what is held at the newest quotes, and close the book's session."""
-        book = self.desk.book
-        self._write(position_marks(book, self.desk.quotes, now_ns))
+        """Value what is held at the newest quotes, and close the book's session.
+
+        What a split changes is valued at a quote of the session itself.
+        """
+        book, changing = self.desk.book, self.unsettled()
+        quotes = {
+            instrument_id: quote
+            for instrument_id, quote in self.desk.quotes.items()
+            if instrument_id not in changing or not self.hours.is_over(book.session, quote.time_ns)
+        }
+        self._write(position_marks(book, quotes, now_ns))
         self._write(
             [
                 ev.SessionClosed(

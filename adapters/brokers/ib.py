@@ -331,8 +331,8 @@ class IbBroker:
             self._heard.append(self._once(charge))
 
     def _story(self, trade: Trade) -> list[ev.Event]:
-        now_ns = self._now_ns()
-        told = (ib_orders.accepted(trade, now_ns), ib_orders.ended(trade, now_ns))
+        now_ns, instrument = self._now_ns(), self.contracts.find(trade.contract)
+        told = (ib_orders.accepted(trade, now_ns), ib_orders.ended(trade, instrument, now_ns))
         return [self._once(event) for event in told if event is not None]
 
     def _fill_events(

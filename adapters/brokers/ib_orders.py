@@ -1,5 +1,6 @@
 """Orders as Interactive Brokers takes them, and what it says of them as events of ours."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from ib_async import CommissionReport, Execution, Trade
@@ -89,19 +90,26 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     return None
 
 
-def ended(trade: Trade, time_ns: int) -> ev.OrderEvent | None:
-    """Return the event of an order's end; None where it works, or where its fills tell it."""
+def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.OrderEvent | None:
+    """Return the event of an order's end; None where it works, or where its fills tell it.
+
+    The status of a cancelled order counts what was executed, of which fills may be told later.
+    """
     ending = ending_of(trade)
     if ending is None or ending[0] is OrderState.FILLED:
         return None
     order_id = reference_of(trade.order.orderRef, trade.order.permId)
     kind = ev.OrderRejected if ending[0] is OrderState.REJECTED else ev.OrderCancelled
-    return kind(
+    event = kind(
         event_id=ev.make_event_id(kind.__name__, order_id),
         time_ns=time_ns,
         client_order_id=order_id,
         reason=ending[1],
     )
+    if isinstance(event, ev.OrderCancelled) and instrument is not None:
+        lots = instrument.quantity_to_lots(str(trade.orderStatus.filled))
+        return replace(event, filled_lots=lots)
+    return event
 
 
 def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.OrderFilled:

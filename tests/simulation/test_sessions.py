@@ -30,6 +30,12 @@ def test_sessions_with_all_faults_lose_nothing_and_double_nothing(block: int) ->
     assert len(happened) > len(KINDS) / 2
 
 
+# Exits sent into the night of a split; exits sent before the last fill of a cancelled order.
+@pytest.mark.parametrize("seed", [31169, 62840957, 62841364, 62844021, 81943322])
+def test_sessions_that_once_lost_a_position_keep_it(seed: int) -> None:
+    played(seed)
+
+
 def test_a_seed_gives_the_same_session_to_the_bit() -> None:
     first, again = played(7), played(7)
 

@@ -33,6 +33,10 @@ class Ticket:
     held: bool = False  # not all that it belongs with have come
     prices: tuple[int | None, int | None] = (None, None)  # limit and stop
 
+    @property
+    def filled_lots(self) -> int:
+        return sum(e.lots for e in self.story if isinstance(e, ev.OrderFilled))
+
 
 class Venue:
     """Orders, executions, cash and positions, counted here without any code of the trader."""
@@ -210,7 +214,7 @@ class Venue:
             if not other.open_lots or filled.ending is not None:
                 self.tell(self._end(other, OrderState.CANCELLED, now_ns), now_ns)
                 continue
-            done = sum(e.lots for e in other.story if isinstance(e, ev.OrderFilled))
+            done = other.filled_lots
             adjusted = ev.OrderAdjusted(
                 event_id=ev.make_event_id(
                     "OrderAdjusted", other.client_order_id, fill.execution_id
@@ -256,6 +260,8 @@ class Venue:
                 client_order_id=order_id,
                 reason="the venue says so",
             )
+            if isinstance(told, ev.OrderCancelled):
+                told = replace(told, filled_lots=ticket.filled_lots)
         ticket.story.append(told)
         for other in self.tickets:  # an order takes its exits along
             mine = ticket.client_order_id and other.parent_id == ticket.client_order_id

@@ -50,7 +50,11 @@ class Rig:
         self.book = Book("USD", to_minor(CASH))
         self.limits, self.now_ns = make_limits(**limits), NOW_NS
 
-    def decide(self, name: str = "d1", **weights: float):
+    def tell(self, event: ev.Event) -> None:
+        self.log.append([event])
+        self.book.apply_all(self.log.read(self.book.sequence))
+
+    def decide(self, name: str = "d1", *, passed: bool = True, **weights: float):
         return release(
             make_decision(name, self.now_ns, **weights),
             book=self.book,
@@ -59,8 +63,8 @@ class Rig:
             limits=self.limits,
             log=self.log,
             broker=self.venue,
-            checks_passed=True,
-            check_reason="",
+            checks_passed=passed,
+            check_reason="" if passed else "gaps",
             time_ns=self.now_ns,
             sizing=SIZING,
         )
@@ -334,3 +338,54 @@ def test_exits_are_taken_back_where_less_is_held_than_their_order_knew() -> None
     rig.guard()
     newest = [r for r in rig.book.orders.values() if r.order.decision_id == "d2"]
     assert [r.state for r in newest[1:]] == [OrderState.CANCELLED, OrderState.CANCELLED]
+
+
+def test_exits_wait_for_the_fills_that_a_cancel_counts() -> None:
+    """A cancel is told before the last fill of its order: exits of the rest would turn it over."""
+    rig = Rig()
+    rig.venue.submit_together = lambda orders, time_ns: []  # type: ignore[method-assign]
+    entry = rig.decide(A=-0.1).orders[0]
+    for order in rig.book.working_orders():
+        filled = 800 if order.order == entry else 0
+        rig.tell(_cancelled(order.order, filled))
+    rig.tell(make_fill(entry, 500))
+    rig.guard()
+    assert [r.order for r in rig.book.working_orders()] == [entry], "its fills are not all booked"
+    assert rig.book.working_orders()[0].open_lots == 300
+
+    rig.tell(make_fill(entry, 300, number=2))
+    rig.guard()
+    working = [(r.order.exit_kind, r.order.quantity_lots) for r in rig.book.working_orders()]
+    assert sorted(working, key=str) == [(ExitKind.STOP_LOSS, 800), (ExitKind.TAKE_PROFIT, 800)]
+
+
+def test_a_decision_counts_the_fills_that_a_cancel_counts() -> None:
+    rig = Rig()
+    rig.venue.submit_together = lambda orders, time_ns: []  # type: ignore[method-assign]
+    entry = rig.decide(A=0.1).orders[0]
+    for record in rig.book.working_orders():
+        rig.tell(_cancelled(record.order, 600 if record.order == entry else 0))
+
+    again = rig.decide("d2", A=0.1).orders[0]
+    assert (entry.quantity_lots, again.quantity_lots) == (1_000, 400)
+
+
+def test_a_release_that_is_blocked_sends_no_exit() -> None:
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0, volume=1_000.0)
+    assert not rig.book.working_orders()
+
+    assert rig.decide("d2", passed=False, A=0.1).blocked_reason == "gaps"
+
+    assert not rig.book.working_orders()
+
+
+def _cancelled(order: Order, filled_lots: int) -> ev.OrderCancelled:
+    return ev.OrderCancelled(
+        event_id=f"c{order.client_order_id}",
+        time_ns=NOW_NS,
+        client_order_id=order.client_order_id,
+        reason="told",
+        filled_lots=filled_lots,
+    )

@@ -1,5 +1,7 @@
 """The life of an order: our acts are legal, the broker's words are facts in any order."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ APPROVED = ev.OrderApproved(**HEAD, attempt=1, reference_ticks=1, value_micros=1
 SUBMITTED = ev.OrderSubmitted(**HEAD, attempt=1)
 ACCEPTED = ev.OrderAccepted(**HEAD, broker_order_id="7")
 CANCELLED = ev.OrderCancelled(**HEAD, reason="asked for")
-EXPIRED = ev.OrderExpired(**HEAD, unfilled_lots=3)
+EXPIRED = ev.OrderExpired(**HEAD, unfilled_lots=10)
 FILLS = [make_fill(ORDER, lots, number=n) for n, lots in enumerate((2, 3, 5), start=1)]
 
 ACT_EVENTS: dict[type[ev.OrderEvent], ev.OrderEvent] = {
@@ -92,3 +94,34 @@ def test_a_cancel_that_is_asked_for_waits_for_its_answer() -> None:
 
     record.apply(CANCELLED)
     assert (record.state, record.open_lots) == (OrderState.CANCELLED, 0)
+
+
+@given(words=st.permutations([ACCEPTED, FILLS[0], FILLS[1], replace(CANCELLED, filled_lots=5)]))
+def test_an_order_ends_with_the_fills_that_its_end_counts(words: list[ev.OrderEvent]) -> None:
+    record = record_after(APPROVED, SUBMITTED)
+    filled, is_told = 0, False
+    for word in words:
+        record.apply(word)
+        filled += word.lots if isinstance(word, ev.OrderFilled) else 0
+        is_told |= isinstance(word, ev.OrderCancelled)
+        if is_told:
+            assert record.open_lots == 5 - filled
+            assert record.state.is_working == record.awaits_fills == (filled < 5)
+
+    assert (record.state, record.filled_lots, record.open_lots) == (OrderState.CANCELLED, 5, 0)
+
+
+def test_an_order_that_expires_waits_for_the_fills_that_are_counted() -> None:
+    record = record_after(APPROVED, SUBMITTED, FILLS[0], ev.OrderExpired(**HEAD, unfilled_lots=5))
+    assert (record.awaits_fills, record.open_lots) == (True, 3)
+
+    record.apply(FILLS[1])
+    assert (record.awaits_fills, record.state) == (False, OrderState.EXPIRED)
+
+
+def test_what_is_told_later_of_how_much_was_filled_ends_the_wait() -> None:
+    record = record_after(APPROVED, SUBMITTED, replace(CANCELLED, filled_lots=5))
+    assert record.awaits_fills
+
+    record.apply(CANCELLED)  # the account was read in full, and shows no fill
+    assert record.state is OrderState.CANCELLED

@@ -295,3 +295,29 @@ def test_a_position_that_nothing_explains_halts(lots: int) -> None:
 
     assert found.mode is TradingState.HALTED
     assert f"{lots} at the broker" in found.reason
+
+
+@pytest.mark.parametrize("ending", [OrderState.CANCELLED, OrderState.EXPIRED])
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_an_order_that_waits_for_fills_ends_with_what_the_whole_account_shows(
+    ending: OrderState, is_shown: bool
+) -> None:
+    order = make_order(lots=10)
+    book, order_id = book_with(order), order.client_order_id
+    head = {"event_id": "end", "time_ns": NOW_NS, "client_order_id": order_id}
+    told = (
+        ev.OrderCancelled(**head, reason="told", filled_lots=6)
+        if ending is OrderState.CANCELLED
+        else ev.OrderExpired(**head, unfilled_lots=4)
+    )
+    book.apply(told)
+    assert book.orders[order_id].awaits_fills
+    fill = make_fill(order, 4)
+    shows = account(*([shown(order, ending)] if is_shown else []), fills=(fill,))
+
+    found = reconcile(book, shows, RULES)
+    assert found.mode is TradingState.ACTIVE
+    book.apply_all(found.events)
+
+    assert (book.orders[order_id].state, book.lots(A)) == (ending, 4)
+    assert reconcile(book, shows, RULES).events == ()

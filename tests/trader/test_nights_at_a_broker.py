@@ -8,12 +8,16 @@ from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.actions.splits import Split
+from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
+from swarm_core.risk.codes import DenialCode
+from swarm_core.sizing_settings import ExitSettings
 from swarm_core.trading_state import TradingState
-from tests.swarm_core.builders import NOW_NS, A, make_decision
+from tests.swarm_core.builders import DAY_NS, NOW_NS, A, B, make_decision, make_quote
 from tests.trader.desks import make_desk
 from tests.trader.venue import FileVenue
 from trader.desk import TradingDesk
+from trader.kill_switch import Halt
 from trader.overnight import NightBooks
 from trader.session_keeper import SessionKeeper
 
@@ -21,6 +25,7 @@ SPLIT = Split(action_id="split", instrument_id=A, numerator=4, denominator=1)
 DIVIDEND = CashDividend(
     action_id="paid", instrument_id=A, amount=Decimal("0.5"), currency="USD", pay_ns=0
 )
+DIVIDEND_OF_B = replace(DIVIDEND, action_id="paid too", instrument_id=B)
 
 
 class Told:
@@ -39,12 +44,13 @@ class Told:
 class Days:
     def __init__(self) -> None:
         self.session = "2024-01-01"
+        self.over_ns = NOW_NS + DAY_NS
 
     def session_at(self, time_ns: int) -> str:
-        return self.session
+        return self.session if time_ns < NOW_NS + DAY_NS else "2024-01-02"
 
     def is_over(self, session: str, time_ns: int) -> bool:
-        return session < self.session
+        return session < self.session or time_ns > self.over_ns
 
     def is_open(self, time_ns: int) -> bool:
         return True
@@ -123,3 +129,72 @@ def test_a_dividend_is_owed_from_its_date_and_paid_when_the_account_shows_it(
     assert reconcile(desk.book, again, rules).events == ()
     taxed = reconcile(desk.book, _account(desk, lots, owed), rules)
     assert taxed.mode is TradingState.REDUCING  # paid is paid: more of it is no dividend
+
+
+def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
+    tmp_path: Path,
+) -> None:
+    """The account, the book and a quote may each be of before or after: nothing leaves on them."""
+    desk, keeper, days = _held(tmp_path, SPLIT, DIVIDEND_OF_B)
+    desk.unsettled, sent = keeper.unsettled, len(_received(desk))
+    before = desk.book.lots(A)
+    assert keeper.unsettled() == frozenset()
+
+    days.session = "2024-01-02"
+    assert keeper.unsettled() == {A}
+    report = desk.release(make_decision("d2", A=0.05, B=0.05))
+
+    assert report.denied == {A: DenialCode.NO_QUOTE}
+    assert [order.instrument_id for order in report.orders] == [B]
+    told = desk.halt(Halt(reason="a drill", actor="a person", flatten=True)).failures
+    assert len(told) == 1
+    assert f"{A}: NO_QUOTE" in told[0]
+    assert A not in {o.instrument_id for o in _received(desk)[sent:]}
+
+    keeper.open_if_due(NOW_NS + 2)
+    assert desk.book.lots(A) == 4 * before
+    assert keeper.unsettled() == frozenset()
+
+
+def test_exits_of_what_splits_overnight_wait_for_the_opening(tmp_path: Path) -> None:
+    desk, keeper, days = _held(tmp_path, SPLIT)
+    desk.unsettled = keeper.unsettled
+    desk.sizing = replace(
+        desk.sizing, exits=ExitSettings(take_profit_fraction=0.1, stop_loss_fraction=0.05)
+    )
+    desk.release(make_decision("d2", A=0.2))
+    desk.take_in(desk.broker.heard())  # type: ignore[attr-defined]
+    for record in desk.book.working_orders():
+        desk.cancel(record.order.client_order_id, "lost overnight")
+    before, sent = desk.book.lots(A), len(_received(desk))
+
+    days.session = "2024-01-02"
+    desk.guard_exits()
+    assert len(_received(desk)) == sent, "they would be of other lots, at other prices"
+
+    keeper.open_if_due(NOW_NS + 2)
+    desk.guard_exits()
+    assert len(_received(desk)) == sent, "no quote of the new lots is known yet"
+    desk.quotes[A] = replace(make_quote(A), reference_ticks=2_500, session_open=True)
+    desk.guard_exits()
+
+    exits = _received(desk)[sent:]
+    assert [order.quantity_lots for order in exits] == [4 * before, 4 * before]
+    assert [o.limit_price_ticks or o.stop_price_ticks for o in exits] == [2_750, 2_375]
+
+
+def test_a_session_that_closes_late_is_valued_at_its_own_quotes(tmp_path: Path) -> None:
+    desk, keeper, days = _held(tmp_path, SPLIT)
+    nav = desk.book.ledger.find_nav_minor()
+    days.over_ns = NOW_NS + 5
+    desk.quotes[A] = replace(make_quote(A, time_ns=NOW_NS + 6), reference_ticks=2_500)
+    desk.now_ns.ns = NOW_NS + 7  # type: ignore[attr-defined]  # a Timepiece
+
+    keeper.close(NOW_NS + 7)
+
+    assert desk.book.ledger.find_nav_minor() == nav
+
+
+def _received(desk: TradingDesk) -> list[Order]:
+    assert isinstance(desk.broker, FileVenue)
+    return list(desk.broker.orders().values())

@@ -28,7 +28,7 @@ class FileVenue:
         """Return (what, client order id) of all that arrived, in order."""
         return [tuple(json.loads(line)[:2]) for line in self.path.read_text().splitlines()]
 
-    def _orders(self) -> dict[str, Order]:
+    def orders(self) -> dict[str, Order]:
         lines = [json.loads(line) for line in self.path.read_text().splitlines()]
         orders: dict[str, Order] = {}
         for what, order_id, body in lines:
@@ -74,7 +74,7 @@ class FileVenue:
         ]
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
-        order = self._orders().get(client_order_id)
+        order = self.orders().get(client_order_id)
         return None if order is None else self._story(order)
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
@@ -89,7 +89,7 @@ class FileVenue:
         )
 
     def cancel_everything(self) -> None:
-        for order_id in self._orders():
+        for order_id in self.orders():
             self._arrives("cancel", order_id)
 
     def heard(self) -> Sequence[ev.Event]:
@@ -99,7 +99,7 @@ class FileVenue:
     def account(self) -> BrokerAccount:
         if self.unreadable:
             raise ConnectionResetError("completed orders were not read to their end")
-        orders = self._orders()
+        orders = self.orders()
         cancelled = {i for what, i in self.received() if what == "cancel"}
         fills = [fill for order in orders.values() for fill in self._fills(order)]
         lots: dict[str, int] = {}

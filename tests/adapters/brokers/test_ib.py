@@ -10,7 +10,7 @@ from ib_async import OrderStatus, Trade, TradeLogEntry
 from ib_async.util import UNSET_DOUBLE
 
 from adapters.brokers.ib import IbBroker
-from adapters.brokers.ib_orders import ending_of, ib_order
+from adapters.brokers.ib_orders import ended, ending_of, ib_order
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
@@ -263,6 +263,18 @@ def test_an_order_ends_by_an_error_only_where_that_means_an_end(
     )
     ending = ending_of(trade)
     assert (None if ending is None else ending[0]) is ends
+
+
+def test_a_cancel_tells_how_much_of_the_order_was_filled() -> None:
+    """Executions may be told after the status that counts them."""
+    trade = Trade(
+        order=IbOrder(permId=WORKING, orderRef="A1"),
+        orderStatus=OrderStatus(status="Cancelled", filled=30.0, remaining=70.0),
+    )
+    event = ended(trade, make_instrument(), NOW_NS)
+
+    assert isinstance(event, ev.OrderCancelled)
+    assert event.filled_lots == 30
 
 
 def test_of_several_accounts_only_one_is_ours() -> None:
