@@ -221,8 +221,9 @@ def night_books(
         rows = market_tables(settings, chosen.feed.home).booked_actions
     else:
         return NightBooks(desk, broker, carry=carry)  # the replayed file is all there is
-    actions = KnownActions(rows, ExchangeHours(settings.calendar), desk.instruments)
-    return NightBooks(desk, broker, actions, carry)
+    hours = ExchangeHours(settings.calendar)
+    actions = KnownActions(rows, hours, desk.instruments)
+    return NightBooks(desk, broker, actions, carry, hours)
 
 
 def offline_desk(settings: ApiarySettings) -> TradingDesk:

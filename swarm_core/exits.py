@@ -55,7 +55,7 @@ def _guard(path: OrderPath, references: References, pair: list[OrderRecord]) -> 
         after = -pair[0].order.side.sign * (held + parent.order.side.sign * parent.open_lots)
         if parent.state.is_working and working and min(working) > max(0, after):
             _take_back(path, pair, unsent)  # a late message: less is held than the order knew
-        elif parent.state.is_working and not parent.is_ending and unsent and not halted:
+        elif unsent and not (halted or parent.is_unsent or parent.is_unheard or parent.is_ending):
             _send(path, references, unsent)  # they got lost on their way: the order waits for them
         return
     lots = -pair[0].order.side.sign * held

@@ -10,11 +10,16 @@ from swarm_core.market import Quote
 
 
 def position_marks(book: Book, quotes: Mapping[str, Quote], time_ns: int) -> list[ev.Event]:
-    """Return marks of what is held, at the quotes, where they change its value."""
+    """Return marks of what is held, at the quotes, where they change its value.
+
+    What was paid for is not worth less than nothing: a price that is not positive is no mark of it.
+    """
     marks: list[ev.Event] = []
     for instrument_id, position in sorted(book.ledger.positions.items()):
         quote = quotes.get(instrument_id)
         if quote is None or not position.lots or quote.reference_ticks == position.mark_ticks:
+            continue
+        if quote.reference_ticks <= 0 and not position.is_margined:
             continue
         marks.append(
             ev.PositionMarked(

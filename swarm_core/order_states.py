@@ -154,19 +154,26 @@ class OrderRecord:
         is_replaced = self.state is _S.CANCELLED and isinstance(event, ev.OrderReplaced)
         if self.state.is_final and not is_replaced:
             return
+        told_lots = self._find_told_lots(event)
+        if told_lots is None:
+            told_lots = self.filled_lots if self.told_end is None else self.told_end[1]
         if self.told_end is not None and not is_replaced:
             ending = self.told_end[0]  # the first stands; how much was filled, the last one says
-        told_lots = self._told_lots(event)
         self.told_end = (ending, told_lots)
         self.state = _S.CANCEL_PENDING if told_lots > self.filled_lots else ending
 
-    def _told_lots(self, event: ev.OrderEvent) -> int:
-        """Return the lots that an end counts as filled; those that are booked where it does not."""
-        if isinstance(event, ev.OrderCancelled) and event.filled_lots is not None:
-            return event.filled_lots
+    def _find_told_lots(self, event: ev.OrderEvent) -> int | None:
+        """Return the lots that an end counts as filled, or None where it does not say."""
         if isinstance(event, ev.OrderExpired):
             return self.order.quantity_lots - event.unfilled_lots
-        return self.filled_lots
+        return event.filled_lots if isinstance(event, ev.OrderCancelled) else None
+
+    def _knows_end(self, event: ev.OrderEvent) -> bool:
+        """Return whether an end tells nothing new: it only may count less than was told before."""
+        if self.state.is_final or self.told_end is None:
+            return self.state.is_final
+        told_lots = self._find_told_lots(event)
+        return told_lots is None or told_lots >= self.told_end[1]
 
     def _act(self, event: ev.OrderEvent) -> None:
         state = ACTS.get((self.state, type(event)))
@@ -221,7 +228,7 @@ class OrderRecord:
             return event.time_ns <= self.held_ns
         if isinstance(event, ev.OrderAdjusted):
             return event.action_id in self.adjustments
-        return type(event) in ENDINGS and self.state.is_final
+        return type(event) in ENDINGS and self._knows_end(event)
 
 
 def adjusted_order(order: Order, event: ev.OrderAdjusted) -> Order:

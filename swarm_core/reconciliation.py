@@ -341,20 +341,25 @@ def ending_event(
     short = record.filled_lots + new_lots < record.order.quantity_lots
     if ending is OrderState.FILLED and record.order.is_exit and short:
         ending, reason = OrderState.CANCELLED, "the other exit took the rest"
-    kinds: dict[OrderState, type[ev.OrderCancelled] | type[ev.OrderRejected]] = {
-        OrderState.CANCELLED: ev.OrderCancelled,
-        OrderState.REJECTED: ev.OrderRejected,
-    }
-    if ending not in kinds:
-        return None
-    kind = kinds[ending]
-    return kind(
-        event_id=ev.make_event_id(kind.__name__, order_id, record.attempt),
-        time_ns=time_ns,
-        correlation_id=decision_id,
-        client_order_id=order_id,
-        reason=reason or "told by the account",
-    )
+    reason = reason or "told by the account"
+    if ending is OrderState.CANCELLED:
+        return ev.OrderCancelled(
+            event_id=ev.make_event_id("OrderCancelled", order_id, record.attempt),
+            time_ns=time_ns,
+            correlation_id=decision_id,
+            client_order_id=order_id,
+            reason=reason,
+            filled_lots=record.filled_lots + new_lots,  # the account shows no more of it
+        )
+    if ending is OrderState.REJECTED:
+        return ev.OrderRejected(
+            event_id=ev.make_event_id("OrderRejected", order_id, record.attempt),
+            time_ns=time_ns,
+            correlation_id=decision_id,
+            client_order_id=order_id,
+            reason=reason,
+        )
+    return None
 
 
 def _ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:

@@ -7,6 +7,7 @@ from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.halting import cancel_all
+from swarm_core.ledger import Ledger
 from swarm_core.overnight import (
     NO_CARRY,
     ActionVenue,
@@ -17,9 +18,10 @@ from swarm_core.overnight import (
 )
 from swarm_core.reconciliation import BrokerAccount
 from trader.desk import TradingDesk
-from trader.ports import Actions, BookkeepingBroker
+from trader.ports import Actions, BookkeepingBroker, Hours
 
 _DAY_NS = 86_400 * 10**9
+_CLOCKS_APART_NS = 5 * 10**9  # what a broker fills at the opening, it may date before
 # A broker pays when it pays: what it owes becomes cash when its account shows it.
 AT_ITS_WORD_NS = 2**62
 
@@ -57,6 +59,7 @@ class NightBooks:
     broker: object
     actions: Actions = field(default_factory=NoActions)
     carry: Carry = NO_CARRY
+    hours: Hours | None = None  # whose dividends are whose, where an opening is booked late
 
     def prepare(self, session: str, now_ns: int) -> Sequence[CorporateAction]:
         """Return the actions of a session's nights; what must not meet them is cancelled first."""
@@ -167,8 +170,29 @@ class NightBooks:
             self.broker if isinstance(self.broker, BookkeepingBroker) else _ByItself()
         )
         taken = actions if self._keeps_books else [_paid_at_its_word(a) for a in actions]
-        acted = action_events(taken, book.ledger, self.desk.instruments, venue, now_ns)
+        ledger = book.ledger if self._keeps_books else self._before_ex(taken)
+        acted = action_events(taken, ledger, self.desk.instruments, venue, now_ns)
         return [*acted, *kept_order_events(taken, book, acted, now_ns)]
+
+    def _before_ex(self, actions: Sequence[CorporateAction]) -> Ledger:
+        """Return the books without what traded since the last session in what pays a dividend.
+
+        An opening that is booked late meets fills of its own day: who bought on the ex-date gets
+        nothing, and who sold is paid.
+        """
+        book = self.desk.book
+        pays = {a.instrument_id for a in actions if isinstance(a, CashDividend)}
+        if not pays or self.hours is None or not book.session:
+            return book.ledger
+        before = book.ledger.scratch()
+        for fill in book.ledger.executions.values():
+            opened = self.hours.session_at(fill.time_ns + _CLOCKS_APART_NS)
+            if fill.instrument_id in pays and opened > book.session:
+                position = before.positions.get(fill.instrument_id)
+                position = position or replace(book.ledger.positions[fill.instrument_id])
+                position.lots -= fill.side.sign * fill.lots
+                before.positions[fill.instrument_id] = position
+        return before
 
     def _cancel(self, actions: Sequence[CorporateAction], now_ns: int) -> None:
         """Cancel what works in an instrument that a split or its like changes."""

@@ -107,8 +107,9 @@ def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.Order
         reason=ending[1],
     )
     if isinstance(event, ev.OrderCancelled) and instrument is not None:
+        # A completed order that is read again counts none: that says nothing.
         lots = instrument.quantity_to_lots(str(trade.orderStatus.filled))
-        return replace(event, filled_lots=lots)
+        return replace(event, filled_lots=lots or None)
     return event
 
 

@@ -50,7 +50,7 @@ KINDS = (
     "killed",
 )
 # What a night may bring; drawn by dice of their own, so that older seeds play as they did.
-NIGHT_KINDS = ("split", "daylight_saving")
+NIGHT_KINDS = ("split", "daylight_saving", "reverse_split", "dividend")
 # Those that halt trading until a person has looked come seldom, or nothing else would be seen.
 _SELDOM = frozenset(
     {

@@ -90,7 +90,9 @@ class Watch:
         lines, nav = ledger.nav_lines(), ledger.find_nav_minor()
         assert lines is not None
         held = sum(p.value_minor for p in ledger.positions.values())
-        assert nav == ledger.cash["USD"] + held == sum(lines.values()), "NAV is not its parts"
+        owed = ledger.owed.get("USD", 0)
+        parts = ledger.cash["USD"] + owed + held
+        assert nav == parts == sum(lines.values()), "NAV is not its parts"
         if isinstance(event, ev.OrderFilled):
             self._check_fill(event)
         if isinstance(event, ev.OrderEvent) and event.client_order_id in self.book.orders:

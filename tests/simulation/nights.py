@@ -1,10 +1,12 @@
-"""The hours of a simulated market and the night in them: a change of the clocks, a split."""
+"""The hours of a simulated market and its night: a change of the clocks, splits, a dividend."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 
 from swarm_core.actions.action import CorporateAction
+from swarm_core.actions.dividends import CashDividend
 from swarm_core.actions.splits import Split
 from tests.simulation.venue import Venue
 from tests.swarm_core.builders import NOW_NS
@@ -46,37 +48,67 @@ class Night:
     """What the first night brings; fulfils `trader.ports.Actions` for whoever trades."""
 
     shift_ns: int
-    split: Split | None
+    actions: tuple[Split | CashDividend, ...]
     before_open_ns: int  # how long before the opening the venue's account shows it
+    paid_after_ns: int  # how long after the opening a dividend is paid
     is_over: bool = False
 
     @classmethod
-    def drawn(cls, random: Random, instrument_ids: Sequence[str]) -> "Night":
+    def drawn(cls, random: Random, apart: Random, instrument_ids: Sequence[str]) -> "Night":
+        """Return the night of a seed; what came later has dice `apart`: older seeds stay."""
+        ids = list(instrument_ids)
         shift_ns = random.choice((-HOUR_NS, HOUR_NS)) if random.random() < 0.33 else 0
-        split = None
+        actions: list[Split | CashDividend] = []
         if random.random() < 0.33:
-            split = Split(
-                action_id="split",
-                instrument_id=random.choice(list(instrument_ids)),
-                numerator=random.choice((2, 3, 10)),
-                denominator=1,
+            actions.append(_split(random.choice(ids), random.choice((2, 3, 10)), 1))
+        before_open_ns = random.choice((STEP_NS, 5 * STEP_NS, 9 * STEP_NS))
+        if not actions and apart.random() < 0.3:
+            new, old = apart.choice(((1, 2), (1, 10), (2, 3)))
+            actions.append(_split(apart.choice(ids), new, old))
+        if apart.random() < 0.3:
+            actions.append(
+                CashDividend(
+                    action_id="dividend",
+                    instrument_id=apart.choice(ids),
+                    amount=Decimal(apart.randint(1, 300)) / 100,
+                    currency="USD",
+                    pay_ns=0,
+                )
             )
-        return cls(shift_ns, split, random.choice((STEP_NS, 5 * STEP_NS, 9 * STEP_NS)))
+        return cls(shift_ns, tuple(actions), before_open_ns, apart.randint(60, 300) * _S)
+
+    @property
+    def has_reverse_split(self) -> bool:
+        return any(isinstance(a, Split) and a.numerator < a.denominator for a in self.actions)
+
+    @property
+    def pays_cash(self) -> bool:
+        return self.has_reverse_split or any(isinstance(a, CashDividend) for a in self.actions)
 
     def happen(self, venue: Venue, hours: ShortDays, now_ns: int) -> None:
         """Let the venue do what is due, once."""
+        if now_ns >= hours.opens_ns(1) + self.paid_after_ns:
+            venue.pay_dividends()
         if self.is_over or now_ns < hours.opens_ns(1) - self.before_open_ns:
             return
         self.is_over = True
         if self.shift_ns:
             venue.faults.happened["daylight_saving"] += 1
-        if self.split is not None:
-            venue.faults.happened["split"] += 1
-            venue.split(self.split.instrument_id, self.split.numerator, now_ns)
+        for action in self.actions:
+            if isinstance(action, Split):
+                is_reverse = action.numerator < action.denominator
+                venue.faults.happened["reverse_split" if is_reverse else "split"] += 1
+                venue.split(action.instrument_id, action.numerator, action.denominator, now_ns)
+            else:
+                venue.faults.happened["dividend"] += 1
+                venue.go_ex(action.instrument_id, int(action.amount * 10**8))
 
     def of_session(self, before: str, session: str) -> Sequence[CorporateAction]:
-        is_met = before < "2024-01-02" <= session
-        return (self.split,) if self.split is not None and before and is_met else ()
+        return self.actions if before and before < "2024-01-02" <= session else ()
 
     def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
-        return () if self.split is None else (self.split,)
+        return self.actions
+
+
+def _split(instrument_id: str, new: int, old: int) -> Split:
+    return Split(action_id="split", instrument_id=instrument_id, numerator=new, denominator=old)

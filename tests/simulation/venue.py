@@ -55,9 +55,11 @@ class Venue:
         self.outbox: list[tuple[int, ev.Event]] = []
         self.next_order_id = 1
         self.booked: Callable[[], Container[str]] = tuple  # the executions that stand in the log
-        self.has_split: set[str] = set()
+        self.has_changed: set[str] = set()  # what an action of the night was of
+        self.owed_minor = 0  # a dividend that has gone ex and is not paid
         self.grown: dict[str, int] = {}  # execution -> what splits since made of a lot of it
         self.connection_count, self.down_until_ns = 1, 0
+        self.is_open = False
         self.skew_ns = random.randint(-5, 5) * _S if faults.happens("broker_clock_skewed") else 0
 
     def find(self, client_order_id: str) -> Ticket | None:
@@ -128,8 +130,8 @@ class Venue:
 
     def place_by_hand(self, now_ns: int) -> None:
         """Somebody buys a little in the broker's own window: no client id, order id 0."""
-        # Where a split is booked late, what was done by hand meanwhile is for a person to settle.
-        names = [i for i in INSTRUMENTS if i not in self.has_split]
+        # Where an action is booked late, what was done by hand meanwhile is for a person to settle.
+        names = [i for i in INSTRUMENTS if i not in self.has_changed]
         instrument_id = self.random.choice(names)
         side = self.random.choice((OrderSide.BUY, OrderSide.SELL))
         ticket = Ticket("", "0", instrument_id, side, self.random.randint(1, 20), True, now_ns)
@@ -137,6 +139,7 @@ class Venue:
 
     def move(self, now_ns: int) -> None:
         """Let the market trade once: prices move, orders are filled, commissions fall due."""
+        self.is_open = True
         for instrument_id in self.prices:
             step = self.random.randint(-20, 20)
             self.prices[instrument_id] = max(100, self.prices[instrument_id] + step)
@@ -235,7 +238,7 @@ class Venue:
 
     def cancel(self, ticket: Ticket, now_ns: int) -> ev.Event | None:
         """Cancel what is open; sometimes the market was faster."""
-        if self.works(ticket) and self.faults.happens("cancel_late"):
+        if self.is_open and self.works(ticket) and self.faults.happens("cancel_late"):
             self.fill(ticket, now_ns, ticket.open_lots)
         if ticket.ending is not None:
             return None
@@ -271,23 +274,40 @@ class Venue:
 
     def close_day(self, now_ns: int) -> None:
         """The night: day orders expire, everybody is thrown out, order ids begin again at 1."""
+        self.is_open = False
         for ticket in self.tickets:
             if ticket.ending is None and ticket.is_day:
                 self.tell(self._end(ticket, OrderState.EXPIRED, now_ns), now_ns)
         self.go_down(now_ns, 60, keep=self.random.random() < 0.5)
         self.next_order_id = 1
 
-    def split(self, instrument_id: str, ratio: int, now_ns: int) -> None:
-        """Give new lots for old ones overnight; what was open in the instrument is cancelled."""
-        self.has_split.add(instrument_id)
-        self.lots[instrument_id] *= ratio
-        self.prices[instrument_id] = max(100, self.prices[instrument_id] // ratio)
+    def split(self, instrument_id: str, new: int, old: int, now_ns: int) -> None:
+        """Give new lots for old ones overnight; what was open in the instrument is cancelled.
+
+        A fraction of a lot is paid in cash, at the venue's own last price.
+        """
+        self.has_changed.add(instrument_id)
+        held, price = self.lots[instrument_id], self.prices[instrument_id]
+        sign = -1 if held < 0 else 1
+        whole, rest = divmod(abs(held) * new, old)
+        self.lots[instrument_id] = sign * whole
+        self.cash_minor += sign * rest * price * INSTRUMENTS[instrument_id].lot_tick_minor // new
+        self.prices[instrument_id] = max(100, price * old // new)
         for execution_id, fill in self.fills.items():
             if fill.instrument_id == instrument_id:
-                self.grown[execution_id] = ratio
+                self.grown[execution_id] = new
         for ticket in self.tickets:
             if ticket.instrument_id == instrument_id and ticket.ending is None:
                 self.tell(self._end(ticket, OrderState.CANCELLED, now_ns), now_ns)
+
+    def go_ex(self, instrument_id: str, lot_minor: int) -> None:
+        """Owe a dividend to whoever holds now; who is short owes it."""
+        self.has_changed.add(instrument_id)
+        self.owed_minor += self.lots[instrument_id] * lot_minor
+
+    def pay_dividends(self) -> None:
+        self.cash_minor += self.owed_minor
+        self.owed_minor = 0
 
     def go_down(self, now_ns: int, seconds: int, *, keep: bool) -> None:
         """Lose the connection; without `keep`, what was and will be said meanwhile is lost."""

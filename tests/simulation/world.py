@@ -36,6 +36,8 @@ IDS = tuple(INSTRUMENTS)
 SETTINGS = TraderSettings(
     heartbeat_s=5.0, feed_silence_s_max=40.0, data_age_s_max=30.0, reconcile_every_s=60.0
 )
+# What a fraction of a lot may be worth more at the venue than at the book's mark.
+_FRACTION_MINOR_MAX = 10 * 10**8
 
 
 class Engine:
@@ -104,7 +106,7 @@ class World:
             SETTINGS,
             self.rules,
             hours=self.hours,
-            nights=NightBooks(desk, desk.broker, self.night),
+            nights=NightBooks(desk, desk.broker, self.night, hours=self.hours),
         )
         # A trader whose feed has broken stays, halted, until a person sends it away.
         feed.when_broken = lambda: self.loop.call_later(45, trader.leave)
@@ -115,8 +117,12 @@ def make_world(seed: int, home: Path) -> World:
     random = Random(seed)
     faults = Faults.drawn(random)
     kept = random.random() < 0.5
+    night = Night.drawn(Random(f"{seed}/night"), Random(f"{seed}/night, later"), IDS)
+    adopts = random.random() < 0.5
     rules = ReconciliationRules(
-        adopt_foreign=random.random() < 0.5,
+        # What is not adopted gets dividends too, and nobody can tell cash of a night from its own.
+        adopt_foreign=adopts or night.pays_cash,
+        cash_tolerance_minor=_FRACTION_MINOR_MAX if night.has_reverse_split else 0,
         # Longer than a trader can be away here: what a broker has forgotten only halts.
         fills_reach_back_ns=4 * DAYS * DAY_NS,
     )
@@ -132,7 +138,6 @@ def make_world(seed: int, home: Path) -> World:
         kind=OrderKind.MARKET,
         time_in_force=TimeInForce.GOOD_TILL_CANCELLED if kept else TimeInForce.DAY,
     )
-    night = Night.drawn(Random(f"{seed}/night"), IDS)
     hours = ShortDays(night.shift_ns)
     loop = VirtualLoop(NOW_NS)
     return World(seed, faults, watch, venue, loop, home, sizing, rules, night, hours)
@@ -287,5 +292,6 @@ async def _settle(world: World) -> None:
         world.venue._charge(charge)
         world.venue.tell(charge, now_ns)
     world.venue.charges_due.clear()
+    world.venue.pay_dividends()
     world.lives += 1
     await world.trader(MarketFeed(world, Life(world.faults), 0)).run()

@@ -266,6 +266,30 @@ def test_exits_that_got_lost_among_the_three_are_sent_after_their_order() -> Non
     rig.check()
 
 
+def test_exits_do_not_leave_while_nobody_knows_whether_their_order_arrived() -> None:
+    """All three got lost: without their order, exits would close what other orders hold."""
+    rig = Rig()
+    together, find = rig.venue.submit_together, rig.venue.find
+
+    def broken(*_: object):
+        raise ConnectionResetError("the line broke")
+
+    rig.venue.submit_together = broken  # type: ignore[method-assign]
+    entry, _, stop = rig.decide(A=0.1).orders
+    rig.venue.submit_together = together  # type: ignore[method-assign]
+    rig.venue.find = lambda i: broken() if i == entry.client_order_id else find(i)  # type: ignore[method-assign]
+    recover(book=rig.book, log=rig.log, broker=rig.venue, time_ns=rig.now_ns)
+    assert rig.states()["entry"] is OrderState.UNKNOWN
+    assert rig.states()["stop_loss"] is OrderState.APPROVED
+    rig.guard()
+    assert rig.venue.find(stop.client_order_id) is None
+
+    rig.venue.find = find  # type: ignore[method-assign]
+    recover(book=rig.book, log=rig.log, broker=rig.venue, time_ns=rig.now_ns)
+    rig.decide(A=0.1)
+    assert set(rig.states().values()) == {OrderState.ACCEPTED}
+
+
 def test_exits_are_sent_while_reducing_and_none_while_halted() -> None:
     rig = Rig()
     rig.decide(A=0.1)

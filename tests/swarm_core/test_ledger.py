@@ -1,14 +1,19 @@
 """The books: exact, whole, and the same whatever order or number of messages."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swarm_core import events as ev
+from swarm_core.book import Book
 from swarm_core.instruments import MINOR_PER_UNIT, convert_minor
 from swarm_core.ledger import Ledger
+from swarm_core.market import Quote
+from swarm_core.marking import position_marks
 from swarm_core.orders import OrderSide
+from tests.swarm_core.builders import NOW_NS, A, B, make_fill, make_order
 
 CASH = 10**6 * MINOR_PER_UNIT
 TICK_MINOR = {"US.A": 10**6, "EU.B": 5 * 10**5}
@@ -175,3 +180,18 @@ def test_deposits_are_no_profit() -> None:
 
     assert ledger.find_imbalance() is None
     assert ledger.deposited == {"USD": CASH, "EUR": 500}
+
+
+def test_what_was_paid_for_is_not_marked_below_or_at_nothing() -> None:
+    """A broken quote would move the net asset value, and every limit that hangs on it."""
+    book = Book("USD", CASH)
+    book.apply(make_fill(make_order(lots=10), 10))
+    book.apply(replace(make_fill(make_order(B), 10), is_margined=True))
+    before = book.ledger.find_nav_minor()
+
+    for ticks in (-10_000, 0):
+        quotes = {i: Quote(instrument_id=i, reference_ticks=ticks, time_ns=NOW_NS) for i in (A, B)}
+        (mark,) = position_marks(book, quotes, NOW_NS)
+        assert isinstance(mark, ev.PositionMarked)
+        assert (mark.instrument_id, mark.price_ticks) == (B, ticks), "a future may cost less"
+    assert book.ledger.find_nav_minor() == before

@@ -123,5 +123,10 @@ def test_what_is_told_later_of_how_much_was_filled_ends_the_wait() -> None:
     record = record_after(APPROVED, SUBMITTED, replace(CANCELLED, filled_lots=5))
     assert record.awaits_fills
 
-    record.apply(CANCELLED)  # the account was read in full, and shows no fill
+    for again in (CANCELLED, replace(CANCELLED, filled_lots=5)):
+        assert record.knows(again), "told again, in other words, after a restart"
+    shown = replace(CANCELLED, filled_lots=0)  # the account was read in full, and shows no fill
+    assert not record.knows(shown)
+    record.apply(shown)
     assert record.state is OrderState.CANCELLED
+    assert record.knows(shown)

@@ -4,16 +4,27 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.actions.splits import Split
-from swarm_core.orders import Order
+from swarm_core.orders import Order, OrderSide
 from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
 from swarm_core.risk.codes import DenialCode
 from swarm_core.sizing_settings import ExitSettings
 from swarm_core.trading_state import TradingState
-from tests.swarm_core.builders import DAY_NS, NOW_NS, A, B, make_decision, make_quote
+from tests.swarm_core.builders import (
+    DAY_NS,
+    NOW_NS,
+    A,
+    B,
+    make_decision,
+    make_fill,
+    make_order,
+    make_quote,
+)
 from tests.trader.desks import make_desk
 from tests.trader.venue import FileVenue
 from trader.desk import TradingDesk
@@ -21,6 +32,7 @@ from trader.kill_switch import Halt
 from trader.overnight import NightBooks
 from trader.session_keeper import SessionKeeper
 
+_S = 10**9
 SPLIT = Split(action_id="split", instrument_id=A, numerator=4, denominator=1)
 DIVIDEND = CashDividend(
     action_id="paid", instrument_id=A, amount=Decimal("0.5"), currency="USD", pay_ns=0
@@ -43,14 +55,13 @@ class Told:
 
 class Days:
     def __init__(self) -> None:
-        self.session = "2024-01-01"
         self.over_ns = NOW_NS + DAY_NS
 
     def session_at(self, time_ns: int) -> str:
-        return self.session if time_ns < NOW_NS + DAY_NS else "2024-01-02"
+        return "2024-01-01" if time_ns <= self.over_ns else "2024-01-02"
 
     def is_over(self, session: str, time_ns: int) -> bool:
-        return session < self.session or time_ns > self.over_ns
+        return time_ns > self.over_ns
 
     def is_open(self, time_ns: int) -> bool:
         return True
@@ -59,7 +70,7 @@ class Days:
 def _held(home: Path, *actions: CorporateAction) -> tuple[TradingDesk, SessionKeeper, Days]:
     """Return a desk that has opened a session and then bought."""
     desk, days = make_desk(home, FileVenue(home / "venue")), Days()
-    keeper = SessionKeeper(desk, days, NightBooks(desk, desk.broker, Told(*actions)))
+    keeper = SessionKeeper(desk, days, NightBooks(desk, desk.broker, Told(*actions), hours=days))
     keeper.open_if_due(NOW_NS)
     desk.release(make_decision("d1", A=0.1))
     desk.take_in(desk.broker.heard())  # type: ignore[attr-defined]  # a FileVenue speaks
@@ -89,8 +100,8 @@ def test_a_split_that_the_account_shows_before_the_opening_is_explained_once(
 
     assert desk.book.lots(A) == 4 * before
     assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.ACTIVE
-    days.session = "2024-01-02"
-    keeper.open_if_due(NOW_NS + 2)
+    _pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
     assert desk.book.lots(A) == 4 * before
     assert not keeper.nights.explain(account, NOW_NS + 3)
 
@@ -110,8 +121,8 @@ def test_a_dividend_is_owed_from_its_date_and_paid_when_the_account_shows_it(
     desk, keeper, days = _held(tmp_path, DIVIDEND)
     cash, nav = desk.book.ledger.cash["USD"], desk.book.ledger.find_nav_minor()
     assert nav is not None
-    days.session = "2024-01-02"
-    keeper.open_if_due(NOW_NS + 2)
+    _pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
     owed = desk.book.ledger.entitlements["paid"].amount_minor
     assert owed > 0
     assert desk.book.ledger.cash["USD"] == cash
@@ -140,7 +151,7 @@ def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
     before = desk.book.lots(A)
     assert keeper.unsettled() == frozenset()
 
-    days.session = "2024-01-02"
+    _pass_night(desk, days)
     assert keeper.unsettled() == {A}
     report = desk.release(make_decision("d2", A=0.05, B=0.05))
 
@@ -151,7 +162,7 @@ def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
     assert f"{A}: NO_QUOTE" in told[0]
     assert A not in {o.instrument_id for o in _received(desk)[sent:]}
 
-    keeper.open_if_due(NOW_NS + 2)
+    keeper.open_if_due(desk.now_ns())
     assert desk.book.lots(A) == 4 * before
     assert keeper.unsettled() == frozenset()
 
@@ -168,11 +179,11 @@ def test_exits_of_what_splits_overnight_wait_for_the_opening(tmp_path: Path) -> 
         desk.cancel(record.order.client_order_id, "lost overnight")
     before, sent = desk.book.lots(A), len(_received(desk))
 
-    days.session = "2024-01-02"
+    _pass_night(desk, days)
     desk.guard_exits()
     assert len(_received(desk)) == sent, "they would be of other lots, at other prices"
 
-    keeper.open_if_due(NOW_NS + 2)
+    keeper.open_if_due(desk.now_ns())
     desk.guard_exits()
     assert len(_received(desk)) == sent, "no quote of the new lots is known yet"
     desk.quotes[A] = replace(make_quote(A), reference_ticks=2_500, session_open=True)
@@ -195,6 +206,49 @@ def test_a_session_that_closes_late_is_valued_at_its_own_quotes(tmp_path: Path) 
     assert desk.book.ledger.find_nav_minor() == nav
 
 
+def _pass_night(desk: TradingDesk, days: Days) -> None:
+    days.over_ns = NOW_NS + 10 * _S  # later than what was bought
+    desk.now_ns.ns = NOW_NS + 20 * _S  # type: ignore[attr-defined]  # a Timepiece
+
+
 def _received(desk: TradingDesk) -> list[Order]:
     assert isinstance(desk.broker, FileVenue)
     return list(desk.broker.orders().values())
+
+
+@pytest.mark.parametrize("side", [OrderSide.BUY, OrderSide.SELL])
+def test_a_dividend_that_is_booked_late_is_of_what_was_held_before_its_date(
+    side: OrderSide, tmp_path: Path
+) -> None:
+    """The opening met fills of its own day: they are told, and no dividend is owed on them."""
+    desk, keeper, days = _held(tmp_path, DIVIDEND)
+    before, cash = desk.book.lots(A), desk.book.ledger.cash["USD"]
+    order = make_order(lots=before, side=side, decision_id="d9")
+    desk.note(replace(make_fill(order, before), time_ns=NOW_NS + 15 * _S))
+    assert desk.book.lots(A) == before + side.sign * before
+    paid = desk.book.ledger.cash["USD"] - cash
+
+    _pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
+
+    owed = desk.book.ledger.entitlements["paid"].amount_minor
+    assert owed == before * 50_000_000
+    assert desk.book.ledger.cash["USD"] == cash + paid
+    assert desk.book.ledger.find_imbalance() is None
+
+
+def test_a_reverse_split_pays_its_fraction_and_books_what_is_left(tmp_path: Path) -> None:
+    reverse = replace(SPLIT, numerator=1, denominator=7)
+    desk, keeper, _ = _held(tmp_path, reverse)
+    before, nav = desk.book.lots(A), desk.book.ledger.find_nav_minor()
+    rest = before % 7
+    assert rest
+    assert nav is not None
+    account = _account(desk, before // 7, rest * 100 * 10**8)
+    assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.HALTED
+
+    assert keeper.nights.explain(account, NOW_NS + 1)
+
+    assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.ACTIVE
+    assert desk.book.lots(A) == before // 7
+    assert desk.book.ledger.find_nav_minor() == nav
