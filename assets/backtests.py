@@ -1,7 +1,7 @@
 """Backtests: a partition is one window of an experiment, and a backfill over them the backtest."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
 from models.experiments.floor import FloorTables
 from models.experiments.guard import find_peeks, samples_of, trial_decides
-from models.experiments.judgement import judge, returns_by_point
+from models.experiments.judgement import judge, judge_points
 from models.experiments.market import Market, MarketTables, build_market
 from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
@@ -41,6 +41,9 @@ POOL = "backtests"
 NO_PEEKING = "decisions_stand_without_their_future"
 _ROLL_AHEAD = timedelta(days=400)  # a roll counts the sessions to an expiry beyond the window
 _READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
+
+
+Tell = Callable[[str], None]  # shows a line of progress to whoever launched the run
 
 
 class Experiments(Protocol):
@@ -127,6 +130,7 @@ def backtests(
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
     open_pool: dg.ResourceParam[PoolFactory],
+    tell: dg.ResourceParam[Tell],
 ) -> dg.MaterializeResult:
     """One window of an experiment, every point of its sweep; finished trials are read."""
     name, key = split_key(context.partition_key)
@@ -137,9 +141,13 @@ def backtests(
     given = spec, window, ground_of(desk), data_versions(tables)
     pool = None if spec.sweep is None else open_pool(spec.sweep.workers)
 
+    def say(line: str) -> None:
+        context.log.info(line)
+        tell(line)
+
     def run(asked: Sequence[Trial]) -> dict[str, pl.DataFrame]:
         kept = trial_ledger, backtest_results
-        return run_window(asked, market, *kept, context.run.run_id, context.log.info, pool)
+        return run_window(asked, market, *kept, context.run.run_id, say, pool)
 
     if spec.sweep is not None and spec.sweep.method == SEARCH:
         trials, found = search_window(*given, run)
@@ -179,11 +187,12 @@ def backtests(
 def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, Any]:
     """Return what the best point came to, judged by how often was tried."""
     best = _best(rows)
-    judged = judge(best, count, returns_by_point(rows))
+    judged = judge(best, count, judge_points(rows.partition_by("point")))
     named = judged.named().items()
     return {
         "best_point": best["point"][0],
         "is_luck": judged.is_luck,
+        "is_luck_active": judged.is_luck_active,
         **{k: dg.MetadataValue.float(float(v)) for k, v in named if v is not None},
     }
 

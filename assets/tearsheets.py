@@ -1,5 +1,7 @@
 """Tearsheets: what is on record of each experiment, judged by how often was tried."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +10,12 @@ from typing import Protocol
 import dagster as dg
 import polars as pl
 
-from assets.backtests import Experiments, data_versions
+from assets.backtests import Experiments, Tell, data_versions
 from assets.ports import TableStore
-from models.experiments.judgement import Judgement, judge, returns_by_point
+from models.experiments.judgement import Judgement, judge, judge_points, judging_code
 from models.experiments.running import ResultStore, deciding_code
-from models.experiments.trials import LAUNCHED, TrialLedger, count_trials
+from models.experiments.trials import LAUNCHED, TrialCount, TrialLedger, count_trials
+from models.statistics import sharpe
 
 SIDE_BY_SIDE = "side_by_side"
 Records = Sequence[Mapping[str, object]]
@@ -28,18 +31,30 @@ class TearsheetPages(Protocol):
         rows: pl.DataFrame,
         parts: pl.DataFrame,
         figures: Mapping[str, Mapping[str, object]],
+        made_from: str = "",
     ) -> Path:
-        """Write the page over rows and parts with a `label`; the first of `figures` leads."""
+        """Write the page over rows and parts with a `label`; the first of `figures` leads.
+
+        Parts are those of the first. `made_from` names everything that the page says.
+        """
+        ...
+
+    def find(self, name: str, made_from: str) -> Path | None:
+        """Return the page where it was made from the same, None where it must be written."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """An experiment's rows and parts by label, and the judgement of each label, the best first."""
+class _Found:
+    """What is finished of an experiment: rows by label, the best first, and the best's parts."""
 
-    rows: pl.DataFrame
+    rows: Mapping[str, pl.DataFrame]
     parts: pl.DataFrame
-    judged: dict[str, Judgement]
+    made_from: str
+
+    @property
+    def best(self) -> str:
+        return next(iter(self.rows))
 
 
 @dg.asset(group_name="research", deps=["backtests"], kinds={"plotly"})
@@ -49,62 +64,63 @@ def tearsheets(
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
     tearsheet_pages: dg.ResourceParam[TearsheetPages],
+    tell: dg.ResourceParam[Tell],
 ) -> dg.MaterializeResult:
     """One page for each experiment, and one with the best point of each side by side.
 
-    Only what was run on the tables and the code as they stand now; the count is of everything.
+    Only what was run on the tables and the code as they stand now; the count is of everything. A
+    page that would say what it says already stays as it is.
     """
     records = trial_ledger.records()
     data = data_versions(tables)
     written: dict[str, str] = {}
-    best: list[tuple[str, _Told]] = []
+    best: list[tuple[str, _Found]] = []
     for name in experiments.names():
-        told = _gather(name, records, data, backtest_results)
-        if told is None:
+        count = count_trials(records, name)
+        found = _gather(name, records, data, backtest_results, tell)
+        if found is None:
             continue
         note = experiments.get(name).question
-        written[name] = str(_write(tearsheet_pages, name, note, told))
-        best.append((name, told))
+        written[name] = str(_page(tearsheet_pages, name, note, found, count, tell))
+        best.append((name, found))
     if best:
-        note = "The best point of each experiment; every trial on record counts."
-        written[SIDE_BY_SIDE] = str(
-            _write(tearsheet_pages, SIDE_BY_SIDE, note, _beside(best, records))
-        )
+        written[SIDE_BY_SIDE] = str(_beside(tearsheet_pages, best, count_trials(records)))
     paths = {name: dg.MetadataValue.path(path) for name, path in written.items()}
     return dg.MaterializeResult(metadata={"experiments": len(best), **paths})
 
 
-def _write(pages: TearsheetPages, name: str, note: str, told: _Told) -> Path:
-    figures = {label: judged.named() for label, judged in told.judged.items()}
-    return pages.write(name, note, told.rows, told.parts, figures)
-
-
-def _gather(name: str, records: Records, data: str, results: ResultStore) -> _Told | None:
+def _gather(
+    name: str, records: Records, data: str, results: ResultStore, tell: Tell
+) -> _Found | None:
     """Return what is finished of an experiment, or None where nothing is."""
     now = {"kind": LAUNCHED, "experiment": name, "data": data, "code": deciding_code()}
     launched = {
         str(r["trial_id"]): r for r in records if all(r.get(k) == v for k, v in now.items())
     }
     points: dict[str, str] = {}
-    found: dict[str, list[pl.DataFrame]] = {"rows": [], "parts": []}
-    for trial_id, record in launched.items():
+    rows: dict[str, list[pl.DataFrame]] = {}
+    parts: dict[str, list[pl.DataFrame]] = {}
+    read: list[str] = []
+    for number, (trial_id, record) in enumerate(launched.items(), 1):
+        tell(f"{name}: read the results of trial {number:,} of {len(launched):,}")
         frames = results.find(trial_id)
         if frames is None:
             continue
+        read.append(trial_id)
         strategy, point = str(record["strategy_id"]), str(record["point"]) or "as written"
         label = points.setdefault(strategy, _free(point, strategy, points))
-        for kind, gathered in found.items():
-            gathered.append(frames[kind].with_columns(label=pl.lit(label)))
-    if not found["rows"]:
+        for kind, gathered in (("rows", rows), ("parts", parts)):
+            gathered.setdefault(label, []).append(frames[kind])
+    if not rows:
         return None
-    rows, parts = (pl.concat(found[kind]) for kind in ("rows", "parts"))
-    tried = returns_by_point(rows, "label")
-    count = count_trials(records, name)
-    judged = {
-        str(label): judge(part.sort("event_time"), count, tried)
-        for (label,), part in rows.partition_by("label", as_dict=True, maintain_order=True).items()
-    }
-    return _Told(rows, parts, dict(sorted(judged.items(), key=_rank)))
+    labelled = {label: _labelled(told, label).sort("event_time") for label, told in rows.items()}
+    ranked = dict(sorted(labelled.items(), key=lambda item: _rank(item[1])))
+    best = next(iter(ranked))
+    return _Found(ranked, _labelled(parts[best], best), _digest([data, now["code"], *read]))
+
+
+def _labelled(frames: Sequence[pl.DataFrame], label: str) -> pl.DataFrame:
+    return pl.concat(frames).with_columns(label=pl.lit(label))
 
 
 def _free(point: str, strategy: str, points: Mapping[str, str]) -> str:
@@ -112,21 +128,45 @@ def _free(point: str, strategy: str, points: Mapping[str, str]) -> str:
     return f"{point} ({strategy[:6]})" if point in points.values() else point
 
 
-def _rank(item: tuple[str, Judgement]) -> float:
-    ratio = item[1].sharpe
-    return float("inf") if ratio is None else -ratio
+def _rank(rows: pl.DataFrame) -> float:
+    ratio = sharpe(rows["net_return"].to_numpy())
+    return -ratio if ratio == ratio else float("inf")
 
 
-def _beside(best: Sequence[tuple[str, _Told]], records: Records) -> _Told:
-    """Return the best point of each experiment, judged by everything that was ever tried."""
-    count = count_trials(records)
-    rows: list[pl.DataFrame] = []
-    parts: list[pl.DataFrame] = []
-    for name, told in best:
-        point = next(iter(told.judged))
-        label = pl.lit(f"{name}: {point}").alias("label")
-        rows.append(told.rows.filter(pl.col("label") == point).with_columns(label))
-        parts.append(told.parts.filter(pl.col("label") == point).with_columns(label))
-    judged = {str(part["label"][0]): judge(part.sort("event_time"), count) for part in rows}
-    ordered = dict(sorted(judged.items(), key=_rank))
-    return _Told(pl.concat(rows), pl.concat(parts), ordered)
+def _page(
+    pages: TearsheetPages, name: str, note: str, found: _Found, count: TrialCount, tell: Tell
+) -> Path:
+    """Write an experiment's page, or leave the one that says the same already."""
+    counted = [count.launches, count.trials, count.sharpe_std]
+    made_from = _digest([note, found.made_from, counted, judging_code()])
+    kept = pages.find(name, made_from)
+    if kept is not None:
+        return kept
+    rows = pl.concat(found.rows.values())
+    tell(f"{name}: judge {len(found.rows):,} points together")
+    sweep = judge_points(found.rows.values())
+    figures: dict[str, Mapping[str, object]] = {}
+    for number, (label, told) in enumerate(found.rows.items(), 1):
+        tell(f"{name}: judge point {number:,} of {len(found.rows):,}")
+        figures[label] = judge(told, count, sweep).named()
+    tell(f"{name}: write the page")
+    return pages.write(name, note, rows, found.parts, figures, made_from)
+
+
+def _beside(pages: TearsheetPages, best: Sequence[tuple[str, _Found]], count: TrialCount) -> Path:
+    """Write the page of the best point of each experiment, judged by everything ever tried."""
+    rows: dict[str, pl.DataFrame] = {}
+    parts: dict[str, pl.DataFrame] = {}
+    for name, found in best:
+        label = f"{name}: {found.best}"
+        rows[label] = found.rows[found.best].with_columns(label=pl.lit(label))
+        parts[label] = found.parts.with_columns(label=pl.lit(label))
+    ordered = sorted(rows, key=lambda label: _rank(rows[label]))
+    judged: dict[str, Judgement] = {label: judge(rows[label], count) for label in ordered}
+    figures = {label: told.named() for label, told in judged.items()}
+    note = "The best point of each experiment; every trial on record counts."
+    return pages.write(SIDE_BY_SIDE, note, pl.concat(rows.values()), parts[ordered[0]], figures)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:32]

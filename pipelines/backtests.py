@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +161,10 @@ def _open_pool() -> object:
     return open_pool
 
 
+_TELL: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda _: None)
+
 BUILDERS: dict[str, Callable[[], object]] = {
+    "tell": _TELL.get,
     "experiments": lambda: experiment_files(workshop().home),
     "trial_ledger": _ledger,
     "backtest_results": _results,
@@ -235,11 +239,27 @@ def launch(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
     done: Callable[[WindowRun, int, int], None],
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Sequence[WindowRun]:
     """Check an experiment whole, add its partitions, and run them in order of time.
 
-    Raises ExperimentError before anything is run where a field, a point or a date fails.
+    `done` is called after each window, `tell` at each step within it. Raises ExperimentError
+    before anything is run where a field, a point or a date fails, and after the windows where the
+    tearsheets could not be written.
     """
+    token = _TELL.set(tell)
+    try:
+        return _launch(path, defs, instance, done)
+    finally:
+        _TELL.reset(token)
+
+
+def _launch(
+    path: Path,
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    done: Callable[[WindowRun, int, int], None],
+) -> Sequence[WindowRun]:
     built = workshop()
     desk = built.get("desk")
     assert isinstance(desk, Desk)
@@ -266,9 +286,12 @@ def launch(
                 raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
             runs.append(_window_run(key, result))
             done(runs[-1], number, len(keys))
-    defs.resolve_job_def("tearsheet_job").execute_in_process(
+    pages = defs.resolve_job_def("tearsheet_job").execute_in_process(
         instance=instance, raise_on_error=False, run_config=_QUIET
     )
+    if not pages.success:
+        why = "it was interrupted" if _is_interrupted(pages) else "; ".join(_failures(pages))
+        raise ExperimentError(f"the tearsheets must be written, were not: {why}")
     return runs
 
 
@@ -293,12 +316,18 @@ def _window_run(key: str, result: dg.ExecuteInProcessResult) -> WindowRun:
         if not e.passed
     )
     if not result.success:
-        failed += tuple(
-            _root_cause(e.step_failure_data.error)
-            for e in result.all_events
-            if e.is_step_failure and e.step_failure_data.error is not None
-        )
+        failed += _failures(result)
     return WindowRun(key, result.success, figures, failed)
+
+
+def _failures(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Return what each failed step raised first; one that the run itself failed on at the least."""
+    told = tuple(
+        _root_cause(e.step_failure_data.error)
+        for e in result.all_events
+        if e.is_step_failure and e.step_failure_data.error is not None
+    )
+    return told or ("the run failed before its step began; its log in Dagster tells why",)
 
 
 def _root_cause(error: Any) -> str:

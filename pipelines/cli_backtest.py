@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop, spaced
 
 if TYPE_CHECKING:
     from pipelines.backtests import WindowRun
@@ -29,7 +29,7 @@ def run(
         from pipelines.settings import opened_dagster
 
         with opened_dagster() as instance:
-            runs = launch(experiment, defs, instance, _told)
+            runs = launch(experiment, defs, instance, _told, spaced())
         console.print(f"tearsheets: {home / 'backtests' / 'tearsheets'}", highlight=False)
         if not all(run.success and not run.failed_checks for run in runs):
             raise ValueError("every window must pass its checks, at least one did not")

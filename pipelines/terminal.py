@@ -3,9 +3,10 @@
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,19 @@ ENDED_BY_PIPE = 128 + 13  # as a shell tells a process that SIGPIPE ended
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The desk's YAML file; config/apiary.yaml if unset.")
 ]
+
+
+def spaced(seconds: float = 5.0) -> Callable[[str], None]:
+    """Return what prints a line of progress, at most one every so many seconds."""
+    last = monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal last
+        if monotonic() - last >= seconds:
+            last = monotonic()
+            console.print(f"  {line}", highlight=False, markup=False)
+
+    return tell
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """Tearsheets: one self-contained page for an experiment, or for several side by side."""
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -17,9 +19,15 @@ _SHOWN_MAX = 12  # lines that can still be told apart; the table has every one
 _ROLLING = 63
 _PERCENT = {"annual_return", "annual_volatility", "drawdown_max", "hit_rate", "overfitting"}
 _PERCENT |= {"probabilistic", "deflated", "alpha", "value_at_risk_95", "expected_shortfall_95"}
-_TILES = ("sharpe", "deflated", "trials", "annual_return", "annual_volatility", "drawdown_max")
-_TILES += ("overfitting", "spa", "track_record_min", "sessions")
+_PERCENT |= {"deflated_active"}
+_TILES = ("sharpe", "deflated", "information_ratio", "deflated_active", "trials", "annual_return")
+_TILES += ("annual_volatility", "drawdown_max", "overfitting", "spa", "spa_active")
+_TILES += ("track_record_min", "sessions")
 _SURE = 0.95
+_LUCK, _SKILL = "this may be luck", "more than luck"
+_HERE = Path(__file__).parent
+_MADE_BY = ("tearsheet.py", "tearsheet.html.j2", "charts.py", "palette.py")
+_HEAD_BYTES = 4_096  # what a page was made from stands within these
 
 
 class TearsheetPages:
@@ -35,25 +43,26 @@ class TearsheetPages:
         rows: pl.DataFrame,
         parts: pl.DataFrame,
         figures: Mapping[str, Figures],
+        made_from: str = "",
     ) -> Path:
         """Write NAME.html over rows and parts with a `label`, and the figures of each label.
 
-        The first label of `figures` is the one that the page speaks of.
+        The first label of `figures` is the one that the page speaks of, and the parts are its own.
+        `made_from` names what went into the page, so that `find` knows it again.
         """
         first = next(iter(figures))
         best = figures[first]
-        chance = best.get("deflated")
-        luck = not isinstance(chance, float) or chance < _SURE
         environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
+            loader=FileSystemLoader(_HERE),
             autoescape=True,
             undefined=StrictUndefined,
         )
         page = environment.get_template("tearsheet.html.j2").render(
             title=name.replace("_", " ").capitalize(),
             note=note,
-            luck=luck,
-            verdict=_verdict(first, best, luck),
+            made_from=_stamp(made_from),
+            verdict=f"{first}, after {best.get('trials')} trials on record:",
+            against=_against(best),
             tiles=[(key.replace("_", " "), _text(key, best.get(key))) for key in _TILES],
             heads=["", *(key.replace("_", " ") for key in best)],
             lines=[
@@ -63,17 +72,54 @@ class TearsheetPages:
             charts=_charts(rows, parts, list(figures)),
             plotly=get_plotlyjs(),
         )
-        path = self._root / f"{name}.html"
+        path = self._path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         part.write_text(page, encoding="utf-8")
         return part.replace(path)
 
+    def find(self, name: str, made_from: str) -> Path | None:
+        """Return the page where it was made from the same by this code, None where it was not."""
+        path = self._path(name)
+        if not path.is_file():
+            return None
+        with path.open("rb") as page:
+            head = page.read(_HEAD_BYTES)
+        return path if f'content="{_stamp(made_from)}"'.encode() in head else None
 
-def _verdict(label: str, told: Figures, luck: bool) -> str:
-    chance, trials = _text("deflated", told.get("deflated")), told.get("trials")
-    after = f"after {trials} trials on record the chance of a true ratio above zero is {chance}"
-    return f"{label}: {after}; {'this may be luck' if luck else 'more than luck'}."
+    def _path(self, name: str) -> Path:
+        return self._root / f"{name}.html"
+
+
+def _stamp(made_from: str) -> str:
+    return f"{made_from} {_page_code()}"
+
+
+@cache
+def _page_code() -> str:
+    digest = hashlib.sha256()
+    for name in _MADE_BY:
+        digest.update((_HERE / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _against(told: Figures) -> list[tuple[str, bool]]:
+    """Return what is left beside zero and beside the benchmark, each with whether it is luck."""
+    compared = (
+        ("deflated", "Against zero: the chance of a true ratio above zero is"),
+        (
+            "deflated_active",
+            "Against the benchmark: the chance that the true ratio of the returns over the "
+            "benchmark's is above zero is",
+        ),
+    )
+    lines: list[tuple[str, bool]] = []
+    for key, sentence in compared:
+        chance = told.get(key)
+        luck = not isinstance(chance, float) or chance < _SURE
+        told_chance = _text(key, chance) if isinstance(chance, float) else "not known"
+        lines.append((f"{sentence} {told_chance}: {_LUCK if luck else _SKILL}.", luck))
+    return lines
 
 
 def _charts(rows: pl.DataFrame, parts: pl.DataFrame, labels: list[str]) -> list[tuple[str, str]]:
@@ -145,8 +191,8 @@ def _line(
     dash: str = "solid",
 ) -> go.Scatter:
     style = {"color": colour, "width": width, "dash": dash}
-    days = rows["event_time"].dt.date().to_list()
-    return go.Scatter(x=days, y=values.to_list(), name=name, mode="lines", line=style)
+    days = rows["event_time"].dt.date().to_numpy()  # arrays are not copied value by value
+    return go.Scatter(x=days, y=values.to_numpy(), name=name, mode="lines", line=style)
 
 
 def _months(rows: pl.DataFrame) -> go.Figure:

@@ -6,6 +6,7 @@ from models.statistics.bootstrap import (
     circular_indices,
     confidence_interval,
     mean_of,
+    sharpe_interval,
     sharpe_of,
     stationary_indices,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "probabilistic_sharpe",
     "reality_check",
     "sharpe",
+    "sharpe_interval",
     "sharpe_of",
     "sharpe_standard_error",
     "sortino",

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from models.statistics.series import Floats, Series, finite
+from swarm_core.colony.compiled import kernel
 
+_KEPT_MAX = 4_000_000  # draws that are kept for the next series of the same length: 64 MB
+Ints = npt.NDArray[np.int64]
 Statistic = Callable[[Floats], Floats]  # [replications, n] -> [replications]
 
 
@@ -29,14 +33,63 @@ def stationary_indices(
     `block_length` is the mean length; the series is taken as a circle.
     """
     _check(count, block_length, replications)
+    return blocks_of(*_draws(count, replications, seed), 1.0 / block_length)
+
+
+def _draws(count: int, replications: int, seed: int) -> tuple[Floats, Ints]:
+    draw = _kept if count * replications <= _KEPT_MAX else _drawn
+    return draw(count, replications, seed)
+
+
+def _drawn(count: int, replications: int, seed: int) -> tuple[Floats, Ints]:
+    """Return the chance that a block ends at each place, and where the next would begin."""
     rng = np.random.default_rng(seed)
-    fresh = rng.random((replications, count)) < 1.0 / block_length
-    fresh[:, 0] = True
-    starts = rng.integers(0, count, (replications, count))
-    place = np.arange(count)
-    begun = np.maximum.accumulate(np.where(fresh, place, 0), axis=1)
-    first = np.take_along_axis(starts, begun, axis=1)
-    return (first + place - begun) % count
+    chances, starts = (
+        rng.random((replications, count)),
+        rng.integers(0, count, (replications, count)),
+    )
+    chances.flags.writeable = starts.flags.writeable = False
+    return chances, starts
+
+
+# The points of a sweep have as many sessions each, and differ in the length of their blocks alone.
+_kept = lru_cache(maxsize=1)(_drawn)
+
+
+@kernel
+def blocks_of(chances: Floats, starts: Ints, end: float) -> Ints:
+    """Return the indices of blocks that go on until a chance falls below `end`, in a circle."""
+    replications, count = chances.shape
+    out = np.empty((replications, count), np.int64)
+    for row in range(replications):
+        at = starts[row, 0]
+        out[row, 0] = at
+        for t in range(1, count):
+            at = starts[row, t] if chances[row, t] < end else at + 1
+            if at == count:
+                at = 0
+            out[row, t] = at
+    return out
+
+
+@kernel
+def block_sums(values: Floats, chances: Floats, starts: Ints, end: float) -> Floats:
+    """Return [replications, 2] sums and sums of squares of values [n] over the same blocks."""
+    replications, count = chances.shape
+    out = np.empty((replications, 2))
+    for row in range(replications):
+        at = starts[row, 0]
+        total = values[at]
+        squares = total * total
+        for t in range(1, count):
+            at = starts[row, t] if chances[row, t] < end else at + 1
+            if at == count:
+                at = 0
+            value = values[at]
+            total += value
+            squares += value * value
+        out[row, 0], out[row, 1] = total, squares
+    return out
 
 
 def circular_indices(
@@ -103,15 +156,41 @@ def confidence_interval(
     `values`: [n], non-finite ones left out; None for the block length takes `block_length`.
     Raises ValueError on fewer than two values or a level outside (0, 1).
     """
+    x = _enough(values, level)
+    length = block_length(x) if mean_block_length is None else mean_block_length
+    drawn = statistic(x[stationary_indices(x.size, length, replications, seed)])
+    return _interval_of(drawn, float(statistic(x[None, :])[0]), level)
+
+
+def sharpe_interval(
+    values: Series, *, level: float = 0.95, replications: int = 2_000, seed: int = 0
+) -> Interval:
+    """Return what confidence_interval gives for sharpe_of, without writing the samples down.
+
+    A sweep asks for it once for each of its points. Raises as confidence_interval does.
+    """
+    x = _enough(values, level)
+    length, n, mean = block_length(x), x.size, float(x.mean())
+    _check(n, length, replications)
+    # Squares of what is centred lose no digits.
+    sums = block_sums(x - mean, *_draws(n, replications, seed), 1.0 / length)
+    variance = np.maximum(sums[:, 1] - sums[:, 0] ** 2 / n, 0.0) / (n - 1)
+    means, spread = sums[:, 0] / n + mean, np.sqrt(variance)
+    drawn = np.divide(means, spread, out=np.zeros_like(spread), where=spread > 0)
+    return _interval_of(drawn, float(sharpe_of(x[None, :])[0]), level)
+
+
+def _enough(values: Series, level: float) -> Floats:
     x = finite(values)
     if x.size < 2:
         raise ValueError(f"an interval must have at least 2 values, had {x.size}")
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be in (0, 1), was {level}")
-    length = block_length(x) if mean_block_length is None else mean_block_length
-    drawn = statistic(x[stationary_indices(x.size, length, replications, seed)])
+    return x
+
+
+def _interval_of(drawn: Floats, value: float, level: float) -> Interval:
     low, high = np.quantile(drawn, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    value = float(statistic(x[None, :])[0])
     return Interval(value, float(low), float(high), float(drawn.std(ddof=1)))
 
 

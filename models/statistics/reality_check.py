@@ -71,10 +71,10 @@ def reality_check(
 
 def _resampled_means(d: Floats, indices: npt.NDArray[np.int64]) -> Floats:
     """Return [replications, strategies] means: counts of each period times the returns."""
-    counts = np.zeros((len(indices), d.shape[0]))
-    rows = np.repeat(np.arange(len(indices)), indices.shape[1])
-    np.add.at(counts, (rows, indices.ravel()), 1.0)
-    return counts @ d / d.shape[0]
+    n = d.shape[0]
+    flat = (indices + n * np.arange(len(indices))[:, None]).ravel()
+    counts = np.bincount(flat, minlength=n * len(indices)).reshape(len(indices), n)
+    return counts.astype(np.float64) @ d / n
 
 
 def _long_run_deviation(d: Floats, mean_block_length: float) -> Floats:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from adapters.reports.tearsheet import TearsheetPages
 from models.experiments.fields import ExperimentError
 from models.experiments.points import check_points
 from models.experiments.trials import LAUNCHED
@@ -61,17 +62,22 @@ def test_an_experiment_runs_window_by_window_and_a_second_time_reads(
     """Every window passes the guard; launched again, nothing is run and the hashes are equal."""
     path = _write(tmp_path)
     told: list[str] = []
-    first = launch(path, defs, home.instance, lambda r, n, c: told.append(f"{n}/{c}"))
+    steps: list[str] = []
+    first = launch(path, defs, home.instance, lambda r, n, c: told.append(f"{n}/{c}"), steps.append)
     assert told == ["1/2", "2/2"]
+    for step in ("small 2017-05: trial 2 of 2", "small: judge point 2 of 2", "small: write the"):
+        assert any(line.startswith(step) for line in steps), steps
     assert all(run.success and not run.failed_checks for run in first), first
     assert set(home.instance.get_dynamic_partitions("experiments")) >= {r.partition for r in first}
     launched = _launches()
     assert launched == 4, "two windows of two points"
+    pages = home.workshop.home / "backtests" / "tearsheets"
+    written = (pages / "small.html").stat().st_mtime_ns
     again = launch(path, defs, home.instance, lambda *_: None)
     assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
     assert _launches() == launched
+    assert (pages / "small.html").stat().st_mtime_ns == written, "nothing new to say"
     assert first[-1].figures["trials"] == 2
-    pages = home.workshop.home / "backtests" / "tearsheets"
     page = (pages / "small.html").read_text()
     assert "after 2 trials on record" in page
     assert "What each instrument added" in page
@@ -116,6 +122,25 @@ def test_what_a_window_fails_on_is_told_in_its_own_words(
     runs = launch(_write(tmp_path, name="breaks"), defs, home.instance, lambda *_: None)
     told = {line for run in runs for line in run.failed_checks}
     assert told == {"ValueError: strategy.weights must be finite, was inf on 2017-05-02"}
+
+
+def test_tearsheets_that_could_not_be_written_are_told(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The windows are done and kept; no path is named as though a page lay there."""
+
+    def full(*_: object) -> Path:
+        raise OSError("the disk must have room, was full")
+
+    monkeypatch.setattr(TearsheetPages, "write", full)
+    done: list[bool] = []
+    path = _write(tmp_path, name="unwritten")
+    with pytest.raises(ExperimentError) as error:
+        launch(path, defs, home.instance, lambda run, *_: done.append(run.success))
+    assert done == [True, True]
+    assert str(error.value) == (
+        "the tearsheets must be written, were not: OSError: the disk must have room, was full"
+    )
 
 
 def test_a_wrong_experiment_is_refused_before_anything_runs(home: Home, tmp_path: Path) -> None:

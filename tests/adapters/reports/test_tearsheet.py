@@ -34,10 +34,11 @@ def _parts() -> pl.DataFrame:
     return pl.DataFrame({"label": LABELS[0], "kind": kinds, "name": names, "contribution": added})
 
 
-def write_sample(folder: Path, deflated: float | None = 0.4) -> Path:
+def write_sample(folder: Path, deflated: float | None = 0.4, active: float | None = None) -> Path:
     """Write a page over two points of a sweep."""
     rows = pl.concat([_rows(label, n) for n, label in enumerate(LABELS)])
     told = {"sharpe": 0.61, "deflated": deflated, "trials": 12, "annual_return": 0.081}
+    told["deflated_active"] = active
     figures = {LABELS[0]: told, LABELS[1]: told | {"sharpe": None}}
     return TearsheetPages(folder).write("walk_forward", "Does it pay?", rows, _parts(), figures)
 
@@ -65,6 +66,30 @@ def test_the_page_says_what_is_luck(tmp_path: Path, deflated: float | None, told
     page = write_sample(tmp_path, deflated).read_text()
     assert told in page
     assert "after 12 trials on record" in page
+
+
+@pytest.mark.parametrize(
+    ("active", "told"),
+    [(0.4, "is 40.0%: this may be luck"), (0.99, "is 99.0%: more than luck"), (None, "not known")],
+)
+def test_the_page_says_what_is_left_beside_the_benchmark(
+    tmp_path: Path, active: float | None, told: str
+) -> None:
+    """Zero and the benchmark have a line each: a book that only follows a market is told apart."""
+    page = write_sample(tmp_path, 0.97, active).read_text()
+    assert "Against zero: the chance of a true ratio above zero is 97.0%: more than luck." in page
+    line = next(line for line in page.splitlines() if "Against the benchmark" in line)
+    assert told in line
+    assert ("skill" in line) is (active == 0.99)
+
+
+def test_a_page_is_known_again_by_what_it_was_made_from(tmp_path: Path) -> None:
+    """Only the same page of the same things is found; a changed one must be written anew."""
+    pages = TearsheetPages(tmp_path)
+    assert pages.find("walk", "abc") is None
+    path = pages.write("walk", "", _rows("a", 0), _parts(), {"a": {"deflated": 0.5}}, "abc")
+    assert pages.find("walk", "abc") == path
+    assert pages.find("walk", "abd") is None
 
 
 def test_what_people_wrote_is_shown_and_not_run(tmp_path: Path) -> None:

@@ -108,6 +108,32 @@ def test_a_sharpe_interval_agrees_with_the_analytic_error() -> None:
     assert found.low < found.value < found.high
 
 
+def test_the_fast_sharpe_interval_is_the_general_one() -> None:
+    """Over the same blocks, to rounding; a constant series has no ratio in either."""
+    for n, mean in ((2, 0.0), (37, 0.3), (1_000, -0.05)):
+        x = autoregressive(n, 0.4, n) + mean
+        fast = s.sharpe_interval(x, replications=300, seed=4)
+        slow = s.confidence_interval(x, s.sharpe_of, replications=300, seed=4)
+        for name in ("value", "low", "high", "standard_error"):
+            assert getattr(fast, name) == pytest.approx(getattr(slow, name), rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.floats(1, 20), st.integers(1, 40), st.integers(0, 9))
+def test_compiled_blocks_are_those_of_their_definition(
+    n: int, length: float, replications: int, seed: int
+) -> None:
+    """A block begins where its chance is below 1 / length, and goes on in a circle until then."""
+    rng = np.random.default_rng(seed)
+    chances, starts = rng.random((replications, n)), rng.integers(0, n, (replications, n))
+    wanted = starts.copy()
+    for row in range(replications):
+        for t in range(1, n):
+            if not chances[row, t] < 1.0 / length:
+                wanted[row, t] = (wanted[row, t - 1] + 1) % n
+    assert np.array_equal(s.stationary_indices(n, length, replications, seed), wanted)
+
+
 def test_the_reality_check_is_not_fooled_by_the_best_of_many() -> None:
     p = [
         s.reality_check(
