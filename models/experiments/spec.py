@@ -33,7 +33,7 @@ LIMITS = {
 }
 _LIMIT_NAMES = (
     *LIMITS,
-    *(f.name for f in fields_of(RiskLimits) if f.name not in (*LIMITS, "levels")),
+    *(f.name for f in fields_of(RiskLimits) if f.name not in LIMITS),
 )
 # Orders of a decision have no prices of their own.
 KINDS = tuple(k.value for k in OrderKind if not k.has_limit and not k.has_stop)
@@ -226,8 +226,13 @@ def _sweep(value: object) -> Sweep | None:
 def _axis(value: object, where: str, method: str) -> tuple[object, ...] | Range:
     if isinstance(value, list):
         return tuple(fields.items(value, where))
+    if isinstance(value, Mapping) and "from" in value:
+        counted = fields.mapping_of(value, where, ("from", "to"))
+        first = fields.count(counted["from"], f"{where}.from", 0, 2**31 - 1)
+        last = fields.count(counted.get("to"), f"{where}.to", first, first + _POINTS_MAX - 1)
+        return tuple(range(first, last + 1))
     if method == "grid":
-        raise fields.wrong(where, "a list of values", value)
+        raise fields.wrong(where, "a list of values, or whole numbers {from, to}", value)
     given = fields.mapping_of(value, where, ("low", "high", "log"))
     low = fields.number(given.get("low"), f"{where}.low", -1e12, 1e12)
     high = fields.number(given.get("high"), f"{where}.high", -1e12, 1e12)

@@ -33,15 +33,16 @@ def reality_check(
 ) -> RealityCheck:
     """Test the returns of strategies in excess of a benchmark, [periods, strategies], finite.
 
-    The block length defaults to the longest of the strategies' automatic ones. Raises ValueError
-    on fewer than ten periods.
+    The block length defaults to the median of the strategies' automatic ones: the longest of many
+    is the longest by chance, and deviations over such blocks are so unsure that the best of a
+    thousand without skill would be called better. Raises ValueError on fewer than ten periods.
     """
     d = np.asarray(excess, dtype=np.float64)
     if d.ndim != 2 or d.shape[0] < 10 or d.shape[1] < 1 or not np.isfinite(d).all():
         raise ValueError(f"excess must be finite [periods >= 10, strategies >= 1], was {d.shape}")
     n = d.shape[0]
     if mean_block_length is None:
-        mean_block_length = max(block_length(column) for column in d.T)
+        mean_block_length = float(np.median([block_length(column) for column in d.T]))
     means = d.mean(axis=0)
     omega = _long_run_deviation(d, mean_block_length)
     drawn = _resampled_means(d, stationary_indices(n, mean_block_length, replications, seed))

@@ -111,7 +111,12 @@ def test_a_whole_experiment_is_read() -> None:
         ({"rolls": {"style": "never"}}, "rolls.style must be one of calendar, volume, was 'never'"),
         ({"rolls": {"sessions_before": 0}}, "rolls.sessions_before must be at least 1"),
         ({"sweep": {"axes": {}}}, "sweep.axes must be at least one axis"),
-        ({"sweep": {"axes": {"a": 3}}}, "sweep.axes.a must be a list of values, was 3"),
+        (
+            {"sweep": {"axes": {"a": 3}}},
+            "sweep.axes.a must be a list of values, or whole numbers {from, to}, was 3",
+        ),
+        ({"sweep": {"axes": {"a": {"from": 4, "to": 3}}}}, "sweep.axes.a.to must be"),
+        ({"sweep": {"axes": {"a": {"from": 1, "to": 10_001}}}}, "sweep.axes.a.to must be"),
         ({"sweep": {"axes": {"a": []}}}, "sweep.axes.a must be a list that is not empty"),
         (
             {"sweep": {"method": "optuna", "axes": {"a": {"low": 2, "high": 1}}}},

@@ -145,6 +145,18 @@ def test_the_reality_check_is_not_fooled_by_the_best_of_many() -> None:
     assert 0.3 < np.mean(p) < 0.7
 
 
+def test_the_reality_check_of_a_thousand_without_skill_is_as_often_low_as_high() -> None:
+    """Two years of a thousand: blocks as long as the longest automatic one made every p small."""
+    p = [
+        s.reality_check(
+            np.random.default_rng(k).normal(0, 1, (504, 1_000)), replications=300, seed=k
+        ).spa
+        for k in range(12)
+    ]
+    assert 0.35 < np.mean(p) < 0.65
+    assert min(p) > 0.02
+
+
 def test_the_reality_check_sees_one_that_is_better() -> None:
     d = np.random.default_rng(1).normal(0, 1, (500, 30))
     d[:, 17] += 0.25
