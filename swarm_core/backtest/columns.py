@@ -156,7 +156,9 @@ class Desk(NamedTuple):
     money: Ints  # [C, MONEY_COLUMNS]
     state: Ints  # [STATE_COLUMNS]
     account: Ints  # [risk.kernel.ACCOUNT_COLUMNS]
-    limits: Ints  # [risk.kernel.LIMIT_COLUMNS]
+    limits: Ints  # [1 + K, risk.kernel.LIMIT_COLUMNS] of the book, then of own_rules
+    own_rules: Ints  # [K, settings.LIMIT_ROWS] of instruments with limits of their own
+    limit_row: Ints  # [N] which row of the limits holds for each
     sectors: Ints  # [S] gross exposure
     currencies: Ints  # [C']
     working: Ints  # [W, WORKING_COLUMNS] in order of arrival

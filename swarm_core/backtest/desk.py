@@ -35,13 +35,16 @@ def found_desk(
     state[c.BASE_GAP] = len(currencies) if settings.base_currency in traded else base
     account = np.zeros(k.ACCOUNT_COLUMNS, np.int64)
     account[k.STATE] = k.ACTIVE_STATE
+    own_rules, limit_row = settings.packed_own([i.instrument_id for i in instruments])
     return Desk(
         risks=_risks(instruments, settings, sectors, traded),
         holdings=_holdings(instruments, currencies, settings),
         money=_money(currencies, settings, rates or {}),
         state=state,
         account=account,
-        limits=np.zeros(k.LIMIT_COLUMNS, np.int64),
+        limits=np.zeros((1 + len(own_rules), k.LIMIT_COLUMNS), np.int64),
+        own_rules=own_rules,
+        limit_row=limit_row,
         sectors=np.zeros(len(sectors), np.int64),
         currencies=np.zeros(len(traded), np.int64),
         working=np.zeros((n + _ROOM, c.WORKING_COLUMNS), np.int64),
@@ -75,7 +78,7 @@ def _risks(
 ) -> Ints:
     """Return what the gate knows of each instrument from the start."""
     risks = np.zeros((len(instruments), k.INSTRUMENT_COLUMNS), np.int64)
-    limits = settings.limits
+    limits = settings.limits.on_book()
     for risk, instrument in zip(risks, instruments, strict=True):
         name = instrument.instrument_id
         risk[k.SESSION_OPEN] = 1

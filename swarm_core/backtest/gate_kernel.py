@@ -139,7 +139,9 @@ def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> Non
     state, account = desk.state, desk.account
     nav = state[c.NAV] // MINOR_PER_MICRO
     known = state[c.NAV_KNOWN] == 1 and 0 < nav <= VALUE_MICROS_MAX
-    _resolve(nav if known else 0, rules, desk.limits)
+    _resolve(nav if known else 0, rules, desk.limits[0])
+    for row in range(desk.own_rules.shape[0]):
+        _resolve(nav if known else 0, desk.own_rules[row], desk.limits[row + 1])
     account[k.GROSS] = account[k.NET_LONG] = account[k.NET_SHORT] = 0
     desk.sectors[:] = 0
     desk.currencies[:] = 0
@@ -226,8 +228,8 @@ def judge(
     risk[k.REPEATS] = repeats
     desk.flags[0], desk.flags[1] = like, 0
     return k.judge_row(
-        order, risk, desk.account, desk.limits, desk.sectors, desk.currencies,
-        desk.flags[:1], desk.flags[1:],
+        order, risk, desk.account, desk.limits[desk.limit_row[i]], desk.sectors,
+        desk.currencies, desk.flags[:1], desk.flags[1:],
     )  # fmt: skip
 
 

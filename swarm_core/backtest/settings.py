@@ -1,7 +1,7 @@
 """What a backtest is run by, and the one vector of integers that the kernels read it from."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -19,9 +19,11 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
+from swarm_core.derivatives.futures import ROLL
 from swarm_core.fills import PPM, FillSettings
 from swarm_core.instruments import MINOR_PER_UNIT, to_minor
 from swarm_core.orders import OrderKind, TimeInForce
+from swarm_core.risk.levels import Level
 from swarm_core.risk.limits import NS_PER_S, RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 
@@ -75,10 +77,12 @@ _SHARES = (
     R_KEEP,
     R_CHARGE,  # which commission, then six numbers of it
 ) = range(14, 41)
+LIMIT_ROWS = R_PARTICIPATION  # the limits stand first
 R_SLIPPAGE = R_CHARGE + 7  # which model, then two numbers of it
 R_ROWS = R_SLIPPAGE + 3
 CHARGE_BPS, CHARGE_FIXED, CHARGE_TIERED, CHARGE_CONTRACT, CHARGE_MAKER = range(5)
 SLIP_BPS, SLIP_TICKS, SLIP_VOLUME_SHARE, SLIP_SQUARE_ROOT = range(4)
+_STRATEGIES = ("colony", ROLL)  # whose orders a backtest sends, beside those of its sizing
 _VOLUME_SHARE_MAX = 9_000_000  # times the square of a share in ppm, this still fits 64 bits
 
 
@@ -107,40 +111,33 @@ class EngineSettings:
             raise ValueError(f"starting_cash must be in (0, 10**10], was {self.starting_cash}")
         if not (math.isfinite(self.decision_lag_s) and 0 <= self.decision_lag_s <= 604_800):
             raise ValueError(f"decision_lag_s must be in [0, 604800], was {self.decision_lag_s}")
-        if self.limits.levels:
-            names = ", ".join(level.title for level in self.limits.levels)
-            raise ValueError(f"limits of a backtest must be the firm's alone, had {names}")
+        for level in self.limits.levels:
+            if level.level is Level.STRATEGY and level.name in {*_STRATEGIES, self.sizing.strategy}:
+                raise ValueError(
+                    "limits of a backtest must be of firm, tenant, trader or instrument, "
+                    f"had some of the {level.title}"
+                )
         self.packed()
+        self.packed_own([])
 
     def packed(self) -> Ints:
         """Return [R_ROWS] int64; ValueError where a setting does not fit the compiled loop."""
-        rows = [*self._limit_rows(), *self._fill_rows(), *self._order_rows()]
+        rows = [*_limit_rows(self.limits.on_book()), *self._fill_rows(), *self._order_rows()]
         rows += charge_rows(self.commission)
         rows += slippage_rows(self.fills)
         assert len(rows) == R_ROWS
-        if any(abs(row) >= 2**63 for row in rows):
-            raise ValueError("settings must have at most 17 significant digits to be compiled")
-        return np.array(rows, dtype=np.int64)
+        return _whole_rows(rows)
 
-    def _limit_rows(self) -> Iterator[int]:
-        limits = self.limits
-        for name in _SHARES:
-            yield from Fraction(str(getattr(limits, name))).as_integer_ratio()
-        whole = limits.resolve(0)  # what does not depend on NAV
-        yield int(limits.order_value_max * 10**6)
-        yield from (whole.position_value, whole.collar_ppm, whole.order_volume_ppm)
-        yield from (whole.volume_required, whole.messages, whole.repeats)
-        yield from (whole.daily_loss_ppm, whole.drawdown_ppm, whole.locate_required)
-        yield whole.quote_age_ns
-        windows = [
-            int(seconds * NS_PER_S)
-            for seconds in (
-                limits.messages_window_s,
-                limits.repeats_window_s,
-                limits.duplicate_window_s,
-            )
-        ]
-        yield from (*windows, max(windows))
+    def packed_own(self, instrument_ids: Sequence[str]) -> tuple[Ints, Ints]:
+        """Return [K, limits] of the instruments with limits of their own, and whose are whose [N].
+
+        0 is the limits of the book, k the k-th row. Raises as packed does.
+        """
+        own = self.limits.on_instruments()
+        rows = [_whole_rows([*_limit_rows(own[name])]) for name in sorted(own)]
+        places = {name: at for at, name in enumerate(sorted(own), 1)}
+        of = np.array([places.get(name, 0) for name in instrument_ids], np.int64)
+        return np.array(rows, np.int64).reshape(len(rows), LIMIT_ROWS), of
 
     def _fill_rows(self) -> Iterator[int]:
         fills = self.fills
@@ -154,6 +151,33 @@ class EngineSettings:
         yield from (above, below.bit_length() - 1)
         yield from (KINDS.index(self.sizing.kind), FORCES.index(self.sizing.time_in_force))
         yield from (int(self.decision_lag_s * NS_PER_S), int(self.keep_events))
+
+
+def _limit_rows(limits: RiskLimits) -> Iterator[int]:
+    """Give the limits of one book in the order of the rows, the windows of time at the end."""
+    for name in _SHARES:
+        yield from Fraction(str(getattr(limits, name))).as_integer_ratio()
+    whole = limits.resolve(0)  # what does not depend on NAV
+    yield int(limits.order_value_max * 10**6)
+    yield from (whole.position_value, whole.collar_ppm, whole.order_volume_ppm)
+    yield from (whole.volume_required, whole.messages, whole.repeats)
+    yield from (whole.daily_loss_ppm, whole.drawdown_ppm, whole.locate_required)
+    yield whole.quote_age_ns
+    windows = [
+        int(seconds * NS_PER_S)
+        for seconds in (
+            limits.messages_window_s,
+            limits.repeats_window_s,
+            limits.duplicate_window_s,
+        )
+    ]
+    yield from (*windows, max(windows))
+
+
+def _whole_rows(rows: Sequence[int]) -> Ints:
+    if any(abs(row) >= 2**63 for row in rows):
+        raise ValueError("settings must have at most 17 significant digits to be compiled")
+    return np.array(rows, dtype=np.int64)
 
 
 def _age_ns_max(age_s_max: float) -> int:

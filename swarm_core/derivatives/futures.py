@@ -14,6 +14,8 @@ from swarm_core.action_events import ActionKind
 from swarm_core.ledger import Ledger
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 
+ROLL = "roll"  # the strategy that orders of a roll are counted to
+
 
 def variation_settlements(
     ledger: Ledger, settlement_ticks: Mapping[str, int], time_ns: int
@@ -147,7 +149,7 @@ def roll_pair(
             quantity_lots=abs(held_lots),
             kind=OrderKind.MARKET_ON_OPEN,
             time_in_force=TimeInForce.DAY,
-            strategy="roll",
+            strategy=ROLL,
         )
 
     return order(instrument_id, closing), order(following_id, opening)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, reduce
 from hashlib import sha256
 from math import isfinite
 from typing import Any
@@ -138,6 +138,22 @@ class RiskLimits:
         above = (lv for lv in self.levels if lv.level in (Level.TENANT, Level.TRADER))
         return (("firm", self), *((lv.title, _own(lv)) for lv in above))
 
+    def on_book(self) -> "RiskLimits":
+        """Return firm, tenants and traders as the one set of limits that resolves as they do.
+
+        What instruments and strategies have of their own is kept beside it.
+        """
+        narrower = tuple(lv for lv in self.levels if lv.level in (Level.INSTRUMENT, Level.STRATEGY))
+        folded = reduce(_tighter, (own for _, own in self.accounts()))
+        return replace(folded, levels=narrower)
+
+    def on_instruments(self) -> "dict[str, RiskLimits]":
+        """Return the limits of the book for each instrument with some of its own."""
+        book = replace(self.on_book(), levels=())
+        return {
+            lv.name: _tighter(book, _own(lv)) for lv in self.levels if lv.level is Level.INSTRUMENT
+        }
+
     def digest(self) -> str:
         """Return 16 hex characters that name these limits."""
         text = json.dumps(self.to_mapping(), sort_keys=True)
@@ -236,6 +252,28 @@ class ResolvedLimits:
 # On is the tighter side of a switch, the smaller number that of every other limit.
 _SWITCHES = frozenset({"volume_required", "locate_required"})
 LIMIT_NAMES = tuple(f.name for f in fields(ResolvedLimits) if f.name != "origins")
+
+
+def _tighter(mine: RiskLimits, other: RiskLimits) -> RiskLimits:
+    """Return the tighter of both in every limit; the windows of time are the first one's.
+
+    Each limit is resolved by a function that never falls, so that the smaller number before is
+    the smaller one after.
+    """
+    values: dict[str, object] = {}
+    for f in fields(RiskLimits):
+        a, b = getattr(mine, f.name), getattr(other, f.name)
+        if f.name in ("levels", "messages_window_s", "repeats_window_s", "duplicate_window_s"):
+            continue
+        if f.name == "restricted":
+            values[f.name] = a | b
+        elif f.name == "permitted_asset_classes":
+            values[f.name] = b if mine.permits_all else a if other.permits_all else a & b
+        elif isinstance(a, bool):
+            values[f.name] = a or b
+        else:
+            values[f.name] = min(a, b)
+    return replace(mine, **values)  # pyright: ignore[reportArgumentType]  # each in its own type
 
 
 def _level(level: Level, name: str, values: Mapping[str, object]) -> LevelLimits:

@@ -218,13 +218,21 @@ def test_a_parameter_of_a_function_can_be_an_axis_and_an_unknown_one_is_refused(
         check_points(colony, make_ground())
 
 
-def test_limits_by_level_are_refused_before_anything_is_run() -> None:
-    """What the compiled gate does not know is told, never passed over."""
-    levels = {"instrument": {"A": {"order_value_max": 5}}}
+def test_limits_of_the_strategy_itself_are_refused_before_anything_is_run() -> None:
+    """What the compiled gate does not know is told, never passed over; other levels are taken."""
     ground = make_ground()
-    limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), "levels": levels})
-    with pytest.raises(ExperimentError, match="limits of a backtest must be the firm's alone"):
-        check_points(make_spec(), replace(ground, limits=limits))
+    for levels, refused in (
+        ({"strategy": {"colony": {"gross_fraction_max": 0.5}}}, True),
+        ({"strategy": {"another": {"gross_fraction_max": 0.5}}}, False),
+        ({"instrument": {"A": {"order_value_max": 5}}, "trader": {"b": {"repeats_max": 2}}}, False),
+    ):
+        limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), "levels": levels})
+        desk = replace(ground, limits=limits)
+        if refused:
+            with pytest.raises(ExperimentError, match="had some of the strategy colony"):
+                check_points(make_spec(), desk)
+        else:
+            check_points(make_spec(), desk)
 
 
 def test_windows_follow_each_other_without_a_gap() -> None:

@@ -124,7 +124,7 @@ def make_commission(rng: np.random.Generator) -> CommissionModel:
 
 def make_limits(rng: np.random.Generator) -> RiskLimits:
     """Return limits tight enough that each of them is met now and then."""
-    return RiskLimits(
+    flat = RiskLimits(
         collar_fraction_max=float(rng.choice([0.02, 0.5])),
         quote_age_s_max=float(rng.choice([90.0, 93_600.0, 604_800.0])),
         order_value_fraction_max=float(rng.choice([0.1, 1.0])),
@@ -145,6 +145,59 @@ def make_limits(rng: np.random.Generator) -> RiskLimits:
         short_locate_required=bool(rng.random() < 0.5),
         restricted=frozenset({"X.C"}) if rng.random() < 0.2 else frozenset(),
     )
+    # Drawn apart, so that the markets that were drawn before stay as they are.
+    levels = make_levels(np.random.default_rng(int(flat.digest(), 16)))
+    return RiskLimits.from_mapping({**flat.to_mapping(), "levels": levels})
+
+
+def make_levels(rng: np.random.Generator) -> dict[str, dict[str, dict[str, object]]]:
+    """Return limits of a tenant, a trader and instruments, each of them there now and then."""
+
+    def some(**drawn: object) -> dict[str, object]:
+        return {name: value for name, value in drawn.items() if rng.random() < 0.2}
+
+    def of_book() -> dict[str, object]:
+        return some(
+            collar_fraction_max=0.01,
+            quote_age_s_max=60.0,
+            order_value_max=str(int(rng.integers(500, 50_000))),
+            order_volume_fraction_max=0.02,
+            volume_required=True,
+            messages_max=int(rng.integers(1, 6)),
+            repeats_max=int(rng.integers(1, 6)),
+            position_value_max=str(int(rng.integers(500, 80_000))),
+            gross_fraction_max=float(rng.choice([0.3, 1.0])),
+            net_fraction_max=float(rng.choice([0.3, 1.0])),
+            leverage_max=float(rng.choice([0.4, 1.0])),
+            daily_loss_fraction_max=0.001,
+            drawdown_fraction_max=0.005,
+            short_locate_required=True,
+            restricted=[str(rng.choice(["X.A", "X.B"]))],
+            permitted_asset_classes=["equity", "future", "fx"],
+        )
+
+    def of_instrument() -> dict[str, object]:
+        return some(
+            collar_fraction_max=0.005,
+            order_value_fraction_max=float(rng.choice([0.03, 0.3])),
+            order_volume_fraction_max=0.01,
+            volume_required=True,
+            position_value_max=str(int(rng.integers(200, 20_000))),
+            position_fraction_max=float(rng.choice([0.03, 0.3])),
+            repeats_max=int(rng.integers(1, 4)),
+            short_locate_required=True,
+        )
+
+    levels: dict[str, dict[str, dict[str, object]]] = {}
+    if rng.random() < 0.4:
+        levels["instrument"] = {name: of_instrument() for name in ("X.A", "X.C", "X.Z")}
+    if rng.random() < 0.15:
+        levels["tenant"] = {"hive": of_book()}
+    if rng.random() < 0.15:
+        levels["trader"] = {"anna": of_book()}
+    if rng.random() < 0.2:
+        levels["strategy"] = {"another": {"gross_fraction_max": 0.01}}
+    return levels
 
 
 def make_settings(rng: np.random.Generator) -> EngineSettings:

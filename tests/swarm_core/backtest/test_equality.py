@@ -1,6 +1,7 @@
 """The compiled loop does what the objects do: every order, verdict, fill and minor unit."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -62,6 +63,23 @@ def test_targets_in_weights_give_the_same_events(seed: int) -> None:
     weights[rng.random(40) < 0.3] = np.nan
     compiled = compiled_story(bars, chosen, lambda test, b: test.trade_weights(b, weights))
     assert_same(compiled, stepwise_story(bars, chosen, lambda t, b: t.trade_weights(b, weights)))
+
+
+def test_limits_by_level_are_met_in_the_markets_drawn() -> None:
+    """Without their levels a good part of the markets that have some go another way."""
+    met = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        instruments = make_instruments(rng, int(rng.integers(1, 5)))
+        bars, chosen = make_bars(rng, instruments, 60), make_settings(rng)
+        plan = OrderPlan.of(make_orders(rng, bars), [i.instrument_id for i in instruments])
+        flat = replace(chosen, limits=replace(chosen.limits, levels=()))
+        with_levels, without = (
+            compiled_story(bars, given, lambda test, b, p=plan: test.place_orders(b, p)).rows
+            for given in (chosen, flat)
+        )
+        met += with_levels["orders"] != without["orders"]
+    assert met >= 8
 
 
 def test_the_markets_drawn_reach_most_of_what_can_happen() -> None:

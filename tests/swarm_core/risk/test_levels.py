@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +16,9 @@ from swarm_core.risk.compiled import CompiledGate
 from swarm_core.risk.context import RiskContext, measure
 from swarm_core.risk.gate import Approved, Denied, check_order
 from swarm_core.risk.levels import FIELDS, Level
-from swarm_core.risk.limits import RiskLimits
+from swarm_core.risk.limits import LIMIT_NAMES, RiskLimits
 from swarm_core.risk.loosening import loosened
+from tests.swarm_core.backtest.markets import make_limits as drawn_limits
 from tests.swarm_core.builders import (
     INSTRUMENTS,
     NOW_NS,
@@ -226,3 +228,18 @@ def test_a_machine_cannot_loosen_limits_in_the_log() -> None:
     book.apply(changed(make_limits(messages_max=4)))
 
     assert book.limits == make_limits(messages_max=4)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 10**15))
+def test_limits_folded_into_one_resolve_as_the_levels_do(seed: int, nav: int) -> None:
+    """Of the book and of each instrument, whatever the value of the account."""
+    given = drawn_limits(np.random.default_rng(seed))
+    resolved, folded = given.resolve(nav), given.on_book().resolve(nav)
+    on_instruments = given.on_instruments()
+    for name in LIMIT_NAMES:
+        assert getattr(folded, name) == getattr(resolved, name), name
+        for instrument_id, own in on_instruments.items():
+            level = given.resolve_level(Level.INSTRUMENT, instrument_id, nav)
+            assert level is not None
+            wanted = resolved.tightened(level, "")
+            assert getattr(own.resolve(nav), name) == getattr(wanted, name), name
