@@ -1,5 +1,6 @@
 """A tearsheet is one page that needs no network and says what is luck."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -96,6 +97,16 @@ def test_what_people_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
     """A label with brackets stands in the page as text."""
     page = write_sample(tmp_path).read_text()
     assert "<td>gross &lt;1.0&gt;</td>" in page
+
+
+def test_a_narrow_screen_can_tell_which_figure_is_which(tmp_path: Path) -> None:
+    """Where the heads fall away, each cell beside the label names its own figure."""
+    page = write_sample(tmp_path).read_text()
+    heads = re.findall(r"<th>([^<]*)</th>", page)
+    assert heads[:2] == ["", "sharpe"]
+    for line in re.findall(r"<tr><td>.*</tr>", page):
+        assert re.findall(r'data-name="([^"]*)"', line) == heads[1:]
+    assert "@media (max-width: 640px)" in page
 
 
 def test_nothing_is_left_beside_the_page(tmp_path: Path) -> None:
