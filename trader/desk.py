@@ -218,7 +218,7 @@ class TradingDesk:
 
     def mark(self, now_ns: int) -> None:
         """Value what is held at the newest quotes."""
-        self.note(*position_marks(self.book, self.quotes, now_ns))
+        self.note(*position_marks(self.book, self.settled_quotes(), now_ns))
 
     def note(self, *events: ev.Event) -> None:
         """Put facts on record, whoever else has written meanwhile."""

@@ -161,6 +161,10 @@ def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
     assert len(told) == 1
     assert f"{A}: NO_QUOTE" in told[0]
     assert A not in {o.instrument_id for o in _received(desk)[sent:]}
+    nav = desk.book.ledger.find_nav_minor()
+    desk.quotes[A] = replace(make_quote(A), reference_ticks=2_500)
+    desk.mark(desk.now_ns())
+    assert desk.book.ledger.find_nav_minor() == nav
 
     keeper.open_if_due(desk.now_ns())
     assert desk.book.lots(A) == 4 * before
