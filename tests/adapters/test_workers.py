@@ -57,10 +57,14 @@ def test_what_the_work_raises_is_raised() -> None:
         list(ProcessPool(2).run(fail, VALUES, [1], lambda _: None))
 
 
-@pytest.fixture
-def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+@pytest.fixture(params=["processes", "ray"])
+def parent(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[subprocess.Popen[str]]:
     """Give a process with a pool: one worker works for ever, the other has no work any more."""
-    command = [sys.executable, "-m", "tests.models.experiments.working", str(tmp_path)]
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    module = "tests.models.experiments.working"
+    command = [sys.executable, "-m", module, str(tmp_path), request.param]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()

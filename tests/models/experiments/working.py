@@ -11,6 +11,7 @@ from typing import TextIO
 import numpy as np
 
 from adapters.workers.processes import ProcessPool
+from adapters.workers.ray_cluster import RayPool
 from models.experiments.market_arrays import Arrays
 
 _held: list[TextIO] = []
@@ -74,8 +75,9 @@ def stay(arrays: Arrays, item: tuple[int, str]) -> int:
 
 def main() -> None:
     """Run `stay` over two workers: one of them never comes back, the other waits for work."""
+    pool = {"processes": ProcessPool, "ray": RayPool}[sys.argv[2]](2)
     items = [(number, sys.argv[1]) for number in range(2)]
-    for place, _ in ProcessPool(2).run(stay, {"none": np.empty(0)}, items, lambda _: None):
+    for place, _ in pool.run(stay, {"none": np.empty(0)}, items, lambda _: None):
         print(place, flush=True)
 
 
