@@ -1,7 +1,7 @@
 """`apiary backup` and `apiary restore`: a home at a moment, kept elsewhere and brought back."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -265,37 +265,50 @@ def load_servers_command(config: ConfigOption = None) -> None:
     """Bring a restored home's log and tiers to the servers that are configured.
 
     A log or a table there must be the beginning of the home's; what is there already is not
-    written again.
+    written again. Nobody may trade the home meanwhile, nor anybody the servers.
     """
     with one_line_errors():
-        from adapters.backups.server_copies import copy_segments, follow_log
-        from adapters.stores.event_log_sqlite import SqliteEventLog
-        from adapters.stores.hot_embedded import EmbeddedHotStore
-        from adapters.stores.warm import WarmStore
+        from trader.lock import BookLockedError
+        from trader.opening import lock_of
 
         built = open_workshop(config)
         on_server = built.servers()
         if not on_server:
             names = "APIARY_POSTGRES_URL, APIARY_REDIS_URL or APIARY_COLD_URL"
             raise ValueError(f"one of {names} must be set, none is")
-        if "the event log" in on_server and (log := built.home / "warm" / "events.db").is_file():
-            source = SqliteEventLog(log)
-            count = follow_log(source, cast("Log", built.get("log")))
-            console.print(f"{count} events were added to the log", highlight=False)
-            warm = WarmStore(built.home / "warm" / "tables")
-            count = copy_segments(warm, cast("SegmentTier", built.get("warm")), only_add=True)
-            console.print(f"{count} segments were added to the warm tier", highlight=False)
-        if "the hot tier" in on_server:
-            hot, target = EmbeddedHotStore(built.home / "hot" / "hot.db"), built.get("hot")
-            for space in hot.spaces():
-                cast("HotStore", target).put(space, hot.read(space))
-            console.print(f"{len(hot.spaces())} spaces are in the hot tier", highlight=False)
-        if (place := _cold_place(built)) is not None:
-            from adapters.backups.cold_copies import load_cold
+        try:
+            with lock_of(built.home, "apiary load-servers"):
+                _load(built, on_server)
+        except BookLockedError as error:
+            raise ValueError(
+                f"load-servers must have the home to itself, nothing was loaded: {error}"
+            ) from error
 
-            there, written = load_cold(built.home / "cold", place)
-            line = f"{written} files were added to the cold tier, {there} were there whole"
-            console.print(line, highlight=False)
+
+def _load(built: "Workshop", on_server: Collection[str]) -> None:
+    from adapters.backups.server_copies import copy_segments, follow_log
+    from adapters.stores.event_log_sqlite import SqliteEventLog
+    from adapters.stores.hot_embedded import EmbeddedHotStore
+    from adapters.stores.warm import WarmStore
+
+    if "the event log" in on_server and (log := built.home / "warm" / "events.db").is_file():
+        source = SqliteEventLog(log)
+        count = follow_log(source, cast("Log", built.get("log")))
+        console.print(f"{count} events were added to the log", highlight=False)
+        warm = WarmStore(built.home / "warm" / "tables")
+        count = copy_segments(warm, cast("SegmentTier", built.get("warm")), only_add=True)
+        console.print(f"{count} segments were added to the warm tier", highlight=False)
+    if "the hot tier" in on_server:
+        hot, target = EmbeddedHotStore(built.home / "hot" / "hot.db"), built.get("hot")
+        for space in hot.spaces():
+            cast("HotStore", target).put(space, hot.read(space))
+        console.print(f"{len(hot.spaces())} spaces are in the hot tier", highlight=False)
+    if (place := _cold_place(built)) is not None:
+        from adapters.backups.cold_copies import load_cold
+
+        there, written = load_cold(built.home / "cold", place)
+        line = f"{written} files were added to the cold tier, {there} were there whole"
+        console.print(line, highlight=False)
 
 
 @contextmanager

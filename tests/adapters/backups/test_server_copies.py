@@ -1,5 +1,6 @@
 """A desk on servers is backed up with its home, and comes back without them or into new ones."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipelines.settings import choose_config, settings_for_files
 from tests.adapters.stores.event_log_contract import make_event
 from tests.adapters.stores.test_tiers import DAY, START, make_fills
 from tests.services import PostgresService, RedisProcess, postgres_server
+from trader.opening import lock_of
 
 
 @dataclass
@@ -135,6 +137,22 @@ def test_a_log_of_another_desk_is_not_added_to(desk: Desk) -> None:
 
     assert told.exit_code == 1
     assert "must be its first 1 records, is not" in " ".join(told.output.split())
+
+
+def test_servers_are_not_loaded_from_a_home_that_is_traded(desk: Desk) -> None:
+    built = desk.open("home", on_servers=False)
+    fill(built, 0)
+    desk.open("home")
+
+    with lock_of(desk.folder / "home", "apiary trade"):
+        told = CliRunner().invoke(app, ["load-servers"])
+
+    said = " ".join(told.output.split())
+    assert (told.exit_code, told.output.count("\n")) == (1, 1)
+    assert "load-servers must have the home to itself, nothing was loaded" in said
+    assert f"is by apiary trade, process {os.getpid()}" in said
+    assert desk.open("home").get("log").last_sequence() == 0
+    assert "10 events were added to the log" in apiary("load-servers")
 
 
 def test_homes_and_backups_are_for_their_user_alone(desk: Desk, tmp_path: Path) -> None:
