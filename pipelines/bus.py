@@ -47,8 +47,9 @@ def opened_bus(built: "Workshop") -> Iterator["EventBus"]:
             security=settings.security,
             mechanism=settings.mechanism,
             username=settings.username,
-            password=environment.kafka_text() or "",
+            password=given.get_secret_value() if (given := environment.kafka_password) else "",
             ca_file="" if settings.ca_file is None else str(settings.ca_file),
+            client=environment.resolved(dict(settings.client)),
         )
         bus = KafkaBus(access, settings.topic)
     try:

@@ -139,9 +139,11 @@ class Environment(BaseSettings):
         check_url("the Vault", self.vault_url, self.tls)
         return {"url": self.vault_url, "token": token, "ca_file": str(self.vault_ca_file or "")}
 
-    def kafka_text(self) -> str | None:
-        """Return the password of the Kafka cluster."""
-        return _revealed(self.kafka_password)
+    def resolved(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return values with what file:, env: and vault: refer to in the place of the reference."""
+        known = self.model_dump(include={"tls", "vault_url", "vault_ca_file"})
+        known["vault_token"] = _revealed(self.vault_token)
+        return {n: v for n, v in _resolved({**known, **values}).items() if n in values}
 
     def redis_text(self) -> str | None:
         """Return the address of Redis with its password; ValueError where it must be over TLS."""
@@ -169,8 +171,7 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
         from adapters.secrets.vault import Vault, VaultAccess
 
         check_url("the Vault", str(found["vault_url"]), found.get("tls", "remote"))
-        token = found.get("vault_token", "")
-        ca_file = str(found.get("vault_ca_file") or "")
+        token, ca_file = found.get("vault_token", ""), str(found.get("vault_ca_file") or "")
         return Vault(VaultAccess(str(found["vault_url"]), str(token), ca_file)).read(path, name)
 
     for name in sorted(given, key=lambda n: (not n.startswith(("vault_", "tls")), n)):
@@ -235,8 +236,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        text = " ".join(str(error).split())
-        raise SettingsError(f"{path} must be valid YAML: {text}") from error
+        raise SettingsError(f"{path} must be valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold a mapping, was {type(content).__name__}")
     return content

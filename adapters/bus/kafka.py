@@ -1,6 +1,6 @@
 """The bus over the Kafka protocol: one topic of one partition, since order is what counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ _LEADER_TRIES = 20  # a new topic is there a moment before somebody leads it
 class KafkaAccess:
     """How to reach a cluster; the password is never shown.
 
-    `security` is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, `mechanism` e.g. SCRAM-SHA-512.
+    `security` is PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL, `mechanism` e.g. SCRAM-SHA-512;
+    `client` holds further settings by the library's names, which may be secrets.
     """
 
     servers: str
@@ -23,6 +24,9 @@ class KafkaAccess:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: str = ""
+    client: Mapping[str, str | int | bool] = field(
+        default_factory=dict[str, str | int | bool], repr=False
+    )
 
     def settings(self) -> dict[str, Any]:
         """Return what the client library takes."""
@@ -35,7 +39,8 @@ class KafkaAccess:
             "ssl.ca.location": self.ca_file,
         }
         # The client would say on stderr, many times a second, what a BusError says once.
-        return {name: value for name, value in given.items() if value} | {"log_level": 2}
+        quiet = {"log_level": 2, **self.client}
+        return quiet | {name: value for name, value in given.items() if value}
 
 
 class KafkaBus:
@@ -59,10 +64,18 @@ class KafkaBus:
         self._access, self._topic, self._timeout_s = access, topic, timeout_s
         waits = {"message.timeout.ms": round(timeout_s * 1e3), "enable.idempotence": True}
         self._said = ""  # the last that the client said of a connection
-        given = {**access.settings(), **waits, "linger.ms": 5, "error_cb": self._hear}
-        self._producer = self._kafka.Producer(given)
+        given = {"linger.ms": 5, **access.settings(), **waits, "error_cb": self._hear}
+        self._producer = self._made(self._kafka.Producer, given)
         self._consumers: dict[str, Any] = {}
         self._offsets: dict[str, dict[int, int]] = {}  # group -> sequence -> offset
+
+    def _made(self, client: Callable[[Mapping[str, Any]], Any], given: Mapping[str, Any]) -> Any:
+        """Return a client; BusError where the library takes a setting for none, without values."""
+        try:
+            return client(given)
+        except self._kafka.KafkaException as error:
+            said = " ".join(str(error.args[0].str()).split())
+            raise BusError(f"the settings of the bus over Kafka must hold: {said}") from error
 
     def _hear(self, error: Any) -> None:
         # "All brokers are down" follows every reason, and is none.
@@ -153,7 +166,7 @@ class KafkaBus:
                 "enable.partition.eof": False,
                 "error_cb": self._hear,
             }
-            self._consumers[group] = self._kafka.Consumer(given)
+            self._consumers[group] = self._made(self._kafka.Consumer, given)
         return self._consumers[group]
 
     def _bounds(self, consumer: Any) -> tuple[int, int]:

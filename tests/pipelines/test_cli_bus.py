@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import confluent_kafka
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from pipelines import resources
+from pipelines.bus import opened_bus
 from pipelines.cli import app
 from pipelines.settings import DEFAULT_CONFIG, SettingsError
 from tests.adapters.bus.test_bus import session_opened
@@ -54,6 +56,60 @@ def test_events_go_over_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert "3 events were published" in _run("relay").output
         assert "0 events were published" in _run("relay").output
         assert len(_run("read", "audit").output.splitlines()) == 3
+
+
+def test_settings_of_the_kafka_client_are_passed_on_and_secrets_come_by_reference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mock: Any = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock"})
+    (broker,) = mock.list_topics(timeout=10).brokers.values()
+    monkeypatch.setenv("DESK_KEY", "honey-1234")
+    (tmp_path / "id").write_text("desk-1\n")
+    client = {
+        "client.id": f"file:{tmp_path / 'id'}",
+        "ssl.key.password": "env:DESK_KEY",
+        "compression.type": "zstd",
+        "queue.buffering.max.messages": 100_000,
+    }
+    kafka = {"kind": "kafka", "servers": f"127.0.0.1:{broker.port}", "client": client}
+    _configured(tmp_path, monkeypatch, kafka)
+
+    assert "3 events were published" in _run("relay").output
+    assert len(_run("read", "audit").output.splitlines()) == 3
+    with opened_bus(resources.workshop()) as bus:
+        access: Any = cast("Any", bus)._access
+        given = access.settings()
+        assert (given["client.id"], given["ssl.key.password"]) == ("desk-1", "honey-1234")
+        assert "honey" not in repr(access)
+    mock.flush(1)
+
+
+@pytest.mark.parametrize(
+    ("client", "said"),
+    [
+        ({"no.such": "x-secret"}, 'No such configuration property: "no.such"'),
+        ({"queue.buffering.max.messages": "x-secret"}, "queue.buffering.max.messages"),
+        ({"ssl.key.password": "env:NO_SUCH_VARIABLE"}, "NO_SUCH_VARIABLE"),
+    ],
+)
+def test_a_setting_of_the_kafka_client_that_is_none_is_one_line_without_its_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: dict[str, Any], said: str
+) -> None:
+    _configured(
+        tmp_path, monkeypatch, {"kind": "kafka", "servers": "127.0.0.1:1", "client": client}
+    )
+    told = _run("relay")
+    assert told.exit_code == 1
+    assert said in " ".join(told.output.split())
+    assert "x-secret" not in told.output
+
+
+@pytest.mark.parametrize("name", ["acks", "sasl.password", "error_cb", "group.id"])
+def test_what_the_platform_promises_by_is_not_the_clients_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(SettingsError, match=rf"must leave to the platform.*{name}"):
+        _configured(tmp_path, monkeypatch, {"kind": "kafka", "client": {name: "0"}})
 
 
 @pytest.mark.parametrize(

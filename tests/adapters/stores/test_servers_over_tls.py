@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -257,6 +257,44 @@ def test_the_bus_over_kafka_speaks_tls(kafka: tuple[str, Path, Path]) -> None:
 
 def _access(servers: str, ca_file: Path, password: str = PASSWORD) -> KafkaAccess:
     return KafkaAccess(servers, "SASL_SSL", "PLAIN", "apiary", password, str(ca_file))
+
+
+@contextmanager
+def scram_cluster(mechanism: str, authority: Authority) -> Iterator[str]:
+    """Run the mock cluster behind SCRAM, itself behind TLS; yield its address."""
+    mock: Any = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock"})
+    (broker,) = mock.list_topics(timeout=10).brokers.values()
+
+    def readdressed(port: int) -> Callable[[bytes], bytes]:
+        ours, theirs = (b"127.0.0.1" + struct.pack(">i", p) for p in (broker.port, port))
+        return lambda answer: answer.replace(ours, theirs)
+
+    with (
+        password_in_front(broker.port, "apiary", PASSWORD, mechanism) as asking,
+        tls_in_front(asking, authority.certify(HERE), change=readdressed) as port,
+    ):
+        yield f"127.0.0.1:{port}"
+    mock.flush(1)
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_the_bus_over_kafka_proves_its_password_without_telling_it(
+    mechanism: str, tmp_path: Path
+) -> None:
+    authority, log = Authority(tmp_path), MemoryEventLog()
+    log.append([make_event(n) for n in range(3)])
+    with scram_cluster(mechanism, authority) as servers:
+        given = servers, "SASL_SSL", mechanism, "apiary"
+        bus = KafkaBus(KafkaAccess(*given, PASSWORD, str(authority.file)), "over.scram")
+        assert relay(log, bus) == 3
+        assert [message.sequence for message in bus.read("group", 10)] == [1, 2, 3]
+        bus.commit("group", 3)
+        bus.close()
+        wrong = KafkaBus(KafkaAccess(*given, "wrong-5678", str(authority.file)), timeout_s=1)
+        with pytest.raises(BusError, match="invalid username or password") as told:
+            wrong.find_last()
+        wrong.close()
+    assert "wrong-5678" not in str(told.value)
 
 
 @pytest.mark.parametrize(
