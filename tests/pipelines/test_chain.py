@@ -12,9 +12,12 @@ import pytest
 from assets.readiness import next_session
 from pipelines.chain import ChainStoppedError
 from swarm_core import events as ev
+from swarm_core.replay import replay
+from swarm_core.trading_state import TradingState
+from tests.pipelines import colony_changes as changes
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_market
-from tests.trader.homes import log_of, run_to_end, write_config
+from tests.trader.homes import book_of, log_of, run_to_end, write_config
 
 pytestmark = pytest.mark.xdist_group("chain")
 DERIVED = ("decisions", "decision_contributions", "trails", "regimes", "orders", "fills", "nav")
@@ -131,6 +134,88 @@ def _decided(events: Iterable[ev.RecordedEvent]) -> dict[str, tuple[str, str]]:
     return {
         lineage.session: (lineage.decision_id, lineage.colony_state_digest) for lineage in taken
     }
+
+
+def test_a_colony_in_use_goes_by_other_settings_from_a_persons_word_on(
+    traded: Home, tmp_path: Path
+) -> None:
+    """Shown, refused until it is signed off, then carried over; and the same again to the bit."""
+    config = changes.write_trader(tmp_path / "desk", traded, 6, changes.BEFORE)
+    unused = changes.colony_command(config, "show")
+    assert "nothing is decided yet" in unused.stdout
+    run_to_end(config)
+    before = changes.decided(config)
+    assert len(before) >= 4
+
+    config = changes.write_trader(tmp_path / "desk", traded, 12, changes.AFTER)
+    shown = changes.colony_command(config, "show").stdout.splitlines()
+    assert shown[0].startswith(f"{len(before)} bars decided, the last by settings ")
+    assert "the file, once applied, would change worker.gross_max: 1.5 -> 1.0" in shown
+    assert "the file, once applied, would change trust.memory_slots: 4 -> 3" in shown
+
+    refused = changes.copy_of(config, tmp_path / "refused", traded, 12, changes.AFTER)
+    run_to_end(refused)
+    assert changes.decided(refused) == before
+    assert book_of(refused).trading_state is TradingState.HALTED
+    halts = [r.event for r in log_of(refused) if isinstance(r.event, ev.TradingStateChanged)]
+    assert "`apiary colony apply --by NAME --reason TEXT` puts others in force" in halts[-1].reason
+
+    twin = changes.copy_of(config, tmp_path / "twin", traded, 12, changes.AFTER)
+    for desk in (config, twin):
+        applied = changes.colony_command(desk, "apply", "--by", "anna", "--reason", "less gross")
+        assert applied.returncode == 0, applied.stderr
+        assert "changed: worker.gross_max: 1.5 -> 1.0" in applied.stdout.splitlines()
+        (change,) = changes.changes_of(desk)
+        assert (change.actor, change.reason) == ("anna", "less gross")
+        told = changes.colony_command(desk, "show").stdout
+        assert "by anna: less gross (" in told
+        assert "the next decision changes worker.gross_max: 1.5 -> 1.0" in told
+        run_to_end(desk)
+
+    after = changes.decided(config)
+    assert before.items() < after.items()
+    assert len(after) >= len(before) + 3
+    assert changes.decided(twin) == after
+    first, last = min(set(after) - set(before)), max(after)
+    assert changes.state_after(config, max(before)).settings_digest == change.digest_before
+    for session in (first, last):
+        state = changes.state_after(config, session)
+        assert state.settings_digest == change.digest_after
+        assert len(state.trust.memory) == 3
+    assert changes.state_after(config, first).steps == len(before) + 1
+    assert replay(log_of(config), "USD", 1_000_000).first_difference is None
+
+
+@pytest.mark.parametrize(
+    ("colony", "words", "said"),
+    [
+        (changes.BEFORE, (), "settings must differ from those in force"),
+        ({"worker": {"gross_max": -1}}, (), "gross_max must be between 0"),
+        ({"worker": {"gros_max": 1}}, (), "gros_max"),
+        ({"instruments_max": 1}, (), "instruments"),
+        (changes.AFTER, ("--by", " "), "actor and reason of changed colony settings must be given"),
+    ],
+)
+def test_a_change_of_the_colony_that_does_not_hold_is_one_line_and_changes_nothing(
+    traded: Home, tmp_path: Path, colony: object, words: tuple[str, ...], said: str
+) -> None:
+    config = _decided_once(traded, tmp_path)
+    config = changes.write_trader(config.parent, traded, 1, colony)
+    count = len(log_of(config))
+    told = changes.colony_command(config, "apply", "--by", "anna", "--reason", "why", *words)
+    assert told.returncode == 1
+    assert said in told.stderr
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert len(log_of(config)) == count
+
+
+def _decided_once(traded: Home, tmp_path: Path) -> Path:
+    """Return a trader's home after its first days, copied from one that all cases share."""
+    shared = traded.path / "decided_once" / "apiary.yaml"
+    if not shared.is_file():
+        run_to_end(changes.write_trader(shared.parent, traded, 2, changes.BEFORE))
+        assert changes.decided(shared)
+    return changes.copy_of(shared, tmp_path / "desk", traded, 1, changes.BEFORE)
 
 
 def _filled(events: Iterable[ev.RecordedEvent]) -> dict[str, tuple[int, int, int]]:
