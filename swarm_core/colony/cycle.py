@@ -215,7 +215,7 @@ def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         side = 0 if a > b else 1
         share = max(a, b)
         out.senses[i] = count[side, i]
-        decided = share >= p.field.quorum and count[side, i] >= p.field.senses_min
+        decided = a != b and share >= p.field.quorum and count[side, i] >= p.field.senses_min
         out.side[i] = (1.0 if side == 0 else -1.0) if decided else 0.0
 
 
@@ -249,7 +249,9 @@ def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) 
     if p.drone.enabled:
         out.measured[drones.VALUE_AT_RISK] = hive.book.tail[0]
         out.measured[drones.SHORTFALL] = hive.book.tail[1]
-        drones.inhibit(out.measured, limit, bar.anomaly, bar.age_s, p.drone.inhibit_at, out.danger)
+        drones.inhibit(
+            out.measured, limit, bar.weights, bar.anomaly, bar.age_s, p.drone.inhibit_at, out.danger
+        )
     _recruit(hive, bar, p, out)
     workers.engage(
         out.conviction, out.side, hive.field.trails, p.worker, out.threshold, out.probability
@@ -303,9 +305,7 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
         risk = out.target[i] * hive.memory.sigma[i]
         square += risk * risk
     measured, limit = out.measured, drones.limits_of(p.drone)
-    tail = drones.tail_risk(
-        hive.memory, bar.step, out.target, p.drone.tail_level, math.sqrt(square)
-    )
+    tail = drones.tail_risk(hive.memory, bar.step, out.target, p.drone, math.sqrt(square))
     measured[drones.VALUE_AT_RISK], measured[drones.SHORTFALL] = tail
     hive.book.tail[0], hive.book.tail[1] = tail
     if drones.veto(

@@ -84,17 +84,17 @@ def watch_book(
 
 @kernel
 def tail_risk(
-    memory: Memory, step: int, weights: np.ndarray, level: float, fallback_sigma: float
+    memory: Memory, step: int, weights: np.ndarray, p: DroneParameters, fallback_sigma: float
 ) -> tuple[float, float]:
     """Return the one-bar VaR and expected shortfall of weights[N] by historical simulation.
 
     The remembered bars are replayed with today's weights; a missing return counts as none. With
-    fewer than 20 bars the normal approximation with `fallback_sigma` is used (level 0.975).
+    fewer than 20 bars it is the normal law's, with `fallback_sigma`.
     """
     bars, n = memory.log_price.shape
     seen = min(step, bars - 1)
     if seen < _TAIL_BARS_MIN:
-        return 1.96 * fallback_sigma, 2.34 * fallback_sigma
+        return p.normal_var * fallback_sigma, p.normal_shortfall * fallback_sigma
     losses = np.zeros(seen)
     for back in range(seen):
         now, before = (
@@ -106,7 +106,7 @@ def tail_risk(
             change = now[i] - before[i]
             total += weights[i] * change if change == change else 0.0
         losses[back] = -total
-    count = max(int((1.0 - level) * seen), 1)
+    count = max(int((1.0 - p.tail_level) * seen), 1)
     tail, value = 0.0, 0.0
     for _ in range(count):  # the tail is short: take its losses one by one, largest first
         at = 0
@@ -139,18 +139,24 @@ def watch_forecast(book: Book, earned: float, known: bool) -> float:
 def inhibit(
     measured: np.ndarray,
     limit: np.ndarray,
+    weights: np.ndarray,
     anomaly: np.ndarray,
     age_s: np.ndarray,
     start: float,
     danger: np.ndarray,
 ) -> None:
-    """Fill danger[N] in [0, 1]: how far, from `start` of a limit on, the nearest one is reached."""
+    """Fill danger[N] in [0, 1]: how far, from `start` of a limit on, the nearest one is reached.
+
+    Limits of the book threaten all instruments, a name's own (its weight, age, oddity) that one.
+    """
     book = 0.0
     for c in (DRAWDOWN, VALUE_AT_RISK, SHORTFALL, EXPOSURE, CORRELATION):
         book = max(book, _nearness(measured[c], limit[c], start))
     for i in range(danger.shape[0]):
         own = max(
-            _nearness(anomaly[i], limit[ANOMALY], start), _nearness(age_s[i], limit[STALE], start)
+            _nearness(anomaly[i], limit[ANOMALY], start),
+            _nearness(age_s[i], limit[STALE], start),
+            _nearness(abs(weights[i]), limit[CONCENTRATION], start),
         )
         danger[i] = max(book, own)
 

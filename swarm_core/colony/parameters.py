@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import lru_cache
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,8 @@ class DroneParameters(NamedTuple):
     var_max: float
     shortfall_max: float
     tail_level: float
+    normal_var: float  # of the normal law at that level, in standard deviations
+    normal_shortfall: float
     gross_max: float
     concentration_max: float
     correlation_max: float
@@ -228,8 +231,20 @@ def _worker(settings: ColonySettings) -> WorkerParameters:
     )
 
 
+def _normal_tail(level: float) -> tuple[float, float]:
+    """Return quantile and expected shortfall of the standard normal law at a level above a half.
+
+    To two decimals: more is not known of twenty bars, and the last bits of a platform's logarithm
+    must not reach the state.
+    """
+    law = NormalDist()
+    quantile = law.inv_cdf(level)
+    return round(quantile, 2), round(law.pdf(quantile) / (1.0 - level), 2)
+
+
 def _drone(settings: ColonySettings) -> DroneParameters:
     d = settings.drone
+    normal_var, normal_shortfall = _normal_tail(d.tail_level)
     return DroneParameters(
         enabled=d.enabled,
         inhibit_at=d.inhibit_at,
@@ -238,6 +253,8 @@ def _drone(settings: ColonySettings) -> DroneParameters:
         var_max=d.var_max,
         shortfall_max=d.shortfall_max,
         tail_level=d.tail_level,
+        normal_var=normal_var,
+        normal_shortfall=normal_shortfall,
         gross_max=d.gross_max,
         concentration_max=d.concentration_max,
         correlation_max=d.correlation_max,

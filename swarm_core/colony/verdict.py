@@ -243,13 +243,19 @@ def _events(
         kind = ("ScoutDied", "ScoutWoke", "ScoutFellAsleep")[int(now[k])]
         if was[k] != EMPTY:
             events.append(ColonyEvent(kind, str(int(before.scouts.identity[k])), 1.0))
-    deposits = np.abs(after.queen.sense_conviction).sum(axis=1)
+    foragers = after.queen.sense_allocation
+    deposits = foragers * np.abs(after.queen.sense_conviction).sum(axis=1)
     for name, total in zip(after.sense_names, deposits.tolist(), strict=True):
         events.append(ColonyEvent("TrailsMarked", name, total))
-    budgets = after.queen.class_budget.tolist()
-    if budgets != before.queen.class_budget.tolist():
-        for name, share in zip(after.class_names, budgets, strict=True):
-            events.append(ColonyEvent("RiskBudgetAllocated", name, share))
+    drawn = (
+        ("ForagersAllocated", after.sense_names, before.queen.sense_allocation, foragers),
+        ("RiskBudgetAllocated", after.class_names, before.queen.class_budget,
+         after.queen.class_budget),
+    )  # fmt: skip
+    for kind, names, was_drawn, shares in drawn:
+        if shares.tolist() != was_drawn.tolist():
+            told = zip(names, shares.tolist(), strict=True)
+            events += [ColonyEvent(kind, name, share) for name, share in told]
     for veto in vetoes:
         subject = veto.instrument_id or "book"
         events.append(ColonyEvent("Vetoed", subject, veto.value, veto.code.value))

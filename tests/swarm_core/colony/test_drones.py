@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from swarm_core.colony import drones
 from swarm_core.colony.decision import Decision, VetoCode
 from swarm_core.colony.engine import new_state, step
 from swarm_core.colony.observation import Observation
+from swarm_core.colony.parameters import parameters
 from swarm_core.colony.settings import ColonySettings
 from tests.swarm_core.colony.builders import DAY_NS
 
@@ -112,6 +114,33 @@ def test_danger_is_deposited_before_the_limit_is_reached() -> None:
     assert tense.vetoes == ()
     assert tense.trails[2].min() > calm.trails[2].max() == 0.0
     assert tense.diagnostics["threshold"].min() > calm.diagnostics["threshold"].max()
+
+
+def test_a_name_that_nears_its_limit_is_in_danger_and_the_others_are_not() -> None:
+    held = np.array([-0.2, 0.0, 0.1, 0.0, 0.0, 0.0])
+    decision = decide(make_observation(weights=held))
+    assert decision.vetoes == ()
+    assert decision.trails[2, 0] > 0.0 == decision.trails[2, 1:].max()
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.975, 0.99, 0.999])
+def test_before_there_are_bars_to_replay_the_tail_is_the_normal_laws_at_the_level_set(
+    level: float,
+) -> None:
+    settings = ColonySettings.from_mapping({"drone": {"tail_level": level}})
+    memory, numbers = new_state(settings, IDS, 1).memory, parameters(settings).drone
+    found = drones.tail_risk(memory, 5, np.ones(6), numbers, 1.0)
+    draws = np.sort(np.random.default_rng(1).standard_normal(2_000_000))
+    tail = draws[int(level * len(draws)) :]
+    np.testing.assert_allclose(found, (tail[0], tail.mean()), atol=0.03)
+
+
+def test_camps_that_stand_alike_decide_nothing_whatever_the_quorum() -> None:
+    """Without trails both camps are equal, and neither of the two sides may be taken for that."""
+    alike: dict[str, object] = {"recruitment": {"quorum": 0.0}, "trails": {"deposit": 0.0}}
+    decision = decide(make_observation(1), make_observation(2), changes=alike)
+    assert np.abs(decision.conviction).min() > 0.0
+    assert not decision.target_weights.any()
 
 
 def test_what_cannot_be_priced_is_held_even_without_drones() -> None:

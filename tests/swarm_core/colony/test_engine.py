@@ -143,6 +143,32 @@ def test_contributions_add_up_to_the_conviction() -> None:
     assert len(decision.scout_names) == len(set(decision.scout_names)) == len(decision.trust)
 
 
+def test_a_new_draw_of_the_foragers_and_what_each_sense_marks_are_told() -> None:
+    panel = make_panel(32)
+    for bars, is_drawn in ((30, True), (31, False)):  # shares are drawn every fifth bar
+        cut = dataclasses.replace(
+            panel,
+            time_ns=panel.time_ns[:bars],
+            prices=panel.prices[:bars],
+            sigma=panel.sigma[:bars],
+            features={name: values[:bars] for name, values in panel.features.items()},
+            market={name: values[:bars] for name, values in panel.market.items()},
+        )
+        state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), cut)
+        uneven = np.linspace(0.5, 1.5, len(state.sense_names))
+        state = dataclasses.replace(state, queen=state.queen._replace(sense_allocation=uneven))
+        seen = dataclasses.replace(observation_of(cut, records, bars - 1), time_ns=DAY_NS * 99)
+        after, decision = step(SETTINGS, state, seen)
+        told: dict[str, dict[str, float]] = {"ForagersAllocated": {}, "TrailsMarked": {}}
+        for event in decision.events:
+            told.setdefault(event.kind, {})[event.subject] = event.value
+        shares = dict(zip(after.sense_names, after.queen.sense_allocation.tolist(), strict=True))
+        assert told["ForagersAllocated"] == (shares if is_drawn else {})
+        marked = np.abs(decision.sense_contributions).sum(axis=1).tolist()
+        for name, size in zip(decision.sense_names, marked, strict=True):
+            assert told["TrailsMarked"][name] == pytest.approx(shares[name] * size)
+
+
 def test_explain_replays_the_decision_with_each_sense_silenced() -> None:
     panel = make_panel(30)
     state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
