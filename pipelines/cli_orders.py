@@ -30,7 +30,9 @@ def list_orders(
 
         settings = settings_of(config)
         log = open_event_log(settings)
-        book = book_from_events(log.read(), settings.base_currency, settings.book.starting_cash)
+        book = book_from_events(
+            log.read(), settings.base_currency, settings.book.starting_cash, keeps_all=everything
+        )
         records = list(book.orders.values()) if everything else book.working_orders()
         for record in records:
             order = record.order

@@ -90,6 +90,7 @@ class Watch(_Part):
     feed_silence_s_max: float = Field(30.0, ge=0.01, le=86_400)
     data_age_s_max: float = Field(60.0, ge=0.01, le=604_800)
     reconcile_every_s: float = Field(300.0, ge=0.1, le=86_400)
+    retire_after_s: float = Field(3_600.0, ge=1, le=604_800)
 
 
 class Costs(_Part):
@@ -169,7 +170,11 @@ class TradeSettings(_Part):
     located: tuple[str, ...] = ()  # instruments with a confirmed borrow
     control_port: int = Field(0, ge=0, lt=65_536)  # on the loopback; 0 takes a free one
     watch: Watch = Watch(
-        heartbeat_s=0.25, feed_silence_s_max=30.0, data_age_s_max=60.0, reconcile_every_s=300.0
+        heartbeat_s=0.25,
+        feed_silence_s_max=30.0,
+        data_age_s_max=60.0,
+        reconcile_every_s=300.0,
+        retire_after_s=3_600.0,
     )
     account: Account = Account(adopt_foreign=False, cash_tolerance=0.0)
 

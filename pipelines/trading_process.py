@@ -168,7 +168,8 @@ def summary(desk: TradingDesk) -> str:
     """Return in one line how the book stands."""
     book = desk.book
     nav = book.find_nav()
-    fills, orders = len(book.ledger.executions), len(book.orders)
+    fills = len(book.ledger.executions) + book.retired_fill_count
+    orders = len(book.orders) + book.retired_order_count
     halt = desk.switch.find()
     why = f" ({halt.reason})" if halt is not None else ""
     return (

@@ -6,13 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
+from swarm_core.book_memory import recall, retire
 from swarm_core.execution.impact import ImpactEstimate
 from swarm_core.execution.realised import RealisedCost
 from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
 from swarm_core.order_states import IllegalTransitionError, OrderRecord
-from swarm_core.orders import ExitKind
+from swarm_core.orders import ExitKind, LikeKey, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.risk.loosening import loosened
@@ -29,7 +30,13 @@ class Book:
     `apply` is the only way in. `sequence` is the last log record that was applied.
     """
 
-    def __init__(self, base_currency: str, starting_cash_minor: int) -> None:
+    def __init__(
+        self, base_currency: str, starting_cash_minor: int, *, keeps_all: bool = False
+    ) -> None:
+        """Open a book; one that `keeps_all` also keeps in memory what the log says is retired."""
+        self.keeps_all = keeps_all
+        self.has_retired = False
+        self.retired_order_count = self.retired_fill_count = 0
         self.ledger = Ledger(base_currency, starting_cash_minor)
         self.orders: dict[str, OrderRecord] = {}
         self.decisions: dict[str, ev.DecisionTaken] = {}
@@ -50,7 +57,8 @@ class Book:
         self.peak_nav_minor = starting_cash_minor
         self.sequence = 0
         self.message_times: deque[int] = deque()
-        self.sent: deque[tuple[int, str]] = deque()  # (time_ns, client order id) of submissions
+        # (time_ns, client order id, what it is like) of submissions
+        self.sent: deque[tuple[int, str, LikeKey]] = deque()
         self.unknown_fills: list[ev.OrderFilled] = []  # of orders that are not ours
         self.denials: dict[str, DenialCode] = {}  # by client order id
         self.denied_targets: dict[str, dict[str, DenialCode]] = {}  # by decision, instrument
@@ -108,14 +116,14 @@ class Book:
             if record.order.is_exit:
                 instrument_id = record.order.instrument_id
                 self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
-        self._file(record)
+        self.file(record)
 
     def _apply_order(self, event: ev.OrderEvent) -> None:
         record = self.orders.get(event.client_order_id)
         if record is None:
             return
         record.apply(event)
-        self._file(record)
+        self.file(record)
         order = record.order
         if isinstance(event, ev.OrderApproved):
             if not order.is_exit:  # its price is a rule of its own, not the market's
@@ -126,7 +134,7 @@ class Book:
             self.impact.forget(order.instrument_id)
         elif isinstance(event, ev.OrderSubmitted):
             self._count_message(event.time_ns)
-            self.sent.append((event.time_ns, event.client_order_id))
+            self.sent.append((event.time_ns, event.client_order_id, like_key(record.order)))
         elif isinstance(event, ev.OrderCancelRequested):
             self._count_message(event.time_ns)
         elif isinstance(event, ev.OrderDenied):
@@ -144,7 +152,7 @@ class Book:
         if fee is not None:
             own.take_fee(fill.currency, fee)
 
-    def _file(self, record: OrderRecord) -> None:
+    def file(self, record: OrderRecord) -> None:
         """Note whether an order works, and whether it may be sent."""
         state, order_id = record.state, record.order.client_order_id
         if state.is_working:
@@ -156,6 +164,11 @@ class Book:
         else:
             self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again
 
+    def let_go(self, order_id: str) -> None:
+        """Forget in which lists an order stood."""
+        self._working.discard(order_id)
+        self._sent_or_ended.discard(order_id)
+
     def _count_message(self, time_ns: int) -> None:
         self.message_times.append(time_ns)
         horizon = time_ns - MESSAGE_MEMORY_NS
@@ -166,14 +179,15 @@ class Book:
 
     def knows(self, event: ev.Event) -> bool:
         """Return whether the broker has told this before, perhaps in other words."""
-        if isinstance(event, ev.OrderFilled):
-            return event.execution_id in self.ledger.executions
         if isinstance(event, ev.CommissionCharged):
             return event.execution_id in self.ledger.commissions
-        record = (
-            self.orders.get(event.client_order_id) if isinstance(event, ev.OrderEvent) else None
-        )
-        return record is not None and isinstance(event, ev.OrderEvent) and record.knows(event)
+        if not isinstance(event, ev.OrderEvent):
+            return False
+        record = self.orders.get(event.client_order_id)
+        if isinstance(event, ev.OrderFilled):
+            is_booked = event.execution_id in self.ledger.executions
+            return is_booked or (record is not None and event.execution_id in record.executions)
+        return record is not None and record.knows(event)
 
     def working_orders(self) -> list[OrderRecord]:
         """Return the orders that may still be filled, in the order of their ids."""
@@ -342,6 +356,8 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.TradingStateChanged: _change_state,
     ev.ThrottleReset: _reset_throttle,
     ev.LimitsChanged: _change_limits,
+    ev.DecisionsRetired: retire,
+    ev.OrderRecalled: recall,
     ev.ColonySettingsChanged: lambda book, event: book.colony_changes.append(event),
 }
 
@@ -350,8 +366,10 @@ def book_from_events(
     events: Iterable[ev.Event | ev.RecordedEvent],
     base_currency: str,
     starting_cash: Decimal | int,
+    *,
+    keeps_all: bool = False,
 ) -> Book:
     """Return the book that the events lead to; `starting_cash` in units of the base currency."""
-    book = Book(base_currency, to_minor(starting_cash))
+    book = Book(base_currency, to_minor(starting_cash), keeps_all=keeps_all)
     book.apply_all(events)
     return book

@@ -29,6 +29,9 @@ from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
 from swarm_core.person_events import PersonInstructed as PersonInstructed
+from swarm_core.retirement_events import RETIREMENT_CLASSES
+from swarm_core.retirement_events import DecisionsRetired as DecisionsRetired
+from swarm_core.retirement_events import OrderRecalled as OrderRecalled
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
@@ -380,14 +383,11 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     WorkingStarted,
     WorkingEnded,
     *ACTION_CLASSES,
+    *RETIREMENT_CLASSES,
 )
-
 
 # A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.
-_codec = Codec(
-    EVENT_CLASSES,
-    upcasts=UPCASTS,
-)
+_codec = Codec(EVENT_CLASSES, upcasts=UPCASTS)
 
 
 def encode(event: Event) -> bytes:

@@ -1,5 +1,6 @@
 """The books: cash, positions and profit in exact integers, each execution booked once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -101,6 +102,7 @@ class Ledger:
         self.paid: set[str] = set()  # action ids of entitlements that became cash
         self.action_lots: dict[str, int] = {}  # what actions, not fills, did to a position
         self.booked: set[str] = set()  # action ids of holdings, event ids of carry
+        self.retired_lots: dict[str, int] = {}  # by instrument: the sum of fills that were retired
 
     def scratch(self) -> "Ledger":
         """Return a ledger to work actions out on: what it books does not touch this one.
@@ -131,6 +133,17 @@ class Ledger:
         if fill.commission_minor is not None:
             self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
         return True
+
+    def retire(self, execution_ids: Iterable[str]) -> int:
+        """Forget executions that will not be told again, but for their sums; return how many."""
+        count = 0
+        for execution_id in execution_ids:
+            fill = self.executions.pop(execution_id, None)
+            if fill is not None:
+                count += 1
+                self._add(self.retired_lots, fill.instrument_id, fill.side.sign * fill.lots)
+                self.commissions.pop(execution_id, None)
+        return count
 
     def book_commission(self, charge: CommissionCharged) -> bool:
         """Book a commission that came apart from its fill; False where it was booked before."""
@@ -279,6 +292,8 @@ class Ledger:
             if left != right:
                 return f"{currency}: cash + cost + fees must be {right}, was {left} minor units"
         totals = dict(self.action_lots)
+        for instrument_id, lots in self.retired_lots.items():
+            self._add(totals, instrument_id, lots)
         for fill in self.executions.values():
             self._add(totals, fill.instrument_id, fill.side.sign * fill.lots)
         for instrument_id, total in totals.items():

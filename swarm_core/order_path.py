@@ -16,6 +16,7 @@ from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import BracketBroker, Broker, EventLog, MarginBroker
 from swarm_core.references import References
+from swarm_core.retirement import Archive
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
@@ -43,9 +44,12 @@ class OrderPath:
         if fault is not None:
             self._block(decision.decision_id, fault)
             return
-        if decision.decision_id not in self.book.planned:
+        decision_id = decision.decision_id
+        if Archive(self.book, self.log).has_retired(decision_id):
+            return  # it was planned, and every order of it has ended long ago
+        if decision_id not in self.book.planned:
             self._plan(decision, lineage, references)
-        self._send(decision.decision_id, references)
+        self._send(decision_id, references)
 
     def catch_up(self) -> None:
         self.book.apply_all(self.log.read(self.book.sequence))
@@ -57,7 +61,7 @@ class OrderPath:
 
     def take_in(self, events: Sequence[ev.Event]) -> None:
         """Put the broker's words on disk: facts, whoever else has written meanwhile."""
-        news = [e for e in events if not self.book.knows(e)]
+        news = Archive(self.book, self.log).news(events)
         if not news:
             return
         records, behind = self.log.append(news), self.book.sequence

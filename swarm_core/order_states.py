@@ -98,6 +98,23 @@ class OrderRecord:
     cancel_ns: int = 0  # when its cancel was asked for last
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
     told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
+    ended_ns: int = 0  # when it was last heard of after its end
+
+    @classmethod
+    def recalled(cls, event: ev.OrderRecalled) -> "OrderRecord":
+        """Return the record of an order that comes back from the log."""
+        return cls(
+            event.order,
+            state=OrderState(event.state),
+            filled_lots=event.filled_lots,
+            attempt=event.attempt,
+            intended_ns=event.intended_ns,
+            submitted_ns=event.submitted_ns,
+            broker_order_id=event.broker_order_id,
+            executions=set(event.execution_ids),
+            adjustments=set(event.action_ids),
+            ended_ns=event.time_ns,
+        )
 
     @property
     def open_lots(self) -> int:
@@ -146,6 +163,8 @@ class OrderRecord:
             self._end(event)
         else:
             self._act(event)
+        if self.state.is_final:
+            self.ended_ns = max(self.ended_ns, event.time_ns)
 
     def _end(self, event: ev.OrderEvent) -> None:
         """End, or wait for the fills that the broker counts and has not told."""

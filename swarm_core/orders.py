@@ -74,7 +74,7 @@ class TimeInForce(Enum):
     IMMEDIATE_OR_CANCEL = "ioc"
 
 
-@lru_cache(maxsize=65_536)  # an order is asked for its id at every step of its life
+@lru_cache(maxsize=8_192)  # an order is asked for its id at every step of its life
 def client_order_id(decision_id: str, instrument_id: str, slice_index: int) -> str:
     """Return the idempotency key of one slice of one decision's intent in one instrument.
 
@@ -156,3 +156,13 @@ class Order:
     @property
     def signed_lots(self) -> int:
         return self.side.sign * self.quantity_lots
+
+
+LikeKey = tuple[str, str, str, int, int, int]
+
+
+def like_key(order: Order) -> LikeKey:
+    """Return what makes two orders alike for the duplicate check, whoever decided them."""
+    limit = order.limit_price_ticks if order.limit_price_ticks is not None else -1
+    stop = order.stop_price_ticks if order.stop_price_ticks is not None else -1
+    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit, stop

@@ -1,6 +1,6 @@
 """What the order path needs of the outside world: a log that lasts and a broker."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -24,6 +24,15 @@ class EventLog(Protocol):
     ) -> Sequence[ev.RecordedEvent]: ...
 
     def read(self, after_sequence: int = 0) -> Iterable[ev.RecordedEvent]: ...
+
+
+@runtime_checkable
+class IndexedLog(Protocol):
+    """A log that finds records by the ids of their events; one that does not is read through."""
+
+    def find_all(self, event_ids: Sequence[str]) -> Mapping[str, ev.RecordedEvent]:
+        """Return, by id, the records of those that are in the log."""
+        ...
 
 
 @runtime_checkable

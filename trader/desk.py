@@ -14,14 +14,16 @@ from swarm_core.marking import position_marks
 from swarm_core.order_path import OrderPath
 from swarm_core.orders import Order, OrderKind
 from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter
+from swarm_core.reconciliation import BrokerAccount
 from swarm_core.references import References
+from swarm_core.retirement import Archive, retirement
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import Targets
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading import ReleaseReport, recover, release
 from swarm_core.trading_state import TradingState
 from trader.kill_switch import Halt, KillSwitch
-from trader.ports import WhatIfBroker
+from trader.ports import ForgettingBroker, WhatIfBroker
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +212,31 @@ class TradingDesk:
 
     def take_in(self, said: Sequence[ev.Event]) -> int:
         """Write down what the broker said and was not known; return how much that was."""
-        news = [event for event in said if not self.book.knows(event)]
+        news = Archive(self.book, self.log).news(said)
         if news:
             self.log.append(news)
         self.catch_up()
         return len(news)
+
+    def unretired(self, account: BrokerAccount) -> BrokerAccount:
+        """Leave out of an account what was retired; an order that it tells more of comes back."""
+        seen, recalled = Archive(self.book, self.log).unretired(account)
+        self.note(*recalled)
+        return seen
+
+    def retire(self, before_ns: int) -> None:
+        """Take out of memory what had ended before a moment; the log keeps it."""
+        self.catch_up()
+        event = retirement(self.book, before_ns, self.now_ns())
+        if event is None:
+            return
+        self.note(event)
+        if isinstance(self.broker, ForgettingBroker):
+            self.broker.forget(event.decision_ids)
+
+    def has_retired(self, decision_id: str) -> bool:
+        """Return whether a decision was taken, and is only in the log any more."""
+        return Archive(self.book, self.log).has_retired(decision_id)
 
     def mark(self, now_ns: int) -> None:
         """Value what is held at the newest quotes."""

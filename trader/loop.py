@@ -283,6 +283,7 @@ class Trader:
             return
         # What was said while the account was read is part of both.
         desk.take_in(self.broker.heard())
+        account = desk.unretired(account)
         found = reconcile(desk.book, account, self.rules)
         desk.take_in(found.events)
         # Fills come first: an action is of what is held.
@@ -290,6 +291,8 @@ class Trader:
             found = reconcile(desk.book, account, self.rules)
             desk.take_in(found.events)
         self._fault, self._reconciled_ns = "", now_ns
+        if found.mode is TradingState.ACTIVE:
+            desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
         state = desk.book.trading_state
         if _TIGHTNESS.index(found.mode) <= _TIGHTNESS.index(state):
             return

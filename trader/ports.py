@@ -1,6 +1,6 @@
 """What the trader needs of the outside world beside the log: a broker that talks, and a feed."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -85,6 +85,13 @@ class BookkeepingBroker(Protocol):
     def book_night(self, events: Sequence[ev.Event]) -> None:
         """Take into the account what stands in the log of a night."""
         ...
+
+
+@runtime_checkable
+class ForgettingBroker(Protocol):
+    """A broker whose memory is in this process: it forgets the orders that the book has retired."""
+
+    def forget(self, decision_ids: Collection[str]) -> None: ...
 
 
 class Actions(Protocol):

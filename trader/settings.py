@@ -8,6 +8,7 @@ _BOUNDS = {
     "feed_silence_s_max": (0.01, 86_400.0),
     "data_age_s_max": (0.01, 604_800.0),
     "reconcile_every_s": (0.1, 86_400.0),
+    "retire_after_s": (1.0, 604_800.0),
 }
 
 
@@ -19,6 +20,7 @@ class TraderSettings:
     feed_silence_s_max: float = 30.0
     data_age_s_max: float = 60.0
     reconcile_every_s: float = 300.0
+    retire_after_s: float = 3_600.0  # how long what has ended stays in memory
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -31,7 +31,7 @@ class Worker:
         """Put the plan of a decision on record, once; what was worked before is ended."""
         desk, book, decision = self.desk, self.desk.book, intent.targets
         decision_id, ids = decision.decision_id, tuple(decision.instrument_ids)
-        if decision_id in book.worked:
+        if decision_id in book.worked or desk.has_retired(decision_id):
             return
         self.end(f"{decision_id} took its place", now_ns)
         desk.mark(now_ns)

@@ -25,6 +25,7 @@ from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
 T = TypeVar("T")
 _ACCOUNT_TRIES = 5
+_WORDS_KEPT = 20_000  # about 10 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +351,10 @@ class IbBroker:
         return told
 
     def _once(self, event: ev.Event) -> ev.Event:
-        return self._first_told.setdefault(event.event_id, event)
+        told = self._first_told
+        if event.event_id not in told and len(told) >= _WORDS_KEPT:
+            del told[next(iter(told))]  # the oldest: the book knows it, in whatever words
+        return told.setdefault(event.event_id, event)
 
     async def _in_time(self, work: Coroutine[Any, Any, T] | Any) -> T:
         return await asyncio.wait_for(work, self.session.settings.answer_s_max)

@@ -1,7 +1,7 @@
 """The simulated venue as a live broker: it fills from the feed's bars, and shows an account."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
@@ -61,6 +61,8 @@ class PaperBroker:
                 self._told[event.order.client_order_id] = event.order
             elif isinstance(event, _MONEY):
                 self._books.apply(event)
+            elif isinstance(event, ev.DecisionsRetired):
+                self._let_go(event.decision_ids)
 
     connection_count = 1
     is_connected = True
@@ -104,6 +106,24 @@ class PaperBroker:
         if change.event_id not in self._changes:
             self._changes.add(change.event_id)
             self.venue.take_in(change)
+
+    def forget(self, decision_ids: Collection[str]) -> None:
+        """Forget the orders and fills of decisions; their sums stay in the account."""
+        self._take_fills()
+        self.venue.forget(decision_ids)
+        self._let_go(decision_ids)
+
+    def _let_go(self, decision_ids: Collection[str]) -> None:
+        """Drop what the venue has forgotten already."""
+        gone = set(decision_ids)
+        ids = {i for i, order in self._told.items() if order.decision_id in gone}
+        ids = {i for i in ids if self.venue.find(i) is None}
+        for order_id in ids:
+            del self._told[order_id]
+        executions = self._books.ledger.executions
+        self._books.ledger.retire(
+            [i for i, fill in executions.items() if fill.client_order_id in ids]
+        )
 
     def book_night(self, events: Sequence[ev.Event]) -> None:
         """Take into the account what stands in the log of a night; fills before it come first."""

@@ -1,6 +1,6 @@
 """A broker that fills orders from bars: deterministic, and rebuilt from the log after a restart."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -61,6 +61,8 @@ class SimulatedBroker:
                 broker._remember(event)
             elif isinstance(event, ev.HoldingChanged):
                 broker.take_in(event)
+            elif isinstance(event, ev.DecisionsRetired):
+                broker.forget(event.decision_ids)
         return broker
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
@@ -242,6 +244,18 @@ class SimulatedBroker:
                 happened.append(ticket.expire(time_ns))
             happened.extend(self._end_exits(ticket, time_ns))
         return tuple(happened)
+
+    def forget(self, decision_ids: Collection[str]) -> list[str]:
+        """Forget the orders of decisions, if none of them works; return which.
+
+        What is forgotten is as if it had never come: nobody may send it again.
+        """
+        gone = set(decision_ids)
+        gone -= {t.order.decision_id for t in self._tickets.values() if t.working}
+        ids = [i for i, t in self._tickets.items() if t.order.decision_id in gone]
+        for order_id in ids:
+            del self._tickets[order_id]
+        return ids
 
     def working_order_ids(self) -> tuple[str, ...]:
         return tuple(sorted(i for i, t in self._tickets.items() if t.working))

@@ -7,6 +7,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, overload
 
+from adapters.stores.event_log_bytes import read_event
 from swarm_core.event_chain import chain_hash
 from swarm_core.events import Event, RecordedEvent, decode
 from swarm_core.ports import ConcurrentAppendError
@@ -26,6 +27,13 @@ class Row(NamedTuple):
     body: bytes
     hash: bytes
     previous_hash: bytes
+
+
+def recorded(row: Row) -> RecordedEvent:
+    """Return a stored record as it is read; ValueError on bytes that are no event."""
+    return RecordedEvent(
+        row.sequence, read_event(row.body), row.hash.hex(), row.previous_hash.hex()
+    )
 
 
 # The constructor of a named tuple is Python; what it calls is not.

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from adapters.stores.event_log_appends import GroupCommit, Request, Row, link
-from adapters.stores.event_log_bytes import read_event
+from adapters.stores.event_log_appends import GroupCommit, Request, Row, link, recorded
 from swarm_core.event_chain import GENESIS, ChainReport, check_chain
 from swarm_core.events import Event, RecordedEvent, encode
 from swarm_core.ports import ConcurrentAppendError
@@ -44,10 +43,12 @@ class MemoryEventLog:
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]:
         """Yield the records after a sequence number, in order."""
         for place in range(after_sequence, len(self._rows)):
-            row = self._rows[place]
-            yield RecordedEvent(
-                row.sequence, read_event(row.body), row.hash.hex(), row.previous_hash.hex()
-            )
+            yield recorded(self._rows[place])
+
+    def find_all(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return, by id, the records of those events that are here."""
+        found = {i: self._find(i) for i in event_ids}
+        return {i: recorded(row) for i, row in found.items() if row is not None}
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield sequence, bytes and hash of the records after a sequence number."""

@@ -8,7 +8,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import sql
 
-from adapters.stores.event_log_appends import GroupCommit, Request, Row, link
+from adapters.stores.event_log_appends import GroupCommit, Request, Row, link, recorded
 from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
@@ -173,6 +173,11 @@ class PostgresEventLog:
             current = digest.hex()
             yield RecordedEvent(sequence, read_event(body), current, previous)
             previous = current
+
+    def find_all(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return, by id, the records of those events that are in the log."""
+        found = self._asking(lambda db: self._known(db, list(event_ids)))
+        return {event_id: recorded(row) for event_id, row in found.items()}
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield sequence, bytes and hash of the records after a sequence number, as stored."""

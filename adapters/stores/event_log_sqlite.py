@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from adapters.stores.event_log_anchor import Anchor
-from adapters.stores.event_log_appends import EventConflictError, GroupCommit, Request, Row, link
+from adapters.stores.event_log_appends import (
+    EventConflictError,
+    GroupCommit,
+    Request,
+    Row,
+    link,
+    recorded,
+)
 from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from adapters.stores.event_log_check import verify_file
 from adapters.stores.event_log_frames import Frame, key_of, pack
@@ -228,6 +235,21 @@ class SqliteEventLog:
     def find_sequence(self, key: int) -> int | None:
         """Return the record of a key; to be called inside an append."""
         return self._ids.find([key]).get(key)
+
+    def find_all(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
+        """Return, by id, the records of those events that are in the log."""
+        with self._lock:
+            try:
+                self._db.execute("begin")
+                try:
+                    self._ids.catch_up(self._head(self._db)[0])
+                    known = _Known(self, self._ids.find([key_of(i) for i in event_ids]))
+                    found = {i: known.find(i) for i in event_ids}
+                finally:
+                    self._db.execute("rollback")  # nothing was written
+            except sqlite3.Error as error:
+                raise OSError(f"the event log {self.path} must be readable: {error}") from error
+        return {event_id: recorded(row) for event_id, row in found.items() if row is not None}
 
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]:
         """Yield the records after a sequence number, in order.

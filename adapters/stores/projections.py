@@ -54,7 +54,7 @@ class Projector:
     """Folds records one by one; `tables` may be asked for at any point."""
 
     def __init__(self, base_currency: str, starting_cash: Decimal | int) -> None:
-        self.book = Book(base_currency, to_minor(starting_cash))
+        self.book = Book(base_currency, to_minor(starting_cash), keeps_all=True)
         self._fills: dict[str, dict[str, Any]] = {}
         self._sessions: dict[str, dict[str, Any]] = {}
 

@@ -36,7 +36,7 @@ class RealisedCost:
         self._arrival_ticks.setdefault(client_order_id, arrival)
 
     def forget(self, client_order_id: str, parent_id: str = "") -> None:
-        """Leave out what an order will fill: a corporate action has moved its price."""
+        """Leave out what an order will fill: it was retired, or an action has moved its price."""
         for order_id in (client_order_id, parent_id):
             self._arrival_ticks.pop(order_id, None)
             self._carried.pop(order_id, None)

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from swarm_core.orders import Order
+from swarm_core.orders import Order, like_key
 from swarm_core.risk import kernel as k
-from swarm_core.risk.context import InstrumentRisk, RiskContext, like_key
+from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.risk.gate import PPM, Approved, Denied, Verdict, level_of, order_lot_value
 from swarm_core.risk.limits import VALUE_MICROS_MAX, ResolvedLimits
 from swarm_core.trading_state import TradingState

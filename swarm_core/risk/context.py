@@ -8,7 +8,7 @@ from decimal import Decimal
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument
 from swarm_core.market import Quote
-from swarm_core.orders import Order, OrderSide
+from swarm_core.orders import LikeKey, Order, OrderSide, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.levels import Level
 from swarm_core.risk.limits import (
@@ -65,16 +65,6 @@ class InstrumentRisk:
     @property
     def exposure_lots(self) -> int:
         return max(abs(self.long_lots), abs(self.short_lots))
-
-
-LikeKey = tuple[str, str, str, int, int, int]
-
-
-def like_key(order: Order) -> LikeKey:
-    """Return what makes two orders alike for the duplicate check, whoever decided them."""
-    limit = order.limit_price_ticks if order.limit_price_ticks is not None else -1
-    stop = order.stop_price_ticks if order.stop_price_ticks is not None else -1
-    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit, stop
 
 
 @dataclass(slots=True, kw_only=True)
@@ -215,18 +205,19 @@ def _count_recent(
     since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
     recent: set[LikeKey] = set()
     oldest = min(since_repeat, since_like)
-    for sent_ns, order_id in reversed(book.sent):
+    for sent_ns, order_id, like in reversed(book.sent):
         if sent_ns <= oldest - CLOCK_STEP_NS_MAX:
             break  # the book remembers a whole day
         if sent_ns <= oldest:
             continue
-        record = book.orders[order_id]
-        order = record.order
-        if sent_ns > since_repeat and order.instrument_id in risks:
-            risks[order.instrument_id].repeats += 1
+        if sent_ns > since_repeat and like[0] in risks:
+            risks[like[0]].repeats += 1
+        record = book.orders.get(order_id)  # None: it has ended, and was retired
         # An order that the broker turned out never to have got is not its own duplicate.
-        if sent_ns > since_like and (record.state.is_working or record.state.is_final):
-            recent.add(like_key(order))
+        if sent_ns > since_like and (
+            record is None or record.state.is_working or record.state.is_final
+        ):
+            recent.add(like)
     return recent
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from swarm_core.orders import Order, OrderSide
+from swarm_core.orders import Order, OrderSide, like_key
 from swarm_core.risk.codes import DenialCode
-from swarm_core.risk.context import InstrumentRisk, RiskContext, like_key
+from swarm_core.risk.context import InstrumentRisk, RiskContext
 from swarm_core.risk.limits import VALUE_MICROS_MAX, ResolvedLimits
 from swarm_core.trading_state import TradingState
 

@@ -28,7 +28,7 @@ class Watch:
         self.submitted: dict[str, int] = {}
         self.event_count = 0
         self._filled: dict[str, int] = {}
-        self._booked: set[str] = set()
+        self.booked: set[str] = set()
 
     # --- as a log -------------------------------------------------------------------------
     def append(
@@ -113,7 +113,7 @@ class Watch:
             fill.price_ticks,
             fill.side,
         ), f"{fill.execution_id} is booked otherwise than it was executed"
-        if fill.execution_id not in self._booked:
-            self._booked.add(fill.execution_id)
+        if fill.execution_id not in self.booked:
+            self.booked.add(fill.execution_id)
             order_id = fill.client_order_id
             self._filled[order_id] = self._filled.get(order_id, 0) + fill.lots

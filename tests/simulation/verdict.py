@@ -30,7 +30,10 @@ def judge(world: World) -> Verdict:
     venue, book = world.venue, world.watch.book
     ours = {i: f for i, f in venue.fills.items() if f.client_order_id}
     foreign = {i: f for i, f in venue.fills.items() if not f.client_order_id}
-    booked = set(book.ledger.executions)
+    # What the trader's book has retired from memory, the log still holds.
+    whole = book_from_events(world.watch.log.read(), "USD", CASH, keeps_all=True).ledger
+    assert (whole.cash, whole.positions) == (book.ledger.cash, book.ledger.positions)
+    booked = set(whole.executions)
     expected = set(venue.fills) if world.rules.adopt_foreign else set(ours)
     lots = {i: p.lots for i, p in book.ledger.positions.items() if p.lots}
     cash = book.ledger.cash["USD"]
@@ -40,7 +43,7 @@ def judge(world: World) -> Verdict:
             held = lots.get(fill.instrument_id, 0) + fill.side.sign * grown
             lots = {**lots, fill.instrument_id: held}
             cash -= fill.side.sign * fill.lots * fill.price_ticks * fill.lot_tick_minor
-            if fill.execution_id not in book.ledger.commissions:  # else it was told, and booked
+            if fill.execution_id not in whole.commissions:  # else it was told, and booked
                 cash -= venue.commissions[fill.execution_id].commission_minor
         if foreign:
             assert book.trading_state is not TradingState.ACTIVE, "a difference must stop trading"

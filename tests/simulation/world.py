@@ -34,7 +34,11 @@ from trader.settings import TraderSettings
 _S = 10**9
 IDS = tuple(INSTRUMENTS)
 SETTINGS = TraderSettings(
-    heartbeat_s=5.0, feed_silence_s_max=40.0, data_age_s_max=30.0, reconcile_every_s=60.0
+    heartbeat_s=5.0,
+    feed_silence_s_max=40.0,
+    data_age_s_max=30.0,
+    reconcile_every_s=60.0,
+    retire_after_s=90.0,
 )
 # What a fraction of a lot may be worth more at the venue than at the book's mark.
 _FRACTION_MINOR_MAX = 10 * 10**8
@@ -128,7 +132,7 @@ def make_world(seed: int, home: Path) -> World:
     )
     watch, venue = Watch(), Venue(random, faults, rules.fills_reach_back_ns)
     watch.venue = venue
-    venue.booked = lambda: watch.book.ledger.executions
+    venue.booked = lambda: watch.booked
     # By dice of their own: older seeds play as they did.
     apart = Random(f"{seed}/exits")
     sizing = SizingSettings(

@@ -148,7 +148,7 @@ def log_of(config: Path) -> list[ev.RecordedEvent]:
 
 
 def book_of(config: Path) -> Book:
-    return book_from_events(log_of(config), "USD", 1_000_000)
+    return book_from_events(log_of(config), "USD", 1_000_000, keeps_all=True)
 
 
 def make_slow_home(folder: Path) -> Path:

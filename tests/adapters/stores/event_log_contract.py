@@ -1,6 +1,6 @@
 """What every event log must do; each adapter's test runs this suite on itself."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import pytest
@@ -19,6 +19,7 @@ class CheckedLog(Protocol):
     def read(self, after_sequence: int = 0) -> Iterable[ev.RecordedEvent]: ...
     def rows(self, after_sequence: int = 0) -> Iterable[tuple[int, bytes, bytes]]: ...
     def hash_at(self, sequence: int) -> str | None: ...
+    def find_all(self, event_ids: Sequence[str]) -> Mapping[str, ev.RecordedEvent]: ...
     def last_sequence(self) -> int: ...
     def verify(self) -> ChainReport: ...
 
@@ -100,6 +101,20 @@ class EventLogContract:
             assert [(s, b, h.hex()) for s, b, h in log.rows(after)] == told
         assert [log.hash_at(r.sequence) for r in log.read()] == [r.hash for r in log.read()]
         assert (log.hash_at(0), log.hash_at(8)) == (None, None)
+
+    def test_records_are_found_by_the_ids_of_their_events(
+        self, open_log: Callable[[], CheckedLog]
+    ) -> None:
+        log = open_log()
+        log.append([make_event(i) for i in range(3)])
+        log.append([make_event(i) for i in range(3, 7)])
+        told = {r.event.event_id: r for r in log.read()}
+
+        assert log.find_all(["event-5", "event-0", "nobody's"]) == {
+            i: told[i] for i in ("event-5", "event-0")
+        }
+        assert open_log().find_all(list(told)) == told
+        assert log.find_all([]) == {}
 
     def test_each_record_carries_the_hash_of_the_one_before(self, log: CheckedLog) -> None:
         records = log.append([make_event(i) for i in range(3)])
