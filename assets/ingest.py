@@ -17,7 +17,7 @@ EXPLAINED = {
     "bars": "Prices and volumes of a time span, as published.",
     "quotes": "Bid and ask at the close of a time span, as published.",
     "trades": "Single trades, as published.",
-    "corporate_actions": "Splits, dividends, renames and delistings.",
+    "corporate_actions": "Splits, dividends, renames, spin-offs, mergers, delistings and halts.",
     "news": "Headlines and texts with the moment they could be read.",
     "macro": "Macro-economic and market-wide series, each vintage with the day it was known.",
     "options": "Option chains at the close, with implied volatility where it was computed.",

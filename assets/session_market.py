@@ -1,6 +1,7 @@
 """The market of a session as a book trades it: prices of the day, actions, bands and quotes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from features.calendars import previous_session, session_close, session_open
 from features.currency_rates import rates_at
 from features.observing import time_ns
 from features.projections import bars_of
-from features.session_actions import actions_between
+from features.session_actions import actions_between, halted_ids
 from swarm_core.actions.action import CorporateAction
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar, Quote
@@ -24,7 +25,8 @@ class SessionMarkets:
     """Builds the markets of a desk's sessions from the tables that were read.
 
     What is traded is the price of the day: a split moves the position at its ex-date, as it does
-    at a broker's, and never the price of the days before.
+    at a broker's, and never the price of the days before. What is halted fills nothing and has no
+    quote, so that the gate denies its orders.
     """
 
     def __init__(self, desk: Desk, tables: Tables, instruments: Mapping[str, Instrument]) -> None:
@@ -40,8 +42,12 @@ class SessionMarkets:
         """Return the market of a session; actions since `last_closed` ("": the one before)."""
         close = self.close(session)
         today = self._newest_bars(self.as_of(session)).filter(pl.col("event_time") == close)
-        open_ns = time_ns(session_open(self.desk.calendar, date.fromisoformat(session)))
-        bars = self._banded(session, bars_of(today, self.instruments, open_ns))
+        opened = session_open(self.desk.calendar, date.fromisoformat(session))
+        open_ns, halted = time_ns(opened), halted_ids(self.tables.actions, opened, close)
+        bars = tuple(
+            replace(bar, is_halted=True) if bar.instrument_id in halted else bar
+            for bar in self._banded(session, bars_of(today, self.instruments, open_ns))
+        )
         rates = self._rates(close)
         base = self.desk.base_currency
         quotes = {
@@ -54,6 +60,7 @@ class SessionMarkets:
             )
             for bar in bars
             if bar.instrument_id not in withheld
+            and not bar.is_halted
             and self.instruments[bar.instrument_id].currency in (base, *rates)
         }
         return SessionMarket(

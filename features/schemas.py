@@ -110,17 +110,19 @@ TRADES = TableSchema(
     required=("instrument_id", "event_time", "knowledge_time", "price", "source"),
 )
 
+ACTION_KINDS = ("split", "dividend", "rename", "spin_off", "merger", "delisting", "halt")
+
 CORPORATE_ACTIONS = TableSchema(
     name="corporate_actions",
     columns={
         "instrument_id": pl.String(),
         **_TIMES,  # event_time is the ex-date
-        "kind": pl.String(),  # "split", "dividend", "rename", "spin_off", "delisting"
+        "kind": pl.String(),  # one of ACTION_KINDS
         "ratio": pl.Float64(),  # new shares for one old share
         "amount": pl.Float64(),  # cash for one share
         "currency": pl.String(),
-        "detail": pl.String(),
-        "end_time": UTC_TIME,  # when a dividend is paid; null where that is not known
+        "detail": pl.String(),  # the instrument that a spin-off or a merger gives
+        "end_time": UTC_TIME,  # when a dividend is paid, or a halt ends; null where not known
         **_ORIGIN,
     },
     key=("instrument_id", "event_time", "kind", "source"),

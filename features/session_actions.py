@@ -2,7 +2,8 @@
 
 What is applied follows from how the traded series is adjusted: a raw price falls by splits and
 dividends, so both are booked; a split-adjusted one has its splits in it already; a total-return
-one its dividends as well. An end of trading is booked in any case.
+one its dividends as well. An end of trading is booked in any case. While an instrument is halted,
+nothing of it trades.
 """
 
 from collections.abc import Mapping
@@ -14,19 +15,23 @@ import polars as pl
 
 from features.observing import time_ns
 from features.schemas import CORPORATE_ACTIONS
+from swarm_core.action_events import ActionKind
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
-from swarm_core.actions.exchanges import CashOut, SpinOff
+from swarm_core.actions.exchanges import CashOut, SpinOff, StockMerger
 from swarm_core.actions.splits import Split
 from swarm_core.instruments import Instrument, to_decimal
 
 # Dividends are per share as it was before a split of the same day (CRSP), so they come first.
-_ORDER = {"dividend": 0, "spin_off": 1, "split": 2, "delisting": 3}
+_ORDER = {"dividend": 0, "spin_off": 1, "split": 2, "merger": 3, "delisting": 4}
+_ENDS = frozenset({"merger", "delisting"})
 _BOOKED = {
-    "raw": frozenset({"dividend", "spin_off", "split", "delisting"}),
-    "split": frozenset({"dividend", "spin_off", "delisting"}),
-    "total_return": frozenset({"delisting"}),
+    "raw": frozenset(_ORDER),
+    "split": frozenset({"dividend", "spin_off"}) | _ENDS,
+    "total_return": _ENDS,
 }
+_HALT = "halt"
+_CHOSEN = (*_ORDER, _HALT)
 
 
 def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
@@ -44,7 +49,7 @@ def chosen_actions(actions: pl.DataFrame, bars: pl.DataFrame) -> pl.DataFrame:
     )
     named = (
         CORPORATE_ACTIONS.widened(actions)
-        .filter(pl.col("kind").is_in(list(_ORDER)))
+        .filter(pl.col("kind").is_in(_CHOSEN))
         .join(traded, on="instrument_id", how="inner")
         .with_columns(_own=name == pl.col("_series"))
     )
@@ -65,7 +70,7 @@ def unadjusted(actions: pl.DataFrame) -> pl.DataFrame:
     """
     return (
         CORPORATE_ACTIONS.widened(actions)
-        .filter(pl.col("kind").is_in(list(_ORDER)))
+        .filter(pl.col("kind").is_in(_CHOSEN))
         .sort("knowledge_time")
         .unique(["instrument_id", "event_time", "kind"], keep="last", maintain_order=True)
         .with_columns(adjustment=pl.lit("raw"))
@@ -95,6 +100,17 @@ def actions_between(
     return tuple(action for _, _, action in sorted(found, key=lambda item: item[:2]))
 
 
+def halted_ids(chosen: pl.DataFrame, start: datetime, end: datetime) -> frozenset[str]:
+    """Return the instruments that are halted all the time from `start` to `end`.
+
+    A halt whose end is not known is not over. What trades in a part of the time is not among them:
+    its bar has what was traded in it.
+    """
+    lasts = pl.col("end_time").is_null() | (pl.col("end_time") >= end)
+    rows = chosen.filter(pl.col("kind") == _HALT, pl.col("event_time") <= start, lasts)
+    return frozenset(rows["instrument_id"])
+
+
 def _action(
     row: Mapping[str, Any], instrument: Instrument, instruments: Mapping[str, Instrument]
 ) -> CorporateAction | None:
@@ -106,10 +122,13 @@ def _action(
             return None
         return Split.of_ratio(action_id, name, float(ratio))
     if kind == "delisting":
-        price = None if amount is None else instrument.price_to_ticks(amount)
-        return CashOut(action_id=action_id, instrument_id=name, price_ticks=price)
+        paid = Decimal(0) if row["amount"] == 0 else amount
+        return CashOut(action_id=action_id, instrument_id=name, price=paid)
+    if kind == "merger":
+        return _merger(action_id, row, instrument, instruments)
     child = row["detail"]
-    if kind == "spin_off" and ratio is not None and amount is not None and child in instruments:
+    exchanged = _is_exchanged(instrument, child, instruments)
+    if kind == "spin_off" and ratio is not None and amount is not None and exchanged:
         return SpinOff(
             action_id=action_id,
             instrument_id=name,
@@ -129,6 +148,45 @@ def _action(
         currency=row["currency"] or instrument.currency,
         pay_ns=0 if paid is None else time_ns(paid),
     )
+
+
+def _merger(
+    action_id: str,
+    row: Mapping[str, Any],
+    instrument: Instrument,
+    instruments: Mapping[str, Instrument],
+) -> CorporateAction:
+    """Return what a merger gives: cash, shares, or both; else the last mark in cash.
+
+    The terms are of shares as they were on the day, and of one currency: where the prices are
+    adjusted, the shares are of an instrument that is not known here, or the currencies differ, the
+    last price, which has the terms in it, is the best that can be booked.
+    """
+    name = instrument.instrument_id
+    ratio, amount = _positive(row["ratio"]), _positive(row["amount"])
+    is_own = (row["currency"] or instrument.currency) == instrument.currency
+    stated = (row["adjustment"] or "raw") == "raw" and (amount is None or is_own)
+    if stated and ratio is None:
+        return CashOut(
+            action_id=action_id, instrument_id=name, price=amount, action=ActionKind.MERGER
+        )
+    if stated and ratio is not None and _is_exchanged(instrument, row["detail"], instruments):
+        return StockMerger(
+            action_id=action_id,
+            instrument_id=name,
+            to_instrument_id=row["detail"],
+            ratio=ratio,
+            cash=amount or Decimal(0),
+        )
+    return CashOut(action_id=action_id, instrument_id=name, action=ActionKind.MERGER)
+
+
+def _is_exchanged(
+    old: Instrument, new_id: str | None, instruments: Mapping[str, Instrument]
+) -> bool:
+    """Return whether another instrument is known that a holding can become in its currency."""
+    new = instruments.get(new_id or "")
+    return new is not None and new != old and new.currency == old.currency
 
 
 def _positive(value: float | None) -> Decimal | None:

@@ -211,18 +211,21 @@ def night_books(
 
     carry = read_venue(settings).carry
     rows: Callable[[datetime], pl.DataFrame | None]
+    told: Callable[[], pl.DataFrame | None]
     if chosen.actions is not None:
-        told = read_action_file(chosen.actions, desk.instruments)
-        rows = lambda _: told  # noqa: E731  # one of three sources
+        written = read_action_file(chosen.actions, desk.instruments)
+        rows, told = lambda _: written, lambda: written
     elif not isinstance(chosen.feed, ReplayFeed):
-        tables = market_tables(settings, chosen.tables_home)
-        rows = lambda _: tables.quoted_actions()  # noqa: E731  # as above
+        told = market_tables(settings, chosen.tables_home).quoted_actions
+        rows = lambda _: told()  # noqa: E731  # one of three sources
     elif chosen.feed.file is None:
-        rows = market_tables(settings, chosen.feed.home).booked_actions
+        tables = market_tables(settings, chosen.feed.home)
+        rows, told = tables.booked_actions, tables.quoted_actions
     else:
         return NightBooks(desk, broker, carry=carry)  # the replayed file is all there is
     hours = ExchangeHours(settings.calendar)
-    actions = KnownActions(rows, hours, desk.instruments)
+    actions = KnownActions(rows, told, hours, desk.instruments)
+    desk.halted = lambda: actions.halted(desk.now_ns(), desk.now_ns())
     return NightBooks(desk, broker, actions, carry, hours)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipelines.dagster_home import make_private
 from pipelines.desk_log import open_event_log
@@ -222,7 +222,7 @@ def _market(
         return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
     feed = _ib_feed(chosen.feed, desk, clock)
     nights = night_books(settings, chosen, desk, broker)
-    return Market(feed, clock, _filled_by_bars(broker), nights)
+    return Market(feed, clock, _filled_by_bars(broker, nights), nights)
 
 
 def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
@@ -242,13 +242,16 @@ def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
     return LiveFeed(reach, desk.instruments, now_ns=clock, settings=listened)
 
 
-def _filled_by_bars(broker: OpenableBroker) -> Callable[[Item], None]:
+def _filled_by_bars(broker: OpenableBroker, nights: NightBooks) -> Callable[[Item], None]:
     """Return what fills paper orders from a feed's bars; any other broker fills its own."""
     from adapters.brokers.paper import PaperBroker
 
     def show(item: Item) -> None:
         if isinstance(item, Bar) and isinstance(broker, PaperBroker):
-            broker.on_bar(item)
+            opened_ns = item.time_ns if item.open_time_ns is None else item.open_time_ns
+            halted = nights.actions.halted(opened_ns, item.time_ns)
+            is_halted = item.is_halted or item.instrument_id in halted
+            broker.on_bar(replace(item, is_halted=is_halted))
 
     return show
 
@@ -282,7 +285,7 @@ def _replayed(
     _forget_prices_of_before(desk, nights, hours)
     clock.advance(from_ns or bars[0].time_ns)
 
-    fill = _filled_by_bars(broker)
+    fill = _filled_by_bars(broker, nights)
 
     def before_item(item: Item) -> None:
         clock.advance(item.time_ns)

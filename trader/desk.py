@@ -106,6 +106,7 @@ class TradingDesk:
     sizing: SizingSettings = field(default_factory=SizingSettings)
     quotes: dict[str, Quote] = field(default_factory=dict[str, Quote])
     located: frozenset[str] = frozenset()  # instruments with a confirmed borrow
+    halted: Callable[[], frozenset[str]] = frozenset  # instruments whose trading is halted now
     # What the broker has said unasked; a halt hears it out before it closes what is held.
     listen: Callable[[], Sequence[ev.Event]] = tuple
     # Instruments whose quote and position may be of other lots: no quote of theirs is traded on.
@@ -126,7 +127,8 @@ class TradingDesk:
     ) -> ReleaseReport:
         """Take a decision over the order path; `fault` is why it must be held back, if it must.
 
-        What is `withheld` has no quote for this decision, and the gate denies what has none.
+        What is `withheld`, or halted, has no quote for this decision, and the gate denies what has
+        none.
         """
         quotes = {i: q for i, q in self.settled_quotes().items() if i not in withheld}
         sizing = replace(self.sizing, parent_decision_id=parent_decision_id)
@@ -171,10 +173,10 @@ class TradingDesk:
 
     def settled_quotes(self) -> Mapping[str, Quote]:
         """Return the quotes that orders may be sized and judged by."""
-        unsettled = self.unsettled()
-        if not unsettled:
+        out = self.unsettled() | self.halted()
+        if not out:
             return self.quotes
-        return {i: q for i, q in self.quotes.items() if i not in unsettled}
+        return {i: q for i, q in self.quotes.items() if i not in out}
 
     def _references(self) -> References:
         return References(

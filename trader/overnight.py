@@ -35,6 +35,9 @@ class NoActions:
     def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
         return ()
 
+    def halted(self, start_ns: int, end_ns: int) -> frozenset[str]:
+        return frozenset()
+
 
 class _ByItself:
     """A venue that adjusts its orders and its account by itself, and tells of it."""

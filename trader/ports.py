@@ -108,6 +108,10 @@ class Actions(Protocol):
         """Return those with an ex-date after a session and up to a moment."""
         ...
 
+    def halted(self, start_ns: int, end_ns: int) -> frozenset[str]:
+        """Return the instruments that are halted all the time from one moment to another."""
+        ...
+
 
 class Impact(Protocol):
     """What an order would do to an account, in its currency; None where nobody says."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from features.schemas import TABLES, TableSchema
+from features.schemas import ACTION_KINDS, TABLES, TableSchema
 from features.schemas_derived import DERIVED_TABLES
 
 
@@ -58,7 +58,7 @@ _VALUES: dict[str, tuple[Expectation, ...]] = {
     ),
     "trades": (_between("size", 0, None), _not_less("knowledge_time", "event_time")),
     "corporate_actions": (
-        _in_set("kind", ("split", "dividend", "rename", "spin_off", "delisting")),
+        _in_set("kind", ACTION_KINDS),
         _between("ratio", 0, None),
         _between("amount", 0, None),
     ),

@@ -12,7 +12,7 @@ import polars as pl
 from features.calendars import day_of
 from features.currency_rates import SCHEMA as RATES
 from features.currency_rates import MissingRate, rates_at
-from features.session_actions import actions_between
+from features.session_actions import actions_between, halted_ids
 from models.experiments.contracts import Contracts
 from models.experiments.expiries import ends, rolls
 from models.experiments.fields import ExperimentError
@@ -114,6 +114,7 @@ def build_floor(
         prices[name] = np.where(crossed, np.nan, prices[name])
     volume = np.where(columns["volume"] >= 0, columns["volume"], np.nan)
     opens = dict(tables.hours.select("close", "open").iter_rows())
+    halted = _halted(tables.actions, ids, closes, opens)
     bars = Bars.from_prices(
         instruments,
         close_ns(closes),
@@ -127,16 +128,34 @@ def build_floor(
         session=session_numbers(closes),
         rates=_rates(tables, instruments, closes, decision_lag, prices["close"]),
     )
+    if halted is not None:
+        bars = replace(bars, market=bars.market._replace(halted=halted))
     bars = _with_terms(bars, closes, universe, contracts, tables.hours, volume)
+    # What is given for shares must be among the bars: another is paid for in cash.
+    own = {i.instrument_id: i for i in instruments}
     actions: dict[int, tuple[CorporateAction, ...]] = {}
     for before, close in pairwise(closes):
-        found = actions_between(tables.actions, tables.instruments, before, close)
-        kept = tuple(a for a in found if a.instrument_id in set(ids))
-        if kept:
-            actions[session_number(day_of(close))] = kept
+        found = actions_between(tables.actions, own, before, close)
+        if found:
+            actions[session_number(day_of(close))] = found
     for session, ended in ends(contracts, bars, closes).items():
         actions[session] = (*actions.get(session, ()), *ended)
     return Floor(bars=bars, actions=actions)
+
+
+def _halted(
+    actions: pl.DataFrame,
+    ids: Sequence[str],
+    closes: Sequence[datetime],
+    opens: Mapping[datetime, datetime],
+) -> Ints | None:
+    """Return [T, N] 1 where a halt covers the whole session; None where nothing is halted."""
+    if actions.filter(
+        pl.col("kind") == "halt", pl.col("instrument_id").is_in(list(ids))
+    ).is_empty():
+        return None
+    halted = [halted_ids(actions, opens.get(close, close), close) for close in closes]
+    return np.array([[name in stopped for name in ids] for stopped in halted], np.int64)
 
 
 def _with_terms(

@@ -69,7 +69,7 @@ class _Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CashOut:
-    """A delisting or a cash merger: every lot is paid at `price_ticks`, or at its last mark.
+    """A delisting or a cash merger: every unit is paid at `price`, or at its last mark.
 
     A bankrupt company's shares are paid at 0. Open orders are cancelled. Source: Shumway (1997),
     "The delisting bias in CRSP data": the delisting price is part of the return.
@@ -77,8 +77,14 @@ class CashOut:
 
     action_id: str
     instrument_id: str
-    price_ticks: int | None = None
+    price: Decimal | None = None
     action: ActionKind = ActionKind.DELISTING
+
+    def __post_init__(self) -> None:
+        if self.price is not None and not (self.price.is_finite() and self.price >= 0):
+            raise ValueError(
+                f"what is paid for {self.instrument_id} must not be negative, was {self.price}"
+            )
 
     def holding_events(
         self, ledger: Ledger, instruments: Mapping[str, Instrument], time_ns: int
@@ -86,7 +92,9 @@ class CashOut:
         position = find_holding(ledger, self.action_id, self.instrument_id)
         if position is None:
             return []
-        price = position.mark_ticks if self.price_ticks is None else self.price_ticks
+        ticks: int | Fraction = position.mark_ticks
+        if self.price is not None:
+            ticks = Fraction(self.price) / Fraction(instruments[self.instrument_id].price_increment)
         return [
             holding_changed(
                 self,
@@ -95,8 +103,8 @@ class CashOut:
                 time_ns,
                 lots_change=-position.lots,
                 cost_out_minor=position.cost_minor,
-                cash_minor=position.lots * price * position.lot_tick_minor,
-                mark_ticks=price,
+                cash_minor=half_even(Fraction(position.lots * ticks * position.lot_tick_minor)),
+                mark_ticks=half_even(Fraction(ticks)),
             )
         ]
 
@@ -113,6 +121,8 @@ class StockMerger:
     With ratio 1 and no cash it is a change of symbol (`action` RENAME). lots' = trunc(units x
     ratio in lots), the fraction is paid at the new instrument's price; the cost goes over, less
     what the cash pays back. Open orders are cancelled. Source: IRS section 368 reorganisations.
+    The new price is `to_price_ticks`, else its mark where it is held already, else what the old
+    holding was marked at.
     """
 
     action_id: str
@@ -120,7 +130,7 @@ class StockMerger:
     to_instrument_id: str
     ratio: Decimal = Decimal(1)
     cash: Decimal = Decimal(0)
-    to_price_ticks: int | None = None  # None: at what the old holding was marked at
+    to_price_ticks: int | None = None
     action: ActionKind = ActionKind.MERGER
 
     def __post_init__(self) -> None:
@@ -140,7 +150,9 @@ class StockMerger:
             position, instruments, self.instrument_id, self.to_instrument_id, self.ratio
         )
         cash = half_even(received.units * Fraction(self.cash) * MINOR_PER_UNIT)
-        price = self.to_price_ticks
+        held, price = ledger.positions.get(self.to_instrument_id), self.to_price_ticks
+        if price is None and held is not None and held.lots:
+            price = held.mark_ticks
         if price is None:
             value = abs(position.value_minor) - cash
             lot_tick_minor = received.instrument.lot_tick_minor

@@ -14,6 +14,7 @@ from swarm_core.backtest.exact import (
     whole,
     wide_product,
 )
+from swarm_core.backtest.fill_kernel import is_halted
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel
 from swarm_core.orders import OrderKind
 from swarm_core.risk import kernel as k
@@ -83,13 +84,13 @@ def _lot_value(ticks: int, lot_tick: int, above: int, below: int) -> int:
 
 
 @inlined_kernel
-def _measure_one(desk: Desk, i: int, now_ns: int, rules: Ints) -> int:
+def _measure_one(desk: Desk, market: Market, t: int, i: int, now_ns: int, rules: Ints) -> int:
     """Bring an instrument's row up to date; return the value of its lot, 0 where unknown."""
     risk, holding = desk.risks[i], desk.holdings[i]
     money = desk.money[holding[c.CASH_ROW]]
     known_rate = money[c.RATE_BELOW] != 0
     code, ticks = whole(-1), whole(0)
-    if holding[c.LAST] == NONE:
+    if holding[c.LAST] == NONE or is_halted(market, t, i):
         code = _NO_QUOTE
     elif not known_rate:
         code = _NO_RATE
@@ -147,7 +148,7 @@ def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> Non
     desk.currencies[:] = 0
     has_volume = market.day_volume.shape[0] > 0
     for i in range(desk.risks.shape[0]):
-        value = _measure_one(desk, i, now_ns, rules)
+        value = _measure_one(desk, market, t, i, now_ns, rules)
         desk.risks[i, k.VOLUME] = market.day_volume[t, i] if has_volume else -1
         if known:
             known = _count(desk, i, value)

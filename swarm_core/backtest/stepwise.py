@@ -236,9 +236,11 @@ class StepwiseBacktest:
         )
 
     def _references(self, bars: Bars, t: int) -> References:
+        stopped = bars.market.halted[t] if len(bars.market.halted) else ()
+        halted = {i.instrument_id for i, out in zip(bars.instruments, stopped, strict=False) if out}
         return References(
             time_ns=int(bars.market.time_ns[t]) + int(self.settings.decision_lag_s * 10**9),
-            quotes=self._quotes,
+            quotes={name: quote for name, quote in self._quotes.items() if name not in halted},
             instruments=self.instruments,
             limits=self.settings.limits,
             sizing=self.settings.sizing,

@@ -26,7 +26,7 @@ from swarm_core.colony.settings import ColonySettings
 from swarm_core.frictions.named import venue_of
 from swarm_core.frictions.venue import simple_venue
 from swarm_core.instruments import MINOR_PER_UNIT, Instrument
-from swarm_core.orders import Order, OrderKind, OrderSide
+from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.session import SessionRules, close_session
 from swarm_core.sizing import SizingSettings
@@ -172,6 +172,28 @@ def test_a_series_that_is_adjusted_has_its_actions_in_its_prices(
 
     assert floor.book.lots(A) == lots
     assert floor.book.ledger.income.get("USD", 0) == income * USD
+
+
+def test_what_is_halted_fills_nothing_and_has_no_quote() -> None:
+    halt = {"ex": EX, "kind": "halt", "event_time": _morning(EX) - timedelta(hours=9)}
+    over = _morning(AFTER) - timedelta(hours=5)
+    tables = make_tables({BEFORE: 100.0, EX: 100.0, AFTER: 90.0}, {**halt, "end_time": over})
+    floor = Floor(make_desk(), tables)
+    floor.order(OrderSide.BUY, 10, _morning("2020-08-27"), OrderKind.MARKET)
+    floor.close(BEFORE)
+    order = Order(
+        decision_id="d", instrument_id=A, side=OrderSide.SELL, quantity_lots=4,
+        kind=OrderKind.MARKET, time_in_force=TimeInForce.GOOD_TILL_CANCELLED,
+    )  # fmt: skip
+    floor.broker.submit(order, round(_morning(BEFORE).timestamp() + 9 * 3600) * 10**9)
+    shown: list[set[str]] = []
+    for session, last in ((EX, BEFORE), (AFTER, EX)):
+        floor.close(session, last)
+        shown.append(set(floor.markets.market(session, frozenset(), last).quotes))
+
+    assert [lots for lots, _ in floor.fills()] == [10, 4]
+    assert floor.fills()[1][1] == pytest.approx(8_900, abs=5)
+    assert shown == [set(), {A}]
 
 
 def test_the_colony_sees_no_jump_where_a_split_is() -> None:

@@ -1,5 +1,6 @@
 """Which actions a session books: by the series' adjustment, its source, and its ex-date."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,12 +9,14 @@ import pytest
 
 from features import series
 from features.schemas import BARS, CORPORATE_ACTIONS
-from features.session_actions import actions_between, chosen_actions, unadjusted
+from features.session_actions import actions_between, chosen_actions, halted_ids, unadjusted
+from swarm_core.action_events import ActionKind
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
-from swarm_core.actions.exchanges import CashOut, SpinOff
+from swarm_core.actions.exchanges import CashOut, SpinOff, StockMerger
 from swarm_core.actions.splits import Split
-from tests.swarm_core.builders import INSTRUMENTS, A, B, C
+from swarm_core.instruments import Instrument
+from tests.swarm_core.builders import INSTRUMENTS, A, B, C, make_instrument
 
 EX = datetime(2020, 8, 31, 13, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,9 +48,13 @@ DIVIDEND: dict[str, object] = {"kind": "dividend", "amount": 0.82}
 DELISTED: dict[str, object] = {"kind": "delisting", "amount": 12.5}
 
 
-def found(actions: pl.DataFrame, bars: pl.DataFrame) -> tuple[CorporateAction, ...]:
+def found(
+    actions: pl.DataFrame,
+    bars: pl.DataFrame,
+    instruments: Mapping[str, Instrument] = INSTRUMENTS,
+) -> tuple[CorporateAction, ...]:
     chosen = chosen_actions(actions, bars)
-    return actions_between(chosen, INSTRUMENTS, EX - DAY, EX)
+    return actions_between(chosen, instruments, EX - DAY, EX)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +85,7 @@ def test_an_action_carries_its_numbers_and_a_lasting_id() -> None:
     assert isinstance(dividend, CashDividend)
     assert dividend.amount == Decimal("0.82")
     assert isinstance(end, CashOut)
-    assert end.price_ticks == 1_250
+    assert end.price == Decimal("12.5")
 
 
 def test_a_dividend_is_paid_at_its_pay_date_and_without_one_at_its_ex_date() -> None:
@@ -101,6 +108,89 @@ def test_a_pay_date_that_is_told_later_replaces_the_one_before() -> None:
 
     assert isinstance(only, CashDividend)
     assert only.pay_ns == round((EX + 9 * DAY).timestamp()) * 10**9
+
+
+CASH: dict[str, object] = {"kind": "merger", "amount": 26.755}
+STOCK: dict[str, object] = {"kind": "merger", "ratio": 0.5, "detail": B}
+
+
+def test_a_merger_pays_cash_gives_shares_or_both() -> None:
+    (cash,) = found(make_actions(CASH), make_bars())
+    (stock,) = found(make_actions(STOCK), make_bars())
+    (both,) = found(make_actions({**STOCK, "amount": 10.0}), make_bars())
+
+    assert isinstance(cash, CashOut)
+    assert (cash.price, cash.action) == (Decimal("26.755"), ActionKind.MERGER)
+    assert isinstance(stock, StockMerger)
+    assert (stock.to_instrument_id, stock.ratio, stock.cash) == (B, Decimal("0.5"), 0)
+    assert isinstance(both, StockMerger)
+    assert both.cash == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "adjustment"),
+    [
+        ({"detail": "NEWCO"}, "raw"),  # not known here
+        ({"detail": C}, "raw"),  # quoted in another currency
+        ({"detail": A}, "raw"),
+        ({"amount": 10.0, "currency": "EUR"}, "raw"),
+        ({}, "split"),  # the terms are of shares of the day
+        ({}, "total_return"),
+    ],
+)
+def test_a_merger_that_cannot_be_booked_as_stated_pays_the_last_mark(
+    change: dict[str, object], adjustment: str
+) -> None:
+    instruments = {**INSTRUMENTS, C: make_instrument(C, currency="EUR")}
+
+    (paid,) = found(make_actions({**STOCK, **change}), make_bars(adjustment), instruments)
+
+    assert isinstance(paid, CashOut)
+    assert paid.price is None
+
+
+def test_who_is_delisted_for_nothing_is_paid_nothing() -> None:
+    (worthless,) = found(make_actions({"kind": "delisting", "amount": 0.0}), make_bars())
+    (unknown,) = found(make_actions({"kind": "delisting"}), make_bars())
+
+    assert isinstance(worthless, CashOut)
+    assert worthless.price == 0
+    assert isinstance(unknown, CashOut)
+    assert unknown.price is None
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "halted"),
+    [
+        (-1.0, 1.0, True),
+        (0.0, 0.25, True),  # from the open to the close
+        (0.0, None, True),  # nobody knows until when
+        (-2.0, 0.1, False),  # what traded in a part of it has a bar of that part
+        (0.1, 1.0, False),
+        (-2.0, -1.0, False),
+    ],
+)
+def test_a_session_is_halted_that_a_halt_covers(
+    starts: float, ends: float | None, halted: bool
+) -> None:
+    told = {
+        "kind": "halt",
+        "event_time": EX + starts * DAY,
+        "end_time": None if ends is None else EX + ends * DAY,
+    }
+    chosen = chosen_actions(make_actions(told), make_bars())
+
+    assert halted_ids(chosen, EX, EX + DAY / 4) == (frozenset({A}) if halted else frozenset())
+    assert actions_between(chosen, INSTRUMENTS, EX - 3 * DAY, EX + 3 * DAY) == ()
+
+
+def test_a_halt_whose_end_is_told_later_is_over() -> None:
+    begun = {"kind": "halt", "event_time": EX - 2 * DAY}
+    over = {**begun, "end_time": EX - DAY, "knowledge_time": EX + DAY}
+
+    chosen = chosen_actions(make_actions(over, begun), make_bars())
+
+    assert halted_ids(chosen, EX, EX + DAY / 4) == frozenset()
 
 
 def test_rows_of_before_the_pay_date_was_a_column_are_read() -> None:

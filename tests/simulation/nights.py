@@ -109,6 +109,9 @@ class Night:
     def announced(self, after: str, until_ns: int) -> Sequence[CorporateAction]:
         return self.actions
 
+    def halted(self, start_ns: int, end_ns: int) -> frozenset[str]:
+        return frozenset()
+
 
 def _split(instrument_id: str, new: int, old: int) -> Split:
     return Split(action_id="split", instrument_id=instrument_id, numerator=new, denominator=old)

@@ -20,6 +20,7 @@ from swarm_core.frictions.venue import Venue, simple_venue
 from swarm_core.instruments import MINOR_PER_UNIT, Instrument, to_minor
 from swarm_core.market import Bar
 from swarm_core.replay import book_digest
+from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.session import SessionMarket, SessionRules, close_session
 from swarm_core.sizing import SizingSettings
@@ -33,13 +34,13 @@ from tests.trader.homes import (
     write_targets,
 )
 
-A = "US.ANT"
+A, B = "US.ANT", "US.BEE"
 INSTRUMENT = Instrument(instrument_id=A, asset_class="equity", currency="USD", calendar="XNYS")
 FIRST, BEFORE, EX, AFTER = "2020-08-27", "2020-08-28", "2020-08-31", "2020-09-01"
 CLOSES = {FIRST: 400.0, BEFORE: 400.0, EX: 101.0, AFTER: 102.0}
 INTEREST = {"USD": {"credit": "0.036", "debit": "0.05"}}
-ACTIONS = "instrument_id,ex_date,kind,ratio,amount,currency,end_date\n"
-SPLIT, DIVIDEND = f"{A},{EX},split,4,,,\n", f"{A},{EX},dividend,,0.8,USD,\n"
+ACTIONS = "instrument_id,ex_date,kind,ratio,amount,currency,end_date,detail\n"
+SPLIT, DIVIDEND = f"{A},{EX},split,4,,,,\n", f"{A},{EX},dividend,,0.8,USD,,\n"
 
 
 def _hours(session: str) -> tuple[datetime, datetime]:
@@ -47,7 +48,12 @@ def _hours(session: str) -> tuple[datetime, datetime]:
     return session_open("XNYS", day), session_close("XNYS", day)
 
 
-def make_home(folder: Path, actions: str = SPLIT + DIVIDEND, speed: float = 0.0) -> Path:
+def make_home(
+    folder: Path,
+    actions: str = SPLIT + DIVIDEND,
+    speed: float = 0.0,
+    others: tuple[str, ...] = (),
+) -> Path:
     """Hold 8 % from the second session on, and half of it from the ex-date on."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["instrument_id,time,open_time,open,high,low,close,volume"]
@@ -68,7 +74,13 @@ def make_home(folder: Path, actions: str = SPLIT + DIVIDEND, speed: float = 0.0)
             "broker": {"kind": "simulated"},
             "actions": "actions.csv",
             "instruments": [
-                {"instrument_id": A, "asset_class": "equity", "currency": "USD", "calendar": "XNYS"}
+                {
+                    "instrument_id": name,
+                    "asset_class": "equity",
+                    "currency": "USD",
+                    "calendar": "XNYS",
+                }
+                for name in (A, *others)
             ],
             "watch": {"heartbeat_s": 0.02},
         },
@@ -142,7 +154,7 @@ def test_a_replay_over_a_split_and_a_dividend_ends_as_the_decision_job_does(tmp_
 
 def test_a_dividend_with_a_pay_date_is_owed_until_then(tmp_path: Path) -> None:
     """200 x 0.80 = 160 are owed at the opening of the ex-date, and are cash a session later."""
-    config = make_home(tmp_path, f"{A},{EX},dividend,,0.8,USD,{AFTER}\n")
+    config = make_home(tmp_path, f"{A},{EX},dividend,,0.8,USD,{AFTER},\n")
 
     run_to_end(config)
 
@@ -155,6 +167,39 @@ def test_a_dividend_with_a_pay_date_is_owed_until_then(tmp_path: Path) -> None:
     ledger = book_of(config).ledger
     assert ledger.owed["USD"] == 0
     assert ledger.find_imbalance() is None
+
+
+def test_what_is_halted_is_not_traded_and_what_is_decided_on_it_is_denied(tmp_path: Path) -> None:
+    """The sale that works on the ex-date meets a halt and ends; the one decided in it is denied."""
+    config = make_home(tmp_path, f"{A},{EX},halt,,,,{AFTER},\n")
+    moments = [(FIRST, 0.08), (BEFORE, 0.04), (EX, 0.0)]
+    write_targets(tmp_path, [(_hours(session)[1], {A: w}) for session, w in moments])
+
+    run_to_end(config)
+
+    events = [r.event for r in log_of(config)]
+    fills = [e for e in events if isinstance(e, ev.OrderFilled)]
+    assert [e.time_ns for e in fills] == [round(_hours(BEFORE)[1].timestamp()) * 10**9]
+    assert book_of(config).lots(A) == pytest.approx(200, abs=2)
+    (denied,) = (e for e in events if isinstance(e, ev.TargetDenied))
+    assert denied.code is DenialCode.NO_QUOTE
+
+
+def test_a_merger_for_cash_and_shares_converts_what_is_held(tmp_path: Path) -> None:
+    """200 at 400 become 100 of the other and 200 x 50.00, and the mark is (400 - 50) / 0.5."""
+    config = make_home(tmp_path, f"{A},{EX},merger,0.5,50,USD,,{B}\n", others=(B,))
+    write_targets(tmp_path, [(_hours(FIRST)[1], {A: 0.08})])
+
+    run_to_end(config)
+
+    book = book_of(config)
+    held = book.ledger.action_lots
+    assert (held[A], held[B]) == (-200, 100)
+    assert (book.lots(A), book.lots(B)) == (0, 100)
+    (changed,) = (r.event for r in log_of(config) if isinstance(r.event, ev.HoldingChanged))
+    assert changed.cash_minor == 200 * 50 * MINOR_PER_UNIT
+    assert changed.to_mark_ticks == 70_000
+    assert book.ledger.find_imbalance() is None
 
 
 def test_the_night_is_booked_before_anything_of_its_session(tmp_path: Path) -> None:
@@ -197,11 +242,14 @@ def test_killed_around_the_night_it_books_it_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (f"{A},{EX},split,0,,,\n", "ratio of a split must be positive, was 0.0"),
-        (f"{A},{EX},merger,2,,,\n", "kind must be one of"),
-        (f"US.NONE,{EX},split,2,,,\n", "must be a known instrument"),
-        (f"{A},soon,split,2,,,\n", "soon"),
-        (f"{A},{EX},dividend,,1,USD,later\n", "end_date must be a day, was later"),
+        (f"{A},{EX},split,0,,,,\n", "ratio of a split must be positive, was 0.0"),
+        (f"{A},{EX},rename,2,,,,\n", "kind must be one of"),
+        (f"{A},{EX},merger,,,,,\n", "a merger must have an amount, a ratio, or both"),
+        (f"{A},{EX},merger,2,,,,US.NONE\n", "detail of a merger with a ratio must be a known"),
+        (f"{A},{EX},halt,,,,{EX},\n", "end_date of a halt must lie after its ex_date"),
+        (f"US.NONE,{EX},split,2,,,,\n", "must be a known instrument"),
+        (f"{A},soon,split,2,,,,\n", "soon"),
+        (f"{A},{EX},dividend,,1,USD,later,\n", "end_date must be a day, was later"),
     ],
 )
 def test_a_bad_action_file_is_one_line_and_nothing_is_traded(

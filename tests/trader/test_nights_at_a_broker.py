@@ -9,6 +9,7 @@ import pytest
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.exchanges import StockMerger
 from swarm_core.actions.splits import Split
 from swarm_core.orders import Order, OrderSide
 from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
@@ -51,6 +52,9 @@ class Told:
 
     def announced(self, after: str, until_ns: int):
         return self.actions
+
+    def halted(self, start_ns: int, end_ns: int):
+        return frozenset()
 
 
 class Days:
@@ -113,6 +117,26 @@ def test_a_position_that_no_action_makes_agree_is_not_explained(tmp_path: Path) 
     assert not keeper.nights.explain(_account(desk, 4 * before + 1), NOW_NS + 1)
 
     assert desk.book.lots(A) == before
+
+
+def test_a_merger_that_the_account_shows_is_explained_and_the_holding_converted(
+    tmp_path: Path,
+) -> None:
+    merger = StockMerger(
+        action_id="merged", instrument_id=A, to_instrument_id=B, ratio=Decimal("0.5")
+    )
+    desk, keeper, days = _held(tmp_path, merger)
+    before = desk.book.lots(A)
+    account = replace(_account(desk, 0), position_lots={B: before // 2})
+    assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.HALTED
+
+    assert keeper.nights.explain(account, NOW_NS + 1)
+
+    assert (desk.book.lots(A), desk.book.lots(B)) == (0, before // 2)
+    assert A not in desk.quotes
+    _pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
+    assert desk.book.lots(B) == before // 2
 
 
 def test_a_dividend_is_owed_from_its_date_and_paid_when_the_account_shows_it(

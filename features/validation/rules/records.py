@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import polars as pl
 
+from features.schemas import ACTION_KINDS
 from features.validation.rule import RowRule
 from features.validation.rules.words import moment, number
 
 # A large dividend goes ex after it was paid (NYSE rule 235); few are paid half a year later.
 _PAID_EARLY_MAX, _PAID_LATE_MAX = timedelta(days=-10), timedelta(days=366)
-_ACTION_KINDS = ("split", "dividend", "rename", "spin_off", "delisting")
 
 RECORD_RULES = (
     RowRule(
@@ -28,11 +28,11 @@ RECORD_RULES = (
         severity="quarantine",
         confidence=1.0,
         tables=("corporate_actions",),
-        broken=lambda _: ~pl.col("kind").is_in(_ACTION_KINDS),
+        broken=lambda _: ~pl.col("kind").is_in(ACTION_KINDS),
         reason=lambda _: pl.format(
-            "kind must be one of {}, was {}", pl.lit(", ".join(_ACTION_KINDS)), "kind"
+            "kind must be one of {}, was {}", pl.lit(", ".join(ACTION_KINDS)), "kind"
         ),
-        text="kinds are split, dividend, rename, spin_off, delisting",
+        text=f"kinds are {', '.join(ACTION_KINDS)}",
     ),
     RowRule(
         name="action_amount",
@@ -43,14 +43,52 @@ RECORD_RULES = (
         broken=lambda _: (
             ((pl.col("kind") == "split") & ~(pl.col("ratio") > 0))
             | ((pl.col("kind") == "split") & pl.col("ratio").is_null())
-            | ((pl.col("kind") == "dividend") & (pl.col("amount") < 0))
+            | (pl.col("kind").is_in(["dividend", "merger", "delisting"]) & (pl.col("amount") < 0))
+            | ((pl.col("kind") == "merger") & (pl.col("ratio") < 0))
         ),
         reason=lambda _: pl.format(
-            "a split must have a positive ratio and a dividend no negative amount, were {} and {}",
+            "a split must have a positive ratio, a merger no negative one, and no amount may be "
+            "negative, were {} and {}",
             number("ratio"),
             number("amount"),
         ),
-        text="a split has a ratio above 0, a dividend an amount of at least 0",
+        text="a split has a ratio above 0, a payment an amount of at least 0",
+    ),
+    RowRule(
+        name="merger_terms",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("corporate_actions",),
+        broken=lambda _: (
+            (pl.col("kind") == "merger")
+            & (
+                ((pl.col("ratio") > 0) & pl.col("detail").is_null())
+                | ~((pl.col("ratio").fill_null(0) > 0) | (pl.col("amount").fill_null(0) > 0))
+            )
+        ),
+        reason=lambda _: pl.format(
+            "a merger must pay an amount, or give a ratio of the instrument that detail names, "
+            "were {}, {} and {}",
+            number("amount"),
+            number("ratio"),
+            pl.col("detail").fill_null("null"),
+        ),
+        text="a merger pays cash, or shares of the instrument that its detail names",
+    ),
+    RowRule(
+        name="halt_end",
+        kind="impossible_value",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("corporate_actions",),
+        broken=lambda _: (pl.col("kind") == "halt") & (pl.col("end_time") <= pl.col("event_time")),
+        reason=lambda _: pl.format(
+            "a halt must end after it began, ended {} and began {}",
+            moment("end_time"),
+            moment("event_time"),
+        ),
+        text="a halt ends after it begins",
     ),
     RowRule(
         name="pay_date",

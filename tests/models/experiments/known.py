@@ -170,9 +170,9 @@ def _market(
 def _action(row: Mapping[str, Any], days: Sequence[date]) -> dict[str, Any]:
     ex = datetime.combine(days[row["day"]], datetime.min.time(), tzinfo=UTC)
     told = {"instrument_id": "A", "source": "hand", "knowledge_time": ex, "event_time": ex}
-    if "paid" in row:
-        told["end_time"] = datetime.combine(days[row["paid"]], datetime.min.time(), tzinfo=UTC)
-    return told | {k: v for k, v in row.items() if k not in ("day", "paid")}
+    if "until" in row:
+        told["end_time"] = datetime.combine(days[row["until"]], datetime.min.time(), tzinfo=UTC)
+    return told | {k: v for k, v in row.items() if k not in ("day", "until")}
 
 
 def _rates(rates: Mapping[str, Sequence[str]], days: Sequence[date]) -> pl.DataFrame:

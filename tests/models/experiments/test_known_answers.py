@@ -71,7 +71,7 @@ def test_a_dividend_is_owed_at_its_ex_date_and_cash_at_its_pay_date_after_a_spli
         {"orders": [order(0, "buy", 500)]},
         costs={**FREE, "interest": {"USD": {"credit": "0.036"}}},
         actions=[
-            {"day": 3, "kind": "dividend", "amount": 0.40, "currency": "USD", "paid": 6},
+            {"day": 3, "kind": "dividend", "amount": 0.40, "currency": "USD", "until": 6},
             {"day": 4, "kind": "split", "ratio": 2.0},
         ],
     )

@@ -160,13 +160,15 @@ def test_who_is_short_pays_the_dividend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lots", "price", "cash"), [(100, None, 1_200_000), (100, 0, 0), (-100, 500, -50_000)]
+    ("lots", "price", "cash"),
+    [(100, None, 1_200_000), (100, "0", 0), (-100, "5", -50_000), (100, "5.0075", 50_075)],
 )
-def test_a_delisted_holding_becomes_cash(lots: int, price: int | None, cash: int) -> None:
+def test_a_delisted_holding_becomes_cash(lots: int, price: str | None, cash: int) -> None:
     ledger = held(lots, 10_000, mark_ticks=12_000)
     before = ledger.cash["USD"]
 
-    book(ledger, CashOut(action_id="x", instrument_id=A, price_ticks=price))
+    paid = None if price is None else Decimal(price)
+    book(ledger, CashOut(action_id="x", instrument_id=A, price=paid))
 
     assert ledger.lots(A) == 0
     assert ledger.cash["USD"] - before == cash * USD // 100

@@ -110,7 +110,8 @@ class Life:
         name = self.held()
         if name is not None:
             ticks = self.random.randint(0, 30_000)
-            self.act(CashOut(action_id=self.id(), instrument_id=name, price_ticks=ticks))
+            price = INSTRUMENTS[name].ticks_to_price(ticks)
+            self.act(CashOut(action_id=self.id(), instrument_id=name, price=price))
             self.naive.cash_out(name, ticks * CENT)
 
     def mark(self) -> None:

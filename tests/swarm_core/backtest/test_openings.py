@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -76,10 +77,11 @@ def _action(rng: np.random.Generator, bars: Bars, number: int) -> CorporateActio
     if instrument.is_margined:
         contract = FutureContract(instrument_id=name, root="X", expiry_session=str(number))
         return FutureExpiry(contract=contract, final_ticks=price)
-    named: dict[str, str] = {"action_id": f"a{number}", "instrument_id": name}
+    named: dict[str, Any] = {"action_id": f"a{number}", "instrument_id": name}
     kind = int(rng.integers(6))
     if kind == 0:
-        return CashOut(**named, price_ticks=None if rng.random() < 0.5 else price)
+        paid = instrument.ticks_to_price(price) + instrument.price_increment / 8
+        return CashOut(**named, price=None if rng.random() < 0.5 else paid)
     if kind == 1 and other:
         return StockMerger(
             **named, to_instrument_id=other, ratio=Decimal("0.7"), cash=Decimal("1.5")
@@ -127,7 +129,7 @@ def run_orders(seed: int) -> Story:
     return compiled
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))  # type: ignore[arg-type]  # its members
 @given(st.integers(0, 2**32 - 1))
 def test_actions_and_carry_give_the_same_books(seed: int) -> None:
     run_orders(seed)
