@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,10 +98,15 @@ def target_weights(decisions: pl.DataFrame) -> bytes:
     )
 
 
-def orders_by_session(orders: pl.DataFrame) -> bytes:
-    """Orders of each session by what became of them, and the value that was asked for."""
+def orders_by_session(orders: pl.DataFrame, currencies: Mapping[str, str]) -> bytes:
+    """Orders of each session by what became of them, and the value that was asked for.
+
+    `currencies` are those that instruments are quoted in; amounts of two are not summed.
+    """
+    quoted = pl.col("instrument_id").replace_strict(currencies, default="unknown currency")
     daily = (
-        orders.group_by("session")
+        orders.drop_nulls("session")
+        .group_by("session", quoted.cast(pl.String).alias("currency"))
         .agg((pl.col("quantity").abs() * pl.col("reference_price")).sum().alias("value"))
         .sort("session")
     )
@@ -112,16 +117,29 @@ def orders_by_session(orders: pl.DataFrame) -> bytes:
         judged = orders.with_columns(fate=fate.otherwise(pl.col("status")))
         _stack_on(top, judged, "session", "fate")
         finish(top, "Orders by session", "orders [1]")
-        bottom.vlines(daily["session"].to_numpy(), 0.0, daily["value"].to_numpy(), color=HONEY)
-        finish(bottom, "Value at the reference price", "value [quote currency]", "session (UTC)")
+        parts = _by_currency(daily)
+        for number, (currency, rows) in enumerate(parts.items()):
+            aside = np.timedelta64(6 * number, "h")  # beside each other, not over
+            at = rows["session"].to_numpy().astype("datetime64[h]") + aside
+            colour = _COLOURS[number % len(_COLOURS)]
+            bottom.vlines(at, 0.0, rows["value"].to_numpy(), color=colour, label=currency)
+        finish(bottom, "Value at the reference price", f"value {_unit(parts)}", "session (UTC)")
+        if len(parts) > 1:
+            legend(bottom)
 
     return draw_figure(draw, rows=2)
 
 
 def slippage_and_costs(fills: pl.DataFrame) -> bytes:
-    """How far fills stood from their orders' reference prices, and what they cost, summed."""
+    """How far fills stood from their orders' reference prices, and what they cost, summed.
+
+    The costs of each currency have a line of their own.
+    """
     slips = fills["slippage_bps"].drop_nulls().drop_nans().to_numpy()
-    costs = fills.group_by("session").agg(pl.col("cost").sum()).sort("session")
+    named = fills.drop_nulls("session").with_columns(
+        pl.col("currency").fill_null("unknown currency")
+    )
+    costs = named.group_by("session", "currency").agg(pl.col("cost").sum()).sort("session")
 
     def draw(axes: Sequence[Axes]) -> None:
         left, right = axes
@@ -132,9 +150,14 @@ def slippage_and_costs(fills: pl.DataFrame) -> bytes:
             left.axvline(middle, color=BARK, linestyle="--", label=f"median {middle:.1f} bps")
             legend(left)
         finish(left, "Slippage", "fills [1]", "worse than the reference price [bps]")
-        total = costs["cost"].cum_sum().to_numpy()
-        right.step(costs["session"].to_numpy(), total, where="post", color=RUST)
-        finish(right, "Costs, summed", "costs [quote currency]", "session (UTC)")
+        parts = _by_currency(costs)
+        for number, (currency, rows) in enumerate(parts.items()):
+            total, colour = rows["cost"].cum_sum().to_numpy(), (RUST, *_COLOURS)[number % 9]
+            at = rows["session"].to_numpy()
+            right.step(at, total, where="post", color=colour, label=currency)
+        finish(right, "Costs, summed", f"costs {_unit(parts)}", "session (UTC)")
+        if len(parts) > 1:
+            legend(right)
 
     return draw_figure(draw, columns=2)
 
@@ -219,6 +242,16 @@ def _stack_on(axis: Axes, rows: pl.DataFrame, period: str, by: str, width: str =
         base = top
     if len(parts) > 1:
         axis.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def _by_currency(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the rows of each currency, by its name."""
+    parts = rows.sort("currency", maintain_order=True).partition_by("currency", as_dict=True)
+    return {str(currency): part for (currency,), part in sorted(parts.items())}
+
+
+def _unit(parts: Mapping[str, pl.DataFrame]) -> str:
+    return f"[{next(iter(parts))}]" if len(parts) == 1 else "[each in its currency]"
 
 
 def _labels(months: pl.Series) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -172,7 +173,9 @@ def _write_ledger(
         "nav": rows.write("nav", nav_frame(walk.nav)),
         "positions": rows.write("positions", position_frame(walk.positions)),
     }
-    ordered = _shown(rows, "orders", "orders", table_pictures.orders_by_session, span[1])
+    quoted = {name: i.currency for name, i in floor.rules.instruments.items()}
+    draw = partial(table_pictures.orders_by_session, currencies=quoted)
+    ordered = _shown(rows, "orders", "orders", draw, span[1])
     yield _orders_result(orders.filter(inside), hashes["orders"], walk, ordered)
     yield dg.MaterializeResult(
         asset_key="fills",

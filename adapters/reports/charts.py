@@ -113,19 +113,27 @@ def model_ic(data: ReportData) -> go.Figure:
 
 
 def costs(data: ReportData) -> go.Figure:
-    """Draw what trading cost so far, and the slippage of each session."""
-    rows = measures.costs(data.fills)
+    """Draw what trading cost so far, and the slippage of each session, by currency."""
+    told = measures.costs(data.fills, data.base_currency)
     figure = _figure(height=260)
-    figure.add_trace(
-        go.Bar(
-            x=rows["session"].to_list(),
-            y=_rounded(rows, "slippage_bps"),
-            name="Slippage, bps (right)",
-            yaxis="y2",
-            marker={"color": SLATE, "opacity": 0.5, "line": {"width": 0}},
+    for index, (currency, rows) in enumerate(told.items()):
+        of_many = f" in {currency}" if len(told) > 1 else ""
+        figure.add_trace(
+            go.Bar(
+                x=rows["session"].to_list(),
+                y=_rounded(rows, "slippage_bps"),
+                name=f"Slippage{of_many}, bps (right)",
+                yaxis="y2",
+                marker={
+                    "color": series_colour(index) if index else SLATE,
+                    "opacity": 0.5,
+                    "line": {"width": 0},
+                },
+            )
         )
-    )
-    figure.add_trace(_line(rows, "cumulative", f"Costs, {data.base_currency}", HONEY, width=2.2))
+    for index, (currency, rows) in enumerate(told.items()):
+        colour = series_colour(index) if index else HONEY
+        figure.add_trace(_line(rows, "cumulative", f"Costs, {currency}", colour, width=2.2))
     right = {"overlaying": "y", "side": "right", "showgrid": False, "zeroline": False}
     right |= {"tickmode": "auto", "tickformat": ".0f"}
     figure.update_layout(yaxis2=right)

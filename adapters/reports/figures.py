@@ -121,9 +121,12 @@ def _model_ic(axes: Axes, data: ReportData) -> None:
 
 
 def _costs(axes: Axes, data: ReportData) -> None:
-    rows = measures.costs(data.fills)
-    _line(axes, rows, "cumulative", "Costs", HONEY, 2.0)
-    axes.set_title(f"Cumulative costs, {data.base_currency}", loc="left")
+    told = measures.costs(data.fills, data.base_currency)
+    for index, (currency, rows) in enumerate(told.items()):
+        _line(axes, rows, "cumulative", currency, series_colour(index) if index else HONEY, 2.0)
+    axes.set_title(f"Cumulative costs, {' and '.join(told)}", loc="left")
+    if len(told) > 1:
+        _legend(axes)
 
 
 _Rows = Callable[[ReportData], pl.DataFrame]

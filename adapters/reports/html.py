@@ -87,7 +87,10 @@ def tiles(data: ReportData) -> list[Tile]:
     result = measures.performance(data.nav)
     denied = data.orders.filter(pl.col("verdict") == "denied").height
     mean_ic = data.model_ic["ic"].drop_nans().mean()
-    cost = float(data.fills["cost"].sum())
+    costs = ", ".join(
+        _money(float(rows["cost"].sum()), currency)
+        for currency, rows in measures.costs(data.fills, data.base_currency).items()
+    )
     return [
         Tile("NAV", _money(result.nav, data.base_currency), f"{result.sessions} sessions"),
         Tile("Return", _percent(result.total_return), "net of costs", _tone(result.total_return)),
@@ -96,7 +99,9 @@ def tiles(data: ReportData) -> list[Tile]:
         Tile("Volatility", _percent(result.annual_volatility, sign=False), "a year"),
         Tile("Largest drawdown", _percent(_negative(result.drawdown_max)), "from the high"),
         Tile("Orders", f"{data.orders.height:,}", f"{denied:,} denied by the gate"),
-        Tile("Fills", f"{data.fills.height:,}", f"{_money(cost, data.base_currency)} costs"),
+        Tile(
+            "Fills", f"{data.fills.height:,}", f"{costs or _money(0.0, data.base_currency)} costs"
+        ),
         Tile("Model IC", _decimal(mean_ic if isinstance(mean_ic, float) else None, 3), "mean rank"),
         Tile("Quarantined", f"{data.quarantine.height:,}", "rows, with reasons"),
     ]

@@ -157,14 +157,25 @@ def regime_shares(regimes: pl.DataFrame) -> pl.DataFrame:
     return wide.sort("session").fill_null(0.0).select("session", *names)
 
 
-def costs(fills: pl.DataFrame) -> pl.DataFrame:
-    """Return (session, cost, cumulative, slippage_bps): a session's costs, in their currencies."""
-    rows = fills.group_by("session").agg(
-        pl.col("cost").sum(),
-        slippage_bps=(pl.col("slippage_bps") * pl.col("quantity").abs() * pl.col("price")).sum()
-        / (pl.col("quantity").abs() * pl.col("price")).sum(),
+def costs(fills: pl.DataFrame, base_currency: str) -> dict[str, pl.DataFrame]:
+    """Return (session, cost, cumulative, slippage_bps) of each currency that fills were paid in.
+
+    Amounts of two currencies have no sum without a rate. The base currency comes first; a fill
+    that names no currency is in it.
+    """
+    value = pl.col("quantity").abs() * pl.col("price")
+    rows = (
+        fills.with_columns(pl.col("currency").fill_null(base_currency))
+        .group_by("currency", "session")
+        .agg(
+            pl.col("cost").sum(),
+            slippage_bps=(pl.col("slippage_bps") * value).sum() / value.sum(),
+        )
+        .sort(pl.col("currency") != base_currency, "currency", "session")
+        .with_columns(cumulative=pl.col("cost").cum_sum().over("currency", order_by="session"))
     )
-    return rows.sort("session").with_columns(cumulative=pl.col("cost").cum_sum())
+    parts = rows.partition_by("currency", as_dict=True, maintain_order=True, include_key=False)
+    return {str(currency): part for (currency,), part in parts.items()}
 
 
 def ic_curve(model_ic: pl.DataFrame, window: int = 21) -> pl.DataFrame:

@@ -91,6 +91,13 @@ class SeriesArrays:
         out[by["s"].to_numpy()] = wide.to_series().to_numpy()
         return np.maximum(np.nan_to_num(out, nan=0.0), 1e-4)
 
+    def address(self, position: int) -> str:
+        """Return where a record was read, for a sentence: its source, and its row in it."""
+        at = int(self.row[position])
+        named = {c: self._rows[c][at] for c in ("source", "source_row") if c in self._rows.columns}
+        source, row = named.get("source"), named.get("source_row")
+        return f"{source}" if row is None else f"source_row {row} of {source}"
+
     def label(self, series: int) -> str:
         """Return the name of a series for a sentence."""
         return str(self.names.row(int(series))[0])

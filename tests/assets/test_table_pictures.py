@@ -43,6 +43,8 @@ def traded() -> pl.DataFrame:
     return pl.DataFrame(
         {
             "session": [*sessions(3), None],
+            "instrument_id": ["A", "A", "E", None],
+            "currency": ["USD", None, "EUR", "USD"],
             "verdict": ["approved", "denied", "approved", "approved"],
             "status": ["filled", "denied", None, "cancelled"],
             "quantity": [1.0, -2.0, 3.0, 4.0],
@@ -77,7 +79,7 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     ),
     "weights of three": lambda: table_pictures.target_weights(decided(3)),
     "weights of a hundred": lambda: table_pictures.target_weights(decided(100)),
-    "orders": lambda: table_pictures.orders_by_session(traded()),
+    "orders": lambda: table_pictures.orders_by_session(traded(), {"A": "USD", "E": "EUR"}),
     "fills": lambda: table_pictures.slippage_and_costs(traded()),
     "ledger": lambda: table_pictures.nav_and_exposure(nav().with_columns(drawdown_fraction=0.1)),
 }
@@ -100,6 +102,15 @@ def test_a_picture_is_drawn_and_always_the_same(name: str) -> None:
 
 def test_a_finding_changes_the_picture() -> None:
     assert PICTURES["nothing found"]() != PICTURES["something found"]()
+
+
+def test_costs_of_two_currencies_are_two_lines_and_no_sum() -> None:
+    """What differs in its currency alone is another picture; before, it was the same sum."""
+    one = traded().with_columns(currency=pl.lit("USD"))
+
+    assert table_pictures.slippage_and_costs(traded()) != table_pictures.slippage_and_costs(one)
+    two = table_pictures.orders_by_session(traded(), {"A": "USD", "E": "EUR"})
+    assert two != table_pictures.orders_by_session(traded(), {"A": "USD", "E": "USD"})
 
 
 def test_no_rows_are_no_picture() -> None:

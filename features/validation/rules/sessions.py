@@ -81,8 +81,8 @@ def _off_session_hits(
     if single.any():
         at = chosen[single]
         reasons = [
-            f"{arrays.label(int(arrays.series[i]))} has a bar on {_day(int(days[i]))}, when "
-            f"{sessions.calendar} was closed"
+            f"{arrays.label(int(arrays.series[i]))} has a bar on {_weekday(int(days[i]))}, when "
+            f"{sessions.calendar} was closed: {arrays.address(int(i))}"
             for i in at.tolist()
         ]
         yield make_hits("off_session", "off_session", "warn", 0.7, arrays.row[at], reasons)
@@ -94,7 +94,8 @@ def _off_session_hits(
             continue
         reason = (
             f"{arrays.label(int(member))} has {share[member]:.0%} of its bars on closed days of "
-            f"{sessions.calendar}, none if its dates move by {best:+d} day: a wrong zone"
+            f"{sessions.calendar}, none if its dates move by {best:+d} day: a wrong zone; "
+            f"the first is {arrays.address(int(rows[off[series == member]][0]))}"
         )
         yield make_hits("off_session", "wrong_zone", "quarantine", 0.9, arrays.row[rows], reason)
 
@@ -165,6 +166,10 @@ def series_by_calendar(
 
 def _day(days: int) -> str:
     return str(date(1970, 1, 1) + timedelta(days=int(days)))
+
+
+def _weekday(days: int) -> str:
+    return f"{date(1970, 1, 1) + timedelta(days=days):%A %Y-%m-%d}"
 
 
 def _moment(time_us: int) -> str:

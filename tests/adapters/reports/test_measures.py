@@ -112,7 +112,21 @@ def test_slippage_is_weighted_by_value_and_costs_add_up() -> None:
     small = rows_of(FILLS, 2, fill_id="1", quantity=1.0, slippage_bps=10.0, **names)
     large = rows_of(FILLS, 2, fill_id="2", quantity=3.0, slippage_bps=2.0, **names)
 
-    rows = measures.costs(pl.concat([small, large]))
+    rows = measures.costs(pl.concat([small, large]), "USD")["USD"]
 
     assert rows["slippage_bps"].to_list() == pytest.approx([4.0, 4.0])
     assert rows["cumulative"].to_list() == pytest.approx([3.0, 6.0])
+
+
+def test_costs_in_two_currencies_are_never_summed() -> None:
+    names = {"instrument_id": "A", "order_id": "O", "price": 10.0, "quantity": 1.0}
+    euro = rows_of(FILLS, 2, fill_id="1", cost=2.0, slippage_bps=1.0, currency="EUR", **names)
+    dollar = rows_of(FILLS, 2, fill_id="2", cost=3.0, slippage_bps=5.0, currency="USD", **names)
+    unnamed = rows_of(FILLS, 2, fill_id="3", cost=1.0, slippage_bps=5.0, **names)
+
+    told = measures.costs(pl.concat([euro, dollar, unnamed]), "USD")
+
+    assert list(told) == ["USD", "EUR"]
+    assert told["USD"]["cumulative"].to_list() == pytest.approx([4.0, 8.0])
+    assert told["EUR"]["cumulative"].to_list() == pytest.approx([2.0, 4.0])
+    assert told["EUR"]["slippage_bps"].to_list() == pytest.approx([1.0, 1.0])
