@@ -1,9 +1,11 @@
 """A store of blocks by the hash of their bytes: what is there already is not written again."""
 
+import errno
 import hashlib
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 BLOCK_BYTES = 1 << 20  # a log that grew shares all blocks but its last ones with the one before
@@ -11,6 +13,19 @@ BLOCK_BYTES = 1 << 20  # a log that grew shares all blocks but its last ones wit
 
 class BackupCorruptionError(ValueError):
     """A block or a manifest is not what was written; the text names it."""
+
+
+@contextmanager
+def needing_room(place: Path, what: str) -> Iterator[None]:
+    """Say in one line where no space is left for what is written at a place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            f"{place} must have room, no space is left on its disk: {what}; free some and try again"
+        ) from error
 
 
 class BlockStore:

@@ -12,7 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from adapters.backups.blocks import BackupCorruptionError, BlockStore, sync_folder
+from adapters.backups.blocks import (
+    BackupCorruptionError,
+    BlockStore,
+    needing_room,
+    sync_folder,
+)
 from adapters.backups.home_parts import copy_database, files_of, is_database, last_record
 from adapters.file_lock import Locked
 
@@ -143,7 +148,7 @@ class BackupRepository:
         if not self.root.exists():  # what it holds is for its user alone
             self.root.parent.mkdir(parents=True, exist_ok=True)
             self.root.mkdir(mode=0o700, exist_ok=True)
-        with self._changing():
+        with needing_room(self.root, "no backup was taken"), self._changing():
             for _ in range(_TRIES):
                 try:
                     return self._take(home, now, notes or {}, quiet, tell, remote, clock)
@@ -336,11 +341,12 @@ class BackupRepository:
         part.parent.mkdir(parents=True, exist_ok=True)
         part.mkdir(mode=0o700)
         try:
-            for number, file in enumerate(manifest.files, 1):
-                self._assemble(file, part / file.path)
-                if number % 500 == 0 or number == len(manifest.files):
-                    tell(f"{number} of {len(manifest.files)} files")
-            finish(part)
+            with needing_room(target, "nothing was restored"):
+                for number, file in enumerate(manifest.files, 1):
+                    self._assemble(file, part / file.path)
+                    if number % 500 == 0 or number == len(manifest.files):
+                        tell(f"{number} of {len(manifest.files)} files")
+                finish(part)
             if target.exists():
                 target.rmdir()
             part.rename(target)

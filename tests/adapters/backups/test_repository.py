@@ -1,5 +1,6 @@
 """Backups: whole, incremental, taken while others write, and never half restored."""
 
+import errno
 import os
 import signal
 import sqlite3
@@ -267,3 +268,27 @@ def test_a_database_that_cannot_be_copied_is_one_line(tmp_path: Path) -> None:
 
     assert len(str(told.value).splitlines()) == 1
     assert not BackupRepository(tmp_path / "backups").names()
+
+
+def test_a_full_disk_is_one_line_and_the_next_try_is_whole(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, sync = BackupRepository(tmp_path / "backups"), os.fsync
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space is left on its disk: no backup was taken") as told:
+        repository.take(home, NOON)
+    assert str(repository.root) in str(told.value)
+    assert repository.names() == []
+    monkeypatch.setattr(os, "fsync", sync)
+    manifest = repository.read(repository.take(home, NOON).name)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space is left on its disk: nothing was restored"):
+        repository.restore(manifest, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    monkeypatch.setattr(os, "fsync", sync)
+    repository.restore(manifest, tmp_path / "again")
+    assert files_of(tmp_path / "again") == files_of(home)
