@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +14,11 @@ import polars as pl
 from assets.backtests import Experiments, Tell, data_versions
 from assets.ports import TableStore
 from models.experiments.judgement import Judgement, judge, judge_points, judging_code
-from models.experiments.running import ResultStore, deciding_code
+from models.experiments.running import Frames, ResultStore, deciding_code
 from models.experiments.trials import LAUNCHED, TrialCount, TrialLedger, count_trials
 from models.statistics import sharpe
 
+_READERS = 8
 SIDE_BY_SIDE = "side_by_side"
 Records = Sequence[Mapping[str, object]]
 
@@ -101,11 +103,11 @@ def _gather(
     rows: dict[str, list[pl.DataFrame]] = {}
     parts: dict[str, list[pl.DataFrame]] = {}
     read: list[str] = []
-    for number, (trial_id, record) in enumerate(launched.items(), 1):
+    for number, (trial_id, frames) in enumerate(_found(results, list(launched)), 1):
         tell(f"{name}: read the results of trial {number:,} of {len(launched):,}")
-        frames = results.find(trial_id)
         if frames is None:
             continue
+        record = launched[trial_id]
         read.append(trial_id)
         strategy, point = str(record["strategy_id"]), str(record["point"]) or "as written"
         label = points.setdefault(strategy, _free(point, strategy, points))
@@ -117,6 +119,12 @@ def _gather(
     ranked = dict(sorted(labelled.items(), key=lambda item: _rank(item[1])))
     best = next(iter(ranked))
     return _Found(ranked, _labelled(parts[best], best), _digest([data, now["code"], *read]))
+
+
+def _found(results: ResultStore, trial_ids: Sequence[str]) -> Iterator[tuple[str, Frames | None]]:
+    """Yield each trial's frames in order: several are read at once, as most of it is waiting."""
+    with ThreadPoolExecutor(_READERS) as readers:
+        yield from zip(trial_ids, readers.map(results.find, trial_ids), strict=True)
 
 
 def _labelled(frames: Sequence[pl.DataFrame], label: str) -> pl.DataFrame:

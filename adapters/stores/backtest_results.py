@@ -1,6 +1,7 @@
 """Results of backtests as Arrow files: a folder for each trial, there whole or not at all."""
 
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ class ArrowResults:
         part.mkdir(parents=True)
         for name, rows in frames.items():
             rows.write_ipc(part / f"{name}.arrow", compression="uncompressed")
-        seal = _hash_of(part)
+        seal = _hash_of({path.name: path.read_bytes() for path in sorted(part.glob("*.arrow"))})
         (part / _SEAL).write_text(seal)
         for path in part.iterdir():
             with path.open("rb") as written:
@@ -38,14 +39,17 @@ class ArrowResults:
         """Return the frames of the key, or None where they are not there or were damaged."""
         folder = self.root / key
         seal = folder / _SEAL
-        if not seal.is_file() or seal.read_text() != _hash_of(folder):
+        if not seal.is_file():
             return None
-        return {p.stem: pl.read_ipc(p) for p in sorted(folder.glob("*.arrow"))}
+        files = {path.name: path.read_bytes() for path in sorted(folder.glob("*.arrow"))}
+        if seal.read_text() != _hash_of(files):
+            return None
+        return {Path(name).stem: pl.read_ipc(io.BytesIO(body)) for name, body in files.items()}
 
 
-def _hash_of(folder: Path) -> str:
+def _hash_of(files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.arrow")):
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+    for name, body in files.items():
+        digest.update(name.encode())
+        digest.update(body)
     return digest.hexdigest()
