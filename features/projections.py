@@ -108,6 +108,10 @@ class OrderProjection:
                 row["status"] = "expired"
             case ev.OrderAdjusted():
                 self._adjust(row, event, instrument)
+            case ev.OrderModified():
+                lots = event.quantity_lots
+                quantity = lots if instrument is None else instrument.lots_to_quantity(lots)
+                row["quantity"], row["detail"] = float(quantity), f"change {event.number}"
             case _:
                 pass
 

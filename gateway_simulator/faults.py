@@ -29,7 +29,7 @@ class FaultKind(Enum):
     PARTIAL_FILLS = "partial_fills"  # `quantity` at most at once
     COMMISSION_FIRST = "commission_first"  # before its execution
     COMMISSION_LATE = "commission_late"  # delay_s after its execution
-    REJECT = "reject"  # the next order
+    REJECT = "reject"  # the next order, or change of one
     PACING = "pacing"  # the next historical request is refused for its pace
     SLOW = "slow"  # every answer takes delay_s
     TORN = "torn"  # bytes are split anywhere

@@ -57,7 +57,7 @@ class Venue:
     executions: list[Execution] = field(default_factory=list[Execution])
     commissions: dict[str, Commission] = field(default_factory=dict[str, Commission])
     received_count: int = 0
-    next_rejection: str = ""  # the reason for which the next new order is rejected
+    next_rejection: str = ""  # the reason for which the next order or change is rejected
     _perm_id: int = _FIRST_PERM_ID
 
     @property
@@ -168,6 +168,9 @@ class Venue:
         refusal = find_refusal(request, listing, list(self.accounts))
         if refusal is None and (request.number("totalQuantity") or 0) < order.filled:
             refusal = refuse(Code.VALIDATING, request="bW", reason="Less than has been filled.")
+        reason, self.next_rejection = self.next_rejection, ""
+        if refusal is None and reason:
+            refusal = refuse(Code.REJECTED, reason=reason)
         if refusal is not None:
             return self._refuse(client_id, order_id, refusal)
         order.change(request)

@@ -12,8 +12,8 @@ from swarm_core.execution.realised import RealisedCost
 from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import to_minor
 from swarm_core.ledger import Ledger
-from swarm_core.order_states import IllegalTransitionError, OrderRecord
-from swarm_core.orders import ExitKind, LikeKey, like_key
+from swarm_core.order_states import IllegalTransitionError, OrderRecord, WorkingTerms
+from swarm_core.orders import ExitKind, LikeKey, Order, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.risk.loosening import loosened
@@ -133,8 +133,9 @@ class Book:
             self.realised.forget(event.client_order_id, order.parent_client_order_id)
             self.impact.forget(order.instrument_id)
         elif isinstance(event, ev.OrderSubmitted):
-            self._count_message(event.time_ns)
-            self.sent.append((event.time_ns, event.client_order_id, like_key(record.order)))
+            self._count_sent(event, record.order)
+        elif isinstance(event, ev.OrderModifyRequested):
+            self._count_sent(event, WorkingTerms.of(event).applied_to(record.order))
         elif isinstance(event, ev.OrderCancelRequested):
             self._count_message(event.time_ns)
         elif isinstance(event, ev.OrderDenied):
@@ -168,6 +169,10 @@ class Book:
         """Forget in which lists an order stood."""
         self._working.discard(order_id)
         self._sent_or_ended.discard(order_id)
+
+    def _count_sent(self, event: ev.OrderEvent, order: Order) -> None:
+        self._count_message(event.time_ns)
+        self.sent.append((event.time_ns, event.client_order_id, like_key(order)))
 
     def _count_message(self, time_ns: int) -> None:
         self.message_times.append(time_ns)
@@ -310,10 +315,6 @@ def _close_session(book: Book, event: ev.SessionClosed) -> None:
     book.peak_nav_minor = max(book.peak_nav_minor, event.nav_minor)
 
 
-def _reset_throttle(book: Book, event: ev.ThrottleReset) -> None:
-    book.throttled.discard(event.instrument_id)
-
-
 def _change_limits(book: Book, event: ev.LimitsChanged) -> None:
     if not event.by_person and book.limits is not None:
         looser = loosened(book.limits, event.limits)
@@ -354,7 +355,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.SessionOpened: _open_session,
     ev.SessionClosed: _close_session,
     ev.TradingStateChanged: _change_state,
-    ev.ThrottleReset: _reset_throttle,
+    ev.ThrottleReset: lambda book, event: book.throttled.discard(event.instrument_id),
     ev.LimitsChanged: _change_limits,
     ev.DecisionsRetired: retire,
     ev.OrderRecalled: recall,

@@ -23,10 +23,17 @@ from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
 from swarm_core.event_upcasts import UPCASTS
+from swarm_core.house_events import ModelPromoted as ModelPromoted
+from swarm_core.house_events import TierMoved as TierMoved
 from swarm_core.instruments import Instrument
 from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
+from swarm_core.modify_events import MODIFY_CLASSES
+from swarm_core.modify_events import OrderModified as OrderModified
+from swarm_core.modify_events import OrderModifyDenied as OrderModifyDenied
+from swarm_core.modify_events import OrderModifyRejected as OrderModifyRejected
+from swarm_core.modify_events import OrderModifyRequested as OrderModifyRequested
 from swarm_core.orders import Order, OrderSide
 from swarm_core.person_events import PersonInstructed as PersonInstructed
 from swarm_core.retirement_events import RETIREMENT_CLASSES
@@ -324,24 +331,6 @@ class CashMoved(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TierMoved(Event):
-    table: str
-    partition: str
-    tier_from: str
-    tier_to: str
-    row_count: int
-    content_hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelPromoted(Event):
-    model_name: str
-    model_version: str
-    previous_version: str
-    reason: str
-
-
 EVENT_CLASSES: tuple[type[Event], ...] = (
     SessionOpened,
     SessionClosed,
@@ -384,6 +373,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     WorkingEnded,
     *ACTION_CLASSES,
     *RETIREMENT_CLASSES,
+    *MODIFY_CLASSES,
 )
 
 # A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.

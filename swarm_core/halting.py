@@ -119,7 +119,10 @@ def cancel_all(
 def ask_again(
     *, book: Book, log: EventLog, broker: Broker, time_ns: int, patience_ns: int = 10 * 10**9
 ) -> int:
-    """Ask once more for the cancels that have not been answered; return how many those are."""
+    """Ask once more for the cancels that have not been answered; return how many those are.
+
+    What became of changes that were not answered is looked up.
+    """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
     waiting = [
@@ -129,6 +132,10 @@ def ask_again(
         and not r.awaits_fills
         and time_ns - r.cancel_ns > patience_ns
     ]
+    for record in book.working_orders():
+        is_late = time_ns - record.change_ns > patience_ns
+        if record.state is OrderState.MODIFY_PENDING and is_late:
+            path.look_up(record)
     return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 
 

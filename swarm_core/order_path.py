@@ -12,6 +12,7 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.lineage import Lineage
 from swarm_core.marking import position_marks
+from swarm_core.order_changes import settle
 from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import BracketBroker, Broker, EventLog, MarginBroker
@@ -21,6 +22,9 @@ from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
 from swarm_core.verdicts import bracket_of, deny_with, judge, plan
+
+# Of these nobody is sure already: not to be heard adds nothing.
+_ASKED = (OrderState.UNKNOWN, OrderState.CANCEL_PENDING, OrderState.MODIFY_PENDING)
 
 
 class OrderPath:
@@ -173,19 +177,14 @@ class OrderPath:
         What they do not carry is denied. Where the broker does not answer, the order stays here,
         approved and unsent: it is judged and asked about again when it is resumed.
         """
-        if not isinstance(self.broker, MarginBroker):
-            return True
-        order, needed, equity = record.order, 0, 0
+        order = record.order
         try:
-            after = self.broker.margin_after(order)
-            if after is None or not after.is_short:
-                return True
-            needed, equity = after.needed_minor or 0, after.equity_minor or 0
-            detail = f"Needed {needed}, equity {equity} minor units."
+            short = self.margin_shortfall(order)
         except OSError:
             return False
-        except ValueError as error:
-            detail = f"The broker would not take it: {error}."
+        if short is None:
+            return True
+        needed, equity, detail = short
         order_id = order.client_order_id
         denied = ev.OrderDenied(
             event_id=ev.make_event_id("Verdict", order_id, record.attempt, "margin"),
@@ -200,6 +199,22 @@ class OrderPath:
         )
         self.write([denied])
         return False
+
+    def margin_shortfall(self, order: Order) -> tuple[int, int, str] | None:
+        """Return margin needed, equity (minor units) and why, where the broker's sums say no.
+
+        Raises OSError where the broker does not answer.
+        """
+        if not isinstance(self.broker, MarginBroker):
+            return None
+        try:
+            after = self.broker.margin_after(order)
+        except ValueError as error:
+            return 0, 0, f"The broker would not take it: {error}."
+        if after is None or not after.is_short:
+            return None
+        needed, equity = after.needed_minor or 0, after.equity_minor or 0
+        return needed, equity, f"Needed {needed}, equity {equity} minor units."
 
     def _submit(self, unit: Sequence[OrderRecord]) -> None:
         """Write that orders are about to leave, then hand them over."""
@@ -305,7 +320,7 @@ class OrderPath:
         try:
             heard = self.broker.find(order_id)
         except OSError as error:
-            if record.state not in (OrderState.UNKNOWN, OrderState.CANCEL_PENDING):
+            if record.state not in _ASKED:
                 self.take_in([self._unknown(order, str(error))])
             return
         if heard is not None:
@@ -314,6 +329,8 @@ class OrderPath:
                 self.write([self._found(record)])
             elif record.state is OrderState.CANCEL_PENDING and not record.awaits_fills:
                 self.cancel(record, "asked again: it works still")
+            elif record.state is OrderState.MODIFY_PENDING:
+                settle(self, record)
         elif record.is_unheard:
             lost = ev.OrderSubmissionLost(
                 event_id=ev.make_event_id("OrderSubmissionLost", order_id, record.attempt),

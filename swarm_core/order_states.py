@@ -7,6 +7,7 @@ and a message that comes after the end changes nothing but fills.
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import NamedTuple
 
 from swarm_core import events as ev
 from swarm_core.orders import Order
@@ -20,6 +21,7 @@ class OrderState(Enum):
     ACCEPTED = "accepted"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
+    MODIFY_PENDING = "modify_pending"  # other terms were asked for, and not answered yet
     CANCEL_PENDING = "cancel_pending"
     CANCELLED = "cancelled"
     REPLACED = "replaced"
@@ -40,7 +42,14 @@ class OrderState(Enum):
 _S = OrderState
 _FINAL = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REPLACED, _S.REJECTED, _S.EXPIRED})
 _WORKING = frozenset(
-    {_S.SUBMITTED, _S.ACCEPTED, _S.PARTIALLY_FILLED, _S.CANCEL_PENDING, _S.UNKNOWN}
+    {
+        _S.SUBMITTED,
+        _S.ACCEPTED,
+        _S.PARTIALLY_FILLED,
+        _S.MODIFY_PENDING,
+        _S.CANCEL_PENDING,
+        _S.UNKNOWN,
+    }
 )
 
 # What we do ourselves: (state, act) -> state. Anything else is refused.
@@ -65,6 +74,9 @@ ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
     (_S.PARTIALLY_FILLED, ev.OrderCancelRequested): _S.CANCEL_PENDING,
     (_S.CANCEL_PENDING, ev.OrderCancelRequested): _S.CANCEL_PENDING,
     (_S.UNKNOWN, ev.OrderCancelRequested): _S.CANCEL_PENDING,
+    (_S.ACCEPTED, ev.OrderModifyRequested): _S.MODIFY_PENDING,
+    (_S.PARTIALLY_FILLED, ev.OrderModifyRequested): _S.MODIFY_PENDING,
+    (_S.MODIFY_PENDING, ev.OrderCancelRequested): _S.CANCEL_PENDING,
 }
 
 # What the broker says ends the order, unless it has ended already.
@@ -74,6 +86,27 @@ ENDINGS: dict[type[ev.OrderEvent], OrderState] = {
     ev.OrderExpired: _S.EXPIRED,
     ev.OrderReplaced: _S.REPLACED,
 }
+
+
+class WorkingTerms(NamedTuple):
+    """What of an order may change while it works: its whole quantity, and its prices."""
+
+    quantity_lots: int
+    limit_price_ticks: int | None
+    stop_price_ticks: int | None
+
+    @classmethod
+    def of(cls, stated: "Order | ev.OrderModifyRequested | ev.OrderModified") -> "WorkingTerms":
+        return cls(stated.quantity_lots, stated.limit_price_ticks, stated.stop_price_ticks)
+
+    def applied_to(self, order: Order, *, quantity_lots: int | None = None) -> Order:
+        """Return the order in these terms; of `quantity_lots` where that is given."""
+        return replace(
+            order,
+            quantity_lots=self.quantity_lots if quantity_lots is None else quantity_lots,
+            limit_price_ticks=self.limit_price_ticks,
+            stop_price_ticks=self.stop_price_ticks,
+        )
 
 
 class IllegalTransitionError(ValueError):
@@ -99,6 +132,9 @@ class OrderRecord:
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
     told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
     ended_ns: int = 0  # when it was last heard of after its end
+    pending: WorkingTerms | None = None  # asked for, and not answered yet
+    change_number: int = 0  # how often other terms were asked for, or denied
+    change_ns: int = 0  # when they were asked for last
 
     @classmethod
     def recalled(cls, event: ev.OrderRecalled) -> "OrderRecord":
@@ -119,8 +155,14 @@ class OrderRecord:
     @property
     def open_lots(self) -> int:
         """Lots that may still be filled, or are filled and not booked, while it is working."""
-        most = self.order.quantity_lots if self.told_end is None else self.told_end[1]
+        most = self.most_lots if self.told_end is None else self.told_end[1]
         return max(0, most - self.filled_lots) if self.state.is_working else 0
+
+    @property
+    def most_lots(self) -> int:
+        """The most that may fill in all: a change that is not answered may have been taken."""
+        asked = 0 if self.pending is None else self.pending.quantity_lots
+        return max(self.order.quantity_lots, asked)
 
     @property
     def awaits_fills(self) -> bool:
@@ -153,12 +195,12 @@ class OrderRecord:
             self._fill(event)
         elif isinstance(event, ev.OrderAccepted):
             self._accept(event)
-        elif isinstance(event, ev.OrderTriggered):
-            self.is_triggered = True
-        elif isinstance(event, ev.OrderHeld):
-            self.held_ns = max(self.held_ns, event.time_ns)
-        elif isinstance(event, ev.OrderAdjusted):
-            self._adjust(event)
+        elif isinstance(event, ev.OrderTriggered | ev.OrderHeld | ev.OrderAdjusted):
+            self._alter(event)
+        elif isinstance(event, ev.OrderModified | ev.OrderModifyRejected):
+            self._answer(event)
+        elif isinstance(event, ev.OrderModifyDenied):
+            self.change_number = event.number
         elif type(event) in ENDINGS:
             self._end(event)
         else:
@@ -180,6 +222,14 @@ class OrderRecord:
             ending = self.told_end[0]  # the first stands; how much was filled, the last one says
         self.told_end = (ending, told_lots)
         self.state = _S.CANCEL_PENDING if told_lots > self.filled_lots else ending
+
+    def _alter(self, event: ev.OrderTriggered | ev.OrderHeld | ev.OrderAdjusted) -> None:
+        if isinstance(event, ev.OrderTriggered):
+            self.is_triggered = True
+        elif isinstance(event, ev.OrderHeld):
+            self.held_ns = max(self.held_ns, event.time_ns)
+        else:
+            self._adjust(event)
 
     def _find_told_lots(self, event: ev.OrderEvent) -> int | None:
         """Return the lots that an end counts as filled, or None where it does not say."""
@@ -210,6 +260,9 @@ class OrderRecord:
             self.submitted_ns = event.time_ns
         elif isinstance(event, ev.OrderCancelRequested):
             self.cancel_ns = event.time_ns
+        elif isinstance(event, ev.OrderModifyRequested):
+            self.pending, self.change_ns = WorkingTerms.of(event), event.time_ns
+            self.change_number = event.number
 
     def _accept(self, event: ev.OrderAccepted) -> None:
         self.broker_order_id = event.broker_order_id
@@ -221,12 +274,32 @@ class OrderRecord:
             return
         self.executions.add(event.execution_id)
         self.filled_lots += event.lots
-        if self.filled_lots >= self.order.quantity_lots:
+        if self.pending is not None and self.filled_lots > self.order.quantity_lots:
+            self._take(self.pending)  # only in its new terms can it fill so much
+        asked = (_S.CANCEL_PENDING, _S.MODIFY_PENDING)
+        if self.filled_lots >= self.most_lots:
             self.state = _S.FILLED
         elif self.awaits_fills and not self.open_lots and self.told_end is not None:
             self.state = self.told_end[0]
-        elif not self.state.is_final and self.state is not _S.CANCEL_PENDING:
+        elif not self.state.is_final and self.state not in asked:
             self.state = _S.PARTIALLY_FILLED
+
+    def _answer(self, event: ev.OrderModified | ev.OrderModifyRejected) -> None:
+        """Take in what became of a change; that of an earlier one says nothing any more."""
+        if event.number != self.change_number:
+            return
+        modified = isinstance(event, ev.OrderModified)
+        self._take(WorkingTerms.of(event if modified else self.order))
+
+    def _take(self, terms: WorkingTerms) -> None:
+        """Stand in these terms from now on; no change is pending any more."""
+        self.pending, self.order = None, terms.applied_to(self.order)
+        if self.state.is_final:
+            return
+        if self.filled_lots >= terms.quantity_lots:
+            self.state = _S.FILLED
+        elif self.state is _S.MODIFY_PENDING:
+            self.state = _S.PARTIALLY_FILLED if self.filled_lots else _S.ACCEPTED
 
     def _adjust(self, event: ev.OrderAdjusted) -> None:
         """Take over the terms that a corporate action left the open order with; told once."""
@@ -247,6 +320,11 @@ class OrderRecord:
             return event.time_ns <= self.held_ns
         if isinstance(event, ev.OrderAdjusted):
             return event.action_id in self.adjustments
+        if isinstance(event, ev.OrderModifyRejected):
+            return self.pending is None or event.number != self.change_number
+        if isinstance(event, ev.OrderModified):
+            is_done = self.pending is None and WorkingTerms.of(event) == WorkingTerms.of(self.order)
+            return is_done or event.number != self.change_number
         return type(event) in ENDINGS and self._knows_end(event)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from swarm_core import events as ev
+from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
 
 
@@ -67,6 +68,25 @@ class BracketBroker(Protocol):
         The exits sleep until the order has filled whole, and are cancelled where it ends
         otherwise; what one of them fills is taken from the other. OSError as with `submit`.
         """
+        ...
+
+
+@runtime_checkable
+class ModifyingBroker(Protocol):
+    """A broker that gives a working order other terms under its own id."""
+
+    def modify(
+        self, order: Order, terms: WorkingTerms, number: int, time_ns: int
+    ) -> Sequence[ev.Event]:
+        """Ask for other terms; return OrderModified or OrderModifyRejected of that number.
+
+        OSError means that nobody knows whether the broker has heard.
+        """
+        ...
+
+    def find_terms(self, order: Order) -> WorkingTerms | None:
+        """Return the terms in which an order works now, None where it works no more. OSError
+        where the broker does not say."""
         ...
 
 

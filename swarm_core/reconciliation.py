@@ -159,8 +159,8 @@ class _Comparison:
             if record is None:
                 continue
             total = record.filled_lots + lots
-            if total > record.order.quantity_lots:
-                detail = f"must fill {record.order.quantity_lots} lots at most, did {total}"
+            if total > record.most_lots:
+                detail = f"must fill {record.most_lots} lots at most, did {total}"
                 self.find(FindingKind.OVERFILLED, order_id, detail)
 
     def _missed(self, fill: ev.OrderFilled) -> None:
@@ -209,7 +209,7 @@ class _Comparison:
         for record in self.book.working_orders():
             order_id = record.order.client_order_id
             filled = record.filled_lots + self.new_lots.get(order_id, 0)
-            done = filled >= record.order.quantity_lots
+            done = filled >= record.most_lots
             # What was never heard of may be on its way: the order path looks it up by itself.
             if order_id not in shown and not record.is_unheard and not done:
                 self._missing(record)

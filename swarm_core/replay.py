@@ -12,10 +12,11 @@ from hashlib import sha256
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
+from swarm_core.order_states import WorkingTerms
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
-from swarm_core.verdicts import bracket_verdict_id, judge_one, plan
+from swarm_core.verdicts import bracket_verdict_id, judge_change, judge_one, plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class _Replay:
             self._check_plan(event)
         elif isinstance(event, ev.OrderApproved | ev.OrderDenied):
             self._check_verdict(event)
+        elif isinstance(event, ev.OrderModifyRequested | ev.OrderModifyDenied):
+            self._check_change(event)
         self.book.apply(event)
 
     def _check_plan(self, end: ev.ReleasePlanned) -> None:
@@ -109,6 +112,19 @@ class _Replay:
         if self._context is None:
             self._context = references.measure(self.book)
         self._compare([verdict], [judge_one(record, self._context)])
+        self.verdict_count += 1
+
+    def _check_change(self, verdict: ev.OrderModifyRequested | ev.OrderModifyDenied) -> None:
+        if isinstance(verdict, ev.OrderModifyDenied) and verdict.code is DenialCode.MARGIN:
+            return  # the broker's word
+        record, references = self.book.orders.get(verdict.client_order_id), self._references
+        if record is None or references is None:
+            self.difference = f"event {self.event_count}: a change must follow its order"
+            return
+        terms = WorkingTerms(
+            verdict.quantity_lots, verdict.limit_price_ticks, verdict.stop_price_ticks
+        )
+        self._compare([verdict], [judge_change(record, terms, references, self.book)])
         self.verdict_count += 1
 
     def _compare(self, recorded: list[ev.Event], worked_out: list[ev.Event]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from swarm_core import events as ev
 from swarm_core.book import Book
-from swarm_core.order_states import OrderRecord
+from swarm_core.order_states import OrderRecord, WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
@@ -103,6 +103,72 @@ def deny_with(record: OrderRecord, attempt: int, time_ns: int, cause: Order) -> 
 def bracket_verdict_id(order_id: str, attempt: int) -> str:
     """Return the id of a verdict that follows from another order's, not from the gate's rules."""
     return ev.make_event_id("Verdict", order_id, attempt, "bracket")
+
+
+def judge_change(
+    record: OrderRecord, terms: WorkingTerms, references: References, book: Book
+) -> ev.OrderModifyRequested | ev.OrderModifyDenied:
+    """Return the verdict on a working order in other terms: it is checked as a whole, anew.
+
+    What has filled of it counts in it, and what is open of it in the old terms does not.
+    """
+    context = references.measure(book)
+    context.take_back(record.order, record.filled_lots, record.open_lots)
+    changed = terms.applied_to(record.order)
+    verdict = check_order(changed, context)
+    if not isinstance(verdict, Approved):
+        told = (verdict.code, verdict.measured, verdict.limit, verdict.detail)
+        return _denied_change(record, terms, told, context.time_ns)
+    order_id, number = changed.client_order_id, record.change_number + 1
+    return ev.OrderModifyRequested(
+        event_id=ev.make_event_id("OrderModifyRequested", order_id, number),
+        time_ns=context.time_ns,
+        causation_id=ev.make_event_id("OrderIntended", order_id),
+        correlation_id=changed.decision_id,
+        client_order_id=order_id,
+        number=number,
+        quantity_lots=terms.quantity_lots,
+        limit_price_ticks=terms.limit_price_ticks,
+        stop_price_ticks=terms.stop_price_ticks,
+        reference_ticks=verdict.reference_ticks,
+        value_micros=verdict.value_micros,
+    )
+
+
+def margin_denied_change(
+    record: OrderRecord, terms: WorkingTerms, told: tuple[int, int, str], time_ns: int
+) -> ev.OrderModifyDenied:
+    """Return the denial of other terms by the broker's sums: needed, equity, why."""
+    needed, equity, detail = told
+    code = DenialCode.MARGIN
+    return _denied_change(
+        record, terms, (code, needed, equity, f"{code.explanation} {detail}"), time_ns
+    )
+
+
+def _denied_change(
+    record: OrderRecord,
+    terms: WorkingTerms,
+    told: tuple[DenialCode, int, int, str],
+    time_ns: int,
+) -> ev.OrderModifyDenied:
+    order_id, number = record.order.client_order_id, record.change_number + 1
+    code, measured, limit, detail = told
+    return ev.OrderModifyDenied(
+        event_id=ev.make_event_id("OrderModifyDenied", order_id, number),
+        time_ns=time_ns,
+        causation_id=ev.make_event_id("OrderIntended", order_id),
+        correlation_id=record.order.decision_id,
+        client_order_id=order_id,
+        number=number,
+        quantity_lots=terms.quantity_lots,
+        limit_price_ticks=terms.limit_price_ticks,
+        stop_price_ticks=terms.stop_price_ticks,
+        code=code,
+        measured=measured,
+        limit=limit,
+        detail=detail,
+    )
 
 
 def judge_one(record: OrderRecord, context: RiskContext) -> ev.OrderEvent:

@@ -11,9 +11,11 @@ from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.marking import position_marks
+from swarm_core.order_changes import STEADY, fits, modify, refused
 from swarm_core.order_path import OrderPath
+from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
 from swarm_core.orders import Order, OrderKind
-from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter
+from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter, ModifyingBroker
 from swarm_core.reconciliation import BrokerAccount
 from swarm_core.references import References
 from swarm_core.retirement import Archive, retirement
@@ -73,6 +75,23 @@ class SwitchedBroker:
         amounts = (told.initial_before, told.initial_after, told.equity_after)
         before, after, equity = (None if a is None else to_minor(a) for a in amounts)
         return MarginAfter(needed_before_minor=before, needed_minor=after, equity_minor=equity)
+
+    def modify(
+        self, order: Order, terms: WorkingTerms, number: int, time_ns: int
+    ) -> Sequence[ev.Event]:
+        order_id = order.client_order_id
+        if self.switch.is_pulled and not self.closing:
+            reason = "the kill switch is pulled: the change did not leave"
+        elif isinstance(self.broker, ModifyingBroker):
+            return self.broker.modify(order, terms, number, time_ns)
+        else:
+            reason = "the broker takes no changes: it did not leave"
+        return [refused(order_id, number, reason, time_ns)]
+
+    def find_terms(self, order: Order) -> WorkingTerms | None:
+        if isinstance(self.broker, ModifyingBroker):
+            return self.broker.find_terms(order)
+        return WorkingTerms.of(order)  # it was never asked for others
 
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         return self.broker.find(client_order_id)
@@ -135,8 +154,10 @@ class TradingDesk:
         return self._release(decision, fault, sizing, quotes, lineage)
 
     def replace(self, client_order_id: str, order: Order) -> bool:
-        """Put another order in the place of one that works; see `OrderPath.replace`.
+        """Put another order in the place of one that works; return whether the broker was asked.
 
+        Where the broker takes changes and only quantity and prices differ, the order is changed
+        under its own id (`order_changes.modify`), else cancelled first (`OrderPath.replace`).
         Raises ValueError where there is no such order, or the other is in another instrument or
         on the other side.
         """
@@ -152,7 +173,14 @@ class TradingDesk:
             )
         references = self._references()
         path = OrderPath(self.book, self.log, self.line, references.time_ns)
+        if self.modifies(record, order):
+            return record.state in STEADY and modify(path, record, order, references)
         return path.replace(record, order, references)
+
+    def modifies(self, record: OrderRecord, order: Order) -> bool:
+        """Return whether a working order becomes another under its own id."""
+        works = record.state.is_working and record.state is not OrderState.CANCEL_PENDING
+        return works and isinstance(self.broker, ModifyingBroker) and fits(record.order, order)
 
     def cancel(self, client_order_id: str, reason: str) -> int:
         """Ask the broker to cancel one working order; return how many were asked for."""

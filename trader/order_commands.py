@@ -10,6 +10,7 @@ from threading import Lock
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument
+from swarm_core.order_changes import STEADY
 from swarm_core.order_states import OrderRecord
 from swarm_core.orders import Order
 from trader.desk import TradingDesk
@@ -83,6 +84,8 @@ class OrderCommands:
         with self._lock:
             self._asked.append(command)
         what = "cancelled" if new is None else f"replaced by {new.client_order_id}"
+        if new is not None and self._desk.modifies(record, new):
+            what = f"changed to {new.quantity_lots} lots, under its own id"
         return f"{command.order_id} is to be {what}"
 
     def _checked(self, command: OrderCommand) -> Order | None:
@@ -102,8 +105,10 @@ class OrderCommands:
             self._do(command)
         for old_id, new in list(self._pending.items()):
             record = self._desk.book.orders[old_id]
+            # A change of the order itself is asked for once: what becomes of it is in the log.
+            is_asked = self._desk.modifies(record, new) and record.state in STEADY
             self._desk.replace(old_id, new)
-            if record.state.is_final:
+            if is_asked or record.state.is_final:
                 del self._pending[old_id]
 
     def _do(self, command: OrderCommand) -> None:

@@ -10,7 +10,7 @@ from ib_async import IB, AccountValue, Contract, Fill, Position, Trade
 from ib_async import Order as IbOrder
 from ib_async import OrderState as IbOrderState
 
-from adapters.brokers import ib_orders
+from adapters.brokers import ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms
@@ -19,7 +19,7 @@ from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
 from swarm_core.brackets import check_bracket
 from swarm_core.instruments import Instrument, to_minor
-from swarm_core.order_states import OrderState
+from swarm_core.order_states import OrderState, WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
@@ -232,6 +232,25 @@ class IbBroker:
             if not trade.isDone():
                 client.cancelOrder(trade.order)
         return ()
+
+    def modify(
+        self, order: Order, terms: WorkingTerms, number: int, time_ns: int
+    ) -> Sequence[ev.Event]:
+        """Give a working order other terms under its own id; wait for what became of that."""
+        instrument = self.contracts.instruments[order.instrument_id]
+        client = self.session.client
+        asked = ib_modify.change(client, order, terms, number, instrument, time_ns, self._in_time)
+        return self.session.call(asked)
+
+    def find_terms(self, order: Order) -> WorkingTerms | None:
+        """Return the terms in which an order works at the gateway, None where it does not."""
+        return self.session.call(self._find_terms(order))
+
+    async def _find_terms(self, order: Order) -> WorkingTerms | None:
+        instrument = self.contracts.instruments[order.instrument_id]
+        order_id, client = order.client_order_id, self.session.client
+        trade = await ib_modify.find_working(client, order_id, self._in_time)
+        return None if trade is None else ib_modify.terms_of(trade.order, order, instrument)
 
     def cancel_everything(self) -> None:
         """Ask for the cancel of every order of the account, whoever placed it."""

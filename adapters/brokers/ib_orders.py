@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import takewhile
 
 from ib_async import CommissionReport, Execution, Trade
 from ib_async import Order as IbOrder
@@ -75,7 +76,9 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     """
     told = [entry.status for entry in trade.log if not entry.errorCode]
     status = told[-1] if told else "" if trade.log else trade.orderStatus.status
-    faults = [(meaning_of(e.errorCode), e) for e in trade.log if e.errorCode]
+    # What is refused of a change leaves the order as it was.
+    placed = list(takewhile(lambda entry: entry.message != "Modify", trade.log))
+    faults = [(meaning_of(e.errorCode), e) for e in placed if e.errorCode]
     is_new = not (trade.order.permId or trade.orderStatus.permId)
     refusing = {Meaning.REFUSED, *((Meaning.REFUSED_IF_NEW,) if is_new else ())}
     refusals = [entry for meaning, entry in faults if meaning in refusing]
@@ -85,7 +88,9 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
         last = (refusals or [entry for _, entry in faults])[-1:]
         why = [f"{entry.errorCode}: {entry.message}" for entry in last]
         return OrderState.REJECTED, "".join(why) or "inactive"
-    if status in ("Cancelled", "ApiCancelled") or Meaning.CANCELLED in dict(faults):
+    if status in ("Cancelled", "ApiCancelled") or any(
+        meaning_of(e.errorCode) is Meaning.CANCELLED for e in trade.log if e.errorCode
+    ):
         return OrderState.CANCELLED, "told by the broker"
     return None
 

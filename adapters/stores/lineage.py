@@ -33,6 +33,10 @@ from swarm_core.events import (
     OrderDenied,
     OrderFilled,
     OrderIntended,
+    OrderModified,
+    OrderModifyDenied,
+    OrderModifyRejected,
+    OrderModifyRequested,
     OrderRejected,
 )
 from swarm_core.lineage import Lineage
@@ -325,7 +329,35 @@ def _order_steps(events: Iterable[Event]) -> Iterator[LineageNode]:
                 facts = {"lots": event.lots, "price_ticks": event.price_ticks}
                 yield _step("fill", f"fill {event.execution_id}", event, facts)
             case _:
-                continue
+                yield from _change_steps(event)
+
+
+def _change_steps(event: Event) -> Iterator[LineageNode]:
+    """Tell of an order's change under its own id: approved or denied, taken or refused."""
+    match event:
+        case OrderModifyRequested():
+            yield _step("change", "other terms approved by the risk gate", event, _terms(event))
+        case OrderModifyDenied():
+            facts = {**_terms(event), "code": event.code.value, "detail": event.detail}
+            yield _step("denial", "other terms denied by the risk gate", event, facts)
+        case OrderModified():
+            yield _step("change", "works in other terms", event, _terms(event))
+        case OrderModifyRejected():
+            facts = {"number": event.number, "reason": event.reason}
+            yield _step("denial", "other terms not taken by the venue", event, facts)
+        case _:
+            pass
+
+
+def _terms(change: OrderModifyRequested | OrderModifyDenied | OrderModified) -> dict[str, object]:
+    """Return what an order is to become, but for what it has none of."""
+    told = {
+        "number": change.number,
+        "lots": change.quantity_lots,
+        "limit_ticks": change.limit_price_ticks,
+        "stop_ticks": change.stop_price_ticks,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _step(kind: str, title: str, event: Event, facts: Mapping[str, object]) -> LineageNode:

@@ -115,6 +115,19 @@ class RiskContext:
         self.sector_gross[risk.sector] += value
         self.currency_gross[risk.currency] += value
 
+    def take_back(self, order: Order, filled_lots: int, open_lots: int) -> None:
+        """Measure as if an order had never been sent: it is to be checked anew, as a whole."""
+        risk = self.instruments.get(order.instrument_id)
+        if risk is not None:
+            self._count(risk, -1)
+            risk.position_lots -= order.side.sign * filled_lots
+            _open(risk, order, -open_lots)
+            self._count(risk, 1)
+        self.order_ids.discard(order.client_order_id)
+        own = self.strategies.get(order.strategy)
+        if own is not None:
+            own.take_back(order, filled_lots, open_lots)
+
     def send(self, order: Order) -> None:
         """Count an approved order against every limit from now on."""
         risk = self.instruments[order.instrument_id]

@@ -10,7 +10,7 @@ from swarm_core.order_states import OrderState
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.sizing_settings import ExitSettings, SizingSettings
 from tests.adapters.brokers.test_broker_contract import tcp_ib
-from tests.gateway_simulator.gateways import hosted, wait_until
+from tests.gateway_simulator.gateways import hosted
 from tests.swarm_core.builders import A, make_decision
 from tests.trader.desks import make_desk
 from trader.desk import TradingDesk
@@ -102,8 +102,10 @@ def test_an_order_of_a_bracket_is_cancelled_and_not_replaced(tmp_path: Path) -> 
     assert not desk.book.working_orders()
 
 
-def test_a_replacement_waits_until_the_broker_has_cancelled(tmp_path: Path) -> None:
-    """Over TCP the cancel is answered later: the two orders never work together."""
+def test_a_replacement_keeps_the_id_of_an_order_where_the_broker_changes_it(
+    tmp_path: Path,
+) -> None:
+    """Over TCP the order is changed at the gateway: there is never a second one beside it."""
     with hosted(matches_by_itself=False) as host:
         broker = tcp_ib(host)
         try:
@@ -112,17 +114,14 @@ def test_a_replacement_waits_until_the_broker_has_cancelled(tmp_path: Path) -> N
                 kind=OrderKind.MARKET, time_in_force=TimeInForce.GOOD_TILL_CANCELLED
             )
             order_id, commands = released(desk), OrderCommands(desk)
-            commands.ask(make_command(order_id, replaces=True, quantity=Decimal(400)))
 
-            def is_replaced() -> bool:
-                desk.take_in(broker.heard())
-                commands.act()
-                return desk.book.orders[order_id].state is OrderState.REPLACED
+            told = commands.ask(make_command(order_id, replaces=True, quantity=Decimal(400)))
+            commands.act()
 
-            wait_until(is_replaced)
-            wait_until(lambda: len(desk.book.working_orders()) == 1)
-            working = host.call(lambda g: [(o.ref, int(o.quantity)) for o in g.venue.working])
-            assert working == [(desk.book.working_orders()[0].order.client_order_id, 400)]
+            assert "under its own id" in told
+            working = host.call(lambda g: [(o.ref, int(o.quantity)) for o in g.venue.orders])
+            assert working == [(order_id, 400)]
+            assert desk.book.orders[order_id].order.quantity_lots == 400
             assert desk.book.lots(A) == 0
         finally:
             broker.close()
