@@ -291,7 +291,8 @@ class Trader:
             found = reconcile(desk.book, account, self.rules)
             desk.take_in(found.events)
         self._fault, self._reconciled_ns = "", now_ns
-        if found.mode is TradingState.ACTIVE:
+        # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
+        if found.mode is TradingState.ACTIVE and not self._why_not():
             desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
         state = desk.book.trading_state
         if _TIGHTNESS.index(found.mode) <= _TIGHTNESS.index(state):

@@ -27,11 +27,14 @@ from tests.swarm_core.builders import (
     make_quote,
 )
 from tests.trader.desks import make_desk
+from tests.trader.sessions import ListFeed, PlannedEngine
 from tests.trader.venue import FileVenue
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
+from trader.loop import Trader
 from trader.overnight import NightBooks
 from trader.session_keeper import SessionKeeper
+from trader.settings import TraderSettings
 
 _S = 10**9
 SPLIT = Split(action_id="split", instrument_id=A, numerator=4, denominator=1)
@@ -263,6 +266,30 @@ def test_a_dividend_that_is_booked_late_is_of_what_was_held_before_its_date(
     assert owed == before * 50_000_000
     assert desk.book.ledger.cash["USD"] == cash + paid
     assert desk.book.ledger.find_imbalance() is None
+
+
+def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Path) -> None:
+    desk, keeper, days = _held(tmp_path, DIVIDEND)
+    settings = TraderSettings(retire_after_s=1.0)
+    assert isinstance(desk.broker, FileVenue)
+    trader = Trader(
+        desk,
+        desk.broker,
+        ListFeed([]),
+        PlannedEngine([]),
+        settings,
+        ReconciliationRules(),
+        hours=days,
+        nights=keeper.nights,
+    )
+    _pass_night(desk, days)
+    trader._watch()
+    assert desk.book.ledger.executions
+
+    trader._keep_session()
+    assert "paid" in desk.book.ledger.entitlements
+    trader._reconcile()
+    assert not desk.book.ledger.executions
 
 
 def test_a_reverse_split_pays_its_fraction_and_books_what_is_left(tmp_path: Path) -> None:
