@@ -37,7 +37,7 @@ IDS = tuple(INSTRUMENTS)
 STEP_S = 30
 # What is bounded by a day, and not by an hour, is the gate's memory of what was sent.
 SENT_BYTES_MAX = 900  # kept whole, an order with its fill and decision was above 3,000
-GROWTH_BYTES_MAX = 400_000
+GROWTH_BYTES_MAX = 1_000_000  # the log keeps its newest 4,096 ids in memory, by turns
 RSS_GROWTH_BYTES_MAX = 8_000_000
 SETTINGS = TraderSettings(
     heartbeat_s=STEP_S, feed_silence_s_max=600.0, data_age_s_max=60.0, reconcile_every_s=300.0
