@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from adapters.run_launcher import here
 from assets.backtests import EXPERIMENTS, POOL, ground_of
 from assets.desk import Desk
 from models.experiments.fields import ExperimentError, wrong
@@ -280,14 +281,14 @@ def _launch(
                 partition_key=key,
                 raise_on_error=False,
                 run_config=_QUIET,
-                tags={OWNER: name},
+                tags={OWNER: name, **here()},
             )
             if _is_interrupted(result):
                 raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
             runs.append(_window_run(key, result))
             done(runs[-1], number, len(keys))
     pages = defs.resolve_job_def("tearsheet_job").execute_in_process(
-        instance=instance, raise_on_error=False, run_config=_QUIET
+        instance=instance, raise_on_error=False, run_config=_QUIET, tags=here()
     )
     if not pages.success:
         why = "it was interrupted" if _is_interrupted(pages) else "; ".join(_failures(pages))

@@ -10,6 +10,7 @@ from uuid import uuid4
 import dagster as dg
 import polars as pl
 
+from adapters.run_launcher import here
 from assets.cleaning import PASSES_RULES
 from assets.ingest import INGESTED
 from assets.partitions import ALL_TIME, month_key
@@ -152,7 +153,7 @@ class Chain:
         result = self._defs.resolve_job_def(job).execute_in_process(
             instance=self._instance,
             run_id=run_id,
-            tags={**(tags or {}), **span},
+            tags={**(tags or {}), **span, **here()},
             asset_selection=None if assets is None else [dg.AssetKey(a) for a in assets],
             raise_on_error=False,
             run_config=QUIET,
