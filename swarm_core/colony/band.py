@@ -11,6 +11,9 @@ _SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
 _PERSISTENCE_MAX = 0.98
 _STRETCH_MAX = 4.0
 _HALVINGS = 24
+# A book that was brought to the variance asked for has it again on the next bar but for rounding: the
+# last bit must not choose between holding still and trading.
+_ROUNDING = 1e-9
 
 
 @kernel
@@ -104,6 +107,7 @@ def _stretch(
 ) -> float:
     """Return s in [1, 4] at which the banded book has the variance of target[N]."""
     wanted = _variance(weights, sigma, tradable, correlation, target, band, 0.0)
+    wanted *= 1.0 - _ROUNDING
     low, high = 1.0, _STRETCH_MAX
     if _variance(weights, sigma, tradable, correlation, target, band, low) >= wanted:
         return low

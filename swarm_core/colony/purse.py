@@ -39,6 +39,8 @@ def charge(book: Book, weights: np.ndarray, target: np.ndarray, cost: float) -> 
         moved += abs(target[i] - weights[i])
     book.stake[0] *= 1.0 - min(cost * moved, _LOSS_MAX)
 
+_ROUNDING = 1e-9  # sums of fills that cost what is set differ from it by less
+
 
 @kernel
 def share_allowed(book: Book, parameters: WorkerParameters) -> float:
@@ -93,4 +95,7 @@ def dearness(book: Book, parameters: WorkerParameters) -> float:
     may not strengthen the signal that caused it.
     """
     cost = parameters.cost
-    return max(learned_cost(book, parameters) / cost, 1.0) if cost > 0.0 else 1.0
+    if not cost > 0.0:
+        return 1.0
+    times = learned_cost(book, parameters) / cost
+    return times if times > 1.0 + _ROUNDING else 1.0
