@@ -11,8 +11,8 @@ _SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
 _PERSISTENCE_MAX = 0.98
 _STRETCH_MAX = 4.0
 _HALVINGS = 24
-# A book that was brought to the variance asked for has it again on the next bar but for rounding: the
-# last bit must not choose between holding still and trading.
+# A book that was brought to the variance asked for has it again on the next bar but for rounding:
+# the last bit must not choose between holding still and trading.
 _ROUNDING = 1e-9
 
 
