@@ -39,6 +39,7 @@ def charge(book: Book, weights: np.ndarray, target: np.ndarray, cost: float) -> 
         moved += abs(target[i] - weights[i])
     book.stake[0] *= 1.0 - min(cost * moved, _LOSS_MAX)
 
+
 _ROUNDING = 1e-9  # sums of fills that cost what is set differ from it by less
 
 
