@@ -47,6 +47,7 @@ MONEY_COLUMNS = 5
     SENT,  # how many orders were ever sent
     SENT_OLDEST,  # the oldest of them that a window still reaches
     SENT_RECENT,  # the oldest that the message window still reaches
+    SENT_DECIDED,  # how many were sent when the decision that is judged began
     ORDERS,  # how many orders were ever intended
     FILLS,
     ORDER_ROWS,  # rows of the tapes in use
@@ -61,8 +62,8 @@ MONEY_COLUMNS = 5
     DECISIONS,  # how often a colony has decided
     TRADED,  # minor units of the base currency since it decided last
     SHORTFALL,  # and what that cost against the prices decided on, commissions included
-) = range(24)
-STATE_COLUMNS = 24
+) = range(25)
+STATE_COLUMNS = 25
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 

@@ -159,6 +159,7 @@ def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> Non
     account[k.HAS_START] = (1 if session > 0 else 0) | (2 if peak > 0 else 0)
     forget(desk, now_ns, rules)
     account[k.MESSAGES] = state[c.SENT] - state[c.SENT_RECENT]
+    state[c.SENT_DECIDED] = state[c.SENT]
 
 
 @inlined_kernel
@@ -193,7 +194,7 @@ def _look_back(
         if row[c.S_NS] > since_repeat:
             repeats += 1
         # What left with the same decision counts whatever the window.
-        if row[c.S_NS] > since_like or row[c.S_NS] == now_ns:
+        if row[c.S_NS] > since_like or at >= desk.state[c.SENT_DECIDED]:
             like = like or (
                 row[c.S_SIGN] == order[k.SIGN]
                 and row[c.S_KIND] == kind
