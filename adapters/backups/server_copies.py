@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from adapters.stores.event_log_appends import Written
 from adapters.stores.event_log_sqlite import SqliteEventLog
-from adapters.stores.event_log_times import Written
 from adapters.stores.hot_embedded import EmbeddedHotStore, HotStore
 from adapters.stores.segments import SegmentTier
 from adapters.stores.warm import WarmStore

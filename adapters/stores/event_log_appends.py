@@ -5,15 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import NamedTuple, overload
 
 from adapters.stores.event_log_bytes import read_event
 from swarm_core.event_chain import chain_hash
 from swarm_core.events import Event, RecordedEvent, decode
 from swarm_core.ports import ConcurrentAppendError
-
-if TYPE_CHECKING:
-    from adapters.stores.event_log_times import Written
 
 
 class EventConflictError(ValueError):
@@ -34,6 +31,14 @@ def recorded(row: Row) -> RecordedEvent:
     return RecordedEvent(
         row.sequence, read_event(row.body), row.hash.hex(), row.previous_hash.hex()
     )
+
+
+class Written(NamedTuple):
+    """Records `first`..`last` were written in one append at `time_ns`, ns since 1970, UTC."""
+
+    first: int
+    last: int
+    time_ns: int
 
 
 # The constructor of a named tuple is Python; what it calls is not.
@@ -72,7 +77,7 @@ class Request:
     events: Sequence[Event]
     bodies: Sequence[bytes]
     expected_sequence: int | None
-    written: "Sequence[Written] | None" = None  # when, where it is a copy; else it is now
+    written: Sequence[Written] | None = None  # when, where it is a copy; else it is now
     done: bool = False
     rows: list[Row] = field(default_factory=list[Row])
     failure: BaseException | None = None

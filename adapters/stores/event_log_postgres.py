@@ -8,11 +8,11 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg import sql
 
-from adapters.stores.event_log_appends import GroupCommit, Request, Row, link, recorded
+from adapters.stores.event_log_appends import GroupCommit, Request, Row, Written, link, recorded
 from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
-from adapters.stores.event_log_times import Written, parts, written_now
+from adapters.stores.event_log_times import parts, written_now
 from adapters.stores.postgres_address import PostgresAddress
 from swarm_core.event_chain import GENESIS, ChainReport, check_chain
 from swarm_core.events import Event, RecordedEvent

@@ -14,6 +14,7 @@ from adapters.stores.event_log_appends import (
     GroupCommit,
     Request,
     Row,
+    Written,
     link,
     recorded,
 )
@@ -24,7 +25,7 @@ from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
 from adapters.stores.event_log_ids import EventIds
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
-from adapters.stores.event_log_times import Written, parts, written_now
+from adapters.stores.event_log_times import parts, written_now
 from swarm_core.event_chain import GENESIS, ChainReport
 from swarm_core.events import Event, RecordedEvent
 from swarm_core.ports import ConcurrentAppendError

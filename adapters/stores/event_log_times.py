@@ -5,9 +5,9 @@ means when it was written. The times are in no hash: a copy of the log takes the
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import LiteralString, NamedTuple
+from typing import LiteralString
 
-from adapters.stores.event_log_appends import Request, Row
+from adapters.stores.event_log_appends import Request, Row, Written
 
 # The same for both stores; records from before there were times are in none of its lines.
 SCHEMA: LiteralString = """
@@ -24,14 +24,6 @@ QUERY: LiteralString = (
     "select first, last, time_ns from written where first <= %s and first >= "
     "(select coalesce(max(first), 0) from written where first <= %s) order by first"
 )
-
-
-class Written(NamedTuple):
-    """Records `first`..`last` were written in one append at `time_ns`, ns since 1970, UTC."""
-
-    first: int
-    last: int
-    time_ns: int
 
 
 def written_now(request: Request, fresh: Sequence[Row], now_ns: int) -> Iterator[Written]:

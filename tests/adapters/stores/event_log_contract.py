@@ -5,8 +5,7 @@ from typing import Protocol
 
 import pytest
 
-from adapters.stores.event_log_appends import EventConflictError
-from adapters.stores.event_log_times import Written
+from adapters.stores.event_log_appends import EventConflictError, Written
 from swarm_core import events as ev
 from swarm_core.event_chain import ChainReport
 from swarm_core.ports import ConcurrentAppendError
