@@ -79,22 +79,21 @@ class Book:
     def apply_all(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> None:
         """Take in events in order; what was applied already is passed over."""
         for item in events:
+            sequence = 0
             if isinstance(item, ev.RecordedEvent):
                 sequence, event, _, _ = item
                 if sequence <= self.sequence:
                     continue
-                self._apply(event)
-                self.sequence = sequence
             else:
-                self._apply(item)
-
-    def _apply(self, event: ev.Event) -> None:
-        apply = _APPLY.get(type(event))
-        if apply is not None:
-            apply(self, event)
-        elif isinstance(event, ev.OrderEvent):
-            self._apply_order(event)
-        # Facts of other parts of the house stand in no table: they move nothing here.
+                event = item
+            apply = _APPLY.get(type(event))
+            if apply is not None:
+                apply(self, event)
+            elif isinstance(event, ev.OrderEvent):
+                self._apply_order(event)
+            # Facts of other parts of the house stand in no table: they move nothing here.
+            if sequence:
+                self.sequence = sequence
 
     def take_fill(self, fill: ev.OrderFilled) -> None:
         """Book an execution, whoever's it is, and count it to its order and strategy once."""

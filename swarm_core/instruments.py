@@ -43,7 +43,10 @@ def from_minor(minor: int) -> Decimal:
 
 def convert_minor(minor: int, rate: Decimal) -> int:
     """Return minor units of one currency in another at `rate`, rounded half to even."""
-    return round(minor * Fraction(rate))
+    numerator, denominator = rate.as_integer_ratio()
+    if denominator == 1:
+        return minor * numerator
+    return round(Fraction(minor * numerator, denominator))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -308,14 +308,15 @@ class Ledger:
 
 def position_of(positions: dict[str, Position], fill: OrderFilled) -> Position:
     """Return the position that an execution changes, opened without lots where there is none."""
-    if fill.instrument_id not in positions:
-        positions[fill.instrument_id] = Position(
+    position = positions.get(fill.instrument_id)
+    if position is None:
+        position = positions[fill.instrument_id] = Position(
             fill.currency,
             fill.lot_tick_minor,
             fill.price_ticks,
             is_margined=fill.is_margined,
         )
-    return positions[fill.instrument_id]
+    return position
 
 
 def _terms(fill: OrderFilled) -> tuple[object, ...]:

@@ -29,6 +29,8 @@ class OrderState(Enum):
     EXPIRED = "expired"
     UNKNOWN = "unknown"
 
+    __hash__ = object.__hash__  # a state is itself alone; Enum hashes its name, in Python
+
     @property
     def is_final(self) -> bool:
         return self in _FINAL

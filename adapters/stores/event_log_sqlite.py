@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from adapters.stores.event_log_appends import (
 from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
 from adapters.stores.event_log_check import verify_file
 from adapters.stores.event_log_frames import Frame, key_of, pack
+from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
-from adapters.stores.event_log_ids import EventIds
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
@@ -149,27 +149,41 @@ class SqliteEventLog:
         )
 
     def tend(self) -> None:
-        """Empty the write-ahead file where it holds much, while nobody waits.
+        """Index ids and empty the write-ahead file where there are many, while nobody waits.
 
-        Else the commit that fills it pays for that, milliseconds in which an order waits. It
+        Else the commit that fills them pays for that, milliseconds in which an order waits. It
         moves nothing that is not on disk already; a disk that is full is told by the next append.
         """
         with self._lock, suppress(sqlite3.Error):
+            if self._ids.waiting_count >= INDEX_AT:
+                self._index()
             if self._commits >= _COMMITS_UNTENDED:
                 self._commits = 0
                 self._db.execute("pragma wal_checkpoint(passive)").fetchall()
 
+    def _index(self) -> None:
+        with self._transaction():
+            sequence = self._head(self._db)[0]
+            self._ids.catch_up(sequence)
+            flushed = self._ids.flush({}, sequence, INDEX_AT)
+        self._ids.committed({}, sequence, flushed=flushed)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("begin immediate")
+        try:
+            yield
+            self._db.execute("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+
     def _write(self, group: Sequence[Request]) -> None:
         with self._lock:
             try:
-                self._db.execute("begin immediate")
-                try:
+                with self._transaction():
                     head, fresh, flushed = self._place(group)
-                    self._db.execute("commit")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("rollback")
-                    raise
             except sqlite3.Error as error:
                 raise OSError(f"the event log {self.path} must be writable: {error}") from error
             self._ids.committed(fresh, head[0], flushed=flushed)

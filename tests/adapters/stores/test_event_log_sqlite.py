@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters.stores.event_log_appends import EventConflictError, Request
-from adapters.stores.event_log_ids import FLUSH_AT
+from adapters.stores.event_log_ids import INDEX_AT
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from swarm_core.events import encode
 from swarm_core.ports import ConcurrentAppendError
@@ -339,14 +339,15 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
 
 
 def test_what_another_process_indexed_is_known_to_a_filter_that_was_made_before(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Large batches ask a filter of the index first: it may never miss what is there."""
+    monkeypatch.setattr("adapters.stores.event_log_ids.FLUSH_AT", INDEX_AT)
     one, other = SqliteEventLog(tmp_path / "events.db"), SqliteEventLog(tmp_path / "events.db")
-    first = [make_event(n) for n in range(FLUSH_AT + 40)]
+    first = [make_event(n) for n in range(INDEX_AT + 40)]
     one.append(first)  # indexed, and the filter is made at the next
     one.append([make_event(10**6 + n) for n in range(40)])
-    theirs = [make_event(2 * 10**6 + n) for n in range(FLUSH_AT + 40)]
+    theirs = [make_event(2 * 10**6 + n) for n in range(INDEX_AT + 40)]
     other.append(theirs)
 
     again = one.append([*first[:40], *theirs[-40:], make_event(10**7)])
@@ -354,3 +355,30 @@ def test_what_another_process_indexed_is_known_to_a_filter_that_was_made_before(
     assert [r.sequence for r in again][:40] == list(range(1, 41))
     assert one.last_sequence() == len(first) + 40 + len(theirs) + 1
     assert one.verify().sound
+
+
+def test_ids_are_indexed_while_nobody_waits(tmp_path: Path) -> None:
+    """Also those that another writer has added, and none of them twice."""
+    log, other = SqliteEventLog(tmp_path / "events.db"), SqliteEventLog(tmp_path / "events.db")
+    mine = [make_event(n) for n in range(INDEX_AT)]
+    log.append(mine[:-1])
+    log.tend()
+    assert indexed(tmp_path / "events.db") == 0
+    log.append(mine[-1:])
+    theirs = [make_event(10**6 + n) for n in range(10)]
+    other.append(theirs)
+
+    log.tend()
+
+    assert indexed(tmp_path / "events.db") == INDEX_AT + 10
+    again = log.append([*mine[-40:], *theirs, make_event(10**7)])
+    assert [r.sequence for r in again] == [*range(INDEX_AT - 39, INDEX_AT + 12)]
+    assert log.verify().sound
+    assert other.append(mine[:1])[0].sequence == 1
+
+
+def indexed(path: Path) -> int:
+    db = sqlite3.connect(path)
+    count: int = db.execute("select count(*) from ids").fetchone()[0]
+    db.close()
+    return count
