@@ -376,7 +376,7 @@ class IbBroker:
         return told.setdefault(event.event_id, event)
 
     async def _in_time(self, work: Coroutine[Any, Any, T] | Any) -> T:
-        return await asyncio.wait_for(work, self.session.settings.answer_s_max)
+        return await self.session.read(work)
 
 
 def _unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:

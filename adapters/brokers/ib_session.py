@@ -4,13 +4,14 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ib_async import IB, StartupFetch
 
 from adapters.brokers.ib_errors import Meaning, meaning_of
+from adapters.brokers.ib_unread import note_unread
 
 T = TypeVar("T")
 _PAPER_PREFIXES = ("DU", "DF")
@@ -88,6 +89,8 @@ class IbSession:
         self._now_s = now_s
         self.farms: dict[str, bool] = {}  # what the gateway said last of each data farm
         self.data_losses = 0  # how often subscriptions had to be made again
+        self._unread: list[str] = []  # of the answers that are waited for: what cannot be read
+        self._questions = 0  # how many answers are waited for
         self._client: IB | None = None
         self._upstream = True  # whether the gateway itself reaches the broker
         self._fatal: Exception | None = None
@@ -145,6 +148,7 @@ class IbSession:
 
     async def _connect(self) -> None:
         client, settings = self._make_client(), self.settings
+        note_unread(client, self._on_unread)
         await client.connectAsync(
             settings.host,
             settings.port,
@@ -172,7 +176,35 @@ class IbSession:
         self._pulse = self._loop.create_task(self._feel_pulse(client))
 
     async def _in_time(self, work: Any) -> Any:
-        return await asyncio.wait_for(work, self.settings.answer_s_max)
+        wait_s = self.settings.answer_s_max
+        try:
+            return await asyncio.wait_for(work, wait_s)
+        except TimeoutError:
+            raise TimeoutError(f"the gateway must answer within {wait_s:g} s, did not") from None
+
+    async def read(self, question: Awaitable[T]) -> T:
+        """Return an answer; OSError where it does not come in time, or a part cannot be read.
+
+        An order that the client library cannot read is at the broker all the same.
+        """
+        self._questions += 1
+        try:
+            answer = await self._in_time(question)
+            if self._unread:
+                raise ConnectionError(
+                    f"every message of the gateway must be readable, was not: {self._unread[0]}"
+                )
+            return answer
+        finally:
+            self._questions -= 1
+            if not self._questions:
+                self._unread.clear()
+
+    def _on_unread(self, what: str) -> None:
+        if self._questions:
+            self._unread.append(what)
+        else:
+            self.connection_count += 1  # it was said unasked: what it said must be asked for
 
     async def _feel_pulse(self, client: IB) -> None:
         """Ask for the time now and then: a socket may be dead without anybody having said so."""

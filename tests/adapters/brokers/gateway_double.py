@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from eventkit import Event
@@ -101,6 +102,7 @@ class ClientDouble:
     def __init__(self, gateway: GatewayDouble) -> None:
         self.gateway, self._connected = gateway, False
         self._mine: list[Trade] = []
+        self.client = SimpleNamespace(decoder=SimpleNamespace(handlers={}))  # nothing to decode
         for name in (
             "errorEvent",
             "disconnectedEvent",

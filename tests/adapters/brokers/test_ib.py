@@ -1,6 +1,6 @@
 """The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,8 @@ from ib_async.util import UNSET_DOUBLE
 
 from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_orders import ended, ending_of, ib_order
+from gateway_simulator.outbox import Outbox
+from gateway_simulator.wire import Field
 from swarm_core import events as ev
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
@@ -20,7 +22,7 @@ from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
 from tests.adapters.brokers.gateway_double import START, GatewayDouble, wait_until
 from tests.adapters.brokers.test_broker_contract import kinds, make_ib, tcp_ib
-from tests.gateway_simulator.gateways import hosted
+from tests.gateway_simulator.gateways import fill, hosted
 from tests.gateway_simulator.official import official, stock
 from tests.gateway_simulator.official import order as official_order
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
@@ -289,4 +291,48 @@ def test_of_several_accounts_only_one_is_ours() -> None:
         account = broker.account()
         assert (account.fills, account.orders, dict(account.position_lots)) == ((), (), {})
         assert account.cash_minor == {"USD": to_minor(1_000_000)}
+        broker.close()
+
+
+@pytest.mark.parametrize("number", [5, 11, 61, 101])
+def test_what_the_client_cannot_read_is_a_doubt_and_no_answer(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Open and completed orders, executions, positions: one that is not understood is there."""
+    send = Outbox.send
+
+    def garble(self: Outbox, fields: Sequence[Field]) -> None:
+        send(self, fields[:9] if fields[0] == number else fields)
+
+    with hosted() as host:
+        broker = tcp_ib(host)
+        done, order = make_order(decision_id="done"), make_order(decision_id="working")
+        for sent in (done, order):
+            broker.submit(sent, NOW_NS)
+        fill(host, done.client_order_id)
+        monkeypatch.setattr(Outbox, "send", garble)
+
+        with pytest.raises(ConnectionError, match="must be readable"):
+            broker.account()
+        if number != 61:
+            with pytest.raises(ConnectionError, match="must be readable"):
+                broker.find(order.client_order_id)
+
+        monkeypatch.setattr(Outbox, "send", send)
+        wait_until(lambda: len(broker.account().orders) == 2)
+        broker.close()
+
+
+def test_what_is_said_unasked_and_cannot_be_read_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A fill that the client drops counts as a broken line: the account is read again."""
+    send = Outbox.send
+    with hosted() as host:
+        broker, order = tcp_ib(host), make_order()
+        broker.submit(order, NOW_NS)
+        before = broker.connection_count
+        monkeypatch.setattr(Outbox, "send", lambda s, f: send(s, f[:9] if f[0] == 11 else f))
+        fill(host, order.client_order_id)
+        wait_until(lambda: broker.connection_count > before)
         broker.close()
