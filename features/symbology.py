@@ -6,6 +6,7 @@ from datetime import date, datetime
 import polars as pl
 
 from features.schemas import INSTRUMENTS
+from features.text_format import format_text
 
 _BEGINNING = date(1, 1, 1)  # an open valid_from: the ticker was always this instrument's
 _SPELL = ("instrument_id", "ticker", "valid_from", "valid_to")
@@ -78,9 +79,9 @@ def resolve_rows(
     resolved = named.filter(one).with_columns(instrument_id=pl.col("bearers").list.first())
     failed = named.filter(~one | pl.col("bearers").is_null()).with_columns(
         reason=pl.when(pl.col("bearers").is_null())
-        .then(pl.format("ticker {} must name an instrument on {}, named none", ticker, day))
+        .then(format_text("ticker {} must name an instrument on {}, named none", ticker, day))
         .otherwise(
-            pl.format(
+            format_text(
                 "ticker {} must name one instrument on {}, named {}",
                 ticker, day, pl.col("bearers").list.join(", "),
             )

@@ -5,6 +5,8 @@ from typing import Literal
 
 import polars as pl
 
+from features.text_format import format_text
+
 # Below this relative step the factor moves by the rounding of published prices alone.
 FACTOR_NOISE = {"on_close": 1e-8, "on_previous_close": 2e-5}
 # No company has paid out a fifth of its price and called it a dividend in the sets we hold; a
@@ -43,14 +45,14 @@ def implied_actions(bars: pl.DataFrame, *, dividend_base: DividendBase) -> pl.Da
     splits = steps.filter(pl.col("ratio").is_not_null()).with_columns(
         kind=pl.lit("split"),
         amount=pl.lit(None, pl.Float64),
-        detail=pl.format("the adjustment factor steps by {}", pl.col("step").round(6)),
+        detail=format_text("the adjustment factor steps by {}", pl.col("step").round(6)),
     )
     dividends = (
         steps.filter((pl.col("rest") - 1).abs() > FACTOR_NOISE[dividend_base])
         .with_columns(
             kind=pl.lit("dividend"),
             amount=_dividend(dividend_base),
-            detail=pl.format("the adjustment factor steps by {}", pl.col("rest").round(6)),
+            detail=format_text("the adjustment factor steps by {}", pl.col("rest").round(6)),
         )
         .with_columns(ratio=pl.lit(None, pl.Float64))
     )

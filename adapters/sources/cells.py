@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from adapters.sources.mapping import Csv, Field, MappingError, TableMapping
+from features.text_format import format_text
 
 _NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
 _POWERS = {"k": 3, "m": 6, "b": 9}
@@ -131,7 +132,7 @@ def _typed(value: pl.Expr, text: pl.Expr, target: str) -> Cell:
 
 def _problem(target: str, text: pl.Expr) -> pl.Expr:
     shown = text.str.head(80).fill_null("")
-    return pl.format("{} must be readable as its type, was '{}'", pl.lit(target), shown)
+    return format_text("{} must be readable as its type, was '{}'", pl.lit(target), shown)
 
 
 def _hash_of(schema: pl.Schema, names: Sequence[str]) -> pl.Expr:

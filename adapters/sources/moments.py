@@ -7,6 +7,7 @@ import polars as pl
 
 from adapters.sources.cells import number_of, pick_column, text_of
 from adapters.sources.mapping import Csv, MappingError, TableMapping, TimeField
+from features.text_format import format_text
 
 _OFFSET_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M%z")
 _NAIVE_FORMATS = (
@@ -52,14 +53,14 @@ def moment_of(field: TimeField, what: str, schema: pl.Schema, spec: TableMapping
         .then(pl.lit(f"{what} must be given, was empty"))
         .when(exact.is_null())
         .then(
-            pl.format(
+            format_text(
                 "{} must be a time in {} that exists once in {}, was '{}'",
                 pl.lit(what), pl.lit(" or ".join(field.format)), pl.lit(field.zone or "its zone"),
                 text.str.head(80),
             )
         )
         .otherwise(
-            pl.format("{} must lie in 1800 to 2100, was '{}'", pl.lit(what), text.str.head(80))
+            format_text("{} must lie in 1800 to 2100, was '{}'", pl.lit(what), text.str.head(80))
         )
     )  # fmt: skip
     is_bad = exact.is_null() | ~inside

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from features.schemas_derived import FEATURES_BASE
+from features.text_format import format_text
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits, table_hit
 from features.validation.rule import TableRule
@@ -27,7 +28,7 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     if not at.is_empty():
         bad = pl.concat_list(pl.when(~pl.col(c).is_finite()).then(pl.lit(c)) for c in names)
         reasons = view.rows[at].select(
-            pl.format(
+            format_text(
                 "features must be finite or null, were not: {}",
                 bad.list.drop_nulls().list.join(", "),
             )

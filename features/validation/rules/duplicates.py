@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits
 from features.validation.rule import TableRule
@@ -36,18 +37,18 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
         pl.col("value").n_unique().over(keys).alias("distinct"),
         pl.col("row_index").rank("ordinal").over(keys).alias("nth"),
     )
-    named = pl.format("{}", pl.struct(view.schema.key).struct.json_encode())
+    named = format_text("{}", pl.struct(view.schema.key).struct.json_encode())
     copies = groups.filter(pl.col("distinct") == 1, pl.col("nth") > 1)
     if not copies.is_empty():
         reasons = copies.select(
-            pl.format("a record must stand once, stood {} times: {}", pl.col("copies"), named)
+            format_text("a record must stand once, stood {} times: {}", pl.col("copies"), named)
         ).to_series()
         index = copies.get_column("row_index")
         yield make_hits("duplicates", "duplicate", "quarantine", 1.0, index, reasons)
     clashes = groups.filter(pl.col("distinct") > 1)
     if not clashes.is_empty():
         reasons = clashes.select(
-            pl.format(
+            format_text(
                 "a record must have one value, had {} different ones: {}",
                 pl.col("distinct"),
                 named,

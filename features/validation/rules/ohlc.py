@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits
 from features.validation.rule import TableRule
@@ -40,7 +41,7 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
         | (_beyond("open") > limit.otherwise(_OPEN_BREAK))
         | (_beyond("close") > limit.otherwise(_CLOSE_BREAK))
     )
-    reason = pl.format(
+    reason = format_text(
         "low <= open, close <= high must hold, were open {}, high {}, low {}, close {}",
         *[number(c) for c in ("open", "high", "low", "close")],
     )

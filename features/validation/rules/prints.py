@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.asset_classes import may_be_negative
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits
@@ -168,7 +169,7 @@ def _find_signs(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
     if bad.is_empty():
         return
     reasons = bad.select(
-        pl.format(
+        format_text(
             "{} must have positive prices, had {}",
             "instrument_id",
             pl.min_horizontal(prices).cast(pl.String),

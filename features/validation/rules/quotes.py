@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.rule import RowRule
 from features.validation.rules.words import number
 
@@ -11,7 +12,7 @@ _SPREAD = (pl.col("ask") - pl.col("bid")) / _MID.abs()
 
 
 def _sides_reason() -> pl.Expr:
-    return pl.format("bid must lie below ask, were {} and {}", number("bid"), number("ask"))
+    return format_text("bid must lie below ask, were {} and {}", number("bid"), number("ask"))
 
 
 QUOTE_RULES = (
@@ -42,7 +43,7 @@ QUOTE_RULES = (
         confidence=0.8,
         tables=("quotes",),
         broken=lambda _: (pl.col("ask") <= 0) | (pl.col("bid") < 0),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "bid and ask must be positive, were {} and {}", number("bid"), number("ask")
         ),
         text="a side without a price is no quote to trade on",
@@ -54,7 +55,7 @@ QUOTE_RULES = (
         confidence=0.7,
         tables=("quotes",),
         broken=lambda c: (c.settings.spread_fraction_max < _SPREAD) & (_SPREAD < 1.9),
-        reason=lambda c: pl.format(
+        reason=lambda c: format_text(
             "the spread must be at most {} of the mid, was {} (bid {}, ask {})",
             pl.lit(c.settings.spread_fraction_max),
             _SPREAD.round(4).cast(pl.String),
@@ -80,7 +81,7 @@ QUOTE_RULES = (
         confidence=0.95,
         tables=("trades",),
         broken=lambda _: pl.col("size") < 0,
-        reason=lambda _: pl.format("size must not be negative, was {}", number("size")),
+        reason=lambda _: format_text("size must not be negative, was {}", number("size")),
         text="a trade has a size",
     ),
     RowRule(
@@ -90,7 +91,7 @@ QUOTE_RULES = (
         confidence=0.9,
         tables=("options",),
         broken=lambda _: pl.col("expiry") < pl.col("event_time").dt.date(),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "an option must expire after its price, expired {} before {}",
             pl.col("expiry").cast(pl.String),
             pl.col("event_time").dt.date().cast(pl.String),
@@ -109,7 +110,7 @@ QUOTE_RULES = (
             | (pl.col("delta").abs() > 1.0 + 1e-6)
             | (pl.min_horizontal("bid", "ask", "close", "volume", "open_interest") < 0)
         ),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "strike must be positive, right C or P, delta in [-1, 1] and prices not negative, "
             "were {}, {}, {}, {}",
             number("strike"),
@@ -126,7 +127,7 @@ QUOTE_RULES = (
         confidence=0.7,
         tables=("options",),
         broken=lambda _: (pl.col("implied_volatility") > 8) | (pl.col("implied_volatility") < 0),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "implied volatility must be a fraction a year, was {}", number("implied_volatility")
         ),
         text="a volatility of 20 % is 0.2; above 8 it is a percentage",

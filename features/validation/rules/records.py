@@ -5,6 +5,7 @@ from datetime import timedelta
 import polars as pl
 
 from features.schemas import ACTION_KINDS
+from features.text_format import format_text
 from features.validation.rule import RowRule
 from features.validation.rules.words import moment, number
 
@@ -29,7 +30,7 @@ RECORD_RULES = (
         confidence=1.0,
         tables=("corporate_actions",),
         broken=lambda _: ~pl.col("kind").is_in(ACTION_KINDS),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "kind must be one of {}, was {}", pl.lit(", ".join(ACTION_KINDS)), "kind"
         ),
         text=f"kinds are {', '.join(ACTION_KINDS)}",
@@ -46,7 +47,7 @@ RECORD_RULES = (
             | (pl.col("kind").is_in(["dividend", "merger", "delisting"]) & (pl.col("amount") < 0))
             | ((pl.col("kind") == "merger") & (pl.col("ratio") < 0))
         ),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a split must have a positive ratio, a merger no negative one, and no amount may be "
             "negative, were {} and {}",
             number("ratio"),
@@ -67,7 +68,7 @@ RECORD_RULES = (
                 | ~((pl.col("ratio").fill_null(0) > 0) | (pl.col("amount").fill_null(0) > 0))
             )
         ),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a merger must pay an amount, or give a ratio of the instrument that detail names, "
             "were {}, {} and {}",
             number("amount"),
@@ -83,7 +84,7 @@ RECORD_RULES = (
         confidence=1.0,
         tables=("corporate_actions",),
         broken=lambda _: (pl.col("kind") == "halt") & (pl.col("end_time") <= pl.col("event_time")),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a halt must end after it began, ended {} and began {}",
             moment("end_time"),
             moment("event_time"),
@@ -102,7 +103,7 @@ RECORD_RULES = (
                 _PAID_EARLY_MAX, _PAID_LATE_MAX
             )
         ),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a dividend must be paid from 10 days before its ex-date to a year after it, "
             "was at {} with the ex-date {}",
             moment("end_time"),
@@ -117,7 +118,7 @@ RECORD_RULES = (
         confidence=1.0,
         tables=("membership",),
         broken=lambda _: pl.col("end_time") < pl.col("event_time"),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a spell must end after it began, ended {} and began {}",
             moment("end_time"),
             moment("event_time"),
@@ -131,7 +132,7 @@ RECORD_RULES = (
         confidence=1.0,
         tables=("instruments",),
         broken=lambda _: pl.col("valid_to") <= pl.col("valid_from"),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "a ticker must be valid for at least a day, was from {} to {}",
             pl.col("valid_from").cast(pl.String),
             pl.col("valid_to").cast(pl.String),
@@ -145,7 +146,7 @@ RECORD_RULES = (
         confidence=0.9,
         tables=("forecasts",),
         broken=lambda c: pl.col("forecast").abs() > c.settings.forecast_abs_max,
-        reason=lambda c: pl.format(
+        reason=lambda c: format_text(
             "a cross-sectional score must lie within {}, was {}",
             pl.lit(c.settings.forecast_abs_max),
             number("forecast"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits
 from features.validation.rule import TableRule
@@ -50,8 +51,10 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     )
     reasons = judged.select(
         pl.when("repaired")
-        .then(pl.format("a later version repairs its unit, from {} to {}", "before", value))
-        .otherwise(pl.format("a revision must keep its unit, went from {} to {}", "before", value))
+        .then(format_text("a later version repairs its unit, from {} to {}", "before", value))
+        .otherwise(
+            format_text("a revision must keep its unit, went from {} to {}", "before", value)
+        )
     ).to_series()
     index = judged.select(pl.when("repaired").then("row_before").otherwise("row_index")).to_series()
     yield make_hits("revision_units", "unit_error", "quarantine", 0.9, index, reasons)

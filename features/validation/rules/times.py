@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from features.text_format import format_text
 from features.validation.context import CheckContext
 from features.validation.rule import RowRule
 from features.validation.rules.words import moment
@@ -34,7 +35,7 @@ def _known_before(context: CheckContext) -> pl.Expr:
 
 
 def _future_reason(context: CheckContext) -> pl.Expr:
-    return pl.format(
+    return format_text(
         "event_time must not lie after as_of {}, was {}",
         pl.lit(f"{context.as_of:%Y-%m-%d %H:%M:%SZ}"),
         moment("event_time"),
@@ -42,7 +43,7 @@ def _future_reason(context: CheckContext) -> pl.Expr:
 
 
 def _knowledge_reason(context: CheckContext) -> pl.Expr:
-    return pl.format(
+    return format_text(
         "knowledge_time must not lie after as_of {}, was {}",
         pl.lit(f"{context.as_of:%Y-%m-%d %H:%M:%SZ}"),
         moment("knowledge_time"),
@@ -50,7 +51,7 @@ def _knowledge_reason(context: CheckContext) -> pl.Expr:
 
 
 def _look_ahead_reason(_: CheckContext) -> pl.Expr:
-    return pl.format(
+    return format_text(
         "knowledge_time must not lie before event_time {}, was {}",
         moment("event_time"),
         moment("knowledge_time"),
@@ -58,7 +59,7 @@ def _look_ahead_reason(_: CheckContext) -> pl.Expr:
 
 
 def _serves_reason(_: CheckContext) -> pl.Expr:
-    return pl.format(
+    return format_text(
         "knowledge_time must not lie after the row's as_of {}, was {}",
         moment("as_of"),
         moment("knowledge_time"),

@@ -4,6 +4,7 @@ import polars as pl
 
 from features.schemas import TABLES
 from features.schemas_derived import DERIVED_TABLES
+from features.text_format import format_text
 from features.validation.rule import RowRule
 from features.validation.rules.words import number
 
@@ -28,7 +29,7 @@ def _null_rule(table: str) -> RowRule:
         confidence=1.0,
         tables=(table,),
         broken=lambda _: pl.any_horizontal(pl.col(c).is_null() for c in schema.required),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "required columns must not be null, were null: {}",
             pl.concat_list(pl.when(pl.col(c).is_null()).then(pl.lit(c)) for c in schema.required)
             .list.drop_nulls()
@@ -46,7 +47,7 @@ def _finite_rule(table: str, columns: tuple[str, ...]) -> RowRule:
         confidence=1.0,
         tables=(table,),
         broken=lambda _: pl.any_horizontal(~pl.col(c).is_finite() for c in columns),
-        reason=lambda _: pl.format(
+        reason=lambda _: format_text(
             "numbers must be finite, were not: {}",
             pl.concat_list(pl.when(~pl.col(c).is_finite()).then(pl.lit(c)) for c in columns)
             .list.drop_nulls()
@@ -66,7 +67,7 @@ VALUE_RULES = (
         confidence=1.0,
         tables=("bars",),
         broken=lambda _: pl.col("volume") < 0,
-        reason=lambda _: pl.format("volume must not be negative, was {}", number("volume")),
+        reason=lambda _: format_text("volume must not be negative, was {}", number("volume")),
         text="volume must not be negative",
     ),
 )

@@ -86,6 +86,15 @@ def test_a_comma_as_grouping_must_be_named_or_the_row_is_set_aside(tmp_path):
     assert closes(make_source(tmp_path / "b", files, csv={"thousands": ","})) == [1234.5]
 
 
+def test_bad_lines_at_the_end_of_a_large_file_are_set_aside_each_with_its_reason(tmp_path):
+    good = "".join(f"2020-01-{day:02d},{day}\n" for day in range(1, 29)) * 600
+    bad = "2020-13-45,1\n2020-01-03x,2\n2020-01-02,abc\n"
+    source = make_source(tmp_path / "in", {"X.csv": "Date,Close\n" + good + bad})
+    reasons = sorted(source.rejected()["reason"])
+    assert [cell for cell, why in zip(("abc", "03x", "13-45"), reasons, strict=True) if cell in why]
+    assert len(closes(source)) == 28 * 600
+
+
 @pytest.mark.parametrize("cell", ["abc", "1.2.3", "inf", "1e999", "12px", "--1", "０x"])
 def test_a_cell_that_is_no_number_sets_its_row_aside(tmp_path, cell):
     source = make_source(
