@@ -3,6 +3,7 @@
 import gzip
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
 OHLC = {"interval": {"constant": "1d"}, "close": "Close"}
 
 
-def make_source(folder: Path, written: dict[str, str | bytes], **table: object) -> FileSource:
+def make_source(folder: Path, written: Mapping[str, str | bytes], **table: object) -> FileSource:
     """A source of daily bars out of X.csv, every part of which a test may replace."""
     folder.mkdir(exist_ok=True)
     for name, content in written.items():
@@ -170,7 +171,7 @@ def test_a_two_digit_year_read_as_the_year_85_is_set_aside(tmp_path):
 HOURS = {"interval": {"constant": "1h"}, "close": "Close"}
 
 
-def hourly(folder: Path, stamps: list[object], **time: object) -> FileSource:
+def hourly(folder: Path, stamps: Sequence[object], **time: object) -> FileSource:
     lines = "".join(f"{stamp},{i}\n" for i, stamp in enumerate(stamps))
     files = {"X.csv": "Date,Close\n" + lines}
     return make_source(folder, files, columns=HOURS, time={"column": "Date", **time})
