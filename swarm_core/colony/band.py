@@ -11,9 +11,10 @@ _SLOPE_MIN = 0.01  # an edge below a hundredth of a sigma is not told from none
 _PERSISTENCE_MAX = 0.98
 _STRETCH_MAX = 4.0
 _HALVINGS = 24
-# A book that was brought to the variance asked for has it again on the next bar but for rounding:
-# the last bit must not choose between holding still and trading.
-_ROUNDING = 1e-9
+# What the limits leave of a weight that they close is zero but for rounding, and a book that was
+# brought to the variance asked for has it again on the next bar but for rounding: the last bit
+# must choose neither whose conviction counts nor between holding still and trading.
+_ROUNDING = 1e-9  # of NAV, and of a variance
 
 
 @kernel
@@ -70,7 +71,7 @@ def hold_inside_band(
     n = target.shape[0]
     risk = strength = 0.0
     for i in range(n):
-        if target[i] != 0.0:
+        if abs(target[i]) > _ROUNDING:
             risk += abs(target[i]) * sigma[i]
             strength += abs(conviction[i])
     unit = risk / strength if strength > 1e-12 else 0.0

@@ -14,7 +14,7 @@ from swarm_core.colony.constraints import LimitProblem, LimitSolver, solve_limit
 from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
 from swarm_core.colony.decision import Decision
 from swarm_core.colony.drones import CODES
-from swarm_core.colony.observation import Observation
+from swarm_core.colony.observation import Observation, check_shape
 from swarm_core.colony.parameters import Parameters, parameters
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
@@ -38,9 +38,11 @@ def step(
 
     `solver` replaces the compiled limit solver. `anomaly` gives scores [N] in [0, 1] in the
     observation's order (swarm_core.colony.anomaly scores a bar). Raises ValueError where the
-    settings are not the state's or the bar is not later than the last one.
+    settings are not the state's, the bar is not later than the last one or the scores are not N.
     """
     check_fits(settings, state, observation.time_ns)
+    if anomaly is not None:
+        check_shape("anomaly", anomaly, (len(observation.instrument_ids),))
     plan, numbers = blueprint(settings), parameters(settings)
     sectors = observation.sectors or (_UNLABELLED,) * len(observation.instrument_ids)
     before = state
@@ -173,7 +175,7 @@ def _bar_of(
         spread = np.full((len(plan.columns), n), np.nan)
         spread[:, order] = columns
         columns = spread
-    market = np.array([observation.market.get(key, np.nan) for key in plan.market_keys])
+    market = np.array([observation.market.get(key) for key in plan.market_keys], np.float64)
     age = np.zeros(asked) if observation.data_age_s is None else observation.data_age_s
     return Bar(
         step=state.steps,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from swarm_core.colony.bounds import check_unique
+from swarm_core.colony.bounds import check_texts, check_unique
 
 Floats = NDArray[np.float64]
 
@@ -15,9 +15,10 @@ Floats = NDArray[np.float64]
 class Observation:
     """One bar for N instruments; values that are not known are NaN.
 
-    Raises ValueError where an array has not N entries, an instrument stands twice, the time is
-    negative or the net asset value is not a positive number. A price that is not positive counts
-    as not known: the colony works on log prices, and what it cannot measure it does not trade.
+    Raises ValueError where an array has not N entries, an instrument stands twice, a label is no
+    text, the time is not a whole number in 0 .. 2^63 - 1 or the net asset value is not a positive
+    number. A price that is not positive counts as not known: the colony works on log prices, and
+    what it cannot measure it does not trade.
     """
 
     time_ns: int
@@ -36,8 +37,7 @@ class Observation:
 
     def __post_init__(self) -> None:
         n = len(self.instrument_ids)
-        if self.time_ns < 0:
-            raise ValueError(f"time_ns must not be negative, was {self.time_ns}")
+        check_time_ns(self.time_ns)
         if not (np.isfinite(self.nav) and self.nav > 0.0):
             raise ValueError(f"nav must be finite and positive, was {self.nav}")
         if len(set(self.instrument_ids)) != n:
@@ -47,8 +47,29 @@ class Observation:
         if self.data_age_s is not None:
             arrays["data_age_s"] = self.data_age_s
         for name, values in arrays.items():
-            if values.shape != (n,):
-                raise ValueError(f"{name} must have the shape ({n},), was {values.shape}")
-        for name, labels in (("sectors", self.sectors), ("currencies", self.currencies)):
-            if labels and len(labels) != n:
-                raise ValueError(f"{name} must have {n} entries or none, had {len(labels)}")
+            check_shape(name, values, (n,))
+        check_labels(self.instrument_ids, self.sectors, self.currencies)
+
+
+def check_time_ns(time_ns: object) -> None:
+    """Raise ValueError unless the time is a whole number that a state can keep."""
+    if not (isinstance(time_ns, int | np.integer) and 0 <= time_ns < 2**63):
+        raise ValueError(f"time_ns must be a whole number in 0 .. 2^63 - 1, was {time_ns!r}")
+
+
+def check_shape(name: str, values: object, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless values is an array of this shape."""
+    found = getattr(values, "shape", type(values).__name__)
+    if found != shape:
+        raise ValueError(f"{name} must have the shape {shape}, was {found}")
+
+
+def check_labels(
+    ids: tuple[str, ...], sectors: tuple[str, ...], currencies: tuple[str, ...]
+) -> None:
+    """Raise ValueError unless all are texts, and sectors and currencies one for each id or none."""
+    check_texts("instrument_ids", ids)
+    for name, labels in (("sectors", sectors), ("currencies", currencies)):
+        if labels and len(labels) != len(ids):
+            raise ValueError(f"{name} must have {len(ids)} entries or none, had {len(labels)}")
+        check_texts(name, labels)

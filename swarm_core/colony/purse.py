@@ -13,6 +13,7 @@ PAID, TRADED = 0, 1
 _CUSHION_MIN = 0.05  # of the stake: a purse that is all but lost can still be earned back
 _GAIN_MAX = 1.0  # on one bar; more is a bad print
 _LOSS_MAX = 0.99
+_TRADED_MAX = 1e6  # of NAV: no book trades so much in a bar, its measurement is broken
 _COST_LEAST, _COST_MOST = 0.5, 4.0  # of the cost set; what fills tell beyond is taken for chance
 
 
@@ -64,13 +65,14 @@ def share_allowed(book: Book, parameters: WorkerParameters) -> float:
 def hear_fills(book: Book, traded: float, paid: float, parameters: WorkerParameters) -> None:
     """Remember what was traded since the last bar and what it cost, both as fractions of NAV.
 
-    Either is NaN where nobody knows, and then nothing is learned.
+    Either is NaN where nobody knows, and then nothing is learned; nor is it from a turnover that
+    no book has. What was paid counts for no more than what was traded.
     """
     keep = parameters.friction_keep
     book.friction[PAID] *= keep
     book.friction[TRADED] *= keep
-    if math.isfinite(paid) and math.isfinite(traded) and traded > 0.0:
-        book.friction[PAID] += paid
+    if math.isfinite(paid) and 0.0 < traded < _TRADED_MAX:
+        book.friction[PAID] += min(max(paid, -traded), traded)
         book.friction[TRADED] += traded
 
 

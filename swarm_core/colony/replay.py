@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from swarm_core.colony import founding
 from swarm_core.colony.blueprint import blueprint, fill_columns
+from swarm_core.colony.bounds import check_unique
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.constraints import solve_limits
 from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
@@ -23,6 +24,7 @@ from swarm_core.colony.engine import (
     order_of,
     with_settings,
 )
+from swarm_core.colony.observation import check_labels, check_shape, check_time_ns
 from swarm_core.colony.parameters import Parameters, parameters
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
@@ -59,19 +61,25 @@ class Panel:
 
     def __post_init__(self) -> None:
         shape = (len(self.time_ns), len(self.instrument_ids))
+        check_unique("instrument_ids", self.instrument_ids)
+        check_labels(self.instrument_ids, self.sectors, self.currencies)
         arrays = {"prices": self.prices, "sigma": self.sigma, **self.features}
+        for name, values in {"data_age_s": self.data_age_s, "anomaly": self.anomaly}.items():
+            arrays |= {} if values is None else {name: values}
         for name, values in arrays.items():
-            if values.shape != shape:
-                raise ValueError(f"{name} must have the shape {shape}, was {values.shape}")
-        if self.weights is not None and self.weights.shape != shape[1:]:
-            raise ValueError(f"weights must have the shape {shape[1:]}, was {self.weights.shape}")
-        if self.weights is not None and not np.isfinite(self.weights).all():
-            raise ValueError("weights must be finite, were not")
+            check_shape(name, values, shape)
+        if self.weights is not None:
+            check_shape("weights", self.weights, shape[1:])
+            if not np.isfinite(self.weights).all():
+                raise ValueError("weights must be finite, were not")
         for name, values in self.market.items():
-            if values.shape != shape[:1]:
-                raise ValueError(f"{name} must have the shape {shape[:1]}, was {values.shape}")
+            check_shape(name, values, shape[:1])
+        for time_ns in self.time_ns[:1]:
+            check_time_ns(time_ns)
         if shape[0] and not (np.diff(self.time_ns) > 0).all():
             raise ValueError("time_ns must rise from bar to bar, did not")
+        if not 0.0 <= self.cost_bps <= 10_000.0:
+            raise ValueError(f"cost_bps must be between 0 and 10000, was {self.cost_bps}")
         if not (np.isfinite(self.nav) and self.nav > 0.0):
             raise ValueError(f"nav must be finite and positive, was {self.nav}")
 

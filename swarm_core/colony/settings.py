@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from swarm_core.colony.bounds import check_count, check_unique
+from swarm_core.colony.bounds import check_count, check_listed, check_texts, check_unique
 from swarm_core.colony.settings_castes import (
     DroneSettings,
     LifecycleSettings,
@@ -66,6 +66,8 @@ class ColonySettings:
     drone: DroneSettings = field(default_factory=DroneSettings)
 
     def __post_init__(self) -> None:
+        check_listed("senses", self.senses)
+        check_texts("senses", self.senses)
         if not self.senses:
             raise ValueError("senses must name at least one sense, was empty")
         check_unique("senses", self.senses)

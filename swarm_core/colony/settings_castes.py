@@ -42,7 +42,7 @@ class TrustSettings:
     """Reinforcement of the scouts, and what is remembered of past regimes."""
 
     enabled: bool = True  # off: equal weight over the scouts
-    horizons: tuple[int, ...] = (1,)  # bars, mean age of the overlapping positions
+    horizons: tuple[float, ...] = (1,)  # bars, mean age of the overlapping positions
     horizon_weights: tuple[float, ...] = (1.0,)
     # One learner for each pair: the edge per bar it looks for, in standard deviations of payoff
     # (negative: it trusts what loses), and the share it gives back per bar.
@@ -71,6 +71,8 @@ class TrustSettings:
                 "horizons and horizon_weights must be of one length, at most 4, "
                 f"were {self.horizons} and {self.horizon_weights}"
             )
+        if not sum(self.horizon_weights) > 0.0:
+            raise ValueError(f"horizon_weights must not all be 0, were {self.horizon_weights}")
         check_each("edges", self.edges, -5.0, 5.0)
         check_each("shares", self.shares, 0.0, 0.5)
         if len(self.edges) != len(self.shares) or len(self.edges) > 32:

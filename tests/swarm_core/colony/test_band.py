@@ -60,3 +60,12 @@ def test_a_book_that_shall_be_flat_is_closed_whole() -> None:
     sigma = np.full(3, 0.01)
     out, _ = _banded(np.zeros(3), np.array([0.1, -0.2, 0.0]), sigma, np.zeros(3))
     assert (out == 0.0).all()
+
+
+def test_what_rounding_leaves_of_a_closed_weight_widens_no_band() -> None:
+    sigma, conviction = np.full(3, 0.01), np.array([0.5, -0.4, 0.3])
+    held = np.array([0.1, -0.2, 0.05])
+    found = [
+        _banded(np.array([0.15, -0.12, left]), held, sigma, conviction) for left in (0.0, 2e-16)
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)

@@ -1,6 +1,7 @@
 """The cycle as a whole: purity, equality of live and backtest, symmetry, and bad input."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from swarm_core.colony import codec
 from swarm_core.colony.cycle import before_limits
 from swarm_core.colony.engine import new_state, step
-from swarm_core.colony.explain import explain
 from swarm_core.colony.replay import run
 from tests.swarm_core.colony.builders import (
     DAY_NS,
@@ -169,21 +169,6 @@ def test_a_new_draw_of_the_foragers_and_what_each_sense_marks_are_told() -> None
             assert told["TrailsMarked"][name] == pytest.approx(shares[name] * size)
 
 
-def test_explain_replays_the_decision_with_each_sense_silenced() -> None:
-    panel = make_panel(30)
-    state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
-    seen = dataclasses.replace(observation_of(panel, records, 29), time_ns=DAY_NS * 99)
-    _, decision = step(SETTINGS, state, seen)
-    name = panel.instrument_ids[2]
-    told = explain(decision, name, settings=SETTINGS, state=state, observation=seen)
-    assert abs(sum(told.senses.values()) - told.conviction) < 1e-12
-    assert abs(sum(told.scouts.values()) - told.conviction) < 1e-12
-    assert len(told.counterfactuals) > 0
-    assert name in told.to_text()
-    with pytest.raises(ValueError, match="instrument_id must be one of"):
-        explain(decision, "US.NONE")
-
-
 def test_settings_of_another_colony_are_refused() -> None:
     panel = make_panel(1)
     state = new_state(SETTINGS, panel.instrument_ids, 3)
@@ -217,3 +202,50 @@ def test_arrays_that_may_not_be_written_to_are_read_and_nothing_is_compiled_for_
         array.flags.writeable = False
     assert step(SETTINGS, state, seen)[1].decision_id == first.decision_id
     assert len(before_limits.signatures) == compiled  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shape", [(3,), (9,), (5, 1)])
+def test_anomaly_scores_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
+    panel = make_panel(1, 5)
+    state = new_state(SETTINGS, panel.instrument_ids, 3)
+    _, records = run(SETTINGS, state, panel)
+    with pytest.raises(ValueError, match=r"anomaly must have the shape \(5,\), was"):
+        step(SETTINGS, state, observation_of(panel, records, 0), anomaly=np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"time_ns": 1.5}, "time_ns must be a whole number in 0 .. 2^63 - 1, was 1.5"),
+        ({"time_ns": 2**63}, "time_ns must be a whole number in 0 .. 2^63 - 1, was"),
+        ({"prices": [1.0, 2.0]}, "prices must have the shape (2,), was list"),
+        ({"sectors": ("a", None)}, "sectors must be texts, had ['NoneType']"),
+        ({"currencies": ("EUR",)}, "currencies must have 2 entries or none, had 1"),
+        ({"instrument_ids": (1, 2)}, "instrument_ids must be texts, had ['int']"),
+    ],
+)
+def test_a_broken_observation_is_refused_in_one_line(
+    changes: dict[str, object], message: str
+) -> None:
+    panel = make_panel(1, 2)
+    records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)[1]
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        dataclasses.replace(observation_of(panel, records, 0), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"instrument_ids": ("A", "A")}, "instrument_ids must be unique, was doubled: ['A']"),
+        ({"sectors": ("a", "b", "c")}, "sectors must have 2 entries or none, had 3"),
+        ({"data_age_s": np.zeros(2)}, "data_age_s must have the shape (3, 2), was (2,)"),
+        ({"anomaly": np.zeros((3, 1))}, "anomaly must have the shape (3, 2), was (3, 1)"),
+        ({"time_ns": np.arange(-1, 2)}, "time_ns must be a whole number in 0 .. 2^63 - 1, was"),
+        ({"time_ns": np.arange(1.0, 4.0)}, "time_ns must be a whole number in 0 .. 2^63 - 1, was"),
+        ({"cost_bps": float("nan")}, "cost_bps must be between 0 and 10000, was nan"),
+        ({"cost_bps": -1.0}, "cost_bps must be between 0 and 10000, was -1.0"),
+    ],
+)
+def test_a_broken_panel_is_refused_in_one_line(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
+        dataclasses.replace(make_panel(3, 2), **changes)

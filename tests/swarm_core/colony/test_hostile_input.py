@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from swarm_core.colony import codec
@@ -48,9 +48,10 @@ def test_whatever_is_observed_the_decision_is_known_and_inside_its_limits(
 @given(SEEDS)
 def test_an_explanation_holds_no_number_that_is_none(seed: int) -> None:
     state = new_state(EAGER, (), seed)
-    for seen, _, _ in hostile_bars(seed):
-        before = state
-        state, decision = step(EAGER, before, seen)
+    *early, (seen, _, _) = hostile_bars(seed)
+    for bar, _, _ in early:
+        state, _ = step(EAGER, state, bar)
+    before, (_, decision) = state, step(EAGER, state, seen)
     for name in seen.instrument_ids[:2]:
         told = explain(decision, name, settings=EAGER, state=before, observation=seen)
         numbers = [*told.senses.values(), *told.scouts.values(), *told.measures.values()]
@@ -134,6 +135,7 @@ def test_scouts_in_another_order_get_the_same_bits(seed: int) -> None:
 
 @FEW
 @given(SEEDS, st.floats(1e-9, 1e9))
+@example(52, 1e-3)  # the limits close a weight, but for rounding in one of the units
 def test_the_unit_that_prices_are_quoted_in_does_not_matter(seed: int, unit: float) -> None:
     # A logarithm of another unit rounds differently, and scouts look in single precision.
     panel = hostile_panel(seed)

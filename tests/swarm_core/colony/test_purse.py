@@ -68,11 +68,21 @@ def test_dear_fills_raise_the_cost_and_a_few_odd_ones_hardly_do() -> None:
     assert 8e-4 < purse.learned_cost(book, p) < 10e-4
 
 
-@pytest.mark.parametrize("given", [(np.nan, 1.0), (1.0, np.inf), (0.0, 1.0), (-1.0, 1.0)])
+@pytest.mark.parametrize(
+    "given", [(np.nan, 1.0), (1.0, np.inf), (0.0, 1.0), (-1.0, 1.0), (1e300, 1.0)]
+)
 def test_fills_that_nobody_can_measure_teach_nothing(given: tuple[float, float]) -> None:
     book, p = _book(cost_bps=5.0, cost_prior_turnover=50.0)
     purse.hear_fills(book, *given, p)
     assert purse.learned_cost(book, p) == 5e-4
+
+
+def test_one_broken_price_of_a_fill_is_forgotten_again() -> None:
+    book, p = _book(cost_bps=5.0, cost_prior_turnover=200.0, cost_half_life_bars=50.0)
+    purse.hear_fills(book, 0.1, 1e200, p)
+    for _ in range(500):
+        purse.hear_fills(book, 0.1, 0.1 * 5e-4, p)
+    assert purse.learned_cost(book, p) == pytest.approx(5e-4, rel=0.01)
 
 
 @pytest.mark.parametrize(("paid", "cost"), [(1.0, 20e-4), (-1.0, 2.5e-4)])

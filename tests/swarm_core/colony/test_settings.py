@@ -29,6 +29,11 @@ def test_settings_survive_their_mapping() -> None:
         ({"drone": {"enabled": 1}}, "colony.drone: enabled must be true or false, was 1"),
         ({"senses": []}, "senses must name at least one sense"),
         ({"queen": 3}, "colony.queen must be a mapping, was 3"),
+        ({"senses": "carry"}, "colony: senses must be a list, was 'carry'"),
+        ({"senses": [1]}, r"colony: senses must be texts, had \['int'\]"),
+        ({"trust": {"horizons": 1}}, "colony.trust: horizons must be a list, was 1"),
+        ({"trust": {"horizon_weights": [0.0]}}, "horizon_weights must not all be 0"),
+        ({"worker": {"cost_bps": 10**400}}, "cost_bps must be between 0 and 1000, was 1000"),
     ],
 )
 def test_what_is_out_of_bounds_is_refused_in_one_line(
