@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -143,6 +143,8 @@ class _JumpFinder:
         known = self._actions.knows_splits(label)
         verdict = name_jump(jump, label, actions, self._settings, splits_known=known)
         if verdict.scaled and verdict.confidence >= self._settings.confidence_quarantine_min:
+            if verdict.kind == "unit_error":
+                return _of_unit(verdict, jump)
             return Found(verdict, jump.begin, jump.at)
         return Found(verdict, jump.at, jump.at + 1)
 
@@ -241,6 +243,23 @@ def _name_run(
         confidence = min(confidence, 0.4)  # traded heavily at that price: it may well be true
     reason = f"{label} moved {percent} ({jump.sigmas:.0f} sigmas) and was back after {length} bars"
     return Verdict("bad_print", confidence, reason)
+
+
+def _of_unit(verdict: Verdict, jump: Jump) -> Found:
+    """Return the records on the wrong side of a lasting change of unit.
+
+    A split makes the newest scale the right one; a unit does not. The clear minority is wrong;
+    where there is none, all are in doubt. A position sized at a hundredth of the price is a
+    hundred times too large, so that the newest scale is not traded on until it has held.
+    """
+    older = (jump.at - jump.begin) / (jump.end - jump.begin)
+    if older <= _UNDECIDED_SHARES[0]:
+        return Found(verdict, jump.begin, jump.at)
+    if older >= _UNDECIDED_SHARES[1]:
+        reason = f"{verdict.reason} in the newest {jump.end - jump.at} records, which are in doubt"
+        return Found(replace(verdict, reason=reason, scaled=False), jump.at, jump.end)
+    reason = f"{verdict.reason} that no price can tell the right side of: all are in doubt"
+    return Found(replace(verdict, reason=reason), jump.begin, jump.end)
 
 
 def _undecided_or_runs(runs: list[Found], arrays: SeriesArrays) -> Iterator[Found]:

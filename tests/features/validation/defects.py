@@ -54,11 +54,24 @@ def unit_run(rows: pl.DataFrame, rng: np.random.Generator) -> Spoiled:
     return Spoiled(rows, runs, ("unit_error",))
 
 
+def _spans(rows: pl.DataFrame) -> list[tuple[int, int]]:
+    spans = rows.with_row_index("i").group_by("instrument_id", maintain_order=True)
+    return spans.agg(a=pl.col("i").min(), b=pl.col("i").max() + 1).select("a", "b").rows()
+
+
 def unit_history(rows: pl.DataFrame, rng: np.random.Generator) -> Spoiled:
-    starts = _starts(rows)
-    old = [list(range(starts[rows["instrument_id"][i]], i)) for i in _spots(rows, rng)]
+    """The oldest records, a clear minority, are in another unit."""
+    old = [list(range(a, a + int((b - a) * rng.uniform(0.03, 0.19)))) for a, b in _spans(rows)]
     rows = scale_prices(rows, [i for run in old for i in run], 100.0)
     return Spoiled(rows, old, ("unit_error",))
+
+
+def unit_lately(rows: pl.DataFrame, rng: np.random.Generator) -> Spoiled:
+    """The newest records, a clear minority, are in another unit."""
+    new = [list(range(b - int((b - a) * rng.uniform(0.01, 0.19)), b)) for a, b in _spans(rows)]
+    for run in new:
+        rows = scale_prices(rows, run, float(rng.choice([0.01, 100.0])))
+    return Spoiled(rows, new, ("unit_error",))
 
 
 def split_history(rows: pl.DataFrame, rng: np.random.Generator) -> Spoiled:
@@ -111,6 +124,7 @@ INJECTORS: dict[str, Injector] = {
         unit_bar,
         unit_run,
         unit_history,
+        unit_lately,
         split_history,
         ohlc_swap,
         copied_bars,

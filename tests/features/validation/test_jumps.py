@@ -103,6 +103,28 @@ def test_units_mixed_so_that_none_can_be_proven_stop_the_whole_series() -> None:
     assert stopped_rows(check_bars(rows), "unit_error") == set(range(120))
 
 
+@pytest.mark.parametrize(
+    ("changed_at", "stopped"), [(12, range(12)), (60, range(120)), (108, range(108, 120))]
+)
+def test_a_lasting_change_of_unit_stops_the_minority_and_all_where_there_is_none(
+    changed_at: int, stopped: range
+) -> None:
+    rows = scale_prices(make_bars(instruments=1), list(range(changed_at, 120)), 0.01)
+    report = check_bars(rows)
+    assert stopped_rows(report, "unit_error") == set(stopped)
+    is_newest_in_doubt = 119 in stopped
+    assert bool(report.withheld) == is_newest_in_doubt
+
+
+def test_an_older_split_is_still_found_before_newest_records_in_another_unit() -> None:
+    rows = make_bars(instruments=1)
+    rows = scale_prices(rows, list(range(40)), 4.0)
+    rows = set_cells(rows, list(range(40)), volume=pl.col("volume") / 4)
+    report = check_bars(scale_prices(rows, list(range(110, 120)), 0.01))
+    assert stopped_rows(report, "unadjusted_split") == set(range(40))
+    assert stopped_rows(report, "unit_error") == set(range(110, 120))
+
+
 def test_a_jump_into_the_newest_bar_never_convicts_the_history() -> None:
     rows = make_bars(instruments=1)
     for factor in (0.01, 0.25, 0.5, 1.7, 3.0, 100.0):
