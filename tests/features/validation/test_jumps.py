@@ -82,7 +82,7 @@ def test_an_adjusted_series_that_jumps_by_an_announced_split_was_not_adjusted() 
     action = make_action(rows, 60, "split", ratio=4.0)
     report = check_bars(rows, corporate_actions=action)
     assert stopped_rows(report, "unadjusted_split") == set(range(60))
-    assert report.findings["confidence"].max() > 0.9
+    assert (report.findings["confidence"] > 0.9).any()
 
 
 def test_a_fall_by_an_announced_payment_is_explained() -> None:
