@@ -31,12 +31,7 @@ def read_file(path: Path) -> ExperimentSpec:
     """Return the experiment of a YAML file; raises ExperimentError with one line."""
     if not path.is_file():
         raise ExperimentError(f"the experiment must be a file that exists, was {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ExperimentError(
-            f"{path} must be valid YAML: {' '.join(str(error).split())}"
-        ) from error
+    content = _parsed(path, _text(path, "the experiment"))
     try:
         return read_spec(path.stem, with_files(content, path.parent))
     except ExperimentError as error:
@@ -57,18 +52,41 @@ def with_files(content: object, folder: Path) -> object:
         source = _text(folder / strategy["file"], "strategy.file")
         whole["strategy"] = {**rest, "source": source}
     if isinstance(limits, str):
-        try:
-            whole["risk_limits"] = yaml.safe_load(_text(folder / limits, "risk_limits"))
-        except yaml.YAMLError as error:
-            told = " ".join(str(error).split())
-            raise ExperimentError(f"risk_limits must be valid YAML: {told}") from error
+        path = folder / limits
+        whole["risk_limits"] = _parsed(path, _text(path, "risk_limits"))
     return whole
 
 
 def _text(path: Path, name: str) -> str:
     if not path.is_file():
         raise wrong(name, "a file that exists", str(path))
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ExperimentError(
+            f"{name} must be text in UTF-8, {path} was not at byte {error.start}"
+        ) from error
+
+
+class _Once(yaml.SafeLoader):
+    """Reads YAML in which no field stands twice: the last one would be taken without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for key, _ in node.value:
+            if names.count(key.value) > 1:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value} stands twice", problem_mark=key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(path: Path, text: str) -> Any:
+    try:
+        return yaml.load(text, _Once)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        told = " ".join(str(error).split())
+        raise ExperimentError(f"{path} must be valid YAML: {told}") from error
 
 
 class ExperimentFiles:
@@ -113,7 +131,7 @@ class ExperimentFiles:
         target = home / f"{spec.name}.yaml"
         home.mkdir(parents=True, exist_ok=True)
         if target.resolve() != path.resolve():
-            content = yaml.safe_load(path.read_text())
+            content = _parsed(path, _text(path, "the experiment"))
             whole = with_files(content, path.parent)
             if whole == content:
                 shutil.copyfile(path, target)  # with its comments

@@ -16,7 +16,14 @@ from models.experiments.attribution import Attribution, attribute
 from models.experiments.fields import ExperimentError
 from models.experiments.floor import Floor, close_ns, session_numbers
 from models.experiments.market import Market
-from models.experiments.strategy import FunctionStrategy, MarketView, OrderList
+from models.experiments.strategy import (
+    Ask,
+    CopiedFeatures,
+    FunctionStrategy,
+    MarketView,
+    OrderList,
+    read_only_copy,
+)
 from models.experiments.trials import Trial
 from swarm_core.backtest.bars import Bars, Floats
 from swarm_core.backtest.columns import ACTION_TAPE, FILL_TAPE, Ints
@@ -110,21 +117,22 @@ def _decide(trial: Trial, market: Market) -> Run:
     return by_function if isinstance(trial.strategy, FunctionStrategy) else by_orders
 
 
-def weights_of(trial: Trial, market: Market) -> Floats:
-    """Return what a trial's function decides over a market, [T, N].
+def weights_of(trial: Trial, market: Market, ask: Ask | None = None) -> Floats:
+    """Return what a trial's function decides over a market, [T, N]; `ask` is one loaded already.
 
-    Raises ExperimentError where the function fails, or gives a weight that the engine refuses.
+    It is given copies: beyond a part of an array, or beneath it, lies what it may not see. Raises
+    ExperimentError where the function fails, or gives a weight that the engine refuses.
     """
     assert isinstance(trial.strategy, FunctionStrategy)
     panel = market.panel
     view = MarketView(
         days=tuple(day_of(close) for close in market.closes),
         instruments=panel.instrument_ids,
-        close=_untouched(panel.prices),
-        features={name: _untouched(values) for name, values in panel.features.items()},
-        volume=None if market.volume is None else _untouched(market.volume),
+        close=read_only_copy(panel.prices),
+        features=CopiedFeatures(panel.features),
+        volume=None if market.volume is None else read_only_copy(market.volume),
     )
-    weights = trial.strategy.weights(view)
+    weights = trial.strategy.weights(view, ask)
     fault = find_bad_weight(panel.instrument_ids, close_ns(market.closes).tolist(), weights)
     if fault is not None:
         raise ExperimentError(f"strategy.{trial.strategy.function}: {fault}")
@@ -142,13 +150,6 @@ def _check_decided(trial: Trial, market: Market, weights: Floats) -> None:
         f"{trial.window.key} and its warm-up, were nan for {names[0]}..{names[-1]} on all "
         f"{len(days)} sessions from {days[0]} to {days[-1]}"
     )
-
-
-def _untouched(values: Floats) -> Floats:
-    """Return a view that a strategy cannot write to: the next trial reads the same arrays."""
-    view = values.view()
-    view.flags.writeable = False
-    return view
 
 
 def _planned(listed: OrderList, market: Market, bars: Bars) -> list[list[Order]]:

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
+from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.spec import ExperimentSpec
 from models.experiments.strategy import FunctionStrategy
 from models.experiments.trials import Trial
 
-CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds
+CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds, and is asked twice as often
 Weights = NDArray[np.float64]
 Decide = Callable[[Market], Weights]  # a market of T sessions -> [T, N] target weights
 
@@ -38,10 +39,26 @@ class Peek:
 
 
 def trial_decides(trial: Trial) -> Decide:
-    """Return what decides in a trial as a decision over a market."""
+    """Return what decides in a trial as a decision over a market.
+
+    A function's module is loaded anew, so that it remembers nothing of what it was asked before.
+    """
     if isinstance(trial.strategy, FunctionStrategy):
-        return lambda market: weights_of(trial, market)
+        ask = trial.strategy.loaded()
+        return lambda market: weights_of(trial, market, ask)
     return lambda market: walk(trial, market).targets
+
+
+def trial_peeks(trial: Trial, market: Market, samples: int) -> tuple[Peek, ...]:
+    """Return what find_peeks finds in a trial; a function is asked where it trades as well."""
+    return find_peeks(
+        market,
+        trial_decides(trial),
+        samples=samples,
+        seed=int(trial.trial_id[:8], 16),
+        turns=samples if isinstance(trial.strategy, FunctionStrategy) else 0,
+        again=trial_decides(trial),
+    )
 
 
 def samples_of(spec: ExperimentSpec) -> int:
@@ -51,19 +68,34 @@ def samples_of(spec: ExperimentSpec) -> int:
     return max(asked, CHEAP_SAMPLES) if cheap else asked
 
 
-def find_peeks(market: Market, decide: Decide, *, samples: int, seed: int) -> tuple[Peek, ...]:
+def find_peeks(
+    market: Market,
+    decide: Decide,
+    *,
+    samples: int,
+    seed: int,
+    turns: int = 0,
+    again: Decide | None = None,
+) -> tuple[Peek, ...]:
     """Cut the market after `samples` sessions drawn by `seed`; return each cut's first change.
 
-    One is drawn in each of as many equal stretches of time, so that no long one goes untried.
+    One is drawn in each of as many equal stretches of time from the first decision on, so that no
+    long one goes untried, and
+    `turns` more among the sessions at which the decision is another than the session before: what
+    peeks on a few days alone shows there.
 
     Every decision up to the cut is compared to the bit, so that a strategy that looks one session
-    ahead is seen at the cut itself.
+    ahead is seen at the cut itself. `again` answers for the cuts, the shortest first: where it has
+    not seen the whole, it cannot remember any of it.
     """
     count = len(market.closes)
     if samples == 0 or count < 2:
         return ()
     whole = decide(market)
-    found = (_peek(market, decide, whole, last) for last in _drawn(count - 1, samples, seed))
+    first = _first_decision(whole[:-1])
+    drawn = (first + place for place in _drawn(count - 1 - first, samples, seed))
+    places = sorted({*drawn, *_turning(whole[:-1], turns, seed)})
+    found = (_peek(market, again or decide, whole, last) for last in places)
     return tuple(peek for peek in found if peek is not None)
 
 
@@ -74,10 +106,29 @@ def _drawn(count: int, samples: int, seed: int) -> list[int]:
     return [int(rng.integers(low, high)) for low, high in pairwise(edges)]
 
 
+def _first_decision(weights: Weights) -> int:
+    """Return the first session with a weight that is not nothing, 0 where there is none."""
+    decided = np.isfinite(weights) & (weights != 0.0)
+    return int(decided.any(axis=1).argmax()) if len(weights) else 0
+
+
+def _turning(weights: Weights, most: int, seed: int) -> list[int]:
+    """Return at most so many places, drawn by `seed`, whose weights are not those of before."""
+    before, after = weights[:-1], weights[1:]
+    same = (before == after) | (np.isnan(before) & np.isnan(after))
+    places = np.flatnonzero(~same.all(axis=1)) + 1
+    drawn = np.random.default_rng(seed).permutation(places)[:most]
+    return [int(place) for place in drawn]
+
+
 def _peek(market: Market, decide: Decide, whole: Weights, last: int) -> Peek | None:
     day = day_of(market.closes[last])
     cut = market.between(day_of(market.closes[0]), day + timedelta(days=1))
-    with_cut, with_all = decide(cut), whole[: last + 1]
+    try:
+        with_cut = decide(cut)
+    except ExperimentError as error:
+        raise ExperimentError(f"of the sessions up to {day} alone: {error}") from error
+    with_all = whole[: last + 1]
     changed = ~((with_cut == with_all) | (np.isnan(with_cut) & np.isnan(with_all)))
     if not changed.any():
         return None

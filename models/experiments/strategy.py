@@ -1,7 +1,7 @@
 """Strategies beside the colony: a function over the market, or orders that are written down."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from models.experiments import fields
 from models.experiments.fields import ExperimentError, wrong
+from models.experiments.sealing import check_readers, only_the_market
 from swarm_core.instruments import Instrument
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 
 Floats = NDArray[np.float64]
+Ask = Callable[..., object]  # the function of a person's module
 _FIELDS = ("file", "source", "function", "parameters", "orders")
 _ORDER = (
     *("day", "instrument", "side", "quantity", "kind"),
@@ -44,6 +46,31 @@ class MarketView:
     volume: Floats | None  # [T, N] in units as traded
 
 
+def read_only_copy(values: Floats) -> Floats:
+    """Return a copy that cannot be written to: the next trial reads the same numbers."""
+    copied = values.copy()
+    copied.flags.writeable = False
+    return copied
+
+
+class CopiedFeatures(Mapping[str, Floats]):
+    """Features by name, each copied when it is first looked at."""
+
+    def __init__(self, features: Mapping[str, Floats]) -> None:
+        self._features, self._copied = features, dict[str, Floats]()
+
+    def __getitem__(self, name: str) -> Floats:
+        if name not in self._copied:
+            self._copied[name] = read_only_copy(self._features[name])
+        return self._copied[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionStrategy:
     """A Python function: function(market, **parameters) -> weights of NAV [T, N].
@@ -63,12 +90,20 @@ class FunctionStrategy:
         changed = tuple((k, value if k == name else v) for k, v in self.parameters)
         return FunctionStrategy(self.source, self.function, changed)
 
-    def weights(self, view: MarketView) -> Floats:
+    def loaded(self) -> Ask:
+        """Return the function of a module that nothing else has called."""
+        return _load(self.source, self.function)
+
+    def weights(self, view: MarketView, ask: Ask | None = None) -> Floats:
         """Return the weights; raises ExperimentError with one line on whatever goes wrong."""
         shape = len(view.days), len(view.instruments)
         try:
-            found = _function(self.source, self.function)(view, **dict(self.parameters))
-            weights = np.array(found, dtype=np.float64)
+            with only_the_market():
+                asked = ask or _function(self.source, self.function)
+                found = asked(view, **dict(self.parameters))
+                weights = np.array(found, dtype=np.float64)
+        except ExperimentError as error:
+            raise ExperimentError(f"strategy.{self.function}: {error}") from error
         except _MISTAKES as error:
             told = " ".join(f"{type(error).__name__}: {error}".split())
             raise ExperimentError(f"strategy.{self.function} must run, raised {told}") from error
@@ -137,6 +172,9 @@ def read_strategy(value: object) -> Strategy | None:
     parameters = fields.mapping_of(given.get("parameters", {}), "strategy.parameters")
     try:
         _function(source, name)
+        check_readers(source)
+    except ExperimentError as error:
+        raise ExperimentError(f"strategy.file: {error}") from error
     except (SyntaxError, *_MISTAKES) as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise ExperimentError(f"strategy.file must define {name}, raised {told}") from error
@@ -178,10 +216,15 @@ def _positive(value: object, where: str) -> Decimal:
 
 
 @lru_cache(maxsize=16)
-def _function(source: str, name: str) -> Callable[..., object]:
+def _function(source: str, name: str) -> Ask:
+    return _load(source, name)
+
+
+def _load(source: str, name: str) -> Ask:
     """Return the function that a module's text defines; the text is a person's own."""
     space: dict[str, object] = {"__name__": "strategy"}
-    exec(compile(source, "strategy.py", "exec"), space)
+    with only_the_market():
+        exec(compile(source, "strategy.py", "exec"), space)
     found = space.get(name)
     if not callable(found):
         raise NameError(f"there is no function {name}")  # noqa: TRY004  # what a call of it would raise

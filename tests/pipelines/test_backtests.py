@@ -100,12 +100,12 @@ def test_a_strategy_that_peeks_fails_the_check(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decision that moves with its future is named in the failed check."""
-    from assets import backtests as asset
+    from models.experiments import guard
 
     def peeking(_: object) -> Any:
         return lambda market: market.panel.prices[::-1].copy()
 
-    monkeypatch.setattr(asset, "trial_decides", peeking)
+    monkeypatch.setattr(guard, "trial_decides", peeking)
     runs = launch(_write(tmp_path, name="peeks"), defs, home.instance, lambda *_: None)
     assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
 
@@ -113,12 +113,12 @@ def test_a_strategy_that_peeks_fails_the_check(
 def test_what_a_window_fails_on_is_told_in_its_own_words(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from assets import backtests as asset
+    from models.experiments import guard
 
     def broken(_: object) -> Any:
         raise ValueError("strategy.weights must be finite, was inf on 2017-05-02")
 
-    monkeypatch.setattr(asset, "trial_decides", broken)
+    monkeypatch.setattr(guard, "trial_decides", broken)
     runs = launch(_write(tmp_path, name="breaks"), defs, home.instance, lambda *_: None)
     told = {line for run in runs for line in run.failed_checks}
     assert told == {"ValueError: strategy.weights must be finite, was inf on 2017-05-02"}
@@ -185,3 +185,54 @@ def test_a_mistake_on_the_command_line_gets_one_line(
         read_file(tmp_path / "none.yaml")
     shown = CliRunner().invoke(app, ["backtest", "--help"])
     assert "trials" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"question: a\nquestion: b\n", r"must be valid YAML: question stands twice .*line 1"),
+        (b"costs: {commission_bps: 1, commission_bps: 0}\n", "commission_bps stands twice"),
+        (b"\xff\xfequestion: a\n", r"must be text in UTF-8, .* was not at byte 0"),
+        (b"a: [1, 2\n", "must be valid YAML"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_line(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ExperimentError, match=told) as error:
+        read_file(path)
+    assert "\n" not in str(error.value)
+
+
+def test_fields_that_are_merged_in_may_be_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text(
+        "question: q\nstart: 2016-01-04\nend: 2019-12-31\n"
+        "costs: {<<: {commission_bps: 3, slippage_bps: 1}, commission_bps: 2}\n"
+    )
+    assert read_file(path).costs["commission_bps"] == 2
+
+
+def test_the_best_point_of_a_sweep_is_tried_by_the_guard_as_well(
+    home: Home, tmp_path: Path
+) -> None:
+    """The first point is honest; the second looks a session ahead, and is the best for it."""
+    (tmp_path / "ahead.py").write_text(
+        "import numpy as np\n"
+        "def weights(market, ahead):\n"
+        "    close = np.nan_to_num(market.close, nan=1.0)\n"
+        "    moved = np.log(np.maximum(close, 1e-9))\n"
+        "    moved = np.vstack([0 * moved[:1], np.diff(moved, axis=0)])\n"
+        "    return 0.02 * np.sign(np.roll(moved, -ahead, axis=0))\n"
+    )
+    strategy = {"file": "ahead.py", "function": "weights", "parameters": {"ahead": 0}}
+    path = _write(
+        tmp_path,
+        name="ahead",
+        strategy=strategy,
+        sweep={"axes": {"strategy.ahead": [0, 1]}},
+    )
+    runs = launch(path, defs, home.instance, lambda *_: None)
+    assert all("must be decided the same without" in run.failed_checks[0] for run in runs)

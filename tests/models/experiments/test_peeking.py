@@ -1,14 +1,20 @@
 """Strategies as a person would write them into a file: those that peek fail, others pass."""
 
+from pathlib import Path
+
 import pytest
 
-from models.experiments.guard import find_peeks, trial_decides
+from models.experiments.account import walk
+from models.experiments.fields import ExperimentError
+from models.experiments.guard import trial_peeks
 from models.experiments.running import trials_of
 from models.experiments.windows import windows_of
 from tests.models.experiments.builders import make_ground, make_market, make_spec
 
 HEAD = """
 import numpy as np
+
+KEPT = {}
 
 def weights(market):
     close = np.nan_to_num(market.close, nan=1.0)
@@ -25,7 +31,7 @@ PEEKING = {
     "a centred window": """
     kernel = np.ones(5) / 5
     smooth = np.apply_along_axis(lambda c: np.convolve(c, kernel, "same"), 0, close)
-    return np.sign(smooth - close)
+    return np.sign(smooth[: len(close)] - close)
 """,
     "a scale of the whole sample": """
     return (close - close.mean(axis=0)) / close.std(axis=0)
@@ -44,6 +50,32 @@ PEEKING = {
     for t in range(len(out) - 2, -1, -1):
         out[t] = np.where(np.isnan(out[t]), out[t + 1], out[t])
     return np.nan_to_num(np.sign(out - close))
+""",
+    "the next day's month, on a few days of the year": """
+    months = np.array([day.month for day in market.days])
+    return np.where(months != np.append(months[1:], months[-1]), 0.5, 0.0)[:, None] + 0 * close
+""",
+    "what a global kept of a longer market": """
+    if len(close) > len(KEPT.get("close", [])):
+        KEPT["close"] = close
+    return np.sign(np.roll(KEPT["close"], -1, axis=0) - KEPT["close"])[: len(close)]
+""",
+    "what the first call has measured": """
+    KEPT.setdefault("mean", close.mean(axis=0))
+    return np.sign(close - KEPT["mean"])
+""",
+    "what lies beneath a part of an array": """
+    beneath = market.close
+    while beneath.base is not None:
+        beneath = beneath.base
+    beneath = np.nan_to_num(np.vstack([beneath, beneath[-1:]]), nan=1.0)
+    return np.sign(beneath[1 : len(close) + 1] - beneath[: len(close)])
+""",
+    "what lies behind the end of an array": """
+    strides, count = market.close.strides, market.close.size + close.shape[1]
+    flat = np.lib.stride_tricks.as_strided(market.close, (count,), strides[1:])
+    ahead = np.nan_to_num(flat.reshape(-1, close.shape[1])[1:], nan=1.0)
+    return np.sign(ahead - close)
 """,
 }
 HONEST = {
@@ -71,7 +103,8 @@ def _found(body: str, seed: int) -> int:
     spec = make_spec(strategy={"source": HEAD + body})
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     market = make_market(200, seed=seed)
-    return len(find_peeks(market, trial_decides(trial), samples=6, seed=seed))
+    walk(trial, market)  # as before the guard asks
+    return len(trial_peeks(trial, market, 6))
 
 
 @pytest.mark.parametrize("name", PEEKING)
@@ -85,3 +118,68 @@ def test_a_file_that_peeks_fails(name: str, seed: int) -> None:
 def test_a_file_that_looks_back_passes(name: str) -> None:
     """What knows the past alone decides the same under every cut."""
     assert _found(HONEST[name], 1) == 0
+
+
+TOUCHING = {
+    "numpy": "return np.sign(np.loadtxt(PATH))[:len(close), None] + 0 * close",
+    "text": "return float(open(PATH).readline()) + 0 * close",
+    "a failure that is hidden": """
+    try:
+        return float(open(PATH).readline()) + 0 * close
+    except Exception:
+        return 0 * close
+""",
+    "another process": """
+    import subprocess
+    return float(subprocess.check_output(["head", "-1", PATH])) + 0 * close
+""",
+    "a connection": """
+    import socket
+    socket.create_connection(("127.0.0.1", 9), 1)
+""",
+    "a database": """
+    import sqlite3
+    sqlite3.connect(PATH)
+""",
+    "polars": "import polars as pl; return pl.read_csv(PATH).to_numpy()",
+    "sql": "import polars as pl; return pl.sql(f\"select * from read_csv('{PATH}')\").collect()",
+    "duckdb": "import duckdb; return duckdb.sql(f\"select * from '{PATH}'\").fetchall()",
+}
+
+
+@pytest.mark.parametrize("name", TOUCHING)
+def test_a_file_that_looks_elsewhere_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    """What lies in a file or elsewhere is in no result's hash, and no cut takes it away."""
+    (tmp_path / "ahead.csv").write_text("0.5\n" * 300)
+    body = TOUCHING[name] if TOUCHING[name].startswith("\n") else f"\n    {TOUCHING[name]}\n"
+    text = f"PATH = {str(tmp_path / 'ahead.csv')!r}\n" + HEAD + body
+    with pytest.raises(ExperimentError, match="nothing but the market that it is given") as told:
+        _run(text)
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_reads_when_it_is_loaded_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ahead.csv"
+    path.write_text("0.5\n")
+    text = f"KNOWN = open({str(path)!r}).read()\n{HEAD}\n    return close * 0\n"
+    with pytest.raises(ExperimentError, match=r"strategy.file: .*opened .*ahead.csv"):
+        _run(text)
+    assert path.read_text() == "0.5\n"  # afterwards this thread may read again
+
+
+def test_libraries_may_be_imported_and_compiled_while_it_decides() -> None:
+    text = (
+        HEAD
+        + """
+    import numba, pandas, zoneinfo, scipy.signal, sklearn.linear_model
+    zoneinfo.ZoneInfo("Europe/London")
+    return numba.njit(lambda x: x * 0.0)(close)
+"""
+    )
+    _run(text)
+
+
+def _run(text: str) -> None:
+    spec = make_spec(strategy={"source": text})
+    (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
+    walk(trial, make_market(60))
