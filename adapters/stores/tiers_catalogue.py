@@ -232,6 +232,11 @@ def _once(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     return ordered.unique(key, keep="first", maintain_order=True)
 
 
+def _rises(values: pl.Series) -> bool:
+    """Return whether each value is greater than the one before, as times in a file mostly are."""
+    return values.null_count() == 0 and bool((values.slice(1) > values.head(-1)).all())
+
+
 def _all_differ(rows: pl.DataFrame, key: list[str]) -> bool:
     """Return whether no two rows share a key, as far as a quick look can tell.
 
@@ -239,6 +244,6 @@ def _all_differ(rows: pl.DataFrame, key: list[str]) -> bool:
     where all hashes differ all rows do.
     """
     whole = [c for c in key if rows.schema[c].is_temporal() or rows.schema[c].is_integer()]
-    if any(rows[c].n_unique() == rows.height for c in whole):
+    if any(_rises(rows[c]) or rows[c].n_unique() == rows.height for c in whole):
         return True
     return (rows.select(key) if key else rows).hash_rows().n_unique() == rows.height
