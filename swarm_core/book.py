@@ -185,6 +185,9 @@ class Book:
         """Return whether the broker has told this before, perhaps in other words."""
         if isinstance(event, ev.CommissionCharged):
             return event.execution_id in self.ledger.commissions
+        if isinstance(event, ev.ExecutionCorrected):
+            is_gone = self.has_retired and event.execution_id not in self.ledger.executions
+            return is_gone or self.ledger.knows_revision(event)
         if not isinstance(event, ev.OrderEvent):
             return False
         record = self.orders.get(event.client_order_id)
@@ -252,6 +255,16 @@ def _charge(book: Book, event: ev.CommissionCharged) -> None:
     own = None if record is None else book.strategies.get(record.order.strategy)
     if own is not None:
         own.take_fee(event.currency, event.commission_minor)
+
+
+def _correct(book: Book, event: ev.ExecutionCorrected) -> None:
+    fill = book.ledger.executions.get(event.execution_id)
+    if fill is None or not book.ledger.correct_fill(event):
+        return
+    record = book.orders.get(fill.client_order_id)
+    own = None if record is None else book.strategies.get(record.order.strategy)
+    if own is not None:
+        own.correct_fill(fill, event.price_ticks)
 
 
 def _change_holding(book: Book, event: ev.HoldingChanged) -> None:
@@ -336,6 +349,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.OrderFilled: Book.take_fill,
     ev.OrderIntended: _intend,
     ev.CommissionCharged: _charge,
+    ev.ExecutionCorrected: _correct,
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
     ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),

@@ -23,6 +23,7 @@ from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
 from swarm_core.event_upcasts import UPCASTS
+from swarm_core.fill_events import ExecutionCorrected
 from swarm_core.house_events import ModelPromoted as ModelPromoted
 from swarm_core.house_events import TierMoved as TierMoved
 from swarm_core.instruments import Instrument
@@ -354,6 +355,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     OrderHeld,
     OrderAdjusted,
     CommissionCharged,
+    ExecutionCorrected,
     OrderCancelRequested,
     OrderCancelled,
     OrderExpired,

@@ -16,6 +16,7 @@ from swarm_core.events import (
     PositionMarked,
     VariationSettled,
 )
+from swarm_core.fill_events import ExecutionCorrected
 from swarm_core.instruments import convert_minor
 
 
@@ -77,6 +78,18 @@ class Position:
         self.lots += signed_lots
         return realised
 
+    def correct(self, signed_lots: int, more_minor: int) -> int:
+        """Take in that lots which were traded cost so much more; return what of it is a loss.
+
+        What is still held of them carries its part as cost.
+        """
+        held = self.lots if signed_lots > 0 else -self.lots
+        left = max(0, min(abs(signed_lots), held))
+        kept = more_minor * left // abs(signed_lots)
+        self.cost_minor += kept
+        self.realised_minor -= more_minor - kept
+        return more_minor - kept
+
 
 class Ledger:
     """The books of one account, in several currencies, valued in one.
@@ -94,6 +107,7 @@ class Ledger:
         self.positions: dict[str, Position] = {}
         self.executions: dict[str, OrderFilled] = {}
         self.commissions: dict[str, int] = {}
+        self.revisions: dict[str, int] = {}  # of executions that were corrected
         self.conflicts: set[str] = set()  # executions told twice with different contents
         self.income: dict[str, int] = {}  # dividends, interest and borrow cost, net
         self.converted: dict[str, int] = {}  # by conversions between currencies, net
@@ -134,6 +148,23 @@ class Ledger:
             self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
         return True
 
+    def correct_fill(self, event: ExecutionCorrected) -> bool:
+        """Book the price that an execution has been corrected to; False where nothing is new."""
+        fill = self.executions.get(event.execution_id)
+        if fill is None or fill.lots != event.lots or self.knows_revision(event):
+            return False
+        self.revisions[event.execution_id] = event.revision
+        signed = fill.side.sign * fill.lots
+        more = signed * (event.price_ticks - fill.price_ticks) * fill.lot_tick_minor
+        position = self.positions[fill.instrument_id]
+        lost = position.correct(signed, more)
+        self._add(self.cash, fill.currency, -lost if position.is_margined else -more)
+        self.executions[event.execution_id] = replace(fill, price_ticks=event.price_ticks)
+        return True
+
+    def knows_revision(self, event: ExecutionCorrected) -> bool:
+        return event.revision <= self.revisions.get(event.execution_id, 1)
+
     def retire(self, execution_ids: Iterable[str]) -> int:
         """Forget executions that will not be told again, but for their sums; return how many."""
         count = 0
@@ -143,6 +174,7 @@ class Ledger:
                 count += 1
                 self._add(self.retired_lots, fill.instrument_id, fill.side.sign * fill.lots)
                 self.commissions.pop(execution_id, None)
+                self.revisions.pop(execution_id, None)
         return count
 
     def book_commission(self, charge: CommissionCharged) -> bool:

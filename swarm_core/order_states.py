@@ -130,6 +130,7 @@ class OrderRecord:
     is_triggered: bool = False  # the stop price of a stop order has traded
     held_ns: int = 0  # the last bar that the venue let pass
     adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
+    adjusted_ns: int = 0  # the newest of them
     cancel_ns: int = 0  # when its cancel was asked for last
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
     told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
@@ -304,10 +305,16 @@ class OrderRecord:
             self.state = _S.PARTIALLY_FILLED if self.filled_lots else _S.ACCEPTED
 
     def _adjust(self, event: ev.OrderAdjusted) -> None:
-        """Take over the terms that a corporate action left the open order with; told once."""
+        """Take over the terms that a corporate action left the open order with; told once.
+
+        What happened before another one that is known changes nothing any more.
+        """
         if event.action_id in self.adjustments:
             return
         self.adjustments.add(event.action_id)
+        if event.time_ns < self.adjusted_ns:
+            return
+        self.adjusted_ns = event.time_ns
         self.order = adjusted_order(self.order, event)
         if self.filled_lots >= self.order.quantity_lots and not self.state.is_final:
             self.state = _S.FILLED  # its last fill was told before what made it the last

@@ -4,14 +4,14 @@ A pure function of both. What the broker tells and the book missed is booked; wh
 explain is reported, and tightens the trading state by the rule that stands beside each kind.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations
 
 from swarm_core import events as ev
 from swarm_core.book import Book
-from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
+from swarm_core.order_states import OrderRecord
 from swarm_core.orders import TimeInForce
 from swarm_core.trading_state import TradingState
 
@@ -27,6 +27,7 @@ class FindingKind(Enum):
     MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
     MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
     PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # a dividend that was owed has been paid
+    FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price is booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
@@ -40,35 +41,6 @@ class FindingKind(Enum):
 
     def __init__(self, code: str, mode: TradingState) -> None:
         self.code, self.mode = code, mode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerOrder:
-    """An order as the account shows it; `client_order_id` is empty where it was placed by hand.
-
-    `ending` is None while the order works, else how it ended: filled orders end with FILLED.
-    """
-
-    broker_order_id: str
-    client_order_id: str
-    instrument_id: str
-    ending: OrderState | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrokerAccount:
-    """A whole account at one moment, each part read in full; cash is left out where unknown.
-
-    `fills` are the executions that the broker still tells; `commissions` those known, by id.
-    """
-
-    time_ns: int
-    orders: tuple[BrokerOrder, ...] = ()
-    fills: tuple[ev.OrderFilled, ...] = ()
-    commissions: tuple[ev.CommissionCharged, ...] = ()
-    position_lots: Mapping[str, int] = field(default_factory=dict[str, int])
-    cash_minor: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +88,7 @@ def reconcile(book: Book, account: BrokerAccount, rules: ReconciliationRules) ->
     """
     work = _Comparison(book, account, rules)
     work.fills()
+    work.corrections()
     work.commissions()
     work.orders()
     work.positions()
@@ -146,9 +119,11 @@ class _Comparison:
 
     def fills(self) -> None:
         told: set[str] = set()
+        corrected = {c.execution_id for c in self.account.corrections}
         for fill in self.account.fills:
             known = self.book.ledger.executions.get(fill.execution_id)
-            if known is not None and _terms(known) != _terms(fill):
+            is_other = known is not None and _terms(known) != _terms(fill)
+            if known is not None and is_other and fill.execution_id not in corrected:
                 detail = f"was booked as {_terms(known)}, is told as {_terms(fill)}"
                 self.find(FindingKind.FILL_CONFLICT, fill.execution_id, detail)
             if known is None and fill.execution_id not in told:
@@ -162,6 +137,22 @@ class _Comparison:
             if total > record.most_lots:
                 detail = f"must fill {record.most_lots} lots at most, did {total}"
                 self.find(FindingKind.OVERFILLED, order_id, detail)
+
+    def corrections(self) -> None:
+        fills = {f.execution_id: f for f in self.account.fills} | self.book.ledger.executions
+        for told in self.account.corrections:
+            fill = fills.get(told.execution_id)
+            if fill is None or told.execution_id not in self.executions or self.book.knows(told):
+                continue
+            detail = f"{told.lots} lots at {told.price_ticks} ticks, were {_terms(fill)}"
+            if fill.lots != told.lots:
+                self.find(FindingKind.FILL_CONFLICT, told.execution_id, detail)
+                continue
+            self.find(FindingKind.FILL_CORRECTED, told.execution_id, detail)
+            self.events.append(told)
+            if not fill.is_margined:
+                more = (told.price_ticks - fill.price_ticks) * fill.lot_tick_minor
+                self._pay(fill.currency, -fill.side.sign * fill.lots * more)
 
     def _missed(self, fill: ev.OrderFilled) -> None:
         ours = fill.client_order_id in self.book.orders
@@ -245,14 +236,14 @@ class _Comparison:
     def _missing(self, record: OrderRecord) -> None:
         order_id, time_ns = record.order.client_order_id, self.account.time_ns
         if record.told_end is not None:  # it has ended: what it filled, the account would show
-            self._missed_state(record, _ended_order(record, record.told_end[0]))
+            self._missed_state(record, ended_order(record, record.told_end[0]))
             return
         age_ns = time_ns - (record.submitted_ns or record.intended_ns)
         is_day = record.order.time_in_force is not TimeInForce.GOOD_TILL_CANCELLED
         if is_day and age_ns > self.rules.fills_reach_back_ns:
-            expired = _expired(record, time_ns, self.new_lots.get(order_id, 0))
+            ending = expired(record, time_ns, self.new_lots.get(order_id, 0))
             self.find(FindingKind.MISSED_STATE, order_id, "a day order of an earlier day")
-            self.events.append(expired)
+            self.events.append(ending)
             return
         detail = f"is {record.state.value} in the log, and nowhere in the account"
         self.find(FindingKind.ORDER_MISSING, order_id, detail)
@@ -327,59 +318,6 @@ class _Comparison:
                 )
             return total
         return 0
-
-
-def ending_event(
-    record: OrderRecord, order: BrokerOrder, time_ns: int, new_lots: int = 0
-) -> ev.OrderEvent | None:
-    """Return the event of how the broker says that an order ended; None where its fills do."""
-    order_id, decision_id = order.client_order_id, record.order.decision_id
-    if order.ending is OrderState.EXPIRED:
-        return _expired(record, time_ns, new_lots)
-    reason = order.reason
-    ending = order.ending
-    short = record.filled_lots + new_lots < record.order.quantity_lots
-    if ending is OrderState.FILLED and record.order.is_exit and short:
-        ending, reason = OrderState.CANCELLED, "the other exit took the rest"
-    reason = reason or "told by the account"
-    if ending is OrderState.CANCELLED:
-        return ev.OrderCancelled(
-            event_id=ev.make_event_id("OrderCancelled", order_id, record.attempt),
-            time_ns=time_ns,
-            correlation_id=decision_id,
-            client_order_id=order_id,
-            reason=reason,
-            filled_lots=record.filled_lots + new_lots,  # the account shows no more of it
-        )
-    if ending is OrderState.REJECTED:
-        return ev.OrderRejected(
-            event_id=ev.make_event_id("OrderRejected", order_id, record.attempt),
-            time_ns=time_ns,
-            correlation_id=decision_id,
-            client_order_id=order_id,
-            reason=reason,
-        )
-    return None
-
-
-def _ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:
-    return BrokerOrder(
-        broker_order_id=record.broker_order_id,
-        client_order_id=record.order.client_order_id,
-        instrument_id=record.order.instrument_id,
-        ending=ending,
-    )
-
-
-def _expired(record: OrderRecord, time_ns: int, new_lots: int) -> ev.OrderExpired:
-    order_id = record.order.client_order_id
-    return ev.OrderExpired(
-        event_id=ev.make_event_id("OrderExpired", order_id, record.attempt),
-        time_ns=time_ns,
-        correlation_id=record.order.decision_id,
-        client_order_id=order_id,
-        unfilled_lots=max(0, record.order.quantity_lots - record.filled_lots - new_lots),
-    )
 
 
 def _terms(fill: ev.OrderFilled) -> tuple[object, ...]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.broker_account import BrokerAccount
 from swarm_core.order_states import OrderRecord
 from swarm_core.ports import EventLog, IndexedLog
-from swarm_core.reconciliation import BrokerAccount
 
 # Of a colony's decisions the newest stay: the next one begins from their state.
 _COLONY_DECISIONS_KEPT = 2

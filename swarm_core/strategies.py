@@ -33,6 +33,11 @@ class StrategyBook:
         position = position_of(self.positions, fill)
         position.trade(fill.side.sign * fill.lots, fill.price_ticks)
 
+    def correct_fill(self, fill: OrderFilled, price_ticks: int) -> None:
+        signed = fill.side.sign * fill.lots
+        more = signed * (price_ticks - fill.price_ticks) * fill.lot_tick_minor
+        position_of(self.positions, fill).correct(signed, more)
+
     def take_fee(self, currency: str, minor: int) -> None:
         self.fees[currency] = self.fees.get(currency, 0) + minor
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.broker_account import BrokerAccount
 from swarm_core.exits import guard_exits
 from swarm_core.halting import HaltReport, cancel_all, change_trading_state, halt
 from swarm_core.instruments import Instrument, to_minor
@@ -16,7 +17,6 @@ from swarm_core.order_path import OrderPath
 from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
 from swarm_core.orders import Order, OrderKind
 from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter, ModifyingBroker
-from swarm_core.reconciliation import BrokerAccount
 from swarm_core.references import References
 from swarm_core.retirement import Archive, retirement
 from swarm_core.risk.limits import RiskLimits

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
+from swarm_core.broker_account import BrokerAccount
 from swarm_core.halting import cancel_all
 from swarm_core.ledger import Ledger
 from swarm_core.overnight import (
@@ -16,7 +17,6 @@ from swarm_core.overnight import (
     kept_order_events,
     nights_between,
 )
-from swarm_core.reconciliation import BrokerAccount
 from trader.desk import TradingDesk
 from trader.ports import Actions, BookkeepingBroker, Hours
 

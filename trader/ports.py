@@ -8,12 +8,12 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.book import Book
+from swarm_core.broker_account import BrokerAccount
 from swarm_core.lineage import Lineage
 from swarm_core.live_view import LiveView, PheromoneField
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import Order
 from swarm_core.ports import Broker
-from swarm_core.reconciliation import BrokerAccount
 from swarm_core.sizing import Targets
 
 

@@ -311,6 +311,7 @@ class IbBroker:
             orders=tuple(self._broker_order(t) for t in told.trades),
             fills=tuple(e for e in events if isinstance(e, ev.OrderFilled)),
             commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
+            corrections=tuple(e for e in events if isinstance(e, ev.ExecutionCorrected)),
             position_lots=lots,
             cash_minor=cash or None,
         )
@@ -364,9 +365,12 @@ class IbBroker:
             if instrument is None:
                 continue  # nothing of ours: the position says what it did
             told.append(self._once(ib_orders.filled(fill.execution, reference(fill), instrument)))
-            charge = ib_orders.charged(fill.commissionReport, self._now_ns())
-            if charge is not None:
-                told.append(self._once(charge))
+            now_ns = self._now_ns()
+            parts = (
+                ib_orders.corrected(fill.execution, instrument, now_ns),
+                ib_orders.charged(fill.commissionReport, now_ns),
+            )
+            told.extend(self._once(part) for part in parts if part is not None)
         return told
 
     def _once(self, event: ev.Event) -> ev.Event:

@@ -31,6 +31,17 @@ _TIMES = {
 _ADDED_LIQUIDITY = 1  # an execution's lastLiquidity where the order stood in the book
 
 
+def revision_of(execution_id: str) -> tuple[str, int]:
+    """Return the id of an execution, and which telling of it this is.
+
+    A correction comes as an execution of its own whose id differs after the last point alone.
+    """
+    name, point, number = execution_id.rpartition(".")
+    if not point or len(number) != 2 or not number.isdigit():
+        return execution_id, 1
+    return f"{name}.01", max(1, int(number))
+
+
 def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
     """Return the broker's order; our client order id travels as its reference."""
     sent = IbOrder(
@@ -120,11 +131,12 @@ def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.Order
 
 def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.OrderFilled:
     """Return an execution as a fill; its commission is always told by itself."""
+    execution_id, _ = revision_of(execution.execId)
     return ev.OrderFilled(
-        event_id=ev.make_event_id("OrderFilled", execution.execId),
+        event_id=ev.make_event_id("OrderFilled", execution_id),
         time_ns=round(execution.time.timestamp() * 1e3) * 10**6,
         client_order_id=order_id,
-        execution_id=execution.execId,
+        execution_id=execution_id,
         instrument_id=instrument.instrument_id,
         side=OrderSide.BUY if execution.side in ("BOT", "BUY") else OrderSide.SELL,
         lots=whole_lots(instrument, execution.shares),
@@ -134,6 +146,23 @@ def filled(execution: Execution, order_id: str, instrument: Instrument) -> ev.Or
         commission_minor=None,
         is_maker=execution.lastLiquidity == _ADDED_LIQUIDITY,
         is_margined=instrument.is_margined,
+    )
+
+
+def corrected(
+    execution: Execution, instrument: Instrument, time_ns: int
+) -> ev.ExecutionCorrected | None:
+    """Return the correction that an execution is; None where it is told for the first time."""
+    execution_id, revision = revision_of(execution.execId)
+    if revision == 1:
+        return None
+    return ev.ExecutionCorrected(
+        event_id=ev.make_event_id("ExecutionCorrected", execution_id, revision),
+        time_ns=time_ns,
+        execution_id=execution_id,
+        revision=revision,
+        lots=whole_lots(instrument, execution.shares),
+        price_ticks=instrument.price_to_ticks(execution.price),
     )
 
 
@@ -152,10 +181,11 @@ def charged(report: CommissionReport, time_ns: int) -> ev.CommissionCharged | No
     """Return what an execution cost; None where it has not been told yet."""
     if not report.execId:
         return None
+    execution_id, _ = revision_of(report.execId)
     return ev.CommissionCharged(
-        event_id=ev.make_event_id("CommissionCharged", report.execId),
+        event_id=ev.make_event_id("CommissionCharged", execution_id),
         time_ns=time_ns,
-        execution_id=report.execId,
+        execution_id=execution_id,
         currency=report.currency,
         commission_minor=to_minor(report.commission),
     )

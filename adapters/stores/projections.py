@@ -63,6 +63,8 @@ class Projector:
         event = record.event
         if isinstance(event, ev.OrderFilled):
             self._fill(record.sequence, event)
+        elif isinstance(event, ev.ExecutionCorrected):
+            self._correct(event)
         elif isinstance(event, ev.SessionOpened):
             self._sessions.setdefault(event.session, _session(event))
         elif isinstance(event, ev.SessionClosed):
@@ -79,6 +81,11 @@ class Projector:
         self._fills[fill.execution_id] = row
         if self._sessions:
             next(reversed(self._sessions.values()))["fill_count"] += 1
+
+    def _correct(self, event: ev.ExecutionCorrected) -> None:
+        known = self.book.ledger.executions.get(event.execution_id)
+        if known is not None and event.execution_id in self._fills:
+            self._fills[event.execution_id]["price_ticks"] = known.price_ticks
 
     def _move_cash(self, move: ev.CashMoved) -> None:
         rate = self.book.ledger.rates.get(move.currency)

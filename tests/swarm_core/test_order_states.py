@@ -130,3 +130,23 @@ def test_what_is_told_later_of_how_much_was_filled_ends_the_wait() -> None:
     record.apply(shown)
     assert record.state is OrderState.CANCELLED
     assert record.knows(shown)
+
+
+@given(st.permutations(range(3)))
+def test_the_newest_adjustment_stands_in_whatever_order_they_are_told(order: list[int]) -> None:
+    """What the other exit took is told with the whole quantity: an older one says nothing more."""
+    told = [
+        ev.OrderAdjusted(
+            event_id=f"a{n}",
+            time_ns=n,
+            client_order_id=ORDER.client_order_id,
+            action_id=f"x{n}",
+            quantity_lots=lots,
+            limit_price_ticks=None,
+            stop_price_ticks=None,
+        )
+        for n, lots in enumerate((9, 7, 4), start=1)
+    ]
+    record = record_after(APPROVED, SUBMITTED, ACCEPTED, *(told[i] for i in order))
+
+    assert (record.order.quantity_lots, record.open_lots) == (4, 4)

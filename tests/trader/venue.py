@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from swarm_core import events as ev
+from swarm_core.broker_account import BrokerAccount, BrokerOrder
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
-from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 from tests.swarm_core.builders import NOW_NS, make_fill
 
 

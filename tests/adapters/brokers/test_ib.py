@@ -1,6 +1,7 @@
 """The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -336,3 +337,30 @@ def test_what_is_said_unasked_and_cannot_be_read_is_asked_for(
         fill(host, order.client_order_id)
         wait_until(lambda: broker.connection_count > before)
         broker.close()
+
+
+def test_a_corrected_execution_is_a_correction_and_no_second_fill(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Its id differs after the last point alone; a broker that restarts tells both, or the last."""
+    order = make_order(lots=7)
+    broker.submit(order, NOW_NS)
+    gateway.fill(order.client_order_id, 7, 100.0, "0000e0d5.713f.01.01")
+    first = gateway.fills[0]
+    other = replace(first.execution, execId="0000e0d5.713f.01.02", price=100.5)
+    second = first._replace(execution=other)
+    gateway.tell("execDetailsEvent", Trade(first.contract), second)
+    heard = broker.heard()
+    gateway.fills[:] = [second]
+    fresh = make_ib(gateway)
+
+    prices = [e.price_ticks for e in heard if isinstance(e, ev.OrderFilled)]
+    assert {e.execution_id for e in heard if isinstance(e, ev.OrderFilled)} == {
+        "0000e0d5.713f.01.01"
+    }
+    assert prices[0] == 10_000
+    for told in (heard, fresh.account().corrections):
+        (correction,) = [e for e in told if isinstance(e, ev.ExecutionCorrected)]
+        assert (correction.revision, correction.price_ticks, correction.lots) == (2, 10_050, 7)
+        assert correction.execution_id == "0000e0d5.713f.01.01"
+    fresh.close()
