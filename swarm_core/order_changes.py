@@ -29,7 +29,8 @@ def modify(path: "OrderPath", record: OrderRecord, order: Order, references: Ref
     """Give a working order the terms of another; return whether the broker was asked.
 
     The changed order passes the gate as if it were sent anew, what has filled of it counted in
-    it. Raises ValueError where the order does not rest at the broker, or cannot become the other.
+    it; where no more is asked for than has filled, the rest is cancelled. Raises ValueError where
+    the order does not rest at the broker, or cannot become the other.
     """
     broker = path.broker
     if not isinstance(broker, ModifyingBroker):
@@ -42,6 +43,9 @@ def modify(path: "OrderPath", record: OrderRecord, order: Order, references: Ref
     terms = WorkingTerms.of(order)
     if terms == WorkingTerms.of(record.order):
         return False
+    if terms.quantity_lots <= record.filled_lots:
+        path.cancel(record, f"{record.filled_lots} lots of {terms.quantity_lots} have filled")
+        return True
     verdict = judge_change(record, terms, references, path.book)
     if isinstance(verdict, ev.OrderModifyRequested):
         short = _margin(path, record, terms)

@@ -184,12 +184,15 @@ class Archive:
         # Of exits and of what an action has changed, the price was set before; of a slice it is
         # that of its parent, which has ended: they tell no cost.
         is_left_out = bool(record.order.parent_client_order_id or record.adjustments)
+        order, pending = record.order, record.pending
+        if pending is not None and pending.quantity_lots > order.quantity_lots:
+            order = pending.applied_to(order)  # it may have ended, and filled, in those terms
         return ev.OrderRecalled(
             event_id=ev.make_event_id("OrderRecalled", order_id, self._book.sequence),
             time_ns=time_ns,
             correlation_id=record.order.decision_id,
             client_order_id=order_id,
-            order=record.order,
+            order=order,
             state=record.state.value,
             filled_lots=record.filled_lots,
             attempt=record.attempt,

@@ -51,6 +51,17 @@ KINDS = (
 )
 # What a night may bring; drawn by dice of their own, so that older seeds play as they did.
 NIGHT_KINDS = ("split", "daylight_saving", "reverse_split", "dividend")
+# What a person, or who lends the shares, does to what works and is held; by dice of their own too.
+CHANGE_KINDS = (
+    "person_changes",  # another quantity for a working order
+    "person_cancels",
+    "change_lost",  # the connection breaks before the change
+    "change_ack_lost",
+    "change_ack_late",
+    "change_refused",
+    "filled_after_end",  # long after an order has ended, the venue tells that some of it was filled
+    "shares_recalled",  # what was sold short is bought in, and cannot be borrowed again
+)
 # Those that halt trading until a person has looked come seldom, or nothing else would be seen.
 _SELDOM = frozenset(
     {
@@ -74,11 +85,12 @@ class Faults:
 
     random: Random
     rates: dict[str, float]
+    apart: Random  # of the kinds that came later: what older seeds draw stays
     happened: Counter[str] = field(default_factory=Counter[str])
     active: bool = True
 
     @classmethod
-    def drawn(cls, random: Random) -> "Faults":
+    def drawn(cls, random: Random, apart: Random) -> "Faults":
         """Return the faults of a seed: a third of all kinds, each at a rate of its own."""
         rates = {
             kind: random.choice((0.02, 0.05, 0.2)) * (0.1 if kind in _SELDOM else 1.0)
@@ -87,15 +99,21 @@ class Faults:
             for kind in KINDS
         }
         rates["killed"] *= 0.3  # a life has hundreds of points at which it may end
-        return cls(random, rates)
+        if apart.random() < 0.5:  # changes come together, or few would meet their faults
+            rates |= {kind: apart.choice((0.0, 0.1, 0.3)) for kind in CHANGE_KINDS}
+            rates["shares_recalled"] *= 0.1
+            rates["person_cancels"] *= 0.2
+            rates["person_changes"] = 0.9  # few orders work long enough to be changed
+        return cls(random, rates, apart)
 
     @classmethod
     def none(cls, random: Random) -> "Faults":
-        return cls(random, dict.fromkeys(KINDS, 0.0))
+        return cls(random, {}, random)
 
     def happens(self, kind: str) -> bool:
-        rate = self.rates[kind]
-        if not self.active or not rate or self.random.random() >= rate:
+        rate = self.rates.get(kind, 0.0)
+        dice = self.apart if kind in CHANGE_KINDS else self.random
+        if not self.active or not rate or dice.random() >= rate:
             return False
         self.happened[kind] += 1
         return True

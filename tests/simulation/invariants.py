@@ -6,7 +6,7 @@ from adapters.stores.event_log_memory import MemoryEventLog
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
-from swarm_core.order_states import OrderState
+from swarm_core.order_states import OrderState, WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.trading_state import TradingState
 from tests.simulation.venue import Venue
@@ -26,6 +26,7 @@ class Watch:
         self.venue: Venue | None = None
         self.approved: dict[str, int] = {}  # attempt of the newest approval, by order
         self.submitted: dict[str, int] = {}
+        self.changes: dict[str, tuple[int, WorkingTerms]] = {}  # the newest that was approved
         self.event_count = 0
         self._filled: dict[str, int] = {}
         self.booked: set[str] = set()
@@ -59,11 +60,24 @@ class Watch:
         assert record.order == order, f"{order_id} leaves other than it was intended"
         # A decision held back for a line that was down may leave later; a bad one never may.
         assert not order.decision_id.endswith(BAD), f"{order_id} is of a decision that is bad"
-        state = self.book.trading_state
+        self._check_state(order, order.quantity_lots)
+
+    def change_leaves(self, order: Order, terms: WorkingTerms, number: int) -> None:
+        """A change was approved on disk in just these terms, and nothing has superseded it."""
+        order_id = order.client_order_id
+        record = self.book.orders[order_id]
+        assert self.changes.get(order_id) == (number, terms), f"{order_id}: a change unapproved"
+        assert record.pending == terms, f"{order_id}: a change leaves that is not pending"
+        assert record.most_lots >= terms.quantity_lots, f"{order_id}: more may fill than counts"
+        self._check_state(order, terms.quantity_lots - record.filled_lots)
+
+    def _check_state(self, order: Order, lots: int) -> None:
+        order_id, state = order.client_order_id, self.book.trading_state
         assert state is not TradingState.HALTED, f"{order_id} leaves while trading is halted"
         if state is TradingState.REDUCING and not order.is_exit:
             held = self.book.lots(order.instrument_id)
-            assert abs(held + order.signed_lots) < abs(held), f"{order_id} does not reduce"
+            after = held + order.side.sign * lots
+            assert abs(after) < abs(held), f"{order_id} does not reduce"
 
     # --- after every event ----------------------------------------------------------------
     def _check_event(self, event: ev.Event) -> None:
@@ -74,6 +88,12 @@ class Watch:
                 f"{event.client_order_id} is submitted without a verdict on disk"
             )
             self.submitted[event.client_order_id] = event.attempt
+        elif isinstance(event, ev.OrderModifyRequested):
+            self.changes[event.client_order_id] = (event.number, WorkingTerms.of(event))
+        elif isinstance(event, ev.OrderModified):
+            asked = self.changes.get(event.client_order_id)
+            assert asked is not None, f"{event.client_order_id} is changed unasked"
+            assert event.number < asked[0] or WorkingTerms.of(event) == asked[1]
         elif isinstance(event, ev.ReleaseBlocked):
             assert event.reason, "a release is blocked without a reason"
         elif isinstance(event, ev.ReferencesTaken):

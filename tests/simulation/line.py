@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from swarm_core import events as ev
+from swarm_core.broker_account import BrokerAccount
+from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.ports import EventLog
-from swarm_core.reconciliation import BrokerAccount
 from tests.simulation.faults import Faults, Life
 from tests.simulation.invariants import Watch
 from tests.simulation.venue import Venue
@@ -137,6 +138,39 @@ def _told_again(event: ev.Event) -> ev.Event:
     if isinstance(event, ev.OrderCancelled):  # under one id, as a restarted client tells it
         return replace(event, time_ns=event.time_ns + 1)
     return event
+
+
+class ChangingLine(Line):
+    """A line to a venue that takes changes of an order: a `ModifyingBroker` as well."""
+
+    def modify(
+        self, order: Order, terms: WorkingTerms, number: int, time_ns: int
+    ) -> Sequence[ev.Event]:
+        self._reach()
+        if self.faults.happens("change_lost"):
+            raise ConnectionResetError("the line broke before the change")
+        deaf = self._is_deaf()
+        if deaf and self.faults.random.random() < 0.5:
+            return ()
+        self.watch.change_leaves(order, terms, number)
+        ticket = self.venue.find(order.client_order_id)
+        if ticket is None:
+            return ()  # what never arrived is looked up
+        answer = self.venue.modify(ticket, terms, number, self.now_ns())
+        self.life.pass_point()
+        if self.faults.happens("change_ack_lost"):
+            raise ConnectionResetError("the line broke after the change")
+        if deaf or self.faults.happens("change_ack_late"):
+            self.venue.tell(answer, self.now_ns() + 5 * _S)
+            return ()
+        return (answer,)
+
+    def find_terms(self, order: Order) -> WorkingTerms | None:
+        self._reach()
+        if self._is_deaf() or self.faults.happens("find_broken"):
+            raise TimeoutError("the broker does not answer")
+        ticket = self.venue.find(order.client_order_id)
+        return None if ticket is None else self.venue.terms(ticket)
 
 
 class Disk:

@@ -8,8 +8,12 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.halting import change_trading_state
 from swarm_core.ledger import Ledger
+from swarm_core.order_changes import refused
 from swarm_core.order_path import OrderPath
-from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
+from swarm_core.orders import Order
+from swarm_core.reconciliation import _Comparison
+from swarm_core.references import References
 from swarm_core.risk.gate import Approved
 from swarm_core.trading_state import TradingState
 from tests.simulation.verdict import judge
@@ -17,7 +21,7 @@ from tests.simulation.world import play
 from trader import loop
 from trader.desk import SwitchedBroker, TradingDesk
 
-SEEDS = range(40)
+SEEDS = range(120)
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -145,6 +149,42 @@ def forget_the_split(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("trader.overnight.action_events", lambda *_: [])
 
 
+def take_silence_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    """A change that was not answered is taken for refused, and nobody is asked."""
+
+    def settle(path: OrderPath, record: OrderRecord) -> None:
+        order_id, number = record.order.client_order_id, record.change_number
+        path.take_in([refused(order_id, number, "no answer", path.time_ns)])
+
+    patch.setattr("swarm_core.order_path.settle", settle)
+
+
+def change_before_writing(patch: pytest.MonkeyPatch) -> None:
+    """The broker is asked for other terms, and what it says is all that is written down."""
+
+    def modify(path: OrderPath, record: OrderRecord, order: Order, _: References) -> bool:
+        number = record.change_number + 1
+        broker = path.broker
+        assert isinstance(broker, SwitchedBroker)
+        broker.modify(record.order, WorkingTerms.of(order), number, path.time_ns)
+        return True
+
+    patch.setattr("trader.desk.modify", modify)
+
+
+def overlook_what_others_did(patch: pytest.MonkeyPatch) -> None:
+    """Fills that are not ours, such as of shares that were bought in, are passed over."""
+    missed = _Comparison._missed
+
+    def ours_alone(self: _Comparison, fill: ev.OrderFilled) -> None:
+        if fill.client_order_id in self.book.orders:
+            missed(self, fill)
+
+    patch.setattr(_Comparison, "_missed", ours_alone)
+    patch.setattr(_Comparison, "positions", lambda self: None)
+    patch.setattr(_Comparison, "cash", lambda self: None)
+
+
 BUGS: tuple[Plant, ...] = (
     resend_without_asking,
     book_what_is_told_again,
@@ -156,6 +196,9 @@ BUGS: tuple[Plant, ...] = (
     charge_commissions_each_time,
     trade_on_failed_checks,
     forget_the_split,
+    take_silence_for_a_refusal,
+    change_before_writing,
+    overlook_what_others_did,
 )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from swarm_core import events as ev
-from swarm_core.order_states import OrderState
+from swarm_core.broker_account import BrokerAccount, BrokerOrder
+from swarm_core.order_changes import modified, refused
+from swarm_core.order_states import OrderState, WorkingTerms
 from swarm_core.orders import Order, OrderSide, TimeInForce
-from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 from tests.simulation.faults import Faults
 from tests.swarm_core.builders import CASH, INSTRUMENTS
 
@@ -28,6 +29,7 @@ class Ticket:
     received_ns: int
     story: list[ev.Event] = field(default_factory=list[ev.Event])
     ending: OrderState | None = None
+    ended_ns: int = 0
     fills: int = 0
     parent_id: str = ""  # of an exit: the order that it belongs to
     held: bool = False  # not all that it belongs with have come
@@ -55,6 +57,7 @@ class Venue:
         self.outbox: list[tuple[int, ev.Event]] = []
         self.next_order_id = 1
         self.booked: Callable[[], Container[str]] = tuple  # the executions that stand in the log
+        self.recalled: set[str] = set()  # what cannot be borrowed any more
         self.has_changed: set[str] = set()  # what an action of the night was of
         self.owed_minor = 0  # a dividend that has gone ex and is not paid
         self.grown: dict[str, int] = {}  # execution -> what splits since made of a lot of it
@@ -96,7 +99,7 @@ class Venue:
         self.tickets.append(ticket)
         if last:
             self._release(ticket)
-        if self.faults.happens("reject") or self._is_orphan(ticket, bound):
+        if self.faults.happens("reject") or self._is_orphan(ticket, bound) or self._lacks(ticket):
             return self._end(ticket, OrderState.REJECTED, now_ns)
         answer = ev.OrderAccepted(
             event_id=ev.make_event_id("OrderAccepted", order_id),
@@ -107,6 +110,11 @@ class Venue:
         )
         ticket.story.append(answer)
         return answer
+
+    def _lacks(self, ticket: Ticket) -> bool:
+        """Whether it would sell what is not held and cannot be borrowed."""
+        is_gone = ticket.instrument_id in self.recalled and ticket.side is OrderSide.SELL
+        return is_gone and self.lots[ticket.instrument_id] < ticket.open_lots
 
     def _is_orphan(self, ticket: Ticket, bound: bool) -> bool:
         """Whether it is an exit of nothing: its order ended, and nothing is held."""
@@ -137,6 +145,35 @@ class Venue:
         ticket = Ticket("", "0", instrument_id, side, self.random.randint(1, 20), True, now_ns)
         self.tickets.append(ticket)
 
+    def recall_shares(self, now_ns: int) -> None:
+        """Who lent shares wants them back: a short position is bought in, at once and in part."""
+        shorts = [i for i, n in self.lots.items() if n < 0 and i not in self.has_changed]
+        if not shorts:
+            self.faults.happened["shares_recalled"] -= 1
+            return
+        instrument_id = self.faults.apart.choice(shorts)
+        lots = self.faults.apart.randint(1, -self.lots[instrument_id])
+        ticket = Ticket("", "0", instrument_id, OrderSide.BUY, lots, True, now_ns)
+        self.tickets.append(ticket)
+        self.recalled.add(instrument_id)
+        self.fill(ticket, now_ns, lots)
+
+    def modify(self, ticket: Ticket, terms: WorkingTerms, number: int, now_ns: int) -> ev.Event:
+        """Let an order work for another quantity, if it works and has not filled as much."""
+        order_id, time_ns = ticket.client_order_id, now_ns + self.skew_ns
+        more = terms.quantity_lots - ticket.filled_lots - ticket.open_lots
+        if ticket.ending is not None or ticket.open_lots + more <= 0:
+            return refused(order_id, number, "too late", time_ns)
+        if self.faults.happens("change_refused"):
+            return refused(order_id, number, "the venue says no", time_ns)
+        ticket.open_lots += more
+        return modified(order_id, terms, number, time_ns)
+
+    def terms(self, ticket: Ticket) -> WorkingTerms | None:
+        if ticket.ending is not None:
+            return None
+        return WorkingTerms(ticket.filled_lots + ticket.open_lots, *ticket.prices)
+
     def move(self, now_ns: int) -> None:
         """Let the market trade once: prices move, orders are filled, commissions fall due."""
         self.is_open = True
@@ -145,14 +182,33 @@ class Venue:
             self.prices[instrument_id] = max(100, self.prices[instrument_id] + step)
         if self.faults.happens("manual_order"):
             self.place_by_hand(now_ns)
+        if any(n < 0 for n in self.lots.values()) and self.faults.happens("shares_recalled"):
+            self.recall_shares(now_ns)
+        self._fill_what_has_ended(now_ns)
         for ticket in [t for t in self.tickets if self.works(t)]:
             # The other exit may have been filled meanwhile.
             if self.random.random() < 0.5 and self.works(ticket):
-                self.fill(ticket, now_ns, self.random.randint(1, ticket.open_lots))
+                lots = self.random.randint(1, ticket.open_lots)
+                # Where orders are changed they work for longer.
+                is_slow = bool(self.faults.rates.get("person_changes"))
+                self.fill(ticket, now_ns, -(-lots // 4) if is_slow else lots)
         for item in [c for c in self.charges_due if c[0] <= now_ns]:
             self.charges_due.remove(item)
             self._charge(item[1])
             self.tell(item[1], now_ns)
+
+    def _fill_what_has_ended(self, now_ns: int) -> None:
+        """Find out that an order was filled before it ended, when it may have been forgotten."""
+        ended = (OrderState.CANCELLED, OrderState.EXPIRED)
+        late = [
+            t
+            for t in self.tickets
+            if t.client_order_id and not t.parent_id and t.ending in ended and t.open_lots
+            if now_ns - t.ended_ns > 120 * _S and t.instrument_id not in self.has_changed
+        ]
+        if late and self.faults.happens("filled_after_end"):
+            ticket = self.faults.apart.choice(late)
+            self.fill(ticket, now_ns, self.faults.apart.randint(1, ticket.open_lots))
 
     def fill(self, ticket: Ticket, now_ns: int, lots: int) -> None:
         ticket.fills += 1
@@ -194,8 +250,8 @@ class Venue:
         ticket.story.append(fill)
         self.tell(fill, now_ns)
         ticket.open_lots -= lots
-        if not ticket.open_lots:
-            ticket.ending = OrderState.FILLED
+        if not ticket.open_lots and ticket.ending is None:
+            ticket.ending, ticket.ended_ns = OrderState.FILLED, now_ns
         if ticket.parent_id:
             self._take_from_other(ticket, fill, now_ns)
 
@@ -207,7 +263,9 @@ class Venue:
             for i, f in self.fills.items()
             if i != fill.execution_id
         )
-        if not (unheard or self.faults.happened["manual_order"]):
+        beyond = ("manual_order", "shares_recalled", "filled_after_end")
+        foreign = any(self.faults.happened[kind] for kind in beyond)
+        if not (unheard or foreign):
             held = self.lots[filled.instrument_id]
             assert held * filled.side.sign <= 0, f"{filled.client_order_id} turns a position over"
         for other in self.tickets:
@@ -245,7 +303,7 @@ class Venue:
         return self._end(ticket, OrderState.CANCELLED, now_ns)
 
     def _end(self, ticket: Ticket, ending: OrderState, now_ns: int) -> ev.Event:
-        ticket.ending = ending
+        ticket.ending, ticket.ended_ns = ending, now_ns
         order_id, time_ns = ticket.client_order_id, now_ns + self.skew_ns
         told: ev.OrderEvent
         if ending is OrderState.EXPIRED:

@@ -53,6 +53,7 @@ def judge(world: World) -> Verdict:
     differences += _working(world) != {
         t.client_order_id for t in venue.tickets if t.ending is None and t.client_order_id
     }
+    _check_terms(world)
     _check_replay(world)
     return Verdict(
         duplicate_orders=sum(n - 1 for n in venue.receipts.values() if n > 1),
@@ -71,6 +72,19 @@ def _working(world: World) -> set[str]:
         for r in world.watch.book.working_orders()
         if r.state is not OrderState.SUBMITTED or r.broker_order_id
     }
+
+
+def _check_terms(world: World) -> None:
+    """What works, works in the terms that the book holds, and no change is unanswered."""
+    for record in world.watch.book.working_orders():
+        ticket = world.venue.find(record.order.client_order_id)
+        if ticket is None or ticket.ending is not None:
+            continue  # counted as a difference
+        order_id = record.order.client_order_id
+        assert record.pending is None, f"{order_id}: a change is not settled"
+        assert record.open_lots == ticket.open_lots, (
+            f"{order_id} is open for {record.open_lots} lots in the book, {ticket.open_lots} there"
+        )
 
 
 def _check_replay(world: World) -> None:

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -19,7 +20,7 @@ from swarm_core.sizing_settings import ExitSettings, SizingSettings
 from swarm_core.trading_state import TradingState
 from tests.simulation.faults import Faults, Killed, Life
 from tests.simulation.invariants import BAD, Watch
-from tests.simulation.line import Disk, Line
+from tests.simulation.line import ChangingLine, Disk, Line
 from tests.simulation.nights import DAY_NS, DAYS, OPEN_NS, STEP_NS, Night, ShortDays
 from tests.simulation.venue import Venue
 from tests.simulation.virtual_time import VirtualLoop
@@ -27,6 +28,7 @@ from tests.swarm_core.builders import CASH, INSTRUMENTS, NOW_NS, Targeted, make_
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt, KillSwitch
 from trader.loop import Trader
+from trader.order_commands import OrderCommand
 from trader.overnight import NightBooks
 from trader.ports import Intent, Item
 from trader.settings import TraderSettings
@@ -78,8 +80,10 @@ class World:
     rules: ReconciliationRules
     night: Night
     hours: ShortDays
+    takes_changes: bool  # whether the venue changes orders under their own ids
     lives: int = 0
     death: Life | None = None
+    living: Trader | None = None
 
     def switch(self) -> KillSwitch:
         return KillSwitch(self.home / "halt.json")
@@ -87,7 +91,8 @@ class World:
     def desk(self, life: Life) -> TradingDesk:
         """Return the desk of a new process, its book rebuilt from the log."""
         disk = Disk(self.watch, life, self.faults, self.loop.now_ns)
-        line = Line(self.venue, life, self.faults, self.loop.now_ns, self.watch)
+        kind = ChangingLine if self.takes_changes else Line
+        line = kind(self.venue, life, self.faults, self.loop.now_ns, self.watch)
         return TradingDesk(
             book=book_from_events(disk.read(), "USD", CASH),
             log=disk,
@@ -114,12 +119,14 @@ class World:
         )
         # A trader whose feed has broken stays, halted, until a person sends it away.
         feed.when_broken = lambda: self.loop.call_later(45, trader.leave)
+        self.living = trader
         return trader
 
 
 def make_world(seed: int, home: Path) -> World:
     random = Random(seed)
-    faults = Faults.drawn(random)
+    changes = Random(f"{seed}/changes")
+    faults = Faults.drawn(random, changes)
     kept = random.random() < 0.5
     night = Night.drawn(Random(f"{seed}/night"), Random(f"{seed}/night, later"), IDS)
     adopts = random.random() < 0.5
@@ -144,7 +151,8 @@ def make_world(seed: int, home: Path) -> World:
     )
     hours = ShortDays(night.shift_ns)
     loop = VirtualLoop(NOW_NS)
-    return World(seed, faults, watch, venue, loop, home, sizing, rules, night, hours)
+    takes_changes = changes.random() < 0.7
+    return World(seed, faults, watch, venue, loop, home, sizing, rules, night, hours, takes_changes)
 
 
 class MarketFeed:
@@ -230,11 +238,36 @@ async def _outside(world: World) -> None:
             if faults.happens(kind):
                 flatten = kind == "person_flattens"
                 world.switch().pull(Halt(reason="a drill", actor="a person", flatten=flatten))
+        _instruct(world)
         is_halted = world.watch.book.trading_state is not TradingState.ACTIVE
         halted_since_ns = (halted_since_ns or now_ns) if is_halted else 0
         if halted_since_ns and now_ns - halted_since_ns > 40 * _S:
             _resume(world)
             halted_since_ns = 0
+
+
+def _instruct(world: World) -> None:
+    """A person asks the trader that lives for a change or a cancel of one order that works."""
+    book, dice = world.watch.book, world.faults.apart
+    # An order of a bracket is never changed.
+    working = [r for r in book.working_orders() if not (r.order.is_exit or world.sizing.exits)]
+    for kind in ("person_changes", "person_cancels"):
+        if not (working and world.living and world.faults.happens(kind)):
+            continue
+        order = dice.choice(working).order
+        lots = max(1, dice.randint(0, 2 * order.quantity_lots))
+        replaces = kind == "person_changes"
+        command = OrderCommand(
+            order_id=order.client_order_id,
+            actor="a person",
+            reason="a drill",
+            replaces=replaces,
+            quantity=Decimal(lots) if replaces else None,
+        )
+        try:
+            world.living.orders.ask(command)
+        except ValueError:
+            world.faults.happened[kind] -= 1  # not of this desk: the person is told
 
 
 def _resume(world: World) -> None:
