@@ -1,6 +1,5 @@
 """From what a file says of itself to the mapping of its table, and the questions that remain."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -8,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 from adapters.sources.action_drafts import MEASURE_OF, action_entries
+from adapters.sources.draft_patterns import glob_of
 from adapters.sources.file_names import FILE_NAME, file_stem
 from adapters.sources.mapping import (
     Condition,
@@ -368,6 +368,5 @@ def _zone_question(draft: Draft) -> str:
 
 
 def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
-    escaped = re.sub(r"([\[\]*?])", r"[\1]", draft.relative)  # a glob that matches itself alone
     laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
-    return TableMapping(table=draft.table, files=escaped, **laid_out, **entries)  # type: ignore[arg-type]  # the keys are its fields
+    return TableMapping(table=draft.table, files=(glob_of(draft.relative),), **laid_out, **entries)  # type: ignore[arg-type]  # the keys are its fields

@@ -4,6 +4,7 @@ import fnmatch
 import operator
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -229,9 +230,12 @@ class FileSource:
         return {key: value or "" for key, value in match.groupdict().items()}
 
     def _paths(self, spec: TableMapping) -> list[Path]:
-        found = [path for path in sorted(self._folder.glob(spec.files)) if path.is_file()]
+        found: dict[Path, None] = {}
+        for pattern in spec.files:
+            named = self._folder.glob(pattern) if _is_pattern(pattern) else [self._folder / pattern]
+            found |= dict.fromkeys(path for path in sorted(named) if path.is_file())
         if spec.exclude is None:
-            return found
+            return list(found)
         return [path for path in found if not fnmatch.fnmatch(path.name, spec.exclude)]
 
     def _source_of(self, spec: TableMapping, path: Path) -> str:
@@ -243,12 +247,19 @@ class FileSource:
     def _tag(self, spec: TableMapping, path: Path) -> int:
         """Return a number that names the file within its data set, whatever files come to it."""
         dataset = spec.dataset or spec.table
-        sharing = [s for s in self._mapping.tables if (s.dataset or s.table) == dataset]
-        alone = spec.source_per_file or all(s.files == spec.files for s in sharing)
-        if alone and (spec.source_per_file or not any(c in spec.files for c in "*?[")):
+        is_one = len(spec.files) == 1 and not _is_pattern(spec.files[0])
+        if spec.source_per_file or (is_one and self._layouts_of[dataset] == 1):
             return 0
         relative = path.relative_to(self._folder).as_posix()
         return zlib.crc32(relative.encode()) & 0x3FFFFFFF
+
+    @cached_property
+    def _layouts_of(self) -> Counter[str]:
+        """How many choices of files share each data set."""
+        return Counter(
+            dataset
+            for dataset, _ in {(s.dataset or s.table, s.files) for s in self._mapping.tables}
+        )
 
     @cached_property
     def _instrument_table(self) -> pl.DataFrame:
@@ -283,3 +294,7 @@ def _shift(rows: pl.DataFrame, by: int) -> pl.DataFrame:
     if "source_row" not in rows.columns:
         return rows
     return rows.with_columns(pl.col("source_row") + by)
+
+
+def _is_pattern(files: str) -> bool:
+    return any(character in files for character in "*?[")

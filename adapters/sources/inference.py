@@ -14,6 +14,7 @@ from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_columns, zone_in_name
 from adapters.sources.draft_adjustments import with_adjustments
 from adapters.sources.draft_names import UNNAMED, named_by_path
+from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.drafts import (
     Draft,
     pieces_of_one,
@@ -102,7 +103,8 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
         )
     if not tables:
         raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
-    return Mapping(name=re.sub(r"\W+", "_", folder.name), tables=tuple(tables), ignore=ignore)
+    name = re.sub(r"\W+", "_", folder.name)
+    return Mapping(name=name, tables=with_patterns(folder, tables), ignore=ignore)
 
 
 def _drafts(
@@ -328,7 +330,7 @@ def _plain(spec: object) -> dict[str, object]:
         elif isinstance(value, (Field, TimeField, Csv, Instrument, Unpivot, Knowledge)):
             value = _plain(value)
         elif isinstance(value, tuple):
-            value = list(value)
+            value = value[0] if len(value) == 1 else list(value)
         if value not in ([], {}):
             made[f.name] = value
     return made

@@ -181,13 +181,14 @@ class Unpivot:
 class TableMapping:
     """How some files of a folder become rows of one table.
 
+    `files` are patterns below the folder.
     `end_time` is the last day of a membership, or when a dividend is paid. `file_name` is a
     regular expression whose named groups become columns; `dataset` names the
     source of the rows (tables that share it hold versions of the same records).
     """
 
     table: str
-    files: str
+    files: tuple[str, ...]
     columns: MappingLike[str, Field] = field(default_factory=dict[str, Field])
     time: TimeField | None = None
     knowledge: Knowledge = Knowledge()
@@ -215,7 +216,7 @@ class TableMapping:
         if unknown:
             raise MappingError(f"columns of {self.table} must be of its schema, were {unknown}")
         if self.time is None and "event_time" in TABLES[self.table].required:
-            raise MappingError(f"{self.table} of {self.files!r} must have a time, had none")
+            raise MappingError(f"{self.table} of {self.files[0]!r} must have a time, had none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +336,7 @@ def _time(value: object) -> TimeField:
 
 
 _TUPLES = ("column", "join", "format", "hash_of", "null_if", "is_in", "not_in", "header", "index",
-           "columns", "nulls", "where")  # fmt: skip
+           "columns", "nulls", "where", "files")  # fmt: skip
 
 
 def _build(kind: type[_Spec], entry: dict[str, Any]) -> _Spec:

@@ -230,7 +230,7 @@ def _named(
     )
     missing = [c for c in required if c not in frame.columns]
     if missing:
-        raise MappingError(f"{spec.table} of {spec.files!r} must be given {missing}, was not")
+        raise MappingError(f"{spec.table} of {spec.files[0]!r} must be given {missing}, was not")
     if frame.select(pl.any_horizontal(pl.col(c).is_null().any() for c in required)).item():
         problems = [_must_be_given(pl.col(c), c) for c in required]
         frame = frame.with_columns(pl.coalesce([pl.col(REASON), *problems]).alias(REASON))
