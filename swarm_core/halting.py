@@ -134,7 +134,7 @@ def ask_again(
     ]
     for record in book.working_orders():
         is_late = time_ns - record.change_ns > patience_ns
-        if record.state is OrderState.MODIFY_PENDING and is_late:
+        if record.pending is not None and is_late:
             path.look_up(record)
     return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 

@@ -327,10 +327,10 @@ class OrderPath:
             self.take_in(heard)
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.write([self._found(record)])
-            elif record.state is OrderState.CANCEL_PENDING and not record.awaits_fills:
+            elif record.pending is not None:
+                settle(self, record)  # it may have filled in its new terms
+            if record.state is OrderState.CANCEL_PENDING and not record.awaits_fills:
                 self.cancel(record, "asked again: it works still")
-            elif record.state is OrderState.MODIFY_PENDING:
-                settle(self, record)
         elif record.is_unheard:
             lost = ev.OrderSubmissionLost(
                 event_id=ev.make_event_id("OrderSubmissionLost", order_id, record.attempt),

@@ -9,7 +9,7 @@ from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.order_path import OrderPath
-from swarm_core.order_states import OrderState
+from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import Broker, ConcurrentAppendError, EventLog, TendedLog
 from swarm_core.references import References
@@ -108,8 +108,19 @@ def recover(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> int:
     path.catch_up()
     before = book.sequence
     for record in book.working_orders():
-        path.look_up(record)
+        _look_up(path, record)
     return book.sequence - before
+
+
+def _look_up(path: OrderPath, record: OrderRecord) -> None:
+    for _ in range(_TRIES_MAX):
+        try:
+            return path.look_up(record)
+        except ConcurrentAppendError:
+            path.catch_up()
+    raise ConcurrentAppendError(
+        f"the log must rest for one step in {_TRIES_MAX} tries, and did not"
+    )
 
 
 def _report(decision_id: str, reason: str, book: Book, sent_count: int) -> ReleaseReport:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -16,7 +17,14 @@ from swarm_core.order_changes import STEADY, fits, modify, refused
 from swarm_core.order_path import OrderPath
 from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
 from swarm_core.orders import Order, OrderKind
-from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter, ModifyingBroker
+from swarm_core.ports import (
+    BracketBroker,
+    Broker,
+    ConcurrentAppendError,
+    EventLog,
+    MarginAfter,
+    ModifyingBroker,
+)
 from swarm_core.references import References
 from swarm_core.retirement import Archive, retirement
 from swarm_core.risk.limits import RiskLimits
@@ -26,6 +34,10 @@ from swarm_core.trading import ReleaseReport, recover, release
 from swarm_core.trading_state import TradingState
 from trader.kill_switch import Halt, KillSwitch
 from trader.ports import ForgettingBroker, WhatIfBroker
+
+T = TypeVar("T")
+# Another writer may move the log between our read and our write.
+_TRIES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,9 @@ class TradingDesk:
         Raises ValueError where there is no such order, or the other is in another instrument or
         on the other side.
         """
-        self.catch_up()
+        return self._undisturbed(lambda: self._replace(client_order_id, order))
+
+    def _replace(self, client_order_id: str, order: Order) -> bool:
         record = self.book.orders.get(client_order_id)
         if record is None:
             raise ValueError(f"an order to replace must be in the log, was {client_order_id}")
@@ -196,8 +210,23 @@ class TradingDesk:
     def guard_exits(self) -> None:
         """Send, renew or take back the exits of positions, where they do not fit them."""
         if self.book.exits:
-            references = self._references()
-            guard_exits(OrderPath(self.book, self.log, self.line, references.time_ns), references)
+            self._undisturbed(self._guard_exits)
+
+    def _guard_exits(self) -> None:
+        references = self._references()
+        guard_exits(OrderPath(self.book, self.log, self.line, references.time_ns), references)
+
+    def _undisturbed(self, act: Callable[[], T]) -> T:
+        """Take a step again from what the log says now, where somebody else has written."""
+        for _ in range(_TRIES_MAX):
+            self.catch_up()
+            try:
+                return act()
+            except ConcurrentAppendError:
+                continue
+        raise ConcurrentAppendError(
+            f"the log must rest for one step in {_TRIES_MAX} tries, and did not"
+        )
 
     def settled_quotes(self) -> Mapping[str, Quote]:
         """Return the quotes that orders may be sized and judged by."""

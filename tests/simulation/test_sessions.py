@@ -37,8 +37,8 @@ def test_sessions_that_once_lost_a_position_keep_it(seed: int) -> None:
 
 
 # Adjustments told late; an order that ended with its change unanswered, and came back from the
-# log; a change to less than had filled.
-@pytest.mark.parametrize("seed", [730266, 730358, 730679, 730916, 731129])
+# log; a change to less than had filled; a cancel of what had filled in terms never confirmed.
+@pytest.mark.parametrize("seed", [730266, 730358, 730679, 730916, 731129, 731988])
 def test_sessions_that_once_lost_the_terms_of_an_order_keep_them(seed: int) -> None:
     played(seed)
 
