@@ -137,7 +137,7 @@ def _charts(rows: pl.DataFrame, parts: pl.DataFrame, labels: list[str]) -> list[
     for kind in ("sense", "instrument", "cost", "currency"):
         told = own.filter(pl.col("kind") == kind)
         if told.height:
-            drawn.append(_added(kind, told, labels[0]))
+            drawn.append(_added(kind, told, series[labels[0]], labels[0]))
     return [(title, chart_html(figure)) for title, figure in drawn]
 
 
@@ -222,9 +222,19 @@ def _months(rows: pl.DataFrame) -> go.Figure:
     return figure
 
 
-def _added(kind: str, parts: pl.DataFrame, label: str) -> tuple[str, go.Figure]:
-    """Return title and bars of what each name added; a sense is paid in sigmas, not in NAV."""
-    total = parts.group_by("name").agg(pl.col("contribution").sum()).sort("contribution")
+def _added(kind: str, parts: pl.DataFrame, rows: pl.DataFrame, label: str) -> tuple[str, go.Figure]:
+    """Return title and bars of what each name added to the whole return.
+
+    A month's parts are of the NAV when it began: they count by what the book had grown to by then,
+    so that instruments (or senses in their place), costs and currencies add up to the return.
+    """
+    grown = rows.select(
+        "event_time", growth=(1.0 + pl.col("net_return")).cum_prod().shift(1, fill_value=1.0)
+    ).unique("event_time", keep="first")
+    whole = parts.join(grown, on="event_time", how="left").with_columns(
+        pl.col("contribution") * pl.col("growth").fill_null(1.0)
+    )
+    total = whole.group_by("name").agg(pl.col("contribution").sum()).sort("contribution")
     shown = pl.concat([total.head(15), total.tail(15)]).unique(maintain_order=True)
     colours = [GAIN if value >= 0 else LOSS for value in shown["contribution"]]
     figure = _figure(height=90 + 20 * shown.height)
@@ -237,11 +247,10 @@ def _added(kind: str, parts: pl.DataFrame, label: str) -> tuple[str, go.Figure]:
         )
     )
     figure.update_layout(showlegend=False)
-    if kind == "sense":
-        figure.update_xaxes(title="trust-weighted payoff, summed over sessions [sigma]")
-        return f"How far each sense was right in {label}", figure
-    figure.update_xaxes(tickformat=".2%", title="sum of returns [% of NAV]")
-    return f"What each {kind} added to {label}", figure
+    sum_of = float(total["contribution"].sum())
+    figure.update_xaxes(tickformat=".2%", title=f"of the first NAV; {sum_of:+.2%} together")
+    costs = ", before costs" if kind in ("sense", "instrument") else ""
+    return f"What each {kind} added to {label}{costs}", figure
 
 
 def _figure(height: int = 300) -> go.Figure:

@@ -11,6 +11,7 @@ from features.schemas import UTC_TIME
 from models.experiments.account import Walked, walk
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
+from models.experiments.senses import UNTOLD, earned_by_senses
 from models.experiments.trials import Outcome, Trial, TrialLedger, failed, finished, launched
 from models.statistics import impact_per_root_nav
 
@@ -36,7 +37,7 @@ PARTS_SCHEMA: dict[str, pl.DataType] = {
     "knowledge_time": UTC_TIME,
     "kind": pl.String(),  # instrument, sense or cost
     "name": pl.String(),
-    "contribution": pl.Float64(),
+    "contribution": pl.Float64(),  # a fraction of NAV when the month began
 }
 
 
@@ -140,20 +141,19 @@ def _senses(walked: Walked) -> list[tuple[str, np.ndarray]]:
     if walked.colony is None:
         return []
     state, records = walked.colony
-    trusted = np.vstack([np.zeros(records.trust.shape[1]), records.trust[:-1]])
-    by_place = trusted * np.nan_to_num(records.payoff)
-    senses = np.zeros((len(by_place), len(state.sense_names)))
-    for place, sense in enumerate(state.scouts.sense):
-        senses[:, sense] += by_place[:, place]
-    return [(name, senses[:, s]) for s, name in enumerate(state.sense_names)]
+    said, targets = records.sense_conviction, walked.targets
+    earned = earned_by_senses(said, targets, walked.contribution)
+    told = [(name, earned[:, s]) for s, name in enumerate((*state.sense_names, UNTOLD))]
+    return [(name, values) for name, values in told if name != UNTOLD or values.any()]
 
 
 def _parts(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
     """Return what each instrument, each sense and the costs added, by month of the window.
 
-    Instruments: what the lots held and traded earned before costs, as a fraction of NAV. Costs by
-    kind; of a foreign currency what its rate did. These three are the return. Senses: the trust in
-    a scout times its payoff, scouts counted to the sense that holds their place at the end.
+    All are fractions of NAV when the month began. Instruments: what the lots held and traded earned
+    before costs. Costs by kind; of a foreign currency what its rate did. These three are the
+    month's return, to the minor unit. Senses: the instruments' earnings once more, shared out to
+    the senses (models.experiments.senses), so that they stand in the instruments' place.
     """
     told: list[tuple[str, str, np.ndarray]] = [
         ("instrument", name, walked.contribution[:, i])
@@ -163,7 +163,8 @@ def _parts(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFra
     told += [("cost", name, -values) for name, values in walked.costs.items() if values.any()]
     told += [("currency", name, values) for name, values in walked.currencies.items()]
     kinds, names = [kind for kind, _, _ in told], [name for _, name, _ in told]
-    columns = np.column_stack([values for _, _, values in told])[first:]
+    before = np.concatenate(([trial.nav], walked.nav[:-1]))[first:]  # what the columns are of
+    columns = np.column_stack([values for _, _, values in told])[first:] * before[:, None]
     closes = seen.closes[first:]
     months: dict[tuple[int, int], list[int]] = {}
     for t, close in enumerate(closes):
@@ -178,7 +179,7 @@ def _parts(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFra
                 "knowledge_time": closes[part[-1]],
                 "kind": kinds,
                 "name": names,
-                "contribution": columns[part].sum(axis=0),
+                "contribution": columns[part].sum(axis=0) / before[part[0]],
             },
             schema=PARTS_SCHEMA,
         )

@@ -50,6 +50,10 @@ def _note(log: Log, t: int, out: Output, hive: Hive, weights: Floats, nav: float
     log[8][t, 0] = out.share[0]
     for bound in range(out.bound.shape[0]):
         log[9][t, 0] += out.bound[bound]
+    count = weights.shape[0]
+    for sense in range(hive.queen.sense_conviction.shape[0]):
+        for i in range(count):
+            log[10][t, sense * count + i] = hive.queen.sense_conviction[sense, i]
 
 
 @flat_kernel

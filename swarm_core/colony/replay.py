@@ -98,6 +98,7 @@ class Records:
     regime_posterior: Floats  # [T, Z]
     share: Floats  # [T] of the risk budget that was used
     vetoed: Floats  # [T] number of book vetoes
+    sense_conviction: Floats  # [T, S, N] by sense; over the senses they add up to the conviction
 
 
 def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[ColonyState, Records]:
@@ -222,11 +223,13 @@ Log = tuple[Floats, ...]  # one array for each field of Records, in the order of
 
 def _empty_log(t: int, n: int, hive: Hive) -> tuple[Floats, ...]:
     widths = (n, n, n, 1, 1, hive.trust.weight.shape[0], hive.trust.weight.shape[0])
-    return tuple(np.zeros((t, w)) for w in (*widths, hive.queen.posterior.shape[0], 1, 1))
+    senses = hive.queen.sense_conviction.size
+    return tuple(np.zeros((t, w)) for w in (*widths, hive.queen.posterior.shape[0], 1, 1, senses))
 
 
 def _records(log: tuple[Floats, ...], order: NDArray[np.int64]) -> Records:
-    conviction, target, weights, nav, turnover, trust, payoff, regime, share, vetoed = log
+    conviction, target, weights, nav, turnover, trust, payoff, regime, share, vetoed, told = log
+    t, n = conviction.shape
     return Records(
         conviction=conviction[:, order],
         target_weights=target[:, order],
@@ -238,6 +241,7 @@ def _records(log: tuple[Floats, ...], order: NDArray[np.int64]) -> Records:
         regime_posterior=regime,
         share=share[:, 0],
         vetoed=vetoed[:, 0],
+        sense_conviction=told.reshape(t, told.shape[1] // n if n else 0, n)[:, :, order],
     )
 
 
@@ -314,3 +318,4 @@ def replay_bars(
         log[7][t] = hive.queen.posterior
         log[8][t, 0] = out.share[0]
         log[9][t, 0] = out.bound.sum()
+        log[10][t] = hive.queen.sense_conviction.ravel()

@@ -32,7 +32,15 @@ def _parts() -> pl.DataFrame:
     names = ["momentum", "carry", "US.A", "US.B", "costs"]
     kinds = ["sense", "sense", "instrument", "instrument", "cost"]
     added = [0.02, -0.01, 0.03, -0.02, -0.004]
-    return pl.DataFrame({"label": LABELS[0], "kind": kinds, "name": names, "contribution": added})
+    return pl.DataFrame(
+        {
+            "label": LABELS[0],
+            "event_time": _rows(LABELS[0], 0)["event_time"][0],
+            "kind": kinds,
+            "name": names,
+            "contribution": added,
+        }
+    )
 
 
 def write_sample(folder: Path, deflated: float | None = 0.4, active: float | None = None) -> Path:
@@ -53,7 +61,7 @@ def test_the_page_holds_everything_inside(tmp_path: Path) -> None:
         "Equity after costs",
         "Drawdown",
         "Months of",
-        "How far each sense was right",
+        "What each sense added to",
         "8.1%",
     ):
         assert told in page

@@ -12,6 +12,7 @@ from models.experiments.backtest import run_backtest
 from models.experiments.fields import ExperimentError
 from models.experiments.market import MarketTables, build_market
 from models.experiments.points import resolve
+from models.experiments.senses import earned_by_senses
 from models.experiments.spec import Member, Universe
 from models.experiments.trials import FAILED, FINISHED, LAUNCHED, Trial, count_trials
 from models.experiments.windows import windows_of
@@ -63,16 +64,47 @@ def test_scored_sessions_lie_in_the_window_and_later_data_change_nothing() -> No
     assert run_backtest(trial, cut, ListLedger(), "r").outcome == result.outcome
 
 
-def test_contributions_of_instruments_and_costs_add_up_to_the_return() -> None:
-    """What instruments earned less commission and slippage is the change of NAV, exactly."""
+@pytest.mark.parametrize("kind", ["instrument", "sense"])
+def test_contributions_and_costs_add_up_to_the_return(kind: str) -> None:
+    """What instruments earned, or senses in their place, less costs is the change of NAV, exactly.
+
+    Each month's parts are of the NAV when it began: chained, they are the return of the window.
+    """
     market = make_market()
     opens = market.panel.prices * 1.002
     for seen in (market, replace(market, opens=opens)):
         result = run_backtest(_trial(), seen, ListLedger(), "r")
-        kinds = pl.col("kind").is_in(["instrument", "cost"])
-        told = result.parts.filter(kinds)["contribution"].sum()
-        assert told == pytest.approx(result.rows["net_return"].sum(), abs=1e-12)
+        of = result.parts.filter(pl.col("kind").is_in([kind, "cost"]))
+        months = of.group_by("event_time").agg(pl.col("contribution").sum()).sort("event_time")
+        grown = float(np.prod(1.0 + months["contribution"].to_numpy()))
+        returns = result.rows["net_return"].to_numpy()
+        assert grown == pytest.approx(float(np.prod(1.0 + returns)), abs=1e-10)
+        assert months.height > 1
         assert result.rows["cost"].sum() > 0
+        assert result.parts.filter(pl.col("kind") == kind)["contribution"].n_unique() > 3
+
+
+def test_earnings_are_shared_as_the_conviction_behind_them_was() -> None:
+    """Two senses, one instrument: decided at a close, held from the session after it.
+
+    0: A says 0.6, B 0.2: three quarters and one. 1: A 0.5 against B -0.25, which is 2 and -1.
+    2: nothing is wanted, and what is closed is told by what had opened it. 3: 0.50 against -0.49
+    all but cancel out, and the shares stay.
+    """
+    said = np.array([[0.6, 0.2], [0.5, -0.25], [0.9, 0.0], [0.50, -0.49], [0.0, 1.0]])[:, :, None]
+    targets = np.array([[0.8], [0.25], [0.0], [0.01], [1.0]])
+    earned = np.array([[0.001], [0.04], [0.02], [-0.01], [0.03]])
+    assert earned_by_senses(said, targets, earned) == pytest.approx(
+        np.array(
+            [
+                [0.0, 0.0, 0.001],  # nothing had been decided
+                [0.03, 0.01, 0.0],
+                [0.04, -0.02, 0.0],
+                [-0.02, 0.01, 0.0],
+                [0.06, -0.03, 0.0],
+            ]
+        )
+    )
 
 
 def test_orders_fill_at_the_next_open_where_the_market_has_one() -> None:
