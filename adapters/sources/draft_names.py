@@ -4,11 +4,33 @@ from dataclasses import replace
 
 from adapters.sources.drafts import Draft, overlap
 from adapters.sources.file_names import is_of_data, symbols_in_paths
+from adapters.sources.stamps import shared_interval
 
 UNNAMED = (
     "which instrument is it of? a name that speaks of the data alone says none: name each file by "
     "its symbol (AAPL.csv, daily_AAPL.csv), or write symbol: in a mapping"
 )
+
+_STEPS_FROM = 2  # moments of a file, from which on it has a step between them
+
+
+def with_shared_intervals(drafts: list[Draft]) -> list[Draft]:
+    """Return the drafts with the interval of their layout where a file has one moment alone."""
+    layouts: dict[tuple[object, ...], list[Draft]] = {}
+    for draft in drafts:
+        layouts.setdefault((draft.table, tuple(sorted(draft.columns.items()))), []).append(draft)
+    intervals: dict[str, str] = {}
+    for alike in layouts.values():
+        is_alone = [draft for draft in alike if draft.stamps.moments.n_unique() < _STEPS_FROM]
+        timed = [draft.stamps for draft in alike if not draft.stamps.days_only]
+        if is_alone and len(timed) > 1:
+            intervals |= dict.fromkeys((d.relative for d in is_alone), shared_interval(timed))
+    return [
+        replace(draft, stamps=replace(draft.stamps, interval=intervals[draft.relative]))
+        if draft.relative in intervals and not draft.stamps.days_only
+        else draft
+        for draft in drafts
+    ]
 
 
 def named_by_path(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:

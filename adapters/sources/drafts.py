@@ -359,8 +359,9 @@ def _time_field(draft: Draft, *, zone: str | None, stands_for: str) -> TimeField
 
 
 def _zone_question(draft: Draft) -> str:
-    first = draft.stamps.moments.drop_nulls().head(1).to_list()
-    shown = f" ({first[0]:%Y-%m-%d %H:%M})" if first else ""
+    first = draft.stamps.moments.drop_nulls().unique(maintain_order=True).head(2).to_list()
+    # An hour a file is one question about many files: no moment of a single one stands in it.
+    shown = f" ({first[0]:%Y-%m-%d %H:%M})" if len(first) > 1 else ""
     return (
         f"in which zone are the times of {draft.columns['time']!r}{shown}? write --zone UTC, "
         "America/New_York or another"

@@ -13,7 +13,7 @@ import yaml
 from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_columns, zone_in_name
 from adapters.sources.draft_adjustments import with_adjustments
-from adapters.sources.draft_names import UNNAMED, named_by_path
+from adapters.sources.draft_names import UNNAMED, named_by_path, with_shared_intervals
 from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.drafts import (
     Draft,
@@ -48,6 +48,9 @@ from adapters.sources.text_layout import begins_with_data, layout_of
 
 _READABLE = (".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _SAMPLED = 2_000  # prices looked at for their decimals
+_TOLD_MAX = 8  # questions in one line
+_THESE = "{files}"  # the file, or a pattern of the files, that a question is about
+_LEAVE_OUT = f"leave it out with --ignore {_THESE}"
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
@@ -82,7 +85,7 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
     given = hints or Hints()
     questions: dict[str, list[str]] = {}
     drafts, ignore = _drafts(folder, given, questions)
-    drafts, unnamed = named_by_path(drafts)
+    drafts, unnamed = named_by_path(with_shared_intervals(drafts))
     if unnamed:
         questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
     days = shared_calendar(drafts, given)
@@ -99,7 +102,7 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
     if questions:
         raise MappingError(
             f"{folder} must be described in a mapping (docs/how-to/add-a-source.md) or by options, "
-            f"because no file says: {'; '.join(_asked(*item) for item in questions.items())}"
+            f"because no file says: {_listed(questions)}"
         )
     if not tables:
         raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
@@ -123,7 +126,7 @@ def _drafts(
         except _NoTableError as error:
             ignore[relative] = str(error)
         except UnreadableFileError as error:
-            questions.setdefault(f"{error}; {_leave_out(relative)}", []).append(relative)
+            questions.setdefault(f"{error}; {_LEAVE_OUT}", []).append(relative)
         except MappingError as error:
             questions.setdefault(str(error), []).append(relative)
     return drafts, ignore
@@ -132,7 +135,15 @@ def _drafts(
 def _asked(question: str, files: list[str]) -> str:
     """Return a question with the files that it is about, each question once."""
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-    return f"{files[0]}{more}: {question}"
+    of_them = "PATTERN" if more else repr(files[0])
+    return f"{files[0]}{more}: {question.replace(_THESE, of_them)}"
+
+
+def _listed(questions: dict[str, list[str]]) -> str:
+    """Return the questions in one line that can still be read."""
+    told = [_asked(*item) for item in questions.items()]
+    left = [f"and {len(told) - _TOLD_MAX} more questions"] if len(told) > _TOLD_MAX else []
+    return "; ".join([*told[:_TOLD_MAX], *left])
 
 
 def to_yaml(mapping: Mapping) -> str:
@@ -171,12 +182,12 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     if rows.is_empty() and not raw.ragged.is_empty():
         raise MappingError(
             "its lines must fit its header, none does: write csv: {skip_lines: ...} in a mapping, "
-            f"or {_leave_out(relative)}"
+            f"or {_LEAVE_OUT}"
         )
     if rows.is_empty():
         raise _NoTableError("holds no rows")
     columns = known_columns(rows)
-    leave_out = f"or {_leave_out(relative)}"
+    leave_out = f"or {_LEAVE_OUT}"
     if "time" not in columns:
         raise MappingError(
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
@@ -215,10 +226,6 @@ def _text(name: str, content: bytes, encoding: str | None) -> str:
                 "Europe), latin-1, gb18030 or another"
             ) from None
         raise
-
-
-def _leave_out(relative: str) -> str:
-    return f"leave it out with --ignore {relative!r}"
 
 
 def _is_midnight(clock: pl.Series) -> bool:

@@ -1,5 +1,6 @@
 """Which format a column of dates is written in, and the cases in which that cannot be known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -164,3 +165,9 @@ def _interval(moments: pl.Series, days_only: bool) -> str:
         return "1d"
     common = steps.mode().sort()[0]
     return min(_INTERVALS, key=lambda item: abs(item[0] - common))[1]
+
+
+def shared_interval(pieces: Sequence[Stamps]) -> str:
+    """Return the interval of the moments of several files together: an hour a file tells none."""
+    moments = pl.concat([stamps.moments.cast(pl.Datetime("us")) for stamps in pieces])
+    return _interval(moments, all(stamps.days_only for stamps in pieces))

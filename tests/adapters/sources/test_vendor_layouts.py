@@ -1,7 +1,7 @@
 """The files that vendors write: named by paths, split in columns, without or with two headers."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -38,6 +38,41 @@ def test_a_name_that_tells_no_symbol_is_asked_about(tmp_path: Path, names: Seque
     rows = "".join(f"{day},1\n" for day in SESSIONS)
     with pytest.raises(MappingError, match="which instrument is it of"):
         inferred(tmp_path, dict.fromkeys(names, f"Date,Close\n{rows}"))
+
+
+_PDS = "ISIN,Mnemonic,Currency,Date,Time,StartPrice,MaxPrice,MinPrice,EndPrice,TradedVolume\n"
+
+
+def test_an_hour_a_file_is_hourly_bars_and_one_question(tmp_path: Path) -> None:
+    files = {
+        f"{day}/{day}_BINS_XETR{hour:02d}.csv": f"{_PDS}DE0,SAP,EUR,{day},{hour:02d}:00,1,3,1,2,7\n"
+        for day in SESSIONS[:5]
+        for hour in range(8, 16)
+    }
+    for name, content in files.items():
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    with pytest.raises(MappingError) as asked:
+        infer_mapping(tmp_path / "data", Hints(calendar="XETR"))
+    assert str(asked.value).count("in which zone are the times of 'Date'") == 1
+    assert "and 39 more" in str(asked.value)
+    mapping = infer_mapping(tmp_path / "data", Hints(calendar="XETR", zone="UTC"))
+    bars = FileSource(tmp_path / "data", mapping).fetch("bars", *EVER)
+    assert bars["interval"].unique().to_list() == ["1h"]
+    assert bars.select("instrument_id", "open", "high", "low", "close", "volume").row(0) == (
+        "XETR.SAP", 1.0, 3.0, 1.0, 2.0, 7.0,
+    )  # fmt: skip
+    assert bars["event_time"][0] == datetime.combine(date.fromisoformat(SESSIONS[0]), time(9), UTC)
+
+
+def test_one_question_about_many_files_is_asked_once(tmp_path: Path) -> None:
+    files = {f"{number}.csv": "Date,alpha,beta,gamma\n2020-01-02,x,y,z\n" for number in range(20)}
+    with pytest.raises(MappingError) as asked:
+        inferred(tmp_path, files)
+    assert len(str(asked.value)) < 600
+    assert "0.csv and 19 more: which table are the columns" in str(asked.value)
+    assert "--ignore PATTERN" in str(asked.value)
 
 
 def test_candles_without_a_header_are_known_by_their_two_epochs(tmp_path: Path) -> None:
