@@ -84,9 +84,8 @@ class Trader:
         self.beat_count = 0
         self._fault = "the account must be reconciled first"  # why nothing may be released
         self._halted: Halt | None = None  # the halt that was acted on
-        self._connections = -1
-        self._reconciled_ns = 0
-        self._item_ns = 0  # when the feed last spoke
+        self._connections, self._reconciled_ns = -1, 0
+        self._item_ns = self._told_ns = 0  # when the feed last spoke, and its newest moment
         self._thought_ns = 0  # when the engine was last shown the time
         self._leaving = False
         self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
@@ -317,7 +316,9 @@ class Trader:
         self._before_item(item)
         now_ns = self._item_ns = desk.now_ns()
         self._keep_session()
-        age_s = (now_ns - item.time_ns) / _NS_PER_S
+        self._told_ns = max(self._told_ns, item.time_ns)
+        # A replay that goes on begins before the moment at which it was left.
+        age_s = ((self._told_ns if self._replayed else now_ns) - item.time_ns) / _NS_PER_S
         if isinstance(item, Opening):
             return
         if not isinstance(item, Moment) and not -1.0 <= age_s <= self.settings.data_age_s_max:
