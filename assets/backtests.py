@@ -163,7 +163,7 @@ def backtests(
             "dagster/row_count": found["rows"].height,
             "result_hash": digest,
             "points": len(trials),
-            **_figures(found["rows"], count_trials(records, name)),
+            **_figures(found["rows"], count_trials(records, name, (t.trial_id for t in trials))),
             "equity": picture(_equity_png(found["rows"]), "equity"),
         },
         check_results=[

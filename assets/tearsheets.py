@@ -58,6 +58,10 @@ class _Found:
     def best(self) -> str:
         return next(iter(self.rows))
 
+    @property
+    def trial_ids(self) -> set[str]:
+        return {str(name) for rows in self.rows.values() for name in rows["trial_id"].unique()}
+
 
 @dg.asset(group_name="research", deps=["backtests"], kinds={"plotly"})
 def tearsheets(
@@ -78,10 +82,10 @@ def tearsheets(
     written: dict[str, str] = {}
     best: list[tuple[str, _Found]] = []
     for name in experiments.names():
-        count = count_trials(records, name)
         found = _gather(name, records, data, backtest_results, tell)
         if found is None:
             continue
+        count = count_trials(records, name, found.trial_ids)
         note = experiments.get(name).question
         written[name] = str(_page(tearsheet_pages, name, note, found, count, tell))
         best.append((name, found))

@@ -13,7 +13,14 @@ from models.experiments.market import Market
 from models.experiments.points import Ground, Point, grid_points, point_text, resolve
 from models.experiments.spec import ExperimentSpec
 from models.experiments.sweeping import WorkerPool, run_pooled
-from models.experiments.trials import Outcome, Trial, TrialLedger, finished_trials
+from models.experiments.trials import (
+    LAUNCHED,
+    Outcome,
+    Trial,
+    TrialLedger,
+    finished_trials,
+    launched,
+)
 from models.experiments.windows import Window
 
 _ROOT = Path(__file__).parents[2]
@@ -88,10 +95,17 @@ def run_window(
     Killed at any moment and started again, it ends with the same bytes; so it does whether the
     trials run here or in the workers of `pool`.
     """
-    done = finished_trials(ledger.records())
+    records = ledger.records()
+    done = finished_trials(records)
     kept = {t.trial_id: results.find(t.trial_id) for t in trials if t.trial_id in done}
     missing = {t.trial_id: t for t in trials if kept.get(t.trial_id) is None}
     ran = len(trials) - len(missing)
+    told = {
+        r["trial_id"] for r in records if (r["kind"], r.get("experiment")) == _launch_of(trials)
+    }
+    for trial in trials:
+        if trial.trial_id not in missing and trial.trial_id not in told:
+            ledger.append(launched(trial, run_id))  # it ran under another experiment's name
 
     def finish(trial: Trial, result: Result) -> None:
         nonlocal ran
@@ -107,6 +121,10 @@ def run_window(
         run_pooled(tuple(missing.values()), market, ledger, run_id, pool, finish)
     gathered = [frames for t in trials if (frames := kept[t.trial_id]) is not None]
     return {name: pl.concat([frames[name] for frames in gathered]) for name in ("rows", "parts")}
+
+
+def _launch_of(trials: Sequence[Trial]) -> tuple[str, str | None]:
+    return LAUNCHED, trials[0].experiment if trials else None
 
 
 def pooled_digest(trials: Iterable[Trial], outcomes: Mapping[str, Outcome]) -> str:

@@ -131,15 +131,27 @@ class TrialCount:
 
 
 def count_trials(
-    records: Iterable[Mapping[str, object]], experiment: str | None = None
+    records: Sequence[Mapping[str, object]],
+    experiment: str | None = None,
+    shown: Iterable[str] = (),
 ) -> TrialCount:
-    """Count what a ledger holds, of one experiment or of all; an identical repeat counts once."""
+    """Count what a ledger holds, of one experiment or of all; an identical repeat counts once.
+
+    `shown` are the ids of the trials that are judged. One that ran under another experiment's name
+    was found among all that was tried there: those count as well, so that a copy of an experiment,
+    or of its best point alone, does not begin to count anew.
+    """
+    names = {experiment}
+    if experiment is not None:
+        asked = set(shown)
+        launches_of = (r for r in records if r["kind"] == LAUNCHED and r["trial_id"] in asked)
+        names |= {str(record["experiment"]) for record in launches_of}
     launches = 0
     strategy_of: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
     for record in records:
         trial_id = str(record["trial_id"])
-        if record["kind"] == LAUNCHED and experiment in (None, record["experiment"]):
+        if record["kind"] == LAUNCHED and (experiment is None or record["experiment"] in names):
             launches += 1
             strategy_of[trial_id] = str(record["strategy_id"])
         elif record["kind"] == FINISHED and trial_id in strategy_of:

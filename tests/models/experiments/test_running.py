@@ -90,3 +90,21 @@ def test_a_damaged_result_is_run_again(tmp_path: Path) -> None:
     assert results.find(key) is None
     assert sweep(tmp_path) == first
     assert results.find(key) is not None
+
+
+def test_a_copy_of_the_best_point_under_another_name_counts_all_that_it_was_chosen_from(
+    tmp_path: Path,
+) -> None:
+    """It is read and not run; its name is on the ledger, and so is what it was found among."""
+    sweep(tmp_path)
+    ledger = SqliteTrialLedger(tmp_path / "trials.db")
+    copied = replace(trials()[2], experiment="a_copy")
+    run_window((copied,), make_market(), ledger, ArrowResults(tmp_path / "results"), "r")
+    records = ledger.records()
+    assert [r["kind"] for r in records].count(FINISHED) == POINTS
+    assert records[-1]["kind"] == LAUNCHED
+    count = count_trials(records, "a_copy", (copied.trial_id,))
+    assert (count.trials, len(count.sharpes)) == (POINTS, POINTS)
+    run_window((copied,), make_market(), ledger, ArrowResults(tmp_path / "results"), "r")
+    assert len(ledger.records()) == len(records), "the name is written down once"
+    assert count_trials(records).trials == POINTS
