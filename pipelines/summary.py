@@ -1,6 +1,7 @@
 """What `apiary run` and `apiary status` print: data, checks, model, orders, NAV, and where."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -90,9 +91,15 @@ def _model(built: Workshop) -> list[tuple[str, str]]:
     live = f"{ics.mean():+.4f} over {ics.len()} decisions" if ics.len() else "none yet"
     return [
         ("champion", f"{desk.model_name} {version}"),
-        ("rank IC held out", f"{metrics.get('rank_ic', float('nan')):+.4f}"),
+        ("rank IC held out", held_out_ic(metrics)),
         ("rank IC since", live),
     ]
+
+
+def held_out_ic(metrics: Mapping[str, float]) -> str:
+    """Return the rank IC on the fold that chose nothing, or why there is none."""
+    measured = metrics.get("rank_ic", math.nan)
+    return f"{measured:+.4f}" if math.isfinite(measured) else "none: too few instruments a day"
 
 
 def _book(built: Workshop) -> list[tuple[str, str]]:
