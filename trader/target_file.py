@@ -15,7 +15,8 @@ from swarm_core.market import Quote
 from swarm_core.trading_state import TradingState
 from trader.ports import Intent, Item, Moment
 
-# How long an instrument that has not been quoted yet is waited for; then the gate denies it.
+# How long an instrument that has not been quoted yet is waited for, from the row's moment or from
+# the first look at the market, whichever is later; then the gate denies it.
 PATIENCE_NS = 60 * 10**9
 
 
@@ -99,19 +100,22 @@ class TargetFileEngine:
         self._stamp = self._stamped()
         self.rows = read_targets(path)
         self._asked: set[str] = set()  # decisions of this process: the log knows the others
+        self._first_ns: int | None = None  # when this process first saw the time
 
     def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
         """Return the row that is due, at the first moment at which it can be traded."""
         # What is decided while trading is halted would be denied, and be lost when it goes on.
         if not isinstance(item, Moment) or book.trading_state is TradingState.HALTED:
             return None
+        if self._first_ns is None:
+            self._first_ns = time_ns
         self._read_again()
         due = [row for row in self.rows if row.time_ns <= time_ns]
         if not due or due[-1].decision_id in self._asked:
             return None
         row = due[-1]
         missing = set(row.instrument_ids) - set(self._quotes)
-        if missing and time_ns < row.time_ns + PATIENCE_NS:
+        if missing and time_ns < max(row.time_ns, self._first_ns) + PATIENCE_NS:
             return None
         self._asked.add(row.decision_id)
         return Intent(
