@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_core.colony.compiled import kernel
+from swarm_core.colony.limit_ends import exposure, is_settled, scale_inside, shrink_inside
 from swarm_core.colony.limit_newton import newton_step
 
 Floats = NDArray[np.float64]
@@ -30,7 +31,7 @@ _SWEEPS_MAX = 1_000
 _SWEEPS_ALONE = 12  # most books are solved by then; the others get Newton steps besides
 _STEPS_MAX = 6  # between two sweeps
 _TOLERANCE = 1e-11  # of a price, with importances scaled to a mean of one
-_SLACK = 1e-9  # of NAV: how far a limit may be passed by rounding
+_ROUNDS_MAX = 64  # to shrink what convergence leaves over a limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +82,6 @@ class CompiledLimitSolver:
             standing,
         )
         return out
-
-
-@kernel
-def _exposure(
-    y: np.ndarray, sign: np.ndarray, members: np.ndarray, first: int, last: int, signed: float
-) -> float:
-    total = 0.0
-    for at in range(first, last):
-        i = members[at]
-        total += y[i] if signed == 0.0 else signed * sign[i] * y[i]
-    return float(total)
 
 
 @kernel
@@ -154,7 +144,7 @@ def _sweep(
     """Set every limit's price in turn; return the largest change of one."""
     moved = 0.0
     for c in range(dual.shape[0]):
-        held = _exposure(y, sign, members, first[c], last[c], signed[c])
+        held = exposure(y, sign, members, first[c], last[c], signed[c])
         if dual[c] == 0.0 and held <= bound[c]:
             continue
         new = _reprice(
@@ -239,6 +229,35 @@ def _stands_in(
 
 
 @kernel
+def _settle(
+    y: np.ndarray, price: np.ndarray, size: np.ndarray, cap: np.ndarray, sign: np.ndarray,
+    importance: np.ndarray, sector: np.ndarray, currency: np.ndarray, sectors: int,
+    members: np.ndarray, first: np.ndarray, last: np.ndarray, signed: np.ndarray,
+    bound: np.ndarray,
+) -> int:  # fmt: skip
+    """Find the prices of the limits and write the best y [N] at them; return the sweeps it took."""
+    dual, before = np.zeros(first.shape[0]), y.copy()
+    rows, pull = np.empty((0, 6), np.int64), np.empty((0, 6))
+    sweeps, moved = 0, 1.0
+    while sweeps < _SWEEPS_MAX and moved > _TOLERANCE:
+        sweeps += 1
+        moved = _sweep(
+            dual, y, price, size, cap, sign, importance, members, first, last, signed, bound
+        )
+        if sweeps < _SWEEPS_ALONE or moved <= _TOLERANCE:
+            continue
+        if sweeps == _SWEEPS_ALONE:
+            rows, pull = _stands_in(sector, currency, sign, sectors)
+        for _ in range(_STEPS_MAX):
+            if not newton_step(dual, rows, pull, size, cap, importance, bound, price, y):
+                break
+        if is_settled(dual, y, before, size, importance, sign, members, first, last, signed, bound):
+            break
+        before[:] = y
+    return sweeps
+
+
+@kernel
 def solve_limits(
     weights: np.ndarray,
     importance: np.ndarray,
@@ -250,8 +269,9 @@ def solve_limits(
     """Solve the programme in place; weights[N] come in as desired. Returns the sweeps it took.
 
     limits = (gross, net, name, sector, currency); where standing[N] is not 0 the weight must be
-    0, and what stands stays out of the result. What convergence leaves over is scaled away at
-    the end: every limit holds zero inside, so a shrunk book keeps what it kept before.
+    0, and what stands stays out of the result. What convergence leaves over is taken away at the
+    end, and if that does not do it the book is scaled: every limit holds zero inside, so a shrunk
+    book keeps what it kept before.
     """
     n = weights.shape[0]
     sign, size, cap = np.empty(n), np.empty(n), np.empty(n)
@@ -270,57 +290,14 @@ def solve_limits(
     members, first, last, signed, bound = _lay_out(
         sector, currency, sectors, currencies, limits, standing
     )
-    dual = np.zeros(first.shape[0])
-    rows, pull = np.empty((0, 6), np.int64), np.empty((0, 6))
-    sweeps, moved = 0, 1.0
-    while sweeps < _SWEEPS_MAX and moved > _TOLERANCE:
-        sweeps += 1
-        moved = _sweep(dual, y, price, size, cap, sign, scaled, members, first, last, signed, bound)
-        if sweeps == _SWEEPS_ALONE:
-            rows, pull = _stands_in(sector, currency, sign, sectors)
-        if sweeps >= _SWEEPS_ALONE and moved > _TOLERANCE:
-            for _ in range(_STEPS_MAX):
-                if not newton_step(dual, rows, pull, size, cap, scaled, bound, price, y):
-                    break
+    sweeps = _settle(
+        y, price, size, cap, sign, scaled, sector, currency, sectors, members, first, last, signed,
+        bound,
+    )  # fmt: skip
+    for _ in range(_ROUNDS_MAX):
+        if not shrink_inside(y, sign, members, first, last, signed, bound):
+            break
     for i in range(n):
         weights[i] = sign[i] * y[i]
-    _scale_inside(weights, sector, currency, sectors, currencies, bound)
+    scale_inside(weights, sector, currency, sectors, currencies, bound)
     return sweeps
-
-
-@kernel
-def _scale_inside(
-    weights: np.ndarray,
-    sector: np.ndarray,
-    currency: np.ndarray,
-    sectors: int,
-    currencies: int,
-    bound: np.ndarray,
-) -> None:
-    by_sector, by_currency = np.zeros(sectors), np.zeros(currencies)
-    for i in range(weights.shape[0]):
-        by_sector[sector[i]] += abs(weights[i])
-    for i in range(weights.shape[0]):
-        weights[i] *= _fraction(float(by_sector[sector[i]]), float(bound[3 + sector[i]]))
-    gross = net = 0.0
-    for i in range(weights.shape[0]):
-        gross += abs(weights[i])
-        net += weights[i]
-        by_currency[currency[i]] += weights[i]
-    side = 1 if net > 0.0 else 2
-    worst = min(_fraction(gross, bound[0]), _fraction(abs(net), bound[side]))
-    for g in range(currencies):
-        side = 0 if by_currency[g] > 0.0 else 1
-        row = 3 + sectors + 2 * g + side
-        worst = min(worst, _fraction(abs(by_currency[g]), bound[row]))
-    for i in range(weights.shape[0]):
-        weights[i] *= worst
-
-
-@kernel
-def _fraction(value: float, limit: float) -> float:
-    """Return what a value must be multiplied by to keep its limit, to within the slack.
-
-    Without the slack a rounding error over a limit of zero would close the whole book.
-    """
-    return limit / value if value > limit + _SLACK else 1.0

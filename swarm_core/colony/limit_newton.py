@@ -14,7 +14,7 @@ import numpy as np
 from swarm_core.colony.compiled import kernel
 
 _ROWS_MAX = 96  # beyond it the system costs more than the sweeps that it saves
-_HALVINGS = 12
+_HALVINGS = 40
 _ROUNDING = 1e-15
 _RIDGE = 1e-10  # of the largest curvature: the two sides of one limit are one row twice
 
@@ -138,7 +138,7 @@ def _search(
                 dual[c] = max(old[c] + length * step[place[c]], 0.0)
         if first >= 0:
             dual[first] = 0.0
-        if _answer(dual, rows, pull, size, cap, importance, bound, price, y) > before - slack:
+        if _answer(dual, rows, pull, size, cap, importance, bound, price, y) > before + slack:
             return True
         first = -1
         length *= 0.5

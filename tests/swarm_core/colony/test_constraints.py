@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.solvers.clarabel_limits import ClarabelLimitSolver
-from swarm_core.colony.constraints import CompiledLimitSolver, LimitProblem
+from swarm_core.colony.constraints import CompiledLimitSolver, LimitProblem, solve_limits
 
 
 def make_problem(seed: int = 0, n: int = 30, **changes: float) -> LimitProblem:
@@ -129,3 +129,42 @@ def test_a_limit_of_zero_leaves_nothing(field: str) -> None:
 
 def test_an_empty_book_is_solved() -> None:
     assert len(CompiledLimitSolver().solve(make_problem(n=0))) == 0
+
+
+def make_hard_problem(seed: int) -> LimitProblem:
+    """Return a problem of variances four decades apart, with limits of zero among the others."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 60))
+    return LimitProblem(
+        desired=rng.standard_normal(n) * 10 ** rng.uniform(-2, 0.5),
+        importance=10 ** rng.uniform(-6, -2, n),
+        sector=rng.integers(0, 5, n),
+        currency=rng.integers(0, 3, n),
+        gross_max=float(rng.choice([0.1, 1.0, 3.0])),
+        net_max=float(rng.choice([0.0, 0.05, 0.5])),
+        name_max=float(rng.choice([0.02, 0.1, 1.0])),
+        sector_max=float(rng.choice([0.05, 0.3])),
+        currency_max=float(rng.choice([0.0, 0.1, 1.0])),
+    )
+
+
+def test_limits_of_zero_beside_wide_volatilities_close_no_book() -> None:
+    """Prices that never settled left a book a little over a limit of zero, and all was cut."""
+    sweeps = list[int]()
+    for seed in range(500):
+        problem = make_hard_problem(seed)
+        mine = problem.desired.copy()
+        limits = [problem.gross_max, problem.net_max, problem.name_max, problem.sector_max,
+                  problem.currency_max]  # fmt: skip
+        sweeps.append(
+            solve_limits(
+                mine, problem.importance, problem.sector, problem.currency, np.array(limits),
+                np.zeros(len(mine)),
+            )
+        )  # fmt: skip
+        assert_inside(problem, mine)
+        maintained = ClarabelLimitSolver().solve(problem)
+        assert np.abs(mine).sum() >= np.abs(maintained).sum() - 1e-4, seed
+        assert _loss(problem, mine) <= _loss(problem, maintained) * (1.0 + 1e-6) + 1e-9, seed
+    assert np.median(sweeps) < 40
+    assert np.mean(np.array(sweeps) == 1_000) < 0.01  # what still creeps ends where it should
