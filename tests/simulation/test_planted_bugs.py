@@ -21,7 +21,7 @@ from tests.simulation.world import play
 from trader import loop
 from trader.desk import SwitchedBroker, TradingDesk
 
-SEEDS = range(120)
+SEEDS = range(240)
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
