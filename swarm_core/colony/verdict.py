@@ -31,6 +31,7 @@ REASONS = (
     "reduced: a limit of the book binds",
     "no trade: a veto binds the book",
     "no trade: a limit of the book binds",
+    "no trade: that its convictions pay is less likely than not",
 )
 _BOOK_REASONS = {
     VetoCode.DRAWDOWN: "the drawdown must stay below its limit: only reductions",
@@ -193,7 +194,7 @@ def _reasons(
     few = senses < settings.recruitment.senses_min
     idle = np.where(few, 2, 1)
     idle = np.where(out.conviction[order] == 0.0, 0, idle)
-    idle = np.where(side != 0, 3, idle)
+    idle = np.where(side != 0, 3 if out.share[0] > 0.0 else 10, idle)
     idle = np.where(limited & (np.abs(solved - weights) <= 1e-12), 9, idle)
     book_bound = out.bound[:STALE].any()
     idle = np.where(bound & book_bound, 8, idle)

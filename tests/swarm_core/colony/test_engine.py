@@ -132,6 +132,24 @@ def test_what_has_no_price_is_held_and_says_so() -> None:
     assert {veto.instrument_id for veto in decision.vetoes} == set(panel.instrument_ids[1:])
 
 
+@pytest.mark.parametrize("prior", [0.15, 0.9])
+def test_a_colony_that_does_not_trust_its_own_convictions_says_so(prior: float) -> None:
+    """Nothing is staked while it is less likely than not that they pay: no cost is to blame."""
+    settings = make_settings(worker={"engagement_prior": prior})
+    panel = make_panel(12)
+    state, told = new_state(settings, panel.instrument_ids, 12), set[tuple[bool, bool]]()
+    _, records = run(settings, state, panel)
+    for t in range(len(panel.prices)):
+        state, decision = step(settings, state, observation_of(panel, records, t))
+        sides = decision.diagnostics["side"] != 0.0
+        stakes = bool(decision.diagnostics["share"][0] > 0.0)
+        for side, reason in zip(sides, decision.reasons, strict=True):
+            if side and reason.startswith("no trade"):
+                told.add((stakes, reason.endswith("is less likely than not")))
+    assert {distrust == (not stakes) for stakes, distrust in told} == {True}
+    assert (prior < 0.5) == ((False, True) in told)
+
+
 def test_contributions_add_up_to_the_conviction() -> None:
     panel = make_panel(30)
     state, records = run(SETTINGS, new_state(SETTINGS, panel.instrument_ids, 3), panel)
