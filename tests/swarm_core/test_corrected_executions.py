@@ -1,0 +1,104 @@
+"""Executions that the broker corrects: booked once, at the price that it told last."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarm_core import events as ev
+from swarm_core.book import Book
+from swarm_core.instruments import to_minor
+from swarm_core.orders import OrderSide
+from swarm_core.reconciliation import (
+    FindingKind,
+    reconcile,
+)
+from swarm_core.trading_state import TradingState
+from tests.swarm_core.broker_accounts import FILLED, LATER_NS, RULES, account, book_with, shown
+from tests.swarm_core.builders import CASH, A, make_fill, make_order
+
+
+def corrected(fill: ev.OrderFilled, price_ticks: int, revision: int = 2, lots: int | None = None):
+    return ev.ExecutionCorrected(
+        event_id=f"c{revision}",
+        time_ns=LATER_NS,
+        execution_id=fill.execution_id,
+        revision=revision,
+        lots=fill.lots if lots is None else lots,
+        price_ticks=price_ticks,
+    )
+
+
+def test_a_corrected_execution_is_booked_once_at_its_new_price() -> None:
+    """The broker tells the old price, the new one or both; the correction is told twice."""
+    order = make_order(lots=10)
+    fill, book = make_fill(order), book_with(order)
+    book.apply(fill)
+    cash, new = book.ledger.cash["USD"], replace(fill, price_ticks=10_050)
+    paid = 10 * 50 * fill.lot_tick_minor
+    fields = {"cash_minor": {"USD": cash - paid}, "corrections": (corrected(fill, 10_050),)}
+    for told in (fill, new):
+        found = reconcile(book, account(shown(order, FILLED), fills=(told,), **fields), RULES)
+        assert (found.mode, len(found.events)) == (TradingState.ACTIVE, 1)
+    book.apply_all([*found.events, *found.events])
+    again = reconcile(book, account(shown(order, FILLED), fills=(fill,), **fields), RULES)
+
+    position = book.ledger.positions[A]
+    assert (again.findings, again.events) == ((), ())
+    assert (book.ledger.cash["USD"], position.lots) == (cash - paid, 10)
+    assert position.cost_minor == 10 * 10_050 * fill.lot_tick_minor
+    assert book.ledger.find_imbalance() is None
+    own = book.strategies["colony"]
+    assert own.positions[A].cost_minor == position.cost_minor
+
+
+def test_a_correction_of_what_was_missed_is_booked_after_it() -> None:
+    order = make_order(lots=10)
+    fill, book = make_fill(order), book_with(order)
+    both = (corrected(fill, 10_050), corrected(fill, 9_990, revision=3))
+    book.apply_all(
+        reconcile(
+            book, account(shown(order, FILLED), fills=(fill,), corrections=both), RULES
+        ).events
+    )
+
+    assert book.ledger.executions[fill.execution_id].price_ticks == 9_990
+    assert book.knows(both[0])  # the highest revision counts
+    assert book.ledger.find_imbalance() is None
+
+
+def test_a_correction_of_the_quantity_halts() -> None:
+    order = make_order(lots=10)
+    fill, book = make_fill(order), book_with(order)
+    book.apply(fill)
+    other = corrected(fill, 10_000, lots=9)
+    found = reconcile(
+        book, account(shown(order, FILLED), fills=(fill,), corrections=(other,)), RULES
+    )
+    book.apply(other)
+
+    assert found.mode is TradingState.HALTED
+    assert FindingKind.FILL_CONFLICT in {f.kind for f in found.findings}
+    assert book.lots(A) == 10
+
+
+@given(
+    st.lists(st.integers(-9, 9).filter(bool), min_size=1, max_size=6), st.integers(9_000, 11_000)
+)
+def test_the_books_balance_whatever_is_corrected_when(trades: list[int], price: int) -> None:
+    """Shares and futures: each execution is corrected at the end, when some of it was closed."""
+    for is_margined in (False, True):
+        book, fills = Book("USD", to_minor(CASH)), list[ev.OrderFilled]()
+        for number, lots in enumerate(trades):
+            side = OrderSide.BUY if lots > 0 else OrderSide.SELL
+            order = make_order(lots=abs(lots), side=side, decision_id=f"d{number}")
+            fills.append(replace(make_fill(order, number=number), is_margined=is_margined))
+        book.apply_all(fills)
+        nav = book.ledger.find_nav_minor()
+        for fill in fills:
+            book.apply(corrected(fill, price))
+            assert book.ledger.find_imbalance() is None
+        more = sum(f.side.sign * f.lots * (price - f.price_ticks) * f.lot_tick_minor for f in fills)
+        assert nav is not None
+        assert book.ledger.find_nav_minor() == nav - more
+        assert book.lots(A) == sum(trades)
