@@ -24,7 +24,14 @@ from pipelines import (
 )
 from pipelines.cli_backtest import app as backtest_app
 from pipelines.cli_log import app as log_app
-from pipelines.terminal import ConfigOption, console, one_line_errors, open_workshop
+from pipelines.terminal import (
+    ConfigOption,
+    console,
+    errors,
+    one_line_errors,
+    open_workshop,
+    spaced,
+)
 
 if TYPE_CHECKING:
     from pipelines.resources import Workshop
@@ -149,6 +156,12 @@ def _run_chain(built: "Workshop") -> None:
             if sys.stdout.isatty():
                 status.update(text[:110])
 
+        tell_spaced = spaced()
+
+        def tell_reading(text: str) -> None:
+            (tell if sys.stdout.isatty() else tell_spaced)(text)
+
+        built.progress = tell_reading
         windows = settle(built, lambda line: console.print(line, highlight=False))
         # Only now: the partitions of this code location are the sessions of the desk's calendar.
         from pipelines.definitions import defs
@@ -289,7 +302,8 @@ def mapping(
         hints = _hints(
             zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
         )
-        print(to_yaml(infer_mapping(folder, Hints(**hints.model_dump()))), end="")
+        tell = spaced(printed_on=errors)
+        print(to_yaml(infer_mapping(folder, Hints(**hints.model_dump()), tell)), end="")
 
 
 @app.command()

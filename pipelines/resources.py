@@ -3,7 +3,8 @@
 Everything is built when it is first used, so that loading the code location stays fast.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from swarm_core.events import Event
     from swarm_core.ports import EventLog
 
+Progress = Callable[[str], None]
+
 
 class Workshop:
     """Builds the adapters of one home, each once."""
@@ -40,10 +43,14 @@ class Workshop:
         self.settings = settings
         self.home = make_private(settings.home)
         self._built: dict[str, object] = {}
+        self.progress: Progress = logging.getLogger("apiary.sources").info  # of reading sources
 
     def adopt(self, settings: ApiarySettings) -> None:
         """Take settings in which nothing is left open; before anything but the source is built."""
         self.settings = settings
+
+    def _tell(self, line: str) -> None:
+        self.progress(line)
 
     def source(self) -> object:
         from adapters.sources.combined import CombinedSource
@@ -56,13 +63,13 @@ class Workshop:
             case DefaultSource():
                 from adapters.sources.default_data import DefaultDataSource
 
-                return DefaultDataSource(self.home / "cache")
+                return DefaultDataSource(self.home / "cache", self._tell)
             case FilesSource():
                 from adapters.sources.inference import Hints
                 from adapters.sources.opening import open_folder
 
                 hints = Hints(**spec.hints.model_dump())
-                return open_folder(spec.folder, spec.mapping, hints)
+                return open_folder(spec.folder, spec.mapping, hints, self._tell)
             case WebSource():
                 from adapters.sources.opening import open_web_source
 

@@ -28,7 +28,7 @@ ConfigOption = Annotated[
 ]
 
 
-def spaced(seconds: float = 5.0) -> Callable[[str], None]:
+def spaced(seconds: float = 5.0, printed_on: Console = console) -> Callable[[str], None]:
     """Return what prints a line of progress, at most one every so many seconds."""
     last = monotonic()
 
@@ -36,7 +36,7 @@ def spaced(seconds: float = 5.0) -> Callable[[str], None]:
         nonlocal last
         if monotonic() - last >= seconds:
             last = monotonic()
-            console.print(f"  {line}", highlight=False, markup=False)
+            printed_on.print(f"  {line}", highlight=False, markup=False)
 
     return tell
 

@@ -1,5 +1,6 @@
 """Corporate actions that an adjusted close implies: the splits and dividends behind its factor."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -21,8 +22,12 @@ _SIMPLE_RATIOS = sorted(
 DividendBase = Literal["on_close", "on_previous_close"]
 
 
-def implied_actions(bars: pl.DataFrame, *, dividend_base: DividendBase) -> pl.DataFrame:
+def implied_actions(
+    bars: pl.DataFrame, *, dividend_base: DividendBase, within: Sequence[str] = ()
+) -> pl.DataFrame:
     """Return the actions implied by steps of adj_close / close, one row an action.
+
+    The columns `within` keep series of one instrument apart, and stand first in the result.
 
     `bars` has instrument_id, date, close, adj_close and source_row, one row an instrument and
     date. With f = adj_close / close and step r = f_t / f_(t-1): a split of ratio R gives r = R; a
@@ -31,17 +36,18 @@ def implied_actions(bars: pl.DataFrame, *, dividend_base: DividendBase) -> pl.Da
     date, kind, ratio (new shares for an old one), amount (cash a share), detail, source_row.
     """
     factor = pl.col("adj_close") / pl.col("close")
+    series = [*within, "instrument_id"]
     steps = (
-        bars.sort("instrument_id", "date")
+        bars.sort(*series, "date")
         .with_columns(
-            step=(factor / factor.shift(1)).over("instrument_id"),
-            previous_close=pl.col("close").shift(1).over("instrument_id"),
+            step=(factor / factor.shift(1)).over(series),
+            previous_close=pl.col("close").shift(1).over(series),
         )
         .filter((pl.col("step") - 1).abs() > FACTOR_NOISE[dividend_base])
         .with_columns(ratio=pl.col("step").map_elements(_split_ratio, return_dtype=pl.Float64))
         .with_columns(rest=pl.col("step") / pl.col("ratio").fill_null(1.0))
     )
-    columns = ("instrument_id", "date", "kind", "ratio", "amount", "detail", "source_row")
+    columns = (*series, "date", "kind", "ratio", "amount", "detail", "source_row")
     splits = steps.filter(pl.col("ratio").is_not_null()).with_columns(
         kind=pl.lit("split"),
         amount=pl.lit(None, pl.Float64),
@@ -57,7 +63,7 @@ def implied_actions(bars: pl.DataFrame, *, dividend_base: DividendBase) -> pl.Da
         .with_columns(ratio=pl.lit(None, pl.Float64))
     )
     both = pl.concat([splits.select(columns), dividends.select(columns)])
-    return both.sort("instrument_id", "date", "kind")
+    return both.sort(*series, "date", "kind")
 
 
 def _dividend(base: DividendBase) -> pl.Expr:

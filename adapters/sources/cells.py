@@ -31,7 +31,7 @@ def pick_column(schema: pl.Schema, names: Sequence[str], what: str) -> str:
         if name in schema:
             return name
     raise MappingError(
-        f"{what} must be read from one of the columns {list(schema)}, was {list(names)}"
+        f"{what} must be read from one of the columns {shown(schema)}, was {list(names)}"
     )
 
 
@@ -53,10 +53,15 @@ def template_of(schema: pl.Schema, template: str) -> pl.Expr:
         name, closing, rest = rest.partition("}")
         if not closing or name not in schema:
             raise MappingError(
-                f"template {template!r} must name columns of {list(schema)}, was {name!r}"
+                f"template {template!r} must name columns of {shown(schema)}, was {name!r}"
             )
         parts += [pl.lit(before), pl.col(name).cast(pl.String).str.strip_chars()]
     return pl.concat_str([*parts, pl.lit(rest)])
+
+
+def shown(schema: pl.Schema) -> list[str]:
+    """Return the columns as the file has them, without those that only carry a row along."""
+    return [name for name in schema if name != "source_row" and not name.startswith("__")]
 
 
 def cell_of(

@@ -1,6 +1,9 @@
 """Which instruments files are of that no column names: what their paths have in common, and not."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from adapters.sources.drafts import Draft, overlap
 from adapters.sources.file_names import is_of_data, symbols_in_paths
@@ -12,6 +15,9 @@ UNNAMED = (
 )
 
 _STEPS_FROM = 2  # moments of a file, from which on it has a step between them
+# Among so many files that are named by tickers, a short word such as ALL or DAY is one as well.
+_TICKERS_MIN, _TICKERS_SHARE = 20, 0.95
+_SHORT_TICKER = re.compile(r"[A-Z]{1,4}")
 
 
 def with_shared_intervals(drafts: list[Draft]) -> list[Draft]:
@@ -41,8 +47,9 @@ def named_by_path(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
     files of that layout which may be a symbol, and is not of two files at once, is it.
     """
     layouts: dict[tuple[object, ...], list[Draft]] = {}
+    taken = _tickers_among_tickers(drafts)
     for draft in drafts:
-        if draft.is_named_by_file and any(is_of_data(symbol) for symbol, _ in draft.symbols):
+        if draft.relative not in taken and _speaks_of_data(draft):
             layouts.setdefault((draft.table, tuple(sorted(draft.columns))), []).append(draft)
     renamed: dict[str, Draft] = {}
     unnamed: list[Draft] = []
@@ -63,3 +70,27 @@ def named_by_path(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
     told = {draft.relative for draft in unnamed}
     kept = [renamed.get(draft.relative, draft) for draft in drafts if draft.relative not in told]
     return kept, unnamed
+
+
+def _speaks_of_data(draft: Draft) -> bool:
+    return draft.is_named_by_file and any(is_of_data(symbol) for symbol, _ in draft.symbols)
+
+
+def _tickers_among_tickers(drafts: Sequence[Draft]) -> set[str]:
+    """Return the files whose name is a ticker because nearly all beside them are named by theirs.
+
+    ALL.csv and DAY.csv between hundreds of AAPL.csv are Allstate and Dayforce; alone they are not.
+    """
+    groups: dict[tuple[object, ...], list[Draft]] = {}
+    for draft in drafts:
+        if draft.is_named_by_file and len(draft.symbols) == 1:
+            folder = Path(draft.relative).parent
+            groups.setdefault((folder, draft.table, tuple(sorted(draft.columns))), []).append(draft)
+    found: set[str] = set()
+    for alike in groups.values():
+        unsure = [draft for draft in alike if _speaks_of_data(draft)]
+        sure = len(alike) - len(unsure)
+        if sure >= _TICKERS_MIN and sure >= _TICKERS_SHARE * len(alike):
+            names = ((draft.relative, Path(draft.relative).name.split(".")[0]) for draft in unsure)
+            found |= {relative for relative, stem in names if _SHORT_TICKER.fullmatch(stem)}
+    return found

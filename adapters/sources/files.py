@@ -1,11 +1,12 @@
 """The file source: a folder of CSV, JSON, Parquet or zip files, read as its mapping says."""
 
 import fnmatch
+import logging
 import operator
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from adapters.sources.batches import FileRows, in_batches, joined
 from adapters.sources.mapping import Mapping, MappingError, TableMapping
 from adapters.sources.reading import RawRows, contents, read_rows
 from adapters.sources.rows import TableRows, to_table
@@ -22,7 +24,7 @@ from adapters.sources.special_formats import (
     lean_map_file,
     stamped_json,
 )
-from adapters.sources.wheels import sha256_of
+from adapters.sources.wheels import Progress, sha256_of
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
 
@@ -34,6 +36,8 @@ _SPECIAL = {
 }
 # Tick and lot where a mapping gives none: a cent is far too coarse for these.
 _USUAL_INCREMENTS = {"fx": ("0.00001", "1"), "crypto": ("0.0001", "0.0001")}
+_log = logging.getLogger(__name__)
+_TOLD_EVERY = 100  # files
 _ROW_BITS = 32  # rows of one file; the bits above name the file where a data set has many
 
 
@@ -55,12 +59,13 @@ class FileSource:
     cannot be read at all.
     """
 
-    def __init__(self, folder: Path, mapping: Mapping) -> None:
+    def __init__(self, folder: Path, mapping: Mapping, progress: Progress = _log.info) -> None:
         if not folder.is_dir():
             raise FileNotFoundError(f"folder must be a directory, was {folder}")
         self._folder = folder
         self._mapping = mapping
-        self._parts: dict[tuple[int, Path], tuple[_FileState, TableRows]] = {}
+        self._progress = progress
+        self._parts: dict[int, tuple[dict[Path, _FileState], list[TableRows]]] = {}
         # Sorted tables, each with the parts it was made of: partitions ask for one many times.
         self._sorted: dict[str, tuple[list[TableRows], pl.DataFrame]] = {}
 
@@ -167,53 +172,43 @@ class FileSource:
         self._sorted[table] = (parts, rows)
         return rows
 
-    def _read_spec(self, number: int, spec: TableMapping) -> Iterator[TableRows]:
-        instruments = None
-        if spec.instrument is not None and spec.instrument.resolve:
-            instruments = self._instrument_table
-        for path in self._paths(spec):
-            stat = path.stat()
-            state = _FileState(stat.st_mtime_ns, stat.st_size)
-            kept = self._parts.get((number, path))
-            if kept is None or kept[0] != state:
-                kept = (state, self._read_file(spec, path, instruments))
-                self._parts[number, path] = kept
-            yield kept[1]
+    def _read_spec(self, number: int, spec: TableMapping) -> list[TableRows]:
+        """Return the rows of the files, in batches of one layout; read again where one changed."""
+        states = {path: _state_of(path) for path in self._paths(spec)}
+        kept = self._parts.get(number)
+        if kept is None or kept[0] != states:
+            instruments = None
+            if spec.instrument is not None and spec.instrument.resolve:
+                instruments = self._instrument_table
+            files = self._file_rows(spec, list(states))
+            parts = [self._converted(spec, batch, instruments) for batch in in_batches(files)]
+            kept = self._parts[number] = (states, parts)
+        return kept[1]
 
-    def _read_file(
-        self, spec: TableMapping, path: Path, instruments: pl.DataFrame | None
+    def _file_rows(self, spec: TableMapping, paths: Sequence[Path]) -> Iterator[FileRows]:
+        for count, path in enumerate(paths, start=1):
+            relative = path.relative_to(self._folder).as_posix()
+            source, offset = self._source_of(spec, path), self._tag(spec, path) << _ROW_BITS
+            for name, content in contents(path):
+                raw = self._raw(spec, name, content)
+                groups = self._groups(spec, relative if name in relative else name)
+                yield FileRows(relative, source, offset, groups, raw)
+                offset += raw.rows.height + raw.ragged.height
+            if count % _TOLD_EVERY == 0:
+                self._progress(f"read {count:,} of {len(paths):,} files of {spec.table}")
+
+    def _converted(
+        self, spec: TableMapping, files: list[FileRows], instruments: pl.DataFrame | None
     ) -> TableRows:
-        relative = path.relative_to(self._folder).as_posix()
-        offset = self._tag(spec, path) << _ROW_BITS
-        parts: list[TableRows] = []
-        row_count = 0
-        for name, content in contents(path):
-            raw = self._raw(spec, name, content)
-            shifted = RawRows(
-                _shift(raw.rows, offset + row_count), _shift(raw.ragged, offset + row_count)
-            )
-            row_count += raw.rows.height + raw.ragged.height
-            groups = self._groups(spec, relative if name in relative else name)
-            try:
-                parts.append(
-                    to_table(
-                        spec,
-                        shifted,
-                        source=self._source_of(spec, path),
-                        file_groups=groups,
-                        instruments=instruments,
-                    )
-                )
-            except MappingError as error:
-                raise MappingError(f"{relative}: {error}") from None
-            except pl.exceptions.PolarsError as error:
-                reason = str(error).splitlines()[0]
-                raise MappingError(f"{relative} must fit its mapping, did not: {reason}") from error
-        return TableRows(
-            pl.concat([TABLES[spec.table].empty(), *(part.rows for part in parts)]),
-            pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *(p.rejected for p in parts)]),
-            pl.concat([part.symbols for part in parts]).unique() if parts else pl.DataFrame(),
-        )
+        try:
+            return to_table(spec, joined(files), instruments=instruments)
+        except (MappingError, pl.exceptions.PolarsError) as error:
+            if len(files) > 1:  # the file that does not fit is to be named
+                for file in files:
+                    self._converted(spec, [file], instruments)
+            is_ours = isinstance(error, MappingError)
+            what = ":" if is_ours else " must fit its mapping, did not:"
+            raise MappingError(f"{files[0].name}{what} {str(error).splitlines()[0]}") from error
 
     def _raw(self, spec: TableMapping, name: str, content: bytes) -> RawRows:
         special = _SPECIAL.get(spec.format)
@@ -290,10 +285,9 @@ class FileSource:
         )
 
 
-def _shift(rows: pl.DataFrame, by: int) -> pl.DataFrame:
-    if "source_row" not in rows.columns:
-        return rows
-    return rows.with_columns(pl.col("source_row") + by)
+def _state_of(path: Path) -> _FileState:
+    stat = path.stat()
+    return _FileState(stat.st_mtime_ns, stat.st_size)
 
 
 def _is_pattern(files: str) -> bool:

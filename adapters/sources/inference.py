@@ -1,6 +1,7 @@
 """A first mapping for an undescribed folder: what is certain is written, the rest is asked."""
 
 import fnmatch
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
@@ -45,9 +46,12 @@ from adapters.sources.reading import (
 from adapters.sources.special_formats import grouped_columns, grouped_header
 from adapters.sources.stamps import recognise
 from adapters.sources.text_layout import begins_with_data, layout_of
+from adapters.sources.wheels import Progress
 
 _READABLE = (".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _SAMPLED = 2_000  # prices looked at for their decimals
+_log = logging.getLogger(__name__)
+_TOLD_EVERY = 100  # files
 _TOLD_MAX = 8  # questions in one line
 _THESE = "{files}"  # the file, or a pattern of the files, that a question is about
 _LEAVE_OUT = f"leave it out with --ignore {_THESE}"
@@ -73,7 +77,9 @@ class Hints:
     ignore: tuple[str, ...] = ()
 
 
-def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
+def infer_mapping(
+    folder: Path, hints: Hints | None = None, progress: Progress = _log.info
+) -> Mapping:
     """Return a mapping of every file that can be recognised.
 
     Calendar, currency and class follow from the symbols, from a column that names the exchange or
@@ -84,7 +90,7 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
     """
     given = hints or Hints()
     questions: dict[str, list[str]] = {}
-    drafts, ignore = _drafts(folder, given, questions)
+    drafts, ignore = _drafts(folder, given, questions, progress)
     drafts, unnamed = named_by_path(with_shared_intervals(drafts))
     if unnamed:
         questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
@@ -111,12 +117,15 @@ def infer_mapping(folder: Path, hints: Hints | None = None) -> Mapping:
 
 
 def _drafts(
-    folder: Path, hints: Hints, questions: dict[str, list[str]]
+    folder: Path, hints: Hints, questions: dict[str, list[str]], progress: Progress
 ) -> tuple[list[Draft], dict[str, str]]:
     """Return what each file says of itself, and the files left out; questions are added."""
     drafts: list[Draft] = []
     ignore: dict[str, str] = {}
-    for path in _files(folder):
+    paths = list(_files(folder))
+    for count, path in enumerate(paths, start=1):
+        if count % _TOLD_EVERY == 0:
+            progress(f"looked at {count:,} of {len(paths):,} files")
         relative = path.relative_to(folder).as_posix()
         if any(fnmatch.fnmatch(relative, pattern) for pattern in hints.ignore):
             ignore[relative] = "left out as asked"

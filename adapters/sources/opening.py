@@ -1,5 +1,6 @@
 """Opens the sources that a desk's configuration names."""
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,22 +11,28 @@ from adapters.sources.combined import RecordSource
 from adapters.sources.files import FileSource
 from adapters.sources.inference import Hints, infer_mapping
 from adapters.sources.mapping import MappingError, load_mapping, shipped_mapping
+from adapters.sources.wheels import Progress
+
+_log = logging.getLogger(__name__)
 
 
-def open_folder(folder: Path, mapping: str | None, hints: Hints | None = None) -> FileSource:
+def open_folder(
+    folder: Path, mapping: str | None, hints: Hints | None = None, progress: Progress = _log.info
+) -> FileSource:
     """Return the folder as a source, read by a YAML file, a shipped mapping, or an inferred one.
 
-    `hints` answer what the files do not say of themselves. Raises MappingError where the mapping
+    `hints` answer what the files do not say of themselves; `progress` is told how far a folder of
+    many files is read. Raises MappingError where the mapping
     does not hold or too much would have to be guessed.
     """
     if mapping is None:
-        return FileSource(folder, infer_mapping(folder, hints))
+        return FileSource(folder, infer_mapping(folder, hints, progress), progress)
     if mapping.endswith((".yaml", ".yml")):
         path = Path(mapping)
         if not path.is_file():
             raise MappingError(f"a mapping must be a file that exists, was {path}")
-        return FileSource(folder, load_mapping(path))
-    return FileSource(folder, shipped_mapping(mapping))
+        return FileSource(folder, load_mapping(path), progress)
+    return FileSource(folder, shipped_mapping(mapping), progress)
 
 
 def open_web_source(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from adapters.sources.mapping import Csv
@@ -126,11 +127,19 @@ def _bounded(content: bytes, path: Path) -> bytes:
 
 
 def _numbered(rows: pl.DataFrame) -> RawRows:
-    plain = rows.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
-    if "source_row" in plain.columns:
-        plain = plain.rename({"source_row": "source_row_as_written"})
-    numbered = plain.with_row_index("source_row").with_columns(pl.col("source_row").cast(pl.Int64))
-    return RawRows(numbered, _no_ragged())
+    plain = rows
+    # Each step is a query: of thousands of small files no more are asked than must be.
+    if any(dtype in (pl.Categorical, pl.Enum) for dtype in rows.dtypes):
+        plain = rows.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    numbers = pl.Series("source_row", np.arange(plain.height, dtype=np.int64))
+    return RawRows(_with_numbers(plain, numbers), _no_ragged())
+
+
+def _with_numbers(rows: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
+    """Return the rows with the number of each; a column of that name keeps what it says."""
+    if numbers.name in rows.columns:
+        rows = rows.rename({numbers.name: f"{numbers.name}_as_written"})
+    return rows.insert_column(0, numbers)
 
 
 def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
@@ -152,7 +161,8 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
         )  # fmt: skip
     except pl.exceptions.PolarsError:
         return _csv_line_by_line(text, separator, columns, has_header=not layout.header)
-    return _numbered(rows.rename(dict(zip(rows.columns, columns, strict=False))))
+    rows.columns = columns[: rows.width]
+    return _numbered(rows)
 
 
 def _csv_line_by_line(
@@ -175,7 +185,7 @@ def _csv_line_by_line(
         kept.append(padded + [None] * (len(columns) - len(padded)))
         numbers.append(number)
     rows = pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String()), orient="row")
-    numbered = rows.with_columns(pl.Series("source_row", numbers, dtype=pl.Int64))
+    numbered = _with_numbers(rows, pl.Series("source_row", numbers, dtype=pl.Int64))
     return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
 
 
@@ -207,7 +217,7 @@ def _json_lines(name: str, content: bytes) -> RawRows:
             ragged.append((number, line))
     names = list(dict.fromkeys(key for row in rows for key in row))
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()))
-    numbered = frame.with_columns(pl.Series("source_row", numbers, dtype=pl.Int64))
+    numbered = _with_numbers(frame, pl.Series("source_row", numbers, dtype=pl.Int64))
     return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
 
 

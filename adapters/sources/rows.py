@@ -1,13 +1,13 @@
 """A file's raw rows as rows of a table, and those that cannot be read, with the reason why."""
 
 import json
-from collections.abc import Mapping as MappingLike
 from dataclasses import dataclass
 
 import polars as pl
 
 from adapters.sources.adjustments import implied_actions
-from adapters.sources.cells import cell_of, hashed, template_of
+from adapters.sources.batches import FILE, SOURCE, TAGS
+from adapters.sources.cells import cell_of, hashed, shown, template_of
 from adapters.sources.mapping import (
     IMPLIED_COLUMNS,
     Condition,
@@ -42,46 +42,40 @@ class TableRows:
     symbols: pl.DataFrame
 
 
-def to_table(
-    spec: TableMapping,
-    raw: RawRows,
-    *,
-    source: str,
-    file_groups: MappingLike[str, str],
-    instruments: pl.DataFrame | None,
-) -> TableRows:
-    """Return the rows of one file; every row of the file is in `rows`, in `rejected` or excluded.
+def to_table(spec: TableMapping, raw: RawRows, *, instruments: pl.DataFrame | None) -> TableRows:
+    """Return the rows of a batch of files; every row is in `rows`, in `rejected` or excluded.
 
     Excluded are those that `where` leaves to other tables and, in a wide file, empty cells.
-    Raises MappingError where the mapping does not fit the file's columns.
+    `raw` comes from `batches.joined`. Raises MappingError where the mapping does not fit the
+    columns.
     """
-    frame = raw.rows.with_columns(pl.lit(v).alias(k) for k, v in file_groups.items())
-    if frame.width <= 1 or frame.is_empty():
-        return TableRows(TABLES[spec.table].empty(), _ragged(spec, raw, source), _no_symbols())
+    frame = raw.rows
+    if frame.is_empty() or set(frame.columns) <= {"source_row", *TAGS}:
+        return TableRows(TABLES[spec.table].empty(), _ragged(spec, raw), _no_symbols())
     frame = _with_written(frame)
     for condition in spec.where:
         frame = frame.filter(_meets(condition, frame))
     if spec.unpivot is not None:
         frame = _unpivoted(frame, spec.unpivot, spec.nulls)
-    typed = _typed(spec, frame).with_columns(source=pl.lit(source))
+    typed = _typed(spec, frame).with_columns(source=pl.col(SOURCE))
     named = _in_whole_units(spec, _named(spec, typed, instruments))
     readable = named.filter(pl.col(REASON).is_null())
     unreadable = named.filter(pl.col(REASON).is_not_null())
-    rejected = pl.concat([_rejected(spec, unreadable), _ragged(spec, raw, source)])
+    rejected = pl.concat([_rejected(spec, unreadable), _ragged(spec, raw)])
     rows = _from_adjustments(spec, readable) if spec.implied_actions else readable
     return TableRows(TABLES[spec.table].conform(rows), rejected, _symbols(spec, readable))
 
 
 def _with_written(frame: pl.DataFrame) -> pl.DataFrame:
     """Keep the row as written: whatever becomes of it, it can be shown."""
-    written = pl.struct(pl.exclude("source_row"))
+    written = pl.struct(pl.exclude("source_row", *TAGS))
     return frame.with_columns(written.alias(_WRITTEN))
 
 
 def _meets(condition: Condition, frame: pl.DataFrame) -> pl.Expr:
     if condition.column not in frame.columns:
         raise MappingError(
-            f"where must name one of the columns {frame.columns[:-1]}, was {condition.column!r}"
+            f"where must name one of the columns {shown(frame.schema)}, was {condition.column!r}"
         )
     text = pl.col(condition.column).cast(pl.String).str.strip_chars().fill_null("")
     kept = text.is_in(list(condition.is_in)) if condition.is_in else pl.lit(value=True)
@@ -92,7 +86,7 @@ def _unpivoted(frame: pl.DataFrame, wide: Unpivot, nulls: tuple[str, ...]) -> pl
     missing = [c for c in (*wide.index, *wide.columns) if c not in frame.columns]
     if missing:
         raise MappingError(f"unpivot must name columns of the file, was {missing}")
-    kept = [*wide.index, "source_row", _WRITTEN]
+    kept = [*wide.index, "source_row", _WRITTEN, *TAGS]
     names = [c for c in wide.columns or frame.columns if c not in kept]
     long = frame.unpivot(names, index=kept, variable_name=wide.name, value_name=wide.value)
     text = pl.col(wide.value).cast(pl.String).str.strip_chars()
@@ -258,14 +252,14 @@ def _from_adjustments(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
     """Corporate actions out of close and adjusted close, true and known with the day's close."""
     bars = rows.select(
         "instrument_id", pl.col(DAY).alias("date"), "close", "adj_close", "source_row",
-        "event_time", "knowledge_time", "source",
-    ).unique(["instrument_id", "date"], keep="first", maintain_order=True)  # fmt: skip
+        "event_time", "knowledge_time", "source", FILE,
+    ).unique([FILE, "instrument_id", "date"], keep="first", maintain_order=True)  # fmt: skip
     if spec.implied_actions == "":
         return bars
-    actions = implied_actions(bars, dividend_base=spec.implied_actions)
-    times = bars.select("instrument_id", "date", "event_time", "knowledge_time", "source")
+    actions = implied_actions(bars, dividend_base=spec.implied_actions, within=(FILE,))
+    times = bars.select(FILE, "instrument_id", "date", "event_time", "knowledge_time", "source")
     currency = spec.instrument.currency if spec.instrument else None
-    return actions.join(times, on=["instrument_id", "date"], how="left").with_columns(
+    return actions.join(times, on=[FILE, "instrument_id", "date"], how="left").with_columns(
         currency=pl.lit(currency, dtype=pl.String)
     )
 
@@ -294,7 +288,7 @@ def _rejected(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
     ).cast(QUARANTINE_COLUMNS)  # type: ignore[arg-type]  # a plain dict is a schema
 
 
-def _ragged(spec: TableMapping, raw: RawRows, source: str) -> pl.DataFrame:
+def _ragged(spec: TableMapping, raw: RawRows) -> pl.DataFrame:
     """Lines that do not fit the header, as rejected rows."""
     return pl.DataFrame(
         [
@@ -304,7 +298,7 @@ def _ragged(spec: TableMapping, raw: RawRows, source: str) -> pl.DataFrame:
                 "reason": "a line must fit the file's header and format, did not",
                 "source": source, "source_row": number, "row": json.dumps({"line": line}),
             }
-            for number, line in raw.ragged.select("source_row", RAGGED).iter_rows()
+            for source, number, line in raw.ragged.select(SOURCE, "source_row", RAGGED).iter_rows()
         ],
         schema=QUARANTINE_COLUMNS,
     )  # fmt: skip
