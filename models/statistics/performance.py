@@ -17,23 +17,30 @@ def sharpe(returns: Series, periods_per_year: float = YEAR) -> float:
 
     `returns`: [n] simple returns over cash, fractions a period.
     """
-    x = finite(returns)
+    x = _in_units_of_the_largest(finite(returns))
     spread = float(x.std(ddof=1)) if x.size > 1 else 0.0
     # A constant series has no risk in floating point either: its deviation is rounding.
-    if not spread > 1e-12 * float(np.abs(x).max(initial=0.0)):
+    if not spread > 1e-12:
         return float("nan")
     return float(x.mean()) / spread * float(np.sqrt(periods_per_year))
 
 
 def sortino(returns: Series, target: float = 0.0, periods_per_year: float = YEAR) -> float:
     """Return the annualised Sortino ratio (Sortino & Price 1994); inf without any shortfall."""
-    x = finite(returns) - target
+    x = _in_units_of_the_largest(finite(returns) - target)
     if x.size == 0:
         return float("nan")
     shortfall = float(np.sqrt(np.mean(np.minimum(x, 0.0) ** 2)))
     if shortfall == 0.0:
         return float("inf") if x.mean() > 0 else float("nan")
     return float(x.mean()) / shortfall * float(np.sqrt(periods_per_year))
+
+
+def _in_units_of_the_largest(x: Floats) -> Floats:
+    """Return x over its largest size, which no ratio of moments depends on: squares of tiny
+    returns would vanish in floating point, and a risk of nothing with them."""
+    top = float(np.abs(x).max(initial=0.0))
+    return x / top if top > 0.0 else x
 
 
 def annual_return(returns: Series, periods_per_year: float = YEAR) -> float:

@@ -12,6 +12,7 @@ from swarm_core.colony.state import ACTIVE, DORMANT, EMPTY, Scouts, Trust
 
 _FLOOR_SHARE = 0.1  # of an even share of trust: below it a scout stands at the floor
 _LIVING_MIN = 4  # in each sense's stead: the queen never lets the colony shrink below
+_REACH = 4.0  # of gain x center: beyond, a column at 0 says the same whatever it becomes
 
 
 @kernel
@@ -124,7 +125,11 @@ def _bear(
     step: int,
     parameters: LifecycleParameters,
 ) -> bool:
-    """Fill place k with a child: the column of one trusted scout, the rest of its sense's other."""
+    """Fill place k with a child: the column of one trusted scout, the rest of its sense's other.
+
+    Its gain stays in the sense's range, and its center within _REACH of 0 in units of 1 / gain, or
+    no further than its mother's.
+    """
     first, second = uniforms(seed, step, PURPOSE_BIRTH, 2 * k)
     mother = _choose_parent(scouts, trust, first)
     if mother < 0:
@@ -142,8 +147,9 @@ def _bear(
     size = abs(scouts.gain[mother]) * exp(spread * normal(seed, step, PURPOSE_BIRTH, 2 * k + 1))
     size = min(max(size, gain_range[sense, 0]), gain_range[sense, 1])
     shift = spread * normal(seed, step, PURPOSE_BIRTH, 2 * k + 8192) / size
+    reach = max(_REACH, abs(scouts.gain[mother] * scouts.center[mother])) / size
     scouts.gain[k] = math.copysign(size, scouts.gain[mother])
-    scouts.center[k] = scouts.center[mother] + shift
+    scouts.center[k] = min(max(scouts.center[mother] + shift, -reach), reach)
     scouts.status[k] = ACTIVE
     scouts.identity[k] = scouts.births[0]
     scouts.births[0] += 1

@@ -20,7 +20,11 @@ class TrailSettings:
     """Evaporation and bounds of the shared field (Max-Min Ant System, Stuetzle & Hoos 2000)."""
 
     enabled: bool = True  # off: only the last bar is in the field
-    half_life_s: tuple[float, ...] = (_DAY_S, _DAY_S, 5 * _DAY_S, 21 * _DAY_S, 5 * _DAY_S)
+    # Of long, short, danger, success, rejection. Directions fade in half a bar of a day: a
+    # trail that lasts longer than what marked it keeps recruiting for yesterday's side.
+    half_life_s: tuple[float, ...] = (
+        0.5 * _DAY_S, 0.5 * _DAY_S, 5 * _DAY_S, 21 * _DAY_S, 5 * _DAY_S,
+    )  # fmt: skip
     tau_min: float = 0.0
     tau_max: float = 1.0
     deposit: float = 0.5  # share of the room up to tau_max that a full conviction fills
@@ -168,7 +172,7 @@ class WorkerSettings:
 
     threshold_enabled: bool = True  # off: every worker engages where a camp decided
     threshold: float = 0.05  # theta, conviction at which half of the workers engage
-    threshold_gain: float = 2.0  # how far danger and rejection raise it, success lowers it
+    threshold_gain: float = 1.0  # how far danger and rejection raise it, success lowers it
     engagement_enabled: bool = True  # size by how well the colony's own convictions paid
     engagement_prior: float = 0.15
     engagement_edge: float = 0.1  # payoff per bar, in standard deviations, that is tested for

@@ -82,6 +82,24 @@ def test_the_trusted_have_young_within_bounds() -> None:
     assert (records.trust[:, :-1][:, ~living][-1] == 0.0).all()
 
 
+def test_a_line_of_children_never_wanders_where_a_column_says_the_same_whatever_it_is() -> None:
+    state = new_state(SETTINGS, ("A", "B"), 1)
+    scouts, trust = state.scouts, state.trust
+    ranges = np.tile([0.05, 20.0], (len(state.sense_names), 1))
+    p = parameters(SETTINGS).lifecycle._replace(mutation=1.0, births_per_review=1)
+    founders = np.abs(scouts.gain * scouts.center).max()
+    reach = np.zeros(2_000)
+    for step in range(reach.size):
+        newest = int(np.argmax(scouts.identity))
+        trust.weight[:] = 0.0
+        trust.weight[newest] = 1.0  # only the youngest has young
+        scouts.status[step % 2] = EMPTY if step % 2 != newest else scouts.status[newest]
+        review(scouts, trust, ranges, 1, step, p)
+        reach[step] = np.abs(scouts.gain * scouts.center).max()
+    assert scouts.births[0] > 900
+    assert founders < 3.9 < reach.max() <= 4.0 * (1.0 + 1e-12)
+
+
 def test_a_scout_at_the_floor_falls_asleep_then_dies_and_its_place_is_taken() -> None:
     state = new_state(SETTINGS, ("A", "B"), 1)
     scouts, trust, p = state.scouts, state.trust, parameters(SETTINGS).lifecycle

@@ -45,11 +45,16 @@ def test_a_torn_state_is_refused() -> None:
         codec.decode(_encoded()[:-100])
 
 
+_DAY = 86_400.0
+_THEN = {"half_life_s": [_DAY, _DAY, 5 * _DAY, 21 * _DAY, 5 * _DAY]}  # the defaults of old states
+
+
 def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_it() -> None:
     settings = make_settings(
         senses=["carry", "model_forecast"],
         memory_bars=8,
-        worker={"engagement_prior": 0.3},  # the default of the day that it was written
+        trails=_THEN,
+        worker={"engagement_prior": 0.3, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_1.bin").read_bytes()
     state = codec.decode(old)
@@ -66,7 +71,10 @@ def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_i
 
 def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_by() -> None:
     settings = make_settings(
-        senses=["carry", "model_forecast"], memory_bars=8, worker={"engagement_prior": 0.9}
+        senses=["carry", "model_forecast"],
+        memory_bars=8,
+        trails=_THEN,
+        worker={"engagement_prior": 0.9, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_2.bin").read_bytes()
     state = codec.decode(old)
