@@ -29,15 +29,23 @@ def settings_of(config: Path | None) -> "ApiarySettings":
 
 
 @app.command("trade")
-def trade_command(config: ConfigOption = None) -> None:
+def trade_command(
+    config: ConfigOption = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Tell only what stops or frees trading, and the end.")
+    ] = False,
+) -> None:
     """Trade a book in one long-lived process: feed, engine, gate, broker; TERM leaves."""
     with one_line_errors():
         from pipelines.trading_process import trade
+        from trader.teller import Teller
 
-        def tell(line: str) -> None:
-            console.print(line, highlight=False, soft_wrap=True)
-
-        tell(trade(settings_of(config), tell))
+        teller = Teller(typer.echo)
+        try:
+            summary = trade(settings_of(config), teller.tell, quiet=quiet)
+        finally:
+            teller.close()
+        console.print(summary, highlight=False, soft_wrap=True)
 
 
 @app.command("halt")

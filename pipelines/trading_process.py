@@ -38,6 +38,7 @@ from trader.heartbeat import Heartbeat, heartbeat_path
 from trader.hours import ExchangeHours
 from trader.limit_changes import LimitsWatch, read_limits_file
 from trader.loop import Trader
+from trader.narrator import Narrator
 from trader.opening import lock_of
 from trader.overnight import NightBooks
 from trader.ports import Engine, Feed, Item, Showcase
@@ -60,8 +61,10 @@ class Market:
     replayed: bool = False
 
 
-def trade(settings: ApiarySettings, tell: Tell) -> str:
+def trade(settings: ApiarySettings, tell: Tell, *, quiet: bool = False) -> str:
     """Trade the book of these settings until the feed ends or somebody says leave.
+
+    `tell` gets a line for what happens; with `quiet` only for what stops or frees trading.
 
     Returns how it stands then. Raises SettingsError, BookLockedError where another process trades
     the book, and OSError where the broker cannot be reached.
@@ -75,7 +78,7 @@ def trade(settings: ApiarySettings, tell: Tell) -> str:
         try:
             desk = build_desk(settings, log, broker, instruments, clock)
             market = _market(settings, chosen, desk, broker, clock)
-            told = asyncio.run(_run(settings, chosen, desk, broker, market, tell))
+            told = asyncio.run(_run(settings, chosen, desk, broker, market, tell, quiet))
             book_snapshots(settings).save(desk.book, log)
             return told
         finally:
@@ -89,6 +92,7 @@ async def _run(
     broker: OpenableBroker,
     market: Market,
     tell: Tell,
+    quiet: bool,
 ) -> str:
     control = settings.home / "control"
     heartbeat = Heartbeat(heartbeat_path(settings.home), int(chosen.watch.heartbeat_s * 1e9))
@@ -114,10 +118,7 @@ async def _run(
         market.feed,
         _engine(settings, chosen, desk, live, tell),
         TraderSettings(**watch.model_dump()),
-        ReconciliationRules(
-            adopt_foreign=chosen.account.adopt_foreign,
-            cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
-        ),
+        _rules(chosen),
         hours=ExchangeHours(settings.calendar),
         before_item=market.before_item,
         on_beat=beat,
@@ -125,6 +126,8 @@ async def _run(
         limits=_limits_watch(settings, desk, tell).look,
         working=chosen.works_in_slices,
         nights=market.nights,
+        tell=tell,
+        narrate=Narrator(desk, tell, quiet=quiet).hear,
     )
     server = ControlServer(
         chosen.control_port,
@@ -142,6 +145,13 @@ async def _run(
         await trader.run()
     live.close()
     return summary(desk)
+
+
+def _rules(chosen: TradeSettings) -> ReconciliationRules:
+    return ReconciliationRules(
+        adopt_foreign=chosen.account.adopt_foreign,
+        cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
+    )
 
 
 def _set_aside() -> None:

@@ -1,6 +1,6 @@
 """The switches that stop trading: its state, and the cancelling of everything that works."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from swarm_core import events as ev
@@ -102,10 +102,12 @@ def cancel_all(
     reason: str,
     time_ns: int,
     which: Callable[[Order], bool] = lambda _: True,
+    asked: Collection[str] = (),
 ) -> int:
     """Ask the broker to cancel everything that works, in any trading state; return how many.
 
-    With `which`, only those orders.
+    With `which`, only those orders. Of those `asked` the broker has heard already: they are only
+    put on record.
 
     The request is on disk before the broker hears it. An order whose cancel is not answered
     stays in `cancel_pending` and is looked up by `recover`.
@@ -113,7 +115,7 @@ def cancel_all(
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
     order_ids = [r.order.client_order_id for r in book.working_orders() if which(r.order)]
-    return sum(_cancel_one(path, order_id, reason) for order_id in order_ids)
+    return sum(_cancel_one(path, i, reason, is_asked=i in asked) for i in order_ids)
 
 
 def ask_again(
@@ -139,13 +141,13 @@ def ask_again(
     return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 
 
-def _cancel_one(path: OrderPath, order_id: str, reason: str) -> int:
+def _cancel_one(path: OrderPath, order_id: str, reason: str, *, is_asked: bool = False) -> int:
     for tries_left in reversed(range(_TRIES_MAX)):
         record = path.book.orders[order_id]
         if not record.state.is_working or record.awaits_fills:
             return 0  # it has ended already, or did while the others were cancelled
         try:
-            path.cancel(record, reason)
+            path.cancel(record, reason, is_asked=is_asked)
         except ConcurrentAppendError:
             if not tries_left:
                 raise
@@ -168,9 +170,9 @@ def halt(
 ) -> HaltReport:
     """Let nothing more out, cancel everything unexecuted, close positions where asked, halt.
 
-    Where the log is away the orders are cancelled at the broker without it, and `flatten` is not
-    called: a closing order, too, needs its verdict on disk. Each failure is returned, and none
-    keeps the next step from being taken.
+    The broker hears first: a log may be locked or away, and a cancel is safe to send before it is
+    on record. Where the log is away `flatten` is not called: a closing order needs its verdict on
+    disk. Each failure is returned, and none keeps the next step from being taken.
     """
     failures: list[str] = []
 
@@ -185,12 +187,16 @@ def halt(
             time_ns=time_ns,
         )
 
+    asked, said, unheard = cancel_at_once(book, broker, time_ns)
+    count = len(asked)
     try:
         become(TradingState.REDUCING if flatten is not None else TradingState.HALTED)
-        count = cancel_all(book=book, log=log, broker=broker, reason=reason, time_ns=time_ns)
+        count = cancel_all(
+            book=book, log=log, broker=broker, reason=reason, time_ns=time_ns, asked=asked
+        )
+        OrderPath(book, log, broker, time_ns).take_in(said)
     except (OSError, ConcurrentAppendError) as error:
-        failures.append(f"the log must be writable: {error}")
-        count = _cancel_without_log(book, broker, time_ns, failures)
+        failures += [f"the log must be writable: {error}", *unheard]
     if flatten is not None:
         try:
             if not failures:
@@ -202,15 +208,26 @@ def halt(
     return HaltReport(count, tuple(failures))
 
 
-def _cancel_without_log(book: Book, broker: Broker, time_ns: int, failures: list[str]) -> int:
-    """Cancel at the broker what the book last knew to work; the log hears of it when it is back."""
-    records = book.working_orders()
-    for record in records:
+def cancel_at_once(
+    book: Book, broker: Broker, time_ns: int
+) -> tuple[frozenset[str], list[ev.Event], list[str]]:
+    """Cancel at the broker what the book knows to work, with nothing on record.
+
+    Returns the orders that it was asked for, what it said, and a line for each that it did not
+    hear.
+    """
+    asked, said, unheard = set[str](), list[ev.Event](), list[str]()
+    for record in book.working_orders():
+        if record.awaits_fills:
+            continue
+        order_id = record.order.client_order_id
         try:
-            broker.cancel(record.order.client_order_id, time_ns)
+            said += broker.cancel(order_id, time_ns)
         except OSError as error:
-            failures.append(f"{record.order.client_order_id} must be cancelled by hand: {error}")
-    return len(records)
+            unheard.append(f"{order_id} must be cancelled by hand: {error}")
+        else:
+            asked.add(order_id)
+    return frozenset(asked), said, unheard
 
 
 def _halt_at_least(become: Callable[[TradingState], None], failures: list[str]) -> None:

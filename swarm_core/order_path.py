@@ -255,8 +255,8 @@ class OrderPath:
             attempt=attempt,
         )
 
-    def cancel(self, record: OrderRecord, reason: str) -> None:
-        """Write that the order shall be cancelled, then tell the broker."""
+    def cancel(self, record: OrderRecord, reason: str, *, is_asked: bool = False) -> None:
+        """Write that the order shall be cancelled, then tell the broker, unless it was asked."""
         order_id = record.order.client_order_id
         requested = ev.OrderCancelRequested(
             event_id=ev.make_event_id("OrderCancelRequested", order_id, self.book.sequence),
@@ -266,6 +266,8 @@ class OrderPath:
             reason=reason,
         )
         self.write([requested])
+        if is_asked:
+            return
         try:
             heard = self.broker.cancel(order_id, self.time_ns)
         except OSError:

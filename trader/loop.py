@@ -2,21 +2,24 @@
 
 import asyncio
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.exits import unprotected
-from swarm_core.halting import ask_again, cancel_all, change_trading_state
+from swarm_core.halting import ask_again, cancel_all, cancel_at_once
 from swarm_core.market import Quote
 from swarm_core.orders import Order
 from swarm_core.ports import ConcurrentAppendError
-from swarm_core.reconciliation import ReconciliationRules, reconcile
+from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
+from trader.account_keeper import AccountKeeper
 from trader.clocks import wall_ns
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
@@ -31,7 +34,8 @@ T = TypeVar("T")
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
-_TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+# An act that takes longer is not waited for by the cancels of a halt.
+_ACT_PATIENCE_S = 0.25
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
 
@@ -59,6 +63,8 @@ class Trader:
         limits: Callable[[Book], RiskLimits] | None = None,
         working: WorkingSettings | None = None,
         nights: NightBooks | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        narrate: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> None:
         """Compose a trader; without `hours` no session is kept and the feed may never be silent.
 
@@ -69,25 +75,32 @@ class Trader:
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
+        `tell` gets, a line each, what no event in the log says. `narrate` is called with the health
+        when the acts of a beat are done, as another of them: it tells what the log says.
         """
         self.desk, self.broker, self.feed, self.engine = desk, broker, feed, engine
-        self.settings, self.rules, self._before_item = settings, rules, before_item
+        self.settings, self._before_item = settings, before_item
         self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
-        self._limits = limits
+        self._limits, self._narrate, self._tell = limits, narrate, tell
         self._worker = None if working is None else Worker(desk, working)
-        self._nights = nights or NightBooks(desk, broker)
-        self.sessions = None if hours is None else SessionKeeper(desk, hours, self._nights)
+        nights = nights or NightBooks(desk, broker)
+        self.sessions = None if hours is None else SessionKeeper(desk, hours, nights)
+        pull, why_not = self._pull, self._why_not
+        self.account = AccountKeeper(
+            desk, broker, rules, nights, settings, pull=pull, why_not=why_not, tell=tell
+        )
         self.desk.listen = broker.heard
         if self.sessions is not None:
             self.desk.unsettled = self.sessions.unsettled
         self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
-        self._fault = "the account must be reconciled first"  # why nothing may be released
         self._halted: Halt | None = None  # the halt that was acted on
-        self._connections, self._reconciled_ns = -1, 0
+        self._failures: tuple[str, ...] = ()  # what of it could not be done
         self._item_ns = self._told_ns = 0  # when the feed last spoke, and its newest moment
         self._thought_ns = 0  # when the engine was last shown the time
         self._leaving = False
+        self._cut: Halt | None = None  # the halt whose cancels went out beside an act that waits
+        self._said: deque[ev.Event] = deque()  # what the broker said to them
         self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(_WAITING_MAX)
 
@@ -101,7 +114,7 @@ class Trader:
             "state": self.desk.book.trading_state.value,
             "beats": self.beat_count,
             "connected": self.broker.is_connected,
-            "held_back": self._fault,
+            "held_back": self.account.fault,
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
             "unprotected": unprotected(self.desk.book),
@@ -139,6 +152,7 @@ class Trader:
         finally:
             reader.cancel()
             await self._guarded(self._end)
+            self._narrate(self.health())
             self._on_beat(wall_ns(), self.health(), True)
 
     async def _read_feed(self) -> None:
@@ -155,10 +169,32 @@ class Trader:
         self.desk.switch.pull(Halt(reason=reason, actor="trader", by_person=False))
 
     async def _guarded(self, act: Callable[[], object]) -> None:
+        done = asyncio.ensure_future(asyncio.to_thread(act))
         try:
-            await asyncio.to_thread(act)
+            await self._cut_beside(done)
+            await done
         except _FAULTS as error:
             self._pull(f"the trader must not fail: {type(error).__name__}: {error}")
+
+    async def _cut_beside(self, act: asyncio.Future[object]) -> None:
+        """Cancel at the broker, once a halt, where the switch is pulled while an act waits.
+
+        It may wait for a log that somebody has locked; the log hears of it when the act is done.
+        """
+        desk = self.desk
+        while not (await asyncio.wait((act,), timeout=_ACT_PATIENCE_S))[0]:
+            halt = desk.switch.find() if desk.switch.is_pulled else None
+            if halt is None or halt in (self._halted, self._cut) or not self.broker.is_thread_safe:
+                continue
+            self._cut = halt
+            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns())
+            asked, said, unheard = await cut
+            self._said.extend(said)
+            for line in (
+                f"halt: {len(asked)} orders cancelled at the broker, the log is waited for",
+                *unheard,
+            ):
+                self._tell(line)
 
     async def _beat(self) -> None:
         self.beat_count += 1
@@ -167,7 +203,7 @@ class Trader:
         await self._guarded(self._watch)
         await self._guarded(self._keep_session)
         await self._guarded(self._think)
-        await self._guarded(self._obey)
+        await self._guarded(self._obey_and_tell)
         self._on_beat(wall_ns(), self.health(), False)
 
     def _listen_for_silence(self) -> None:
@@ -191,14 +227,14 @@ class Trader:
 
     def _keep_session(self) -> None:
         """Close the session that is over, with the account read once more; open the next."""
-        if self.sessions is None or self._fault:
+        if self.sessions is None or self.account.fault:
             return
         now_ns = self.desk.now_ns()
         if not now_ns:
             return  # a replayed clock that has not started
         if self.sessions.is_due_to_close(now_ns):
-            self._reconcile()
-            if self._fault:
+            self.account.reconcile()
+            if self.account.fault:
                 return  # what filled last is not known: no night may be booked on it
             self.sessions.close(now_ns)
         self.sessions.open_if_due(now_ns)
@@ -215,23 +251,35 @@ class Trader:
                 self._halted = None
                 return
         if halt is not None and (halt != self._halted or not is_halted):
-            desk.halt(halt)
-            self._halted = halt
+            self._halted = halt  # first: nothing is cut beside what a flattening sends
+            self._tell_failures(desk.halt(halt).failures)
+
+    def _tell_failures(self, failures: tuple[str, ...]) -> None:
+        """Tell what of a halt could not be done, once for as long as it is the same."""
+        for line in failures if failures != self._failures else ():
+            self._tell(f"halt: {line}")
+        self._failures = failures
+
+    def _obey_and_tell(self) -> None:
+        self._obey()
+        self._narrate(self.health())
 
     def _watch(self) -> None:
         """Take in what the broker said; reconcile after each reconnection and every so often."""
-        self.desk.take_in(self.broker.heard())
+        self.desk.take_in([*self._said, *self.broker.heard()])
+        self._said.clear()
         if self._limits is not None:
             self.desk.limits = self._limits(self.desk.book)
         if not self.broker.is_connected:
-            self._fault = "the broker must be connected"
+            self.account.fault = "the broker must be connected"
             return
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
         if not self._why_not() and not desk.switch.is_pulled:
             self.orders.act()
         self._look_after()
-        self._reconcile_if_due()
+        if self.account.reconcile_if_due():
+            self._resume(self.desk.now_ns())
 
     def _look_after(self) -> None:
         """Bring exits in line with positions, and send what waited for exits to be cancelled."""
@@ -249,17 +297,6 @@ class Trader:
         ids = book.intended.get(intent.targets.decision_id, ())
         return any(book.orders[i].is_unsent and not book.orders[i].order.is_exit for i in ids)
 
-    def _reconcile_if_due(self) -> None:
-        now_ns = self.desk.now_ns()
-        due_s = (now_ns - self._reconciled_ns) / _NS_PER_S
-        if self._connections != self.broker.connection_count:
-            self._connections = self.broker.connection_count
-            recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
-        elif not self._fault and due_s < self.settings.reconcile_every_s:
-            return
-        self._reconcile()
-        self._resume(now_ns)
-
     def _resume(self, now_ns: int) -> None:
         """Send what a broken connection kept of the last decision, unless it has grown old."""
         intent, decided_ns = self._decided
@@ -271,44 +308,6 @@ class Trader:
         unsent = any(book.orders[i].is_unsent for i in book.intended.get(decision_id, ()))
         if unsent or decision_id not in book.planned:
             self._release(intent, "")
-
-    def _reconcile(self) -> None:
-        """Hold the book against the account; without a whole account nothing is released."""
-        desk, now_ns = self.desk, self.desk.now_ns()
-        try:
-            account = self.broker.account()
-        except OSError as error:
-            self._fault = f"the account must be readable: {error}"
-            return
-        # What was said while the account was read is part of both.
-        desk.take_in(self.broker.heard())
-        account = desk.unretired(account)
-        found = reconcile(desk.book, account, self.rules)
-        desk.take_in(found.events)
-        # Fills come first: an action is of what is held.
-        if found.mode is TradingState.HALTED and self._nights.explain(account, now_ns):
-            found = reconcile(desk.book, account, self.rules)
-            desk.take_in(found.events)
-        self._fault, self._reconciled_ns = "", now_ns
-        # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
-        if found.mode is TradingState.ACTIVE and not self._why_not():
-            desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
-        state = desk.book.trading_state
-        if _TIGHTNESS.index(found.mode) <= _TIGHTNESS.index(state):
-            return
-        reason = f"reconciliation: {found.reason}"
-        if found.mode is TradingState.HALTED:
-            self._pull(reason)
-            return
-        change_trading_state(
-            found.mode,
-            book=desk.book,
-            log=desk.log,
-            reason=reason,
-            actor="trader",
-            by_person=False,
-            time_ns=now_ns,
-        )
 
     def _take(self, item: Item) -> None:
         """Show the market to the engine, and take what it decides over the order path."""
@@ -360,8 +359,8 @@ class Trader:
     def _why_not(self) -> str:
         """Return why nothing may be released now, or nothing."""
         if self.sessions is not None and self.sessions.is_due_to_open(self.desk.now_ns()):
-            return self._fault or "the night before the session must be booked first"
-        return self._fault if self.broker.is_connected else "the broker must be connected"
+            return self.account.fault or "the night before the session must be booked first"
+        return self.account.fault if self.broker.is_connected else "the broker must be connected"
 
     def _work(self, now_ns: int) -> None:
         """Send the slice that is due of what is worked, if anything is."""
@@ -394,7 +393,7 @@ class Trader:
                 which=lambda order: not self._protects(order),
             )
         recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
-        self._reconcile()
+        self.account.reconcile()
         self._obey()
         if self.sessions is not None and self.sessions.is_due_to_close(now_ns + 1):
             self.sessions.close(now_ns)

@@ -71,6 +71,11 @@ class LiveBroker(Broker, Protocol):
     @property
     def is_connected(self) -> bool: ...
 
+    @property
+    def is_thread_safe(self) -> bool:
+        """Return whether cancels may be asked for beside another call that has not returned."""
+        ...
+
 
 @runtime_checkable
 class BookkeepingBroker(Protocol):

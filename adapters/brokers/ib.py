@@ -50,6 +50,8 @@ class IbBroker:
     answer: then nobody knows whether it has heard.
     """
 
+    is_thread_safe = True
+
     def __init__(
         self,
         settings: IbSettings,

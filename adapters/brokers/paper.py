@@ -66,6 +66,7 @@ class PaperBroker:
 
     connection_count = 1
     is_connected = True
+    is_thread_safe = False  # and nothing fills while a call waits: bars come by another one
 
     def open(self) -> None:
         """Nothing is to be reached: the venue is in this process."""

@@ -18,6 +18,8 @@ _S = 10**9
 class Line:
     """What one life of the trader has of the venue: fulfils `trader.ports.LiveBroker`."""
 
+    is_thread_safe = False
+
     def __init__(
         self, venue: Venue, life: Life, faults: Faults, now_ns: Callable[[], int], watch: Watch
     ) -> None:

@@ -90,12 +90,12 @@ def write_config(folder: Path, **fields: Any) -> Path:
 
 @contextmanager
 def trader_process(
-    config: Path, absent: Sequence[str] = ABSENT
+    config: Path, absent: Sequence[str] = ABSENT, more: Sequence[str] = ()
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run `apiary trade` in a process of its own; it is killed where it has not left."""
     environment = {k: v for k, v in os.environ.items() if k != "DAGSTER_HOME"}
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, ",".join(absent), "trade", "--config", str(config)],
+        [sys.executable, "-c", _START, ",".join(absent), "trade", "--config", str(config), *more],
         cwd=ROOT,
         env=environment,
         text=True,

@@ -288,7 +288,7 @@ def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Pat
 
     trader._keep_session()
     assert "paid" in desk.book.ledger.entitlements
-    trader._reconcile()
+    trader.account.reconcile()
     assert not desk.book.ledger.executions
 
 

@@ -17,6 +17,8 @@ class FileVenue:
     Orders that arrive are lines of a file, so an order that was sent twice is there twice.
     """
 
+    is_thread_safe = True
+
     def __init__(self, path: Path, *, fills: bool = True) -> None:
         self.path, self.fills = path, fills
         self.connection_count, self.is_connected = 1, True

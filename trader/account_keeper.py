@@ -1,0 +1,108 @@
+"""Holds the book against the broker's account, at the times at which that is due."""
+
+from collections.abc import Callable
+
+from swarm_core.halting import change_trading_state
+from swarm_core.reconciliation import (
+    FindingKind,
+    Reconciliation,
+    ReconciliationRules,
+    reconcile,
+)
+from swarm_core.trading import recover
+from swarm_core.trading_state import TradingState
+from trader.desk import TradingDesk
+from trader.overnight import NightBooks
+from trader.ports import LiveBroker
+from trader.settings import TraderSettings
+
+_NS_PER_S = 10**9
+_TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+# The log tells these by themselves, as they are booked.
+_TOLD_BY_THE_LOG = frozenset({FindingKind.CASH_BOOKED, FindingKind.FILL_CORRECTED})
+
+
+class AccountKeeper:
+    """Reconciles; `fault` says why nothing may be released, or is empty.
+
+    `pull` halts; `why_not` says what else keeps releases back. `tell` is told what was found,
+    each difference once for as long as it stays.
+    """
+
+    def __init__(
+        self,
+        desk: TradingDesk,
+        broker: LiveBroker,
+        rules: ReconciliationRules,
+        nights: NightBooks,
+        settings: TraderSettings,
+        *,
+        pull: Callable[[str], None],
+        why_not: Callable[[], str],
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.desk, self.broker, self.rules, self.settings = desk, broker, rules, settings
+        self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
+        self.fault = "the account must be reconciled first"
+        self._connections, self._reconciled_ns = -1, 0
+        self._told: frozenset[str] = frozenset()
+
+    def reconcile_if_due(self) -> bool:
+        """Reconcile after each reconnection, every so often, and while the account is unread."""
+        now_ns = self.desk.now_ns()
+        due_s = (now_ns - self._reconciled_ns) / _NS_PER_S
+        if self._connections != self.broker.connection_count:
+            self._connections = self.broker.connection_count
+            recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
+        elif not self.fault and due_s < self.settings.reconcile_every_s:
+            return False
+        self.reconcile()
+        return True
+
+    def reconcile(self) -> None:
+        """Hold the book against the account; without a whole account nothing is released."""
+        desk, now_ns = self.desk, self.desk.now_ns()
+        try:
+            account = self.broker.account()
+        except OSError as error:
+            self.fault = f"the account must be readable: {error}"
+            return
+        # What was said while the account was read is part of both.
+        desk.take_in(self.broker.heard())
+        account = desk.unretired(account)
+        found = reconcile(desk.book, account, self.rules)
+        desk.take_in(found.events)
+        # Fills come first: an action is of what is held.
+        if found.mode is TradingState.HALTED and self._nights.explain(account, now_ns):
+            found = reconcile(desk.book, account, self.rules)
+            desk.take_in(found.events)
+        self.fault, self._reconciled_ns = "", now_ns
+        self._say(found)
+        # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
+        if found.mode is TradingState.ACTIVE and not self._why_not():
+            desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
+        self._tighten(found, now_ns)
+
+    def _say(self, found: Reconciliation) -> None:
+        told = {str(f) for f in found.findings if f.kind not in _TOLD_BY_THE_LOG}
+        for line in sorted(told - self._told):
+            self._tell(f"reconciliation: {line}")
+        self._told = frozenset(told)
+
+    def _tighten(self, found: Reconciliation, now_ns: int) -> None:
+        desk, state = self.desk, self.desk.book.trading_state
+        if _TIGHTNESS.index(found.mode) <= _TIGHTNESS.index(state):
+            return
+        reason = f"reconciliation: {found.reason}"
+        if found.mode is TradingState.HALTED:
+            self._pull(reason)
+            return
+        change_trading_state(
+            found.mode,
+            book=desk.book,
+            log=desk.log,
+            reason=reason,
+            actor="trader",
+            by_person=False,
+            time_ns=now_ns,
+        )
