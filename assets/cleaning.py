@@ -151,8 +151,9 @@ def _unreadable(
     if not tables.exists(name):
         return ()
     rejected = tables.read(name).filter(
+        pl.col("rule") == "readable",  # copies of a row were read
         pl.col("event_time").is_null()
-        | ((pl.col("event_time") >= span[0]) & (pl.col("event_time") < span[1]))
+        | ((pl.col("event_time") >= span[0]) & (pl.col("event_time") < span[1])),
     )
     share = rejected.height / max(1, rejected.height + read)
     limit = desk.validation.quarantine_fraction_max

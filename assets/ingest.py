@@ -10,9 +10,12 @@ from assets.partitions import ALL_TIME, MONTHS, SINGLE_RUN, window
 from assets.pictures import drawn
 from assets.ports import Clock, Source, TableStore
 from features.schemas import TABLES, TableSchema, dated_instruments
+from features.validation import later_copies
 
 # Instruments are few and are written whole; every other table grows by months.
 INGESTED = tuple(name for name in TABLES if name != "instruments")
+# Copies that are shown, of one span: full deliveries laid over each other hold little else.
+COPIES_MAX = 10_000
 EXPLAINED = {
     "bars": "Prices and volumes of a time span, as published.",
     "quotes": "Bid and ask at the close of a time span, as published.",
@@ -66,16 +69,25 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
             pl.col("event_time").is_null()
             | ((pl.col("event_time") >= start) & (pl.col("event_time") < end))
         )
-        tables.replace(f"rejected_{schema.name}", rejected, start=start, end=end)
+        copies = later_copies(schema, rows)
+        aside = pl.concat([rejected, copies.head(COPIES_MAX)])
+        tables.replace(f"rejected_{schema.name}", aside, start=start, end=end)
         context.log.info(
             f"{schema.name}: {rows.height} rows from {source.name}, "
             f"{receipt.inserted_row_count} of them new"
         )
+        if not copies.is_empty():
+            context.log.warning(
+                f"{schema.name}: {copies.height} rows are exact copies of another, of which one is "
+                f"kept, e.g. {copies['reason'][0]}; rejected_{schema.name} shows them"
+                + (f", {COPIES_MAX} of them" if copies.height > COPIES_MAX else "")
+            )
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows.height,
                 "new_row_count": receipt.inserted_row_count,
                 "unreadable_row_count": rejected.height,
+                "copied_row_count": copies.height,
                 "table_version": receipt.version,
                 "content_hash": receipt.content_hash,
                 "sources": sorted(rows["source"].unique().to_list()),

@@ -1,5 +1,6 @@
 """The whole chain in one process: the same jobs that the schedules and the sensor start."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -124,9 +125,11 @@ class Chain:
         workshop: Workshop,
         tell: Progress,
         done: StageDone,
+        warn: Progress = lambda _: None,
     ) -> None:
+        """`tell` gets what passes by, `warn` what is to be seen afterwards, `done` each stage."""
         self._defs, self._instance, self._workshop = defs, instance, workshop
-        self._tell, self._done = tell, done
+        self._tell, self._done, self._warn = tell, done, warn
         self.stages: list[Stage] = []
 
     def run(
@@ -172,7 +175,7 @@ class Chain:
         if event is not None and event.is_step_start:
             self._tell(event.step_key)
         elif event is None and entry.user_message:
-            self._tell(entry.user_message)
+            (self._warn if entry.level >= logging.WARNING else self._tell)(entry.user_message)
 
     def history(self, windows: Windows) -> None:
         """Ingest, validate and compute features over the whole history, in one run."""

@@ -166,7 +166,7 @@ def _run_chain(built: "Workshop") -> None:
         # Only now: the partitions of this code location are the sessions of the desk's calendar.
         from pipelines.definitions import defs
 
-        chain = Chain(defs, instance, built, tell, done=_print_stage)
+        chain = Chain(defs, instance, built, tell, done=_print_stage, warn=_print_warning)
         chain.whole(windows)
     print_summary(console, built, chain.stages)
 
@@ -175,6 +175,10 @@ def _print_stage(job: str, seconds: float, failed: tuple[str, ...]) -> None:
     console.print(f"[green]✓[/] {job:<20} {seconds:6.1f} s", highlight=False)
     for line in failed:
         console.print(f"    [yellow]{escape(line)}[/]", highlight=False)
+
+
+def _print_warning(line: str) -> None:
+    console.print(f"    [yellow]{escape(line)}[/]", highlight=False)
 
 
 @app.command()

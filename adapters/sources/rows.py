@@ -217,6 +217,12 @@ def _named(
         parts.append(pl.col("instrument_id") if "instrument_id" in frame.columns else pl.lit(""))
         text = pl.concat_str([part.fill_null("") for part in parts], separator="\n")
         frame = frame.with_columns(news_id=hashed(text))
+    if spec.table == "trades" and "sequence" not in frame.columns:
+        # Prints of one moment may be alike in all that is written: each is a trade of its own.
+        nth = pl.int_range(pl.len()).over(
+            FILE, "instrument_id", "event_time", order_by="source_row"
+        )
+        frame = frame.with_columns(sequence=nth)
     required = (
         ("instrument_id", "event_time", *IMPLIED_COLUMNS)
         if spec.implied_actions

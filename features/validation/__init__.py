@@ -1,6 +1,7 @@
 """Rules that judge rows before anything is computed from them: findings, verdicts, quarantine."""
 
 from features.validation.context import CheckContext
+from features.validation.copies import later_copies
 from features.validation.engine import check
 from features.validation.findings import FINDINGS
 from features.validation.quarantine import split
@@ -13,5 +14,6 @@ __all__ = [
     "ValidationReport",
     "ValidationSettings",
     "check",
+    "later_copies",
     "split",
 ]
