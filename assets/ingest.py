@@ -88,6 +88,7 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
                 "new_row_count": receipt.inserted_row_count,
                 "unreadable_row_count": rejected.height,
                 "copied_row_count": copies.height,
+                "columns_left_out": "; ".join(source.left_out(schema.name)) or "none",
                 "table_version": receipt.version,
                 "content_hash": receipt.content_hash,
                 "sources": sorted(rows["source"].unique().to_list()),

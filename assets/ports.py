@@ -57,6 +57,10 @@ class Source(Protocol):
         """Return the rows that could not be read, with reasons (QUARANTINE_COLUMNS)."""
         ...
 
+    def left_out(self, table: str | None = None) -> Sequence[str]:
+        """Return a line for what it has columns of and does not read, of one table or of all."""
+        ...
+
 
 class TableStore(Protocol):
     """Tables that only grow in versions; every read can be pinned and repeated."""

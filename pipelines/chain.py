@@ -53,6 +53,8 @@ def settle(built: Workshop, tell: Progress) -> Windows:
         tell(f"market: {market.sentence}")
         for line in market.notes:
             tell(f"market: {line}")
+    for line in source.left_out():
+        tell(f"files: {line}")
     clock: Any = built.get("clock")
     return find_windows(built.settings, source, clock.now())
 

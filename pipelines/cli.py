@@ -299,6 +299,7 @@ def mapping(
 ) -> None:
     """Print the mapping that a folder is read by, to be kept, corrected and given to `run`."""
     with one_line_errors():
+        from adapters.sources.files import FileSource
         from adapters.sources.inference import Hints, infer_mapping, to_yaml
 
         if not folder.is_dir():
@@ -307,7 +308,10 @@ def mapping(
             zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
         )
         tell = spaced(printed_on=errors)
-        print(to_yaml(infer_mapping(folder, Hints(**hints.model_dump()), tell)), end="")
+        found = infer_mapping(folder, Hints(**hints.model_dump()), tell)
+        for line in FileSource(folder, found, tell).left_out():
+            errors.print(f"files: {line}", highlight=False, markup=False)
+        print(to_yaml(found), end="")
 
 
 @app.command()

@@ -25,9 +25,11 @@ class RecordSource(Protocol):
 
 @runtime_checkable
 class RejectingSource(Protocol):
-    """A source that keeps the rows it could not read."""
+    """A source that keeps the rows it could not read, and says which columns it does not read."""
 
     def rejected(self, table: str | None = None) -> pl.DataFrame: ...
+
+    def left_out(self, table: str | None = None) -> tuple[str, ...]: ...
 
 
 class CombinedSource:
@@ -87,3 +89,12 @@ class CombinedSource:
             if isinstance(source, RejectingSource) and table in source.tables
         ]
         return pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *frames])
+
+    def left_out(self, table: str | None = None) -> tuple[str, ...]:
+        """Return a line for the columns of files that no table reads, of one table or of all."""
+        return tuple(
+            line
+            for source in self._sources
+            if isinstance(source, RejectingSource) and (table is None or table in source.tables)
+            for line in source.left_out(table)
+        )

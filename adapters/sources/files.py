@@ -24,6 +24,7 @@ from adapters.sources.special_formats import (
     lean_map_file,
     stamped_json,
 )
+from adapters.sources.unread_columns import Layout, layout_of, unread_columns
 from adapters.sources.wheels import Progress, sha256_of
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
@@ -49,6 +50,15 @@ class _FileState:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the files of a table held, in batches of one layout."""
+
+    states: dict[Path, _FileState]
+    parts: list[TableRows]
+    layouts: list[Layout]
+
+
 class FileSource:
     """A `Source` over a folder, read as its mapping says.
 
@@ -65,7 +75,7 @@ class FileSource:
         self._folder = folder
         self._mapping = mapping
         self._progress = progress
-        self._parts: dict[int, tuple[dict[Path, _FileState], list[TableRows]]] = {}
+        self._read: dict[int, _Read] = {}
         # Sorted tables, each with the parts it was made of: partitions ask for one many times.
         self._sorted: dict[str, tuple[list[TableRows], pl.DataFrame]] = {}
 
@@ -93,7 +103,7 @@ class FileSource:
             part.rejected
             for number, spec in enumerate(self._mapping.tables)
             if table in {None, spec.table}
-            for part in self._read_spec(number, spec)
+            for part in self._read_spec(number, spec).parts
         ]
         rows = pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *parts])
         return rows.sort("table", "source", "source_row", maintain_order=True)
@@ -105,7 +115,7 @@ class FileSource:
             self._instruments_of(spec, part.symbols)
             for number, spec in enumerate(self._mapping.tables)
             if spec.table != INSTRUMENTS.name
-            for part in self._read_spec(number, spec)
+            for part in self._read_spec(number, spec).parts
         ]
         seen = pl.concat([INSTRUMENTS.empty(), *found]).unique(
             ["instrument_id", "ticker"], keep="first", maintain_order=True
@@ -140,6 +150,18 @@ class FileSource:
         ignored = tuple(self._mapping.ignore)
         return tuple(n for n in names if not any(fnmatch.fnmatch(n, p) for p in ignored))
 
+    def left_out(self, table: str | None = None) -> tuple[str, ...]:
+        """Return a line for the columns of its files that no table reads, of one table or of all.
+
+        Tables are read for it, as by `fetch`.
+        """
+        found = unread_columns(
+            (spec, layout)
+            for number, spec in enumerate(self._mapping.tables)
+            for layout in self._read_spec(number, spec).layouts
+        )
+        return tuple(line for name, line in found.items() if table in {None, name})
+
     def locate(self, source: str, source_row: int) -> tuple[Path, int]:
         """Return the file and the row in it that a record came from (row 0 follows the header).
 
@@ -161,7 +183,7 @@ class FileSource:
             part
             for number, spec in enumerate(self._mapping.tables)
             if spec.table == table
-            for part in self._read_spec(number, spec)
+            for part in self._read_spec(number, spec).parts
         ]
         made_of, rows = self._sorted.get(table, ([], schema.empty()))
         if len(made_of) == len(parts) and all(map(operator.is_, made_of, parts)):
@@ -172,18 +194,20 @@ class FileSource:
         self._sorted[table] = (parts, rows)
         return rows
 
-    def _read_spec(self, number: int, spec: TableMapping) -> list[TableRows]:
+    def _read_spec(self, number: int, spec: TableMapping) -> _Read:
         """Return the rows of the files, in batches of one layout; read again where one changed."""
         states = {path: _state_of(path) for path in self._paths(spec)}
-        kept = self._parts.get(number)
-        if kept is None or kept[0] != states:
+        kept = self._read.get(number)
+        if kept is None or kept.states != states:
             instruments = None
             if spec.instrument is not None and spec.instrument.resolve:
                 instruments = self._instrument_table
-            files = self._file_rows(spec, list(states))
-            parts = [self._converted(spec, batch, instruments) for batch in in_batches(files)]
-            kept = self._parts[number] = (states, parts)
-        return kept[1]
+            kept = _Read(states, [], [])
+            for batch in in_batches(self._file_rows(spec, list(states))):
+                kept.parts.append(self._converted(spec, batch, instruments))
+                kept.layouts.append(layout_of(batch))
+            self._read[number] = kept  # whole, or not at all
+        return kept
 
     def _file_rows(self, spec: TableMapping, paths: Sequence[Path]) -> Iterator[FileRows]:
         for count, path in enumerate(paths, start=1):
@@ -262,7 +286,7 @@ class FileSource:
             part.rows
             for number, spec in enumerate(self._mapping.tables)
             if spec.table == INSTRUMENTS.name
-            for part in self._read_spec(number, spec)
+            for part in self._read_spec(number, spec).parts
         ]
         return pl.concat([INSTRUMENTS.empty(), *parts]).unique(
             INSTRUMENTS.key, keep="first", maintain_order=True
