@@ -4,19 +4,31 @@ Until the broker has answered, the order counts in whichever terms are the large
 never more in flight than was approved; what the broker refuses leaves the order as it was.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Protocol
 
 from swarm_core import events as ev
+from swarm_core.book import Book
 from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
 from swarm_core.orders import Order
-from swarm_core.ports import ModifyingBroker
+from swarm_core.ports import Broker, ModifyingBroker
 from swarm_core.references import References
 from swarm_core.verdicts import judge_change, margin_denied_change
 
-if TYPE_CHECKING:
-    from swarm_core.order_path import OrderPath
-
 STEADY = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
+
+
+class OrderPass(Protocol):
+    """What a change asks of the path that its order is on."""
+
+    book: Book
+    broker: Broker
+    time_ns: int
+
+    def write(self, events: Sequence[ev.Event]) -> None: ...
+    def take_in(self, events: Sequence[ev.Event]) -> None: ...
+    def cancel(self, record: OrderRecord, reason: str) -> None: ...
+    def margin_shortfall(self, order: Order) -> tuple[int, int, str] | None: ...
 
 
 def fits(old: Order, new: Order) -> bool:
@@ -25,7 +37,7 @@ def fits(old: Order, new: Order) -> bool:
     return not old.is_exit and all(getattr(old, name) == getattr(new, name) for name in same)
 
 
-def modify(path: "OrderPath", record: OrderRecord, order: Order, references: References) -> bool:
+def modify(path: OrderPass, record: OrderRecord, order: Order, references: References) -> bool:
     """Give a working order the terms of another; return whether the broker was asked.
 
     The changed order passes the gate as if it were sent anew, what has filled of it counted in
@@ -63,7 +75,7 @@ def modify(path: "OrderPath", record: OrderRecord, order: Order, references: Ref
 
 
 def _margin(
-    path: "OrderPath", record: OrderRecord, terms: WorkingTerms
+    path: OrderPass, record: OrderRecord, terms: WorkingTerms
 ) -> ev.OrderModifyDenied | None:
     """Return the denial of lots more than the broker's own sums carry, where it does sums."""
     more = terms.quantity_lots - record.order.quantity_lots
@@ -76,7 +88,7 @@ def _margin(
     return None if told is None else margin_denied_change(record, terms, told, path.time_ns)
 
 
-def settle(path: "OrderPath", record: OrderRecord) -> None:
+def settle(path: OrderPass, record: OrderRecord) -> None:
     """Learn from the broker in which terms an order works whose change was not answered."""
     pending, broker = record.pending, path.broker
     if pending is None or not isinstance(broker, ModifyingBroker):
