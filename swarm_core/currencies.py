@@ -1,11 +1,13 @@
-"""Cash from one currency to another: at the day's rates, with what a dealer takes."""
+"""Cash from one currency to another: at the day's rates, with what a dealer takes, and when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from swarm_core import events as ev
+from swarm_core.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +44,7 @@ class CurrencyExchange:
 
         `reference` tells two trades of the same moment apart.
         """
-        for currency in (from_currency, to_currency):
-            if currency not in rates:
-                raise ValueError(f"the rate of {currency} must be known to convert, was not")
-        if from_currency == to_currency:
-            raise ValueError(f"a conversion must be between two currencies, was of {to_currency}")
-        cross = Fraction(rates[from_currency]) / Fraction(rates[to_currency])
-        kept = 1 - Fraction(self.spread_bps) / 10_000
-        value = from_minor * Fraction(rates[from_currency])
-        fee = max(round(value * Fraction(self.fee_bps) / 10_000), int(self.fee_minimum * 10**8))
+        price = self._price(from_currency, to_currency, rates)
         return ev.CurrencyConverted(
             event_id=ev.make_event_id(
                 "CurrencyConverted", from_currency, to_currency, time_ns, from_minor, reference
@@ -59,7 +53,85 @@ class CurrencyExchange:
             from_currency=from_currency,
             from_minor=from_minor,
             to_currency=to_currency,
-            to_minor=int(from_minor * cross * kept),
+            to_minor=int(from_minor * price),
             fee_currency=base_currency,
-            fee_minor=fee,
+            fee_minor=self._fee_minor(from_minor * Fraction(rates[from_currency])),
         )
+
+    def cover(
+        self,
+        currency: str,
+        minor: int,
+        rates: Mapping[str, Decimal],
+        *,
+        base_currency: str,
+        time_ns: int,
+    ) -> ev.CurrencyConverted:
+        """Return the purchase of just so much of a currency with the base; raises as convert does.
+
+        sold = bought x rate / (1 - spread), rounded up to a minor unit; the fee is of bought x
+        rate.
+        """
+        price = self._price(base_currency, currency, rates)
+        return ev.CurrencyConverted(
+            event_id=ev.make_event_id("CurrencyCovered", currency, time_ns, minor),
+            time_ns=time_ns,
+            from_currency=base_currency,
+            from_minor=ceil(minor / price),
+            to_currency=currency,
+            to_minor=minor,
+            fee_currency=base_currency,
+            fee_minor=self._fee_minor(minor * Fraction(rates[currency])),
+        )
+
+    def _price(
+        self, from_currency: str, to_currency: str, rates: Mapping[str, Decimal]
+    ) -> Fraction:
+        """Return what one unit of a currency buys of another."""
+        for currency in (from_currency, to_currency):
+            if currency not in rates:
+                raise ValueError(f"the rate of {currency} must be known to convert, was not")
+        if from_currency == to_currency:
+            raise ValueError(f"a conversion must be between two currencies, was of {to_currency}")
+        cross = Fraction(rates[from_currency]) / Fraction(rates[to_currency])
+        return cross * (1 - Fraction(self.spread_bps) / 10_000)
+
+    def _fee_minor(self, value_minor: Fraction) -> int:
+        share = round(value_minor * Fraction(self.fee_bps) / 10_000)
+        return max(share, int(self.fee_minimum * 10**8))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurrencySweep(CurrencyExchange):
+    """After each session's close, foreign cash and debts become the base currency's.
+
+    A balance worth less than `minimum` of the base currency at the close's rate stays; one without
+    a rate does too. The trade is at the rates that the books value by, before the nights' interest
+    is charged, and booked with the next opening, as all that nights bring is: a NAV at a close is
+    that of before. It counts on the day it is made, and not two days later when spot settles.
+    Source: Interactive Brokers' spot list (0.2 bps, at least 2 USD; 2024).
+    """
+
+    minimum: Decimal = Decimal(1_000)
+
+    def __post_init__(self) -> None:
+        CurrencyExchange.__post_init__(self)  # super() knows no dataclass with slots
+        if not (self.minimum.is_finite() and 1 <= self.minimum <= 10**9):
+            raise ValueError(f"minimum must be in [1, 1000000000], was {self.minimum}")
+
+    def conversions(self, ledger: Ledger, time_ns: int) -> list[ev.CurrencyConverted]:
+        """Return the trades of a night, by currency; the ledger itself is not changed."""
+        base, rates, found = ledger.base_currency, ledger.rates, list[ev.CurrencyConverted]()
+        for currency, minor in sorted(ledger.cash.items()):
+            if currency == base or currency not in rates:
+                continue
+            if abs(minor) * Fraction(rates[currency]) < self.minimum * 10**8:
+                continue
+            if minor > 0:
+                trade = self.convert(
+                    currency, minor, base, rates, base_currency=base, time_ns=time_ns
+                )
+            else:
+                trade = self.cover(currency, -minor, rates, base_currency=base, time_ns=time_ns)
+            found.append(trade)
+        return found

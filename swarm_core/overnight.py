@@ -12,6 +12,7 @@ from swarm_core.actions.splits import Split
 from swarm_core.book import Book
 from swarm_core.carry.borrow import BorrowCost
 from swarm_core.carry.interest import CashInterest
+from swarm_core.currencies import CurrencySweep
 from swarm_core.instruments import Instrument
 from swarm_core.ledger import Ledger
 from swarm_core.order_states import OrderRecord
@@ -26,15 +27,23 @@ class ActionVenue(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carry:
-    """What every night costs or brings; None where nothing is charged."""
+    """What every night costs or brings; None where nothing is charged, or nothing converted."""
 
     interest: CashInterest | None = None
     borrow: BorrowCost | None = None
+    sweep: CurrencySweep | None = None
 
     def charges(
         self, ledger: Ledger, instruments: Mapping[str, Instrument], days: int, time_ns: int
     ) -> list[ev.Event]:
+        """Return what the nights bring, in order: interest is on what a sweep has left."""
         charged: list[ev.Event] = []
+        if days > 0 and self.sweep is not None:
+            swept = self.sweep.conversions(ledger, time_ns)
+            ledger = ledger.scratch()
+            for trade in swept:
+                ledger.convert(trade)
+            charged.extend(swept)
         if days > 0 and self.interest is not None:
             charged.extend(self.interest.charges(ledger, days, time_ns))
         if days > 0 and self.borrow is not None:

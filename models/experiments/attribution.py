@@ -10,7 +10,6 @@ from swarm_core.backtest.bars import Bars, Floats, currencies_of
 from swarm_core.backtest.columns import NONE, Ints
 
 _MINOR = 1e8
-COSTS = ("commission", "slippage", "borrow", "interest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,8 @@ class _Books:
     slippage: Ints
     borrow: Ints
     interest: Ints  # [T, C]
+    converted: Ints  # [T, C] what conversions brought into each currency, without their fees
+    fees: Ints  # [T, C] of conversions
 
 
 def attribute(
@@ -60,11 +61,15 @@ def attribute(
     earned = np.diff(value, axis=0, prepend=0) + books.flow
     taken = books.commission + books.slippage + books.borrow
     change = np.stack([(earned - taken)[:, at == row].sum(axis=1) for row in range(len(names))], 1)
-    change += books.interest
+    change += books.interest - books.fees
     begin = np.array([cash_minor if name == base_currency else 0 for name in names])
-    before = np.vstack([begin, begin + np.cumsum(change, axis=0)])[:-1]
+    after = begin + np.cumsum(change + books.converted, axis=0)
+    # Conversions stand before the bar's change of rates: they were made at the close before.
+    before = np.vstack([begin, after])[:-1] + books.converted
     rates = _rates(bars, names, traded_in, base_currency)
-    moved = np.diff(rates, axis=0, prepend=rates[:1]) * before / _MINOR
+    past = np.vstack([rates[:1], rates])[:-1]
+    moved = (rates - past) * before / _MINOR
+    lost = (books.fees * rates - books.converted * past).sum(axis=1) / _MINOR
     rate = rates[:, at] / _MINOR
     return Attribution(
         earned * rate,
@@ -73,6 +78,7 @@ def attribute(
             "slippage": (books.slippage * rate).sum(axis=1),
             "borrow": (books.borrow * rate).sum(axis=1),
             "interest": -(books.interest * rates).sum(axis=1) / _MINOR,
+            "conversion": lost,
         },
         {n: moved[:, row] for row, n in enumerate(names) if n != base_currency},
         value * rate,
@@ -84,7 +90,7 @@ def _read(bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currencies: in
     shape = bars.market.close.shape
     zeros = [np.zeros(shape, np.int64) for _ in range(6)]
     lots, flow, traded, commission, slippage, borrow = zeros
-    interest = np.zeros((shape[0], currencies), np.int64)
+    interest, converted, fees = (np.zeros((shape[0], currencies), np.int64) for _ in range(3))
     t, i, side, size, ticks, charge = fills.T[1:7]
     base, unit = fills[:, 8], lot_tick[i]
     np.add.at(lots, (t, i), side * size)
@@ -110,8 +116,13 @@ def _read(bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currencies: in
             borrow[bar, place] -= cash
         elif what == c.CARRIED:
             interest[bar, count] += cash
+        elif what == c.CONVERTED:
+            converted[bar, count] += cash
+            fees[bar, count] += cost
     held, marks = np.cumsum(lots, axis=0), _marks(bars, actions)
-    return _Books(held, marks, flow, traded, commission, slippage, borrow, interest)
+    return _Books(
+        held, marks, flow, traded, commission, slippage, borrow, interest, converted, fees
+    )
 
 
 def _marks(bars: Bars, actions: Ints) -> Ints:

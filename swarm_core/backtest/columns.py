@@ -114,12 +114,12 @@ REFUSED_TAPE = ("bar", "instrument", "code")
 # What the opening of a session did without an order; `order` is -1 but where one was changed, and
 # the mark is NONE where it stays. Received is what came for the holding in the row before it: its
 # `cash_minor` is what that is worth. Carried without an instrument is interest, and `lots` the row
-# of its currency.
+# of its currency. Converted is what came into that currency or left it, and `cost_minor` the fee.
 ACTION_TAPE = (
     *("bar", "instrument", "what", "order", "lots", "cost_minor", "cash_minor"),
     "mark_ticks",
 )
-HOLDING, ACCRUED, PAID, CARRIED, ADJUSTED, CANCELLED, RECEIVED, SETTLED = range(8)
+HOLDING, ACCRUED, PAID, CARRIED, ADJUSTED, CANCELLED, RECEIVED, SETTLED, CONVERTED = range(9)
 
 
 # What becomes of a decided weight: it counts, it is zero, or the holding is left as it is.

@@ -6,6 +6,7 @@ what an action does is written once, for live and for backtests alike.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 
@@ -172,16 +173,34 @@ class OpeningDesk:
             ledger.settle(event)
             gain = ledger.positions[event.instrument_id].realised_minor - before
             self._note(event.instrument_id, c.SETTLED, cash=gain, mark=event.price_ticks)
+        elif isinstance(event, ev.CurrencyConverted):
+            self._convert(event)
         elif isinstance(event, ev.CarryCharged):
             ledger.book_carry(event)
             row = 0 if event.instrument_id else self._currencies.index(event.currency)
             self._note(event.instrument_id, c.CARRIED, lots=row, cash=event.amount_minor)
 
+    def _convert(self, trade: ev.CurrencyConverted) -> None:
+        """Book a conversion: a row of what left a currency, and one of what came into another."""
+        assert self._desk is not None
+        self._ledger.convert(trade)
+        for currency, minor in (
+            (trade.from_currency, -trade.from_minor),
+            (trade.to_currency, trade.to_minor),
+        ):
+            row = self._currencies.index(currency)
+            fee = trade.fee_minor if currency == trade.fee_currency else 0
+            self._desk.money[row, c.FEES] += fee
+            self._note("", c.CONVERTED, lots=row, cost=fee, cash=minor)
+
     def _read(self, desk: Desk) -> Ledger:
-        """Bring the ledger's positions and cash to where the loop has left them."""
+        """Bring the ledger's positions, cash and rates to where the loop has left them."""
         ledger = self._ledger
         for row, currency in enumerate(self._currencies):
             ledger.cash[currency] = int(desk.money[row, c.CASH])
+            above, below = desk.money[row, [c.RATE_ABOVE, c.RATE_BELOW]].tolist()
+            if below:
+                ledger.mark_currency(currency, Decimal(above) / Decimal(below))
         for name, place in self._places.items():
             holding = desk.holdings[place]
             if holding[c.KNOWN]:

@@ -15,6 +15,7 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
+from swarm_core.currencies import CurrencySweep
 from swarm_core.frictions.latency import Latency
 from swarm_core.frictions.price_limits import PriceLimits
 from swarm_core.frictions.slippage import (
@@ -43,9 +44,10 @@ SLIPPAGES: dict[str, type[Any]] = {
     "volume_share": VolumeShareSlippage,
     "square_root": SquareRootSlippage,
 }
+CONVERSIONS: dict[str, type[Any]] = {"none": type(None), "sweep": CurrencySweep}
 PARTS = (
     *("commission", "slippage", "latency", "participation_fraction_max"),
-    *("borrow", "interest", "price_limit_fraction"),
+    *("borrow", "interest", "conversion", "price_limit_fraction"),
 )
 
 
@@ -72,6 +74,8 @@ def venue_of(given: Given, default: Venue) -> Venue:
     if "interest" in given:
         carry = replace(venue.carry, interest=interest_of(given["interest"]))
         venue = replace(venue, carry=carry)
+    if "conversion" in given:
+        venue = replace(venue, carry=replace(venue.carry, sweep=conversion_of(given["conversion"])))
     if "borrow" in given:
         venue = _with_borrow(venue, _mapping(given["borrow"], "borrow"))
     return venue
@@ -94,6 +98,15 @@ def interest_of(given: object) -> CashInterest:
         for currency, rate in _mapping(given, "interest").items()
     }
     return CashInterest(rates=rates)
+
+
+def conversion_of(given: object) -> CurrencySweep | None:
+    """Return how foreign cash is converted of {model: NAME, ...}; None leaves balances alone."""
+    told = _mapping(given, "conversion")
+    if told.get("model") == "none":
+        known(told, "conversion", ("model",))
+        return None
+    return cast(CurrencySweep, _named(CONVERSIONS, given, "conversion"))
 
 
 def _with_borrow(venue: Venue, given: Given) -> Venue:

@@ -208,6 +208,22 @@ def _action_rows(
             told = (-1, c.ADJUSTED, number[event.client_order_id], 0, 0, 0, NONE)
         if told is not None:
             rows.append((bar_of[event.time_ns], *told))
+    return rows + _conversion_rows(events, bar_of, names)
+
+
+def _conversion_rows(
+    events: list[ev.Event], bar_of: dict[int, int], names: list[str]
+) -> list[tuple[int, ...]]:
+    rows: list[tuple[int, ...]] = []
+    for event in events:
+        if isinstance(event, ev.CurrencyConverted):
+            for currency, minor in (
+                (event.from_currency, -event.from_minor),
+                (event.to_currency, event.to_minor),
+            ):
+                fee = event.fee_minor if currency == event.fee_currency else 0
+                row = (-1, c.CONVERTED, -1, names.index(currency), fee, minor, NONE)
+                rows.append((bar_of[event.time_ns], *row))
     return rows
 
 

@@ -22,6 +22,7 @@ from swarm_core.backtest.settings import EngineSettings
 from swarm_core.carry.borrow import BorrowCost
 from swarm_core.carry.interest import CashInterest, CashRates
 from swarm_core.commissions import BpsCommission
+from swarm_core.currencies import CurrencySweep
 from swarm_core.derivatives.expiry import FutureExpiry, OptionExpiry
 from swarm_core.derivatives.futures import FutureContract
 from swarm_core.derivatives.options import OptionContract, OptionRight, OptionSettlement
@@ -61,7 +62,11 @@ def make_openings(rng: np.random.Generator, bars: Bars) -> Openings:
     for number, session in enumerate(np.unique(bars.market.session)[1:].tolist()):
         if rng.random() < 0.4:
             actions[session] = [_action(rng, bars, number)]
-    return Openings(actions=actions, carry=CARRY if rng.random() < 0.7 else Carry())
+    carry = CARRY if rng.random() < 0.7 else Carry()
+    if rng.random() < 0.5:
+        least = Decimal(str(rng.choice(["1", "250.5", "2000"])))
+        carry = replace(carry, sweep=CurrencySweep(minimum=least, spread_bps=Decimal("0.7")))
+    return Openings(actions=actions, carry=carry)
 
 
 def _action(rng: np.random.Generator, bars: Bars, number: int) -> CorporateAction:
@@ -139,7 +144,7 @@ def test_the_actions_drawn_reach_what_they_can_do() -> None:
     seen: Counter[int] = Counter()
     for seed in range(40):
         seen.update(row[2] for row in run_orders(seed).rows.get("actions", []))
-    assert min(seen[what] for what in range(8)) > 3, seen
+    assert min(seen[what] for what in range(9)) > 3, seen
 
 
 def test_a_split_and_a_dividend_are_worked_out_by_hand() -> None:
