@@ -72,7 +72,9 @@ def _newest_reasons(
     """
     rows, current = tables
     limit = context.settings.newest_quarantine_fraction_max
-    times = rows.get_column("event_time")
+    # A bar of a day on which the exchange never opens is no newer day than its last session.
+    stray = all_stopped.filter(pl.col("kind") == "off_session").get_column("row_index").unique()
+    times = rows.filter(~pl.int_range(pl.len()).is_in(stray.implode())).get_column("event_time")
     known = times.filter(times <= context.as_of)
     newest = known.max()
     if newest is None:

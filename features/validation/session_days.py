@@ -11,6 +11,12 @@ from features.validation.view import Bools, Ints
 
 _DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
+# Around a day, within so many days, one weekday in the week has about thirty chances of a session.
+_WEEKDAY_DAYS, _WEEKDAY_SESSIONS_MIN = 200, 100
+# Sessions on weekends that the calendars do not all know: India's Muhurat and test sessions,
+# Taiwan's working Saturdays, Moscow's weekend sessions.
+_UNLISTED = frozenset({"XBOM", "XTAI", "XMOS"})
+_RESTS_MIN_US = 4 * 3_600_000_000  # a market that rests less opens on the evening before
 # Sessions are read in whole blocks of years, so that neighbouring checks share them.
 _BLOCK_DAYS = 3_653
 
@@ -37,6 +43,28 @@ class Sessions:
         """Return whether each record closes with a session, or lies on the day of one."""
         at = np.minimum(self.position(time), self.days.size - 1)
         return (self.days[at] == time // _DAY_US) | (self.closes[at] == time)
+
+    def never_open(self, time: Ints) -> Bools:
+        """Return whether each record lies on a weekday on which the exchange does not open at all.
+
+        So it is where no session around has that weekday: Saturdays in New York, Fridays in
+        Riyadh, not a holiday. Markets that hardly rest are left out, as their sessions begin on
+        the evening before (Sundays in futures and currencies), and so are exchanges whose weekend
+        sessions are not all listed.
+        """
+        closed = np.zeros(time.size, dtype=np.bool_)
+        if (
+            self.calendar in _UNLISTED
+            or np.median(self.closes - self.opens) > _DAY_US - _RESTS_MIN_US
+        ):
+            return closed
+        days = (time - 1) // _DAY_US  # a stamp at midnight is of the day that ends
+        for day in np.unique(days[~self.contains(time)]).tolist():
+            low, high = np.searchsorted(self.days, [day - _WEEKDAY_DAYS, day + _WEEKDAY_DAYS + 1])
+            around = self.days[low:high]
+            if around.size >= _WEEKDAY_SESSIONS_MIN and not ((around - day) % 7 == 0).any():
+                closed |= days == day
+        return closed & ~self.contains(time)
 
     def lag(self, last: Ints, as_of: int) -> Ints:
         """Return how many sessions closed by as_of after each record's own session."""

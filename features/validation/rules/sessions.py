@@ -32,7 +32,7 @@ def _find_gaps(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]
         if sessions is None or chosen.size == 0:
             continue
         yield from _gap_hits(arrays, chosen, days, sessions, context)
-        yield from _off_session_hits(arrays, chosen, days, sessions)
+        yield from _off_session_hits(arrays, chosen, days, sessions, _continuous(arrays, context))
 
 
 def _gap_hits(
@@ -67,37 +67,52 @@ def _gap_hits(
 
 
 def _off_session_hits(
-    arrays: SeriesArrays, chosen: Ints, days: Ints, sessions: Sessions
+    arrays: SeriesArrays,
+    chosen: Ints,
+    days: Ints,
+    sessions: Sessions,
+    is_continuous: Bools,
 ) -> Iterable[pl.DataFrame]:
-    """Yield bars dated on days without a session; many of them are days shifted by a zone."""
+    """Yield bars dated on days without a session; many of them are days shifted by a zone.
+
+    `is_continuous` are the series that trade when exchanges are closed.
+    """
     off = ~sessions.contains(arrays.time[chosen])
     if not off.any():
         return
     series = arrays.series[chosen]
     counts = np.bincount(series, minlength=int(series.max()) + 1)
     share = np.bincount(series, weights=off, minlength=counts.size) / np.maximum(counts, 1)
-    shifted = share[series] > _OFF_SHARE
-    single = off & ~shifted
-    if single.any():
-        at = chosen[single]
-        reasons = [
-            f"{arrays.label(int(arrays.series[i]))} has a bar on {_weekday(int(days[i]))}, when "
-            f"{sessions.calendar} was closed: {arrays.address(int(i))}"
-            for i in at.tolist()
-        ]
-        yield make_hits("off_session", "off_session", "warn", 0.7, arrays.row[at], reasons)
-    for member in np.unique(series[shifted]):
+    moved = np.zeros(counts.size, dtype=np.bool_)
+    for member in np.unique(series[share[series] > _OFF_SHARE]):
         rows = chosen[series == member]
         fits = {s: 1 - sessions.contains(arrays.time[rows] + s * _DAY_US).mean() for s in (-1, 1)}
         best = min(fits, key=lambda s: fits[s])
         if fits[best] > 0.02:
             continue
+        moved[member] = True
         reason = (
             f"{arrays.label(int(member))} has {share[member]:.0%} of its bars on closed days of "
             f"{sessions.calendar}, none if its dates move by {best:+d} day: a wrong zone; "
             f"the first is {arrays.address(int(rows[off[series == member]][0]))}"
         )
         yield make_hits("off_session", "wrong_zone", "quarantine", 0.9, arrays.row[rows], reason)
+    single = off & ~moved[series]
+    never = single & sessions.never_open(arrays.time[chosen]) & ~is_continuous[series]
+    holiday = single & ~never & (share[series] <= _OFF_SHARE)
+    for which, severity, confidence, why in (
+        (never, "quarantine", 0.9, "was closed, as on every such weekday: a wrong date or zone"),
+        (holiday, "warn", 0.7, "was closed"),
+    ):
+        at = chosen[which]
+        if at.size:
+            reasons = [
+                f"{arrays.label(int(arrays.series[i]))} has a bar on {_weekday(int(days[i]))}, "
+                f"when {sessions.calendar} {why}: {arrays.address(int(i))}"
+                for i in at.tolist()
+            ]
+            rows = arrays.row[at]
+            yield make_hits("off_session", "off_session", severity, confidence, rows, reasons)
 
 
 def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
@@ -146,6 +161,17 @@ def _daily(arrays: SeriesArrays) -> Bools:
     return (arrays.names.get_column("interval") == "1d").fill_null(False).to_numpy()
 
 
+def _continuous(arrays: SeriesArrays, context: CheckContext) -> Bools:
+    """Return which series are of instruments that trade when exchanges are closed (s)."""
+    if context.instruments is None:
+        return np.zeros(arrays.names.height, dtype=np.bool_)
+    classes = context.instruments.select("instrument_id", "asset_class").unique("instrument_id")
+    joined = arrays.names.select("instrument_id").join(
+        classes, on="instrument_id", how="left", maintain_order="left"
+    )
+    return joined["asset_class"].is_in(["crypto", "fx", "future"]).fill_null(False).to_numpy()
+
+
 def series_by_calendar(
     arrays: SeriesArrays, context: CheckContext, wanted: Bools
 ) -> dict[str, Ints]:
@@ -184,8 +210,9 @@ SESSION_RULES = (
         tables=("bars",),
         find=_find_gaps,
         text=(
-            "daily bars must stand on the sessions of their exchange, one on each; a series whose "
-            "dates fit only when moved by a day is in a wrong zone"
+            "daily bars must stand on the sessions of their exchange, one on each, and never on a "
+            "weekday on which it does not open; a series whose dates fit only when moved by a day "
+            "is in a wrong zone"
         ),
     ),
     TableRule(
