@@ -23,7 +23,14 @@ from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
 from pipelines.market import settle_market
 from pipelines.resources import Workshop
-from pipelines.settings import ApiarySettings, ChainStoppedError, Windows, read_training
+from pipelines.settings import (
+    ApiarySettings,
+    ChainStoppedError,
+    SettingsError,
+    Windows,
+    read_colony,
+    read_training,
+)
 
 Progress = Callable[[str], None]
 StageDone = Callable[[str, float, tuple[str, ...]], None]  # job, seconds, failed checks
@@ -63,7 +70,8 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
     """Return the configured dates, or those that the source's bars allow.
 
     Bars that are dated to come are ingested, so that they are put aside, and teach and decide
-    nothing. Raises SettingsError where there are too few sessions.
+    nothing. Raises SettingsError where there are too few sessions, or more instruments than the
+    colony has room for.
     """
     if settings.windows is not None:
         return settings.windows
@@ -75,6 +83,7 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
         settings.foreign_currencies,
     )
     bars = session_bars(source.fetch("bars", *ALL_TIME), source.instruments(), market)
+    _require_room(settings, bars["instrument_id"].n_unique())
     closes = bars["event_time"].unique()
     sessions = sessions_of_closes(settings.calendar, closes.filter(closes <= now))
     windows = windows_from_sessions(
@@ -84,6 +93,16 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
     )
     keep_windows(settings.home, windows)
     return windows
+
+
+def _require_room(settings: ApiarySettings, count: int) -> None:
+    """Raise SettingsError where the colony has no room: it would be told after the training."""
+    room = read_colony(settings).instruments_max
+    if count > room:
+        raise SettingsError(
+            f"instruments_max of {settings.colony} must be at least the {count} instruments that "
+            f"the bars are of, was {room}; raise it, or leave files out with --ignore"
+        )
 
 
 def failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:

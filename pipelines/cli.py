@@ -106,7 +106,8 @@ def _hints(
 def run(
     config: ConfigOption = None,
     files: Annotated[
-        Path | None, typer.Option(help="A folder of CSV, Parquet or zip files to run on instead.")
+        Path | None,
+        typer.Option(help="A folder of CSV, JSON, Parquet or zip files to run on instead."),
     ] = None,
     mapping: Annotated[
         str | None,
@@ -287,7 +288,7 @@ app.add_typer(cli_keys.app, name="keys")
 
 @app.command()
 def mapping(
-    folder: Annotated[Path, typer.Argument(help="A folder of CSV, Parquet or zip files.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of CSV, JSON, Parquet or zip files.")],
     zone: ZoneOption = None,
     currency: CurrencyOption = None,
     calendar: CalendarOption = None,

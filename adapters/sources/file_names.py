@@ -7,7 +7,7 @@ from pathlib import Path
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.mapping import MappingError
 
-_ENDING = r"(?:\.(?:csv|txt|tsv|jsonl|ndjson|parquet|pq|gz|zip))+$"
+_ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
 FILE_NAME = rf"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"

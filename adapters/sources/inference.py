@@ -23,6 +23,7 @@ from adapters.sources.drafts import (
     tables_of,
 )
 from adapters.sources.file_names import file_stem, ticker_of
+from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import (
     DEFAULT_NULLS,
     Condition,
@@ -48,7 +49,7 @@ from adapters.sources.stamps import recognise
 from adapters.sources.text_layout import begins_with_data, layout_of
 from adapters.sources.wheels import Progress
 
-_READABLE = (".csv", ".txt", ".tsv", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
+_READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _SAMPLED = 2_000  # prices looked at for their decimals
 _log = logging.getLogger(__name__)
 _TOLD_EVERY = 100  # files
@@ -175,7 +176,7 @@ def _files(folder: Path) -> Iterator[Path]:
 def _draft(relative: str, path: Path, hints: Hints) -> Draft:
     """Return what one file says of itself."""
     name, content = next(contents(path))
-    is_text = not name.endswith((".parquet", ".pq", ".jsonl", ".ndjson"))
+    is_text = not name.lower().endswith((".parquet", ".pq", ".json", ".jsonl", ".ndjson"))
     if is_text and _is_prose(path):
         raise _NoTableError("about the data")
     text = _text(name, content, hints.encoding) if is_text else ""
@@ -186,7 +187,12 @@ def _draft(relative: str, path: Path, hints: Hints) -> Draft:
             "the first line must be a header, is data: write csv: {header: [...]} in a mapping, or "
             "leave such files out with --ignore PATTERN"
         )
-    raw = grouped_header(name, content) if is_grouped else read_rows(name, content, layout)
+    try:
+        raw = grouped_header(name, content) if is_grouped else read_rows(name, content, layout)
+    except UnreadableFileError as error:
+        if isinstance(error.__cause__, NoRecordsError):
+            raise _NoTableError("JSON without records") from None
+        raise
     rows = raw.rows.drop("source_row", strict=False)
     if rows.is_empty() and not raw.ragged.is_empty():
         raise MappingError(

@@ -18,6 +18,7 @@ Format = Literal[
     "csv",
     "parquet",
     "jsonl",
+    "json",
     "lean_map_file",
     "lean_factor_file",
     "stamped_json",

@@ -1,17 +1,24 @@
-"""Files as frames: CSV, JSON lines and Parquet, plain or in .gz and .zip, every row numbered."""
+"""Files as frames: CSV, JSON, JSON lines, Parquet, plain or in .gz and .zip, each row numbered."""
 
 import csv
 import gzip
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from adapters.sources.json_records import (
+    MAX_JSON_BYTES,
+    NoRecordsError,
+    as_text,
+    parse_object,
+    records_of,
+)
 from adapters.sources.mapping import Csv
 
 MAX_FILE_BYTES = 2 << 30  # beyond this a folder belongs into Parquet parts; also the zip-bomb limit
@@ -57,7 +64,7 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> RawRows:
-    """Return the rows of a CSV, JSON lines or Parquet content; `form` "auto" goes by the name.
+    """Return the rows of a CSV, JSON, JSON lines or Parquet content; "auto" goes by the name.
 
     Text files come with every column as text. Raises UnreadableFileError.
     """
@@ -67,7 +74,11 @@ def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> Raw
             return _numbered(pl.read_parquet(io.BytesIO(content)))
         if form == "jsonl" or (form == "auto" and suffix in {".jsonl", ".ndjson"}):
             return _json_lines(name, content)
+        if form == "json" or (form == "auto" and suffix == ".json"):
+            return _json(name, content)
         return _csv(name, content, layout)
+    except NoRecordsError as error:
+        raise UnreadableFileError(f"{name} must hold records as JSON, did not: {error}") from error
     except (pl.exceptions.PolarsError, csv.Error) as error:
         first = str(error).splitlines()[0]
         kind = suffix.removeprefix(".") if form == "auto" else form
@@ -205,37 +216,46 @@ def _column_names(header: list[str]) -> list[str]:
 
 
 def _json_lines(name: str, content: bytes) -> RawRows:
+    lines = decode(name, content).splitlines()
+    found = ((line, parse_object(line)) for line in lines)
+    return _of_records([line if record is None else record for line, record in found], bare=True)
+
+
+def _json(name: str, content: bytes) -> RawRows:
+    """Return the records of a JSON document, or of lines of JSON that bear its name."""
+    if len(content) > MAX_JSON_BYTES:
+        raise UnreadableFileError(
+            f"{name} must have at most {MAX_JSON_BYTES} bytes as JSON (write JSON lines or Parquet "
+            f"instead), was {len(content)}"
+        )
+    text = decode(name, content)
+    try:
+        return _of_records(records_of(text))
+    except NoRecordsError:
+        raise
+    except ValueError as error:
+        first, _, rest = text.strip().partition("\n")
+        if rest and parse_object(first) is not None:
+            return _json_lines(name, content)
+        reason = str(error).splitlines()[0]
+        raise UnreadableFileError(f"{name} must be readable as JSON, was not: {reason}") from error
+
+
+def _of_records(records: Sequence[object], *, bare: bool = False) -> RawRows:
+    """Return objects as rows, all else as lines that are none; `bare` lines may be empty."""
     rows: list[dict[str, str | None]] = []
     numbers: list[int] = []
     ragged: list[tuple[int, str]] = []
-    for number, line in enumerate(decode(name, content).splitlines()):
-        record = parse_object(line)
-        if record is not None:
-            rows.append({key: as_text(value) for key, value in record.items()})
+    for number, record in enumerate(records):
+        if isinstance(record, dict):
+            rows.append({str(key): as_text(value) for key, value in record.items()})
             numbers.append(number)
-        elif line.strip():
-            ragged.append((number, line))
+        elif not (bare and isinstance(record, str) and not record.strip()):
+            ragged.append((number, record if isinstance(record, str) else json.dumps(record)))
     names = list(dict.fromkeys(key for row in rows for key in row))
     frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String()))
     numbered = _with_numbers(frame, pl.Series("source_row", numbers, dtype=pl.Int64))
     return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
-
-
-def parse_object(line: str) -> dict[str, object] | None:
-    """Return the JSON object on the line, or None where there is none."""
-    try:
-        # Numbers stay as written: a price of 0.1 and a 19-digit id survive.
-        record = json.loads(line, parse_float=str, parse_int=str)
-    except json.JSONDecodeError:
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def as_text(value: object) -> str | None:
-    """Return a JSON value as text: objects and lists as JSON, true and false in lower case."""
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value)
 
 
 def _no_ragged() -> pl.DataFrame:

@@ -9,14 +9,13 @@ from itertools import pairwise
 import polars as pl
 
 from adapters.sources.column_names import plain_name
+from adapters.sources.json_records import as_text, parse_object
 from adapters.sources.mapping import Csv
 from adapters.sources.reading import (
     RAGGED,
     RawRows,
     UnreadableFileError,
-    as_text,
     decode,
-    parse_object,
     read_rows,
     sniff_separator,
 )

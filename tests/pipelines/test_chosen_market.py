@@ -1,6 +1,6 @@
 """What a desk's first run reads off its data, and what every later process makes of it."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +8,7 @@ import pytest
 
 from adapters.sources.files import FileSource
 from adapters.sources.opening import open_folder
+from pipelines.chain import find_windows
 from pipelines.chosen_market import find_market, with_market
 from pipelines.market import settle_market
 from pipelines.settings import SettingsError, read_settings, settings_for_files
@@ -63,3 +64,21 @@ def test_bars_of_minutes_are_told_to_become_sessions(tmp_path: Path) -> None:
     chosen = settle_market(given, open_folder(folder, None))
     assert chosen is not None
     assert chosen.notes == ("bars of 1h are drawn together to sessions, each decided once",)
+
+
+def test_more_instruments_than_the_colony_has_room_for_are_refused_before_anything_runs(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    days = pl.date_range(date(2020, 3, 2), date(2020, 3, 6), "1d", eager=True)
+    for name in ("AAPL", "IBM", "KO"):
+        pl.DataFrame({"date": days, "close": 10.0}).write_csv(folder / f"{name}.csv")
+    colony = tmp_path / "colony.yaml"
+    colony.write_text("instruments_max: 2\n")
+    given = read_settings(settings_for_files(folder, None, tmp_path / "home", base=None))
+    source = open_folder(folder, None)
+    chosen = settle_market(given, source)
+    settings = with_market(given, chosen).model_copy(update={"colony": colony})
+    with pytest.raises(SettingsError, match=r"colony\.yaml must be at least the 3 instruments"):
+        find_windows(settings, source, datetime(2020, 4, 1, tzinfo=UTC))
