@@ -22,12 +22,20 @@ _MARGINS = {
 
 @dataclass
 class Holding:
-    """A position: how much, what it cost on average, and what was earned by closing parts."""
+    """A position: how much, what it cost on average, and what was earned by closing parts.
+
+    `settled` is the average price up to which a future's profit is in the account's cash.
+    """
 
     listing: Listing
     quantity: Decimal = _ZERO
     average: Decimal = _ZERO
     realized: Decimal = _ZERO
+    settled: Decimal = _ZERO
+
+    def unsettled(self, price: Decimal) -> Decimal:
+        """Return the profit of a future since its last settlement, which is in no cash yet."""
+        return self.quantity * (price - self.settled) * self.listing.unit
 
 
 @dataclass
@@ -52,10 +60,18 @@ class Account:
         if listing.sec_type != "FUT":
             self._move(listing.currency, -signed * done.price * listing.unit)
         holding = self.holdings.setdefault(listing.con_id, Holding(listing))
+        unsettled = holding.unsettled(done.price)
         realized = _close(holding, signed, done.price)
-        if realized is not None and listing.sec_type == "FUT":
-            self._move(listing.currency, realized)  # a future pays what it earned, not its price
+        if listing.sec_type == "FUT":  # it pays what it earned, not its price
+            self._move(listing.currency, unsettled - holding.unsettled(done.price))
         return realized
+
+    def settle(self, prices: Mapping[int, Decimal]) -> None:
+        """Pay the profit of every future up to its price of the day; it counts from there on."""
+        for con_id, held in self.holdings.items():
+            if held.listing.sec_type == "FUT" and held.quantity:
+                self._move(held.listing.currency, held.unsettled(prices[con_id]))
+                held.settled = prices[con_id]
 
     def charge(self, commission: Commission) -> None:
         self._move(commission.currency, -commission.amount)
@@ -74,12 +90,14 @@ def _close(holding: Holding, signed: Decimal, price: Decimal) -> Decimal | None:
         realized = closed * sign * (price - holding.average) * unit
         holding.realized += realized
         if after * before < 0:
-            holding.average = price  # what is left was opened at this price
+            holding.average = holding.settled = price  # what is left was opened at this price
     else:
-        holding.average = (abs(before) * holding.average + abs(signed) * price) / abs(after)
+        for name in ("average", "settled"):
+            paid = abs(before) * getattr(holding, name) + abs(signed) * price
+            setattr(holding, name, paid / abs(after))
     holding.quantity = after
     if not after:
-        holding.average = _ZERO
+        holding.average = holding.settled = _ZERO
     return realized
 
 
@@ -149,7 +167,7 @@ def value(
         unrealized += gain
         kind = held.listing.sec_type
         if kind == "FUT":
-            sums["future"] += gain
+            sums["future"] += held.unsettled(prices[con_id]) * rate
         elif kind != "CASH":  # its two legs are cash
             sums["option" if kind == "OPT" else "stock"] += worth
         initial, maintenance = _MARGINS.get(kind, _MARGINS["STK"])
@@ -183,7 +201,7 @@ def margin_of(
     cost = commission_of(listing, order.remaining, price)
     trial = Account(account.name, account.base, account.start_cash, dict(account.cash))
     trial.holdings = {
-        i: Holding(h.listing, h.quantity, h.average, h.realized)
+        i: Holding(h.listing, h.quantity, h.average, h.realized, h.settled)
         for i, h in account.holdings.items()
     }
     if listing.sec_type == "CASH":
@@ -192,7 +210,12 @@ def margin_of(
         spent = signed * price * listing.unit
         trial.cash[listing.currency] = trial.cash.get(listing.currency, _ZERO) - spent
     trial.cash[account.base] -= cost
-    _close(trial.holdings.setdefault(listing.con_id, Holding(listing)), signed, price)
+    holding = trial.holdings.setdefault(listing.con_id, Holding(listing))
+    unsettled = holding.unsettled(price)
+    _close(holding, signed, price)
+    if listing.sec_type == "FUT":
+        earned = unsettled - holding.unsettled(price)
+        trial.cash[listing.currency] = trial.cash.get(listing.currency, _ZERO) + earned
     after = value(trial, {**prices, listing.con_id: prices.get(listing.con_id, price)}, rates)
 
     def cents(amount: Decimal) -> Decimal:

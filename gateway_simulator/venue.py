@@ -250,7 +250,9 @@ class Venue:
                 self.fill(order, found.quantity, found.price)
 
     def end_day(self) -> None:
-        """Expire every order that is good for a day."""
+        """Expire every order that is good for a day, and settle futures at their last prices."""
+        for account in self.accounts.values():
+            account.settle(self.prices(account))
         for order in self.working:
             if order.tif not in ("GTC", "GTD") and not order.status.is_final:
                 self.cancel(order, "The day has ended.")

@@ -147,11 +147,26 @@ class Exits(_Part):
         )
 
 
+class ContractNames(_Part):
+    """What an instrument's id does not say of its contract at Interactive Brokers."""
+
+    symbol: str = ""
+    exchange: str = ""
+    primary_exchange: str = ""
+    last_trade_date: str = Field("", pattern=r"^(\d{6}|\d{8})?$")  # futures and options
+    strike: float = Field(0.0, ge=0)
+    right: Literal["", "C", "P"] = ""
+    multiplier: str = ""
+    trading_class: str = ""
+    con_id: int = Field(0, ge=0)
+
+
 class Account(_Part):
     """What reconciliation may take as it is."""
 
     adopt_foreign: bool = False
     cash_tolerance: float = Field(0.0, ge=0, le=1_000_000)  # units of each currency
+    settlement_fraction: float = Field(0.05, ge=0, le=1)  # of the futures held, from their marks
 
 
 class TradeSettings(_Part):
@@ -161,6 +176,7 @@ class TradeSettings(_Part):
     engine: TargetsEngine | ColonyEngine = Field(discriminator="kind")
     broker: SimulatedVenue | IbVenue = Field(discriminator="kind")
     instruments: tuple[dict[str, Any], ...] = ()  # of the instruments table where none is given
+    contracts: dict[str, ContractNames] = {}  # by instrument: futures and options need theirs
     only: tuple[str, ...] = ()  # of those, only these; all where none is named
     order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
     dust_fraction: float = Field(0.0005, ge=0, le=1)
@@ -176,7 +192,7 @@ class TradeSettings(_Part):
         reconcile_every_s=300.0,
         retire_after_s=3_600.0,
     )
-    account: Account = Account(adopt_foreign=False, cash_tolerance=0.0)
+    account: Account = Account(adopt_foreign=False, cash_tolerance=0.0, settlement_fraction=0.05)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TradeSettings":

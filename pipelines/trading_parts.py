@@ -23,6 +23,7 @@ from trader.ports import LiveBroker
 if TYPE_CHECKING:
     import polars as pl
 
+    from adapters.brokers.ib_contracts import ContractTerms
     from adapters.stores.book_snapshots import BookSnapshots, HashedLog
     from adapters.stores.hot_embedded import HotStore
     from adapters.stores.live_book import LiveBook
@@ -127,7 +128,7 @@ def open_broker(
 ) -> OpenableBroker:
     """Return the broker that the settings name, not yet reached."""
     if settings.trade is not None and isinstance(settings.trade.broker, IbVenue):
-        return _open_ib(settings.home, settings.trade.broker, instruments, now_ns)
+        return _open_ib(settings.home, settings.trade, settings.trade.broker, instruments, now_ns)
     from adapters.brokers.opening import open_simulated_broker
     from adapters.brokers.paper import PaperBroker
 
@@ -143,6 +144,7 @@ def open_broker(
 
 def _open_ib(
     home: Path,
+    trade: TradeSettings,
     venue: IbVenue,
     instruments: Mapping[str, Instrument],
     now_ns: Callable[[], int],
@@ -161,7 +163,15 @@ def _open_ib(
     )
     kept = home / "warm" / f"ib_contracts_{venue.kind}.json"
     cache = ContractCache(kept, lambda: datetime.fromtimestamp(now_ns() // 10**9, UTC).date())
-    return IbBroker(reach, instruments, now_ns=now_ns, cache=cache)
+    terms = contract_terms(trade)
+    return IbBroker(reach, instruments, now_ns=now_ns, cache=cache, terms=terms)
+
+
+def contract_terms(trade: TradeSettings) -> "dict[str, ContractTerms]":
+    """Return what else names the contracts of instruments at Interactive Brokers."""
+    from adapters.brokers.ib_contracts import ContractTerms
+
+    return {i: ContractTerms(**names.model_dump()) for i, names in trade.contracts.items()}
 
 
 def build_desk(

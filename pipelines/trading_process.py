@@ -19,6 +19,7 @@ from pipelines.trading_parts import (
     OpenableBroker,
     book_snapshots,
     build_desk,
+    contract_terms,
     instruments_of,
     live_book,
     market_tables,
@@ -27,6 +28,8 @@ from pipelines.trading_parts import (
     open_states,
     trade_settings,
 )
+from pipelines.venue import read_venue
+from swarm_core.actions.dividends import CashDividend
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.live_view import field_of, view_of
 from swarm_core.market import Bar
@@ -42,6 +45,7 @@ from trader.narrator import Narrator
 from trader.opening import lock_of
 from trader.overnight import NightBooks
 from trader.ports import Engine, Feed, Item, Showcase
+from trader.price_bands import PriceBands
 from trader.replay import ReplayFeed as BarReplay
 from trader.replay import resume_ns
 from trader.settings import TraderSettings
@@ -151,6 +155,7 @@ def _rules(chosen: TradeSettings) -> ReconciliationRules:
     return ReconciliationRules(
         adopt_foreign=chosen.account.adopt_foreign,
         cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
+        settlement_fraction_max=chosen.account.settlement_fraction,
     )
 
 
@@ -230,12 +235,24 @@ def _market(
     if isinstance(chosen.feed, ReplayFeed):
         assert isinstance(clock, ReplayClock), "chosen with the feed"
         return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
-    feed = _ib_feed(chosen.feed, desk, clock)
+    feed = _ib_feed(chosen, chosen.feed, desk, clock)
     nights = night_books(settings, chosen, desk, broker)
-    return Market(feed, clock, _filled_by_bars(broker, nights), nights)
+    fill = _filled_by_bars(broker, nights, _bands(settings, nights))
+    return Market(feed, clock, fill, nights)
 
 
-def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
+def _bands(settings: ApiarySettings, nights: NightBooks) -> PriceBands:
+    def changed(before: str, session: str) -> frozenset[str]:
+        actions = nights.actions.of_session(before, session)
+        return frozenset(a.instrument_id for a in actions if not isinstance(a, CashDividend))
+
+    hours = ExchangeHours(settings.calendar)
+    return PriceBands(read_venue(settings).price_limits, hours.session_at, changed)
+
+
+def _ib_feed(
+    chosen: TradeSettings, feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]
+) -> Feed:
     from adapters.brokers.ib_session import IbSettings
     from adapters.feeds.ib_feed import IbFeed as LiveFeed
     from adapters.feeds.ib_feed import IbFeedSettings
@@ -249,10 +266,13 @@ def _ib_feed(feed: IbFeed, desk: TradingDesk, clock: Callable[[], int]) -> Feed:
         answer_s_max=feed.answer_s_max,
     )
     listened = IbFeedSettings(bar_s=feed.bar_s, repeat_s=feed.repeat_s)
-    return LiveFeed(reach, desk.instruments, now_ns=clock, settings=listened)
+    terms = contract_terms(chosen)
+    return LiveFeed(reach, desk.instruments, now_ns=clock, settings=listened, terms=terms)
 
 
-def _filled_by_bars(broker: OpenableBroker, nights: NightBooks) -> Callable[[Item], None]:
+def _filled_by_bars(
+    broker: OpenableBroker, nights: NightBooks, bands: PriceBands
+) -> Callable[[Item], None]:
     """Return what fills paper orders from a feed's bars; any other broker fills its own."""
     from adapters.brokers.paper import PaperBroker
 
@@ -261,7 +281,7 @@ def _filled_by_bars(broker: OpenableBroker, nights: NightBooks) -> Callable[[Ite
             opened_ns = item.time_ns if item.open_time_ns is None else item.open_time_ns
             halted = nights.actions.halted(opened_ns, item.time_ns)
             is_halted = item.is_halted or item.instrument_id in halted
-            broker.on_bar(replace(item, is_halted=is_halted))
+            broker.on_bar(replace(bands.bounded(item), is_halted=is_halted))
 
     return show
 
@@ -295,7 +315,12 @@ def _replayed(
     _forget_prices_of_before(desk, nights, hours)
     clock.advance(from_ns or bars[0].time_ns)
 
-    fill = _filled_by_bars(broker, nights)
+    bands = _bands(settings, nights)
+    told_from_ns = replay.bars[0].time_ns if replay.bars else from_ns + 1
+    for bar in bars:
+        if bar.time_ns < told_from_ns:
+            bands.bounded(bar)  # its close bounds the session after it
+    fill = _filled_by_bars(broker, nights, bands)
 
     def before_item(item: Item) -> None:
         clock.advance(item.time_ns)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 from swarm_core.event_record import Event
 
@@ -80,10 +81,17 @@ class CarryCharged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariationSettled(Event):
-    """A margined position was settled at a price: its profit since the last time became cash."""
+    """A margined position was settled at a price: its profit since the last time became cash.
+
+    `amount_minor` is what a broker paid, which settles at a price of its own; None: the profit up
+    to `price_ticks`, which is the mark in either case.
+    """
+
+    schema_version: ClassVar[int] = 2  # 2: amount_minor
 
     instrument_id: str
     price_ticks: int
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

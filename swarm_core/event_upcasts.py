@@ -39,6 +39,10 @@ def _with_filled_lots(body: Body) -> Body:
     return {**body, "filled_lots": None}
 
 
+def _with_amount(body: Body) -> Body:
+    return {**body, "amount_minor": None}
+
+
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
@@ -48,4 +52,5 @@ UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("ReferencesTaken", 1): _with_levels,
     ("ReferencesTaken", 2): _with_exits,
     ("WorkingStarted", 1): _with_forecasts,
+    ("VariationSettled", 1): _with_amount,
 }

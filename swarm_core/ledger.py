@@ -241,13 +241,17 @@ class Ledger:
             self._add(self.income, carry.currency, carry.amount_minor)
 
     def settle(self, settled: VariationSettled) -> None:
-        """Pay a margined position's profit up to a price; it costs that price from now on."""
+        """Pay a margined position's profit; it costs so much more from now on.
+
+        It is what the broker paid, or the profit up to the price.
+        """
         position = self.positions[settled.instrument_id]
         position.mark_ticks = settled.price_ticks
         if position.is_margined:
-            gain = position.unrealised_minor
+            paid = settled.amount_minor
+            gain = position.unrealised_minor if paid is None else paid
             position.realised_minor += gain
-            position.cost_minor = position.value_minor
+            position.cost_minor += gain
             self._add(self.cash, position.currency, gain)
 
     def convert(self, trade: CurrencyConverted) -> None:

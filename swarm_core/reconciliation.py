@@ -4,13 +4,15 @@ A pure function of both. What the broker tells and the book missed is booked; wh
 explain is reported, and tightens the trading state by the rule that stands beside each kind.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import Enum
 from itertools import combinations
 
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
+from swarm_core.ledger import position_of
 from swarm_core.order_states import OrderRecord
 from swarm_core.orders import TimeInForce
 from swarm_core.trading_state import TradingState
@@ -27,6 +29,7 @@ class FindingKind(Enum):
     MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
     MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
     PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # a dividend that was owed has been paid
+    SETTLEMENT_BOOKED = ("settlement_booked", _S.ACTIVE)  # variation margin of futures was paid
     FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price is booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
@@ -45,15 +48,25 @@ class FindingKind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationRules:
-    """What is adopted, and how much cash may differ and be booked, in minor units."""
+    """What is adopted, and how much cash may differ and be booked, in minor units.
+
+    Brokers pay the profit of futures each day, at a price that they do not tell: what they paid is
+    booked where it lies no further from the profit at the book's own marks than
+    `settlement_fraction_max` of what the futures of the currency are worth.
+    """
 
     adopt_foreign: bool = False
     cash_tolerance_minor: int = 0
+    settlement_fraction_max: float = 0.0
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
             raise ValueError(f"cash_tolerance_minor must be >= 0, was {self.cash_tolerance_minor}")
+        if not 0 <= self.settlement_fraction_max <= 1:
+            raise ValueError(
+                f"settlement_fraction_max must be in [0, 1], was {self.settlement_fraction_max}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,8 @@ class _Comparison:
         self.new_lots: dict[str, int] = {}  # by client order id
         self.lots = {i: p.lots for i, p in book.ledger.positions.items()}
         self.cash_minor = dict(book.ledger.cash)
+        # Futures with what was missed of them: their fills move no cash but their profit.
+        self.margined = {i: replace(p) for i, p in book.ledger.positions.items() if p.is_margined}
         self.charged = set(book.ledger.commissions)
         self.executions = set(book.ledger.executions)
 
@@ -150,9 +165,11 @@ class _Comparison:
                 continue
             self.find(FindingKind.FILL_CORRECTED, told.execution_id, detail)
             self.events.append(told)
-            if not fill.is_margined:
-                more = (told.price_ticks - fill.price_ticks) * fill.lot_tick_minor
-                self._pay(fill.currency, -fill.side.sign * fill.lots * more)
+            signed = fill.side.sign * fill.lots
+            more = signed * (told.price_ticks - fill.price_ticks) * fill.lot_tick_minor
+            if fill.is_margined:
+                more = position_of(self.margined, fill).correct(signed, more)
+            self._pay(fill.currency, -more)
 
     def _missed(self, fill: ev.OrderFilled) -> None:
         ours = fill.client_order_id in self.book.orders
@@ -166,8 +183,10 @@ class _Comparison:
         self.executions.add(fill.execution_id)
         signed = fill.side.sign * fill.lots
         self.lots[fill.instrument_id] = self.lots.get(fill.instrument_id, 0) + signed
-        if not fill.is_margined:
-            self._pay(fill.currency, -signed * fill.price_ticks * fill.lot_tick_minor)
+        paid = -signed * fill.price_ticks * fill.lot_tick_minor
+        if fill.is_margined:
+            paid = position_of(self.margined, fill).trade(signed, fill.price_ticks)
+        self._pay(fill.currency, paid)
         order_id = fill.client_order_id
         self.new_lots[order_id] = self.new_lots.get(order_id, 0) + fill.lots
         if fill.commission_minor is not None and fill.execution_id not in self.charged:
@@ -262,12 +281,13 @@ class _Comparison:
         theirs = self.account.cash_minor
         for currency in sorted({*theirs, *self.cash_minor}):
             difference = theirs.get(currency, 0) - self.cash_minor.get(currency, 0)
+            # While a commission is outstanding nobody can say what the cash should be.
+            outstanding = any(i not in self.charged for i in self.executions)
             difference -= self._payments(currency, difference)
+            difference -= self._settlement(currency, difference, outstanding=outstanding)
             if not difference:
                 continue
             detail = f"the broker has {difference} minor units more than the log"
-            # While a commission is outstanding nobody can say what the cash should be.
-            outstanding = any(i not in self.charged for i in self.executions)
             if abs(difference) > self.rules.cash_tolerance_minor:
                 self.find(FindingKind.CASH_DIFFERS, currency, detail)
                 continue
@@ -285,6 +305,44 @@ class _Comparison:
                     reason="reconciled with the broker",
                 )
             )
+
+    def _settlement(self, currency: str, difference: int, *, outstanding: bool) -> int:
+        """Book what the broker paid of the profit of futures; return how much of it explains.
+
+        Of several positions each gets its profit at its mark, and the rest by what it is worth.
+        """
+        held = {i: p for i, p in sorted(self.margined.items()) if p.lots and p.currency == currency}
+        worth = sum(abs(p.value_minor) for p in held.values())
+        rest = difference - sum(p.unrealised_minor for p in held.values())
+        most = Decimal(str(self.rules.settlement_fraction_max)) * worth
+        if not held or not difference or abs(rest) > most:
+            return 0
+        if outstanding:
+            return difference  # it is booked when the fees are known
+        left = rest
+        for number, (instrument_id, position) in enumerate(held.items(), 1):
+            share = left if number == len(held) else rest * abs(position.value_minor) // worth
+            left -= share
+            self._settle(instrument_id, position.unrealised_minor + share)
+        return difference
+
+    def _settle(self, instrument_id: str, amount_minor: int) -> None:
+        position, time_ns = self.margined[instrument_id], self.account.time_ns
+        per_lot = Decimal(amount_minor) / (position.lots * position.lot_tick_minor)
+        cost = Decimal(position.cost_minor) / (position.lots * position.lot_tick_minor)
+        detail = f"{amount_minor} minor units, as if at {cost + per_lot:.2f} ticks"
+        self.find(FindingKind.SETTLEMENT_BOOKED, instrument_id, detail)
+        self.events.append(
+            ev.VariationSettled(
+                event_id=ev.make_event_id(
+                    "VariationSettled", instrument_id, self.book.sequence, time_ns
+                ),
+                time_ns=time_ns,
+                instrument_id=instrument_id,
+                price_ticks=position.mark_ticks,
+                amount_minor=amount_minor,
+            )
+        )
 
     def _payments(self, currency: str, difference: int) -> int:
         """Book what was owed and is in the account now; return how much that is.

@@ -70,6 +70,8 @@ class AccountKeeper:
         # What was said while the account was read is part of both.
         desk.take_in(self.broker.heard())
         account = desk.unretired(account)
+        if any(p.is_margined and p.lots for p in desk.book.ledger.positions.values()):
+            desk.mark(now_ns)  # what the broker has paid of futures is judged by their newest marks
         found = reconcile(desk.book, account, self.rules)
         desk.take_in(found.events)
         # Fills come first: an action is of what is held.

@@ -1,12 +1,13 @@
 """What the nights do to a book that is traded: carry, actions, and the orders that they meet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.broker_account import BrokerAccount
+from swarm_core.derivatives.futures import variation_settlements
 from swarm_core.halting import cancel_all
 from swarm_core.ledger import Ledger
 from swarm_core.overnight import (
@@ -95,6 +96,12 @@ class NightBooks:
         if self._keeps_books:
             carried = self.carry.charges(book.ledger, instruments, days, now_ns)
         return [*carried, *self._acted(actions, now_ns)]
+
+    def settlements(self, closes: Mapping[str, int], now_ns: int) -> list[ev.Event]:
+        """Return what futures pay at a session's end on paper; any other broker pays by itself."""
+        if not self._keeps_books:
+            return []
+        return variation_settlements(self.desk.book.ledger, closes, now_ns)
 
     def booked(self, events: Sequence[ev.Event], actions: Sequence[CorporateAction]) -> None:
         """Tell the broker what stands in the log now, and forget the prices of before."""

@@ -1,6 +1,7 @@
 """Recorded bars as a feed: each moment's bars, then the quotes at their closes, at any speed."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import groupby
 
@@ -8,6 +9,8 @@ from swarm_core import events as ev
 from swarm_core.market import Bar, Quote
 from trader.ports import Item, Moment, Opening
 
+_DAY_NS = 86_400 * 10**9
+_TYPICAL_SESSIONS = 20
 # What the market has put in the log; an operator's words carry another clock's time.
 _MARKET_EVENTS = (
     ev.OrderFilled,
@@ -21,6 +24,41 @@ _MARKET_EVENTS = (
 def resume_ns(events: Iterable[ev.RecordedEvent]) -> int:
     """Return the market's time at the end of a log: from there a replay goes on (0: the start)."""
     return max((r.event.time_ns for r in events if isinstance(r.event, _MARKET_EVENTS)), default=0)
+
+
+def _utc_day(time_ns: int) -> int:
+    return time_ns // _DAY_NS
+
+
+def _day_lots(
+    bars: Iterable[Bar], session_of: Callable[[int], int]
+) -> dict[tuple[str, int], int | None]:
+    """Return by instrument and moment what a day trades, for series of several bars a session.
+
+    It is the mean of the last sessions that were over by then, or what the running one has traded
+    where that is more. A series of one bar a session says it by itself and is not in it.
+    """
+    told: dict[tuple[str, int], int | None] = {}
+    series: dict[str, list[Bar]] = {}
+    for bar in bars:
+        series.setdefault(bar.instrument_id, []).append(bar)
+    for instrument_id, own in series.items():
+        keys = [session_of(bar.time_ns) for bar in own]
+        if len(set(keys)) == len(keys):
+            continue
+        over: deque[int] = deque(maxlen=_TYPICAL_SESSIONS)
+        so_far: int | None = None
+        for number, (bar, key) in enumerate(zip(own, keys, strict=True)):
+            if number and key != keys[number - 1]:
+                if so_far is not None:
+                    over.append(so_far)
+                so_far = None
+            if bar.volume_lots is not None:
+                so_far = (so_far or 0) + bar.volume_lots
+            typical = sum(over) // len(over) if over else None
+            known = [lots for lots in (typical, so_far) if lots is not None]
+            told[(instrument_id, bar.time_ns)] = max(known, default=None)
+    return told
 
 
 class ReplayFeed:
@@ -47,6 +85,7 @@ class ReplayFeed:
         `opening_ns` says when the session of a moment opened; it is told before its first bars.
         """
         self.bars = [bar for bar in bars if bar.time_ns + moment_lag_ns >= from_ns]
+        self._day_lots = _day_lots(bars, opening_ns or _utc_day)
         self._is_open, self._lag_ns, self._speed = is_open, moment_lag_ns, speed
         self._opening_ns = opening_ns
 
@@ -74,7 +113,7 @@ class ReplayFeed:
             instrument_id=bar.instrument_id,
             reference_ticks=bar.close_ticks,
             time_ns=bar.time_ns,
-            daily_volume_lots=bar.volume_lots,
+            daily_volume_lots=self._day_lots.get((bar.instrument_id, bar.time_ns), bar.volume_lots),
             session_open=self._is_open(bar.instrument_id, bar.time_ns),
         )
 

@@ -82,16 +82,19 @@ class SessionKeeper:
             if instrument_id not in changing or not self.hours.is_over(book.session, quote.time_ns)
         }
         self._write(position_marks(book, quotes, now_ns))
+        settled = self.nights.settlements({i: q.reference_ticks for i, q in quotes.items()}, now_ns)
         self._write(
             [
+                *settled,
                 ev.SessionClosed(
                     event_id=ev.make_event_id("SessionClosed", book.session),
                     time_ns=now_ns,
                     session=book.session,
                     nav_minor=self._nav(f"of {book.session}"),
-                )
+                ),
             ]
         )
+        self.nights.booked(settled, ())
 
     def _nav(self, when: str) -> int:
         nav = self.desk.book.ledger.find_nav_minor()
