@@ -11,9 +11,9 @@ from assets.ports import StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES
 from features import series
 from features.calendars import day_of
+from features.projections import instruments_of as instruments_of
 from features.schemas import INSTRUMENTS
 from features.schemas_derived import FORECASTS
-from swarm_core.instruments import Instrument
 
 BARS_AGE_MAX = timedelta(days=10)  # an older price is none
 
@@ -67,11 +67,3 @@ def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -
     return {
         day_of(row["event_time"]).isoformat(): row["close"] for row in chosen.iter_rows(named=True)
     }
-
-
-def instruments_of(rows: pl.DataFrame) -> dict[str, Instrument]:
-    """Return every instrument, described by its newest row."""
-    newest = rows.sort("valid_from", nulls_last=False).unique(
-        "instrument_id", keep="last", maintain_order=True
-    )
-    return {r["instrument_id"]: Instrument.from_mapping(r) for r in newest.iter_rows(named=True)}

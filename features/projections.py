@@ -4,7 +4,7 @@ The log is the truth; these tables are read off it and can be rebuilt at any tim
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
@@ -23,12 +23,37 @@ def moment(time_ns: int) -> datetime:
     )
 
 
+def instruments_of(rows: pl.DataFrame) -> dict[str, Instrument]:
+    """Return every instrument, described by its newest row."""
+    newest = rows.sort("valid_from", nulls_last=False).unique(
+        "instrument_id", keep="last", maintain_order=True
+    )
+    return {r["instrument_id"]: Instrument.from_mapping(r) for r in newest.iter_rows(named=True)}
+
+
 def _price(instrument: Instrument | None, ticks: int | None) -> float | None:
     return None if instrument is None or ticks is None else float(instrument.ticks_to_price(ticks))
 
 
 def _times(time_ns: int) -> dict[str, datetime]:
     return {"event_time": moment(time_ns), "knowledge_time": moment(time_ns)}
+
+
+# What an order goes through while it is sent, mostly at the moment of its intent.
+_SENDING = (ev.OrderApproved, ev.OrderDenied, ev.OrderSubmitted, ev.OrderAccepted)
+
+
+def _known(row: Mapping[str, object], event: ev.Event) -> datetime:
+    """Return when a row is known that an event changed, never before it stood as it did.
+
+    An execution carries the venue's time, which may lie before what is on record already. The
+    newest row of an order is the one that is known last, so that it must be later than that.
+    """
+    before, at = row["knowledge_time"], moment(event.time_ns)
+    assert isinstance(before, datetime)
+    if at > before:
+        return at
+    return before if isinstance(event, _SENDING) else before + timedelta(microseconds=1)
 
 
 class OrderProjection:
@@ -86,7 +111,7 @@ class OrderProjection:
         row = self._orders.get(event.client_order_id)
         if row is None:
             return
-        row["knowledge_time"] = moment(event.time_ns)
+        row["knowledge_time"] = _known(row, event)
         instrument = self._instruments.get(str(row["instrument_id"]))
         match event:
             case ev.OrderApproved():
@@ -152,7 +177,7 @@ class OrderProjection:
         filled = self._filled.get(event.client_order_id, 0.0) + float(quantity)
         self._filled[event.client_order_id] = filled
         if order:
-            order["knowledge_time"] = moment(event.time_ns)
+            order["knowledge_time"] = _known(order, event)
             whole = filled >= float(str(order["quantity"])) - 1e-9
             order["status"] = "filled" if whole else "partially_filled"
 

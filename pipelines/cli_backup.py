@@ -14,8 +14,7 @@ from pipelines.terminal import ConfigOption, console, one_line_errors, open_work
 
 if TYPE_CHECKING:
     from adapters.backups.cold_copies import ColdCopies
-    from adapters.backups.repository import BackupRepository, Manifest
-    from adapters.backups.rolling import Rolled
+    from adapters.backups.repository import BackupRepository
     from adapters.backups.server_copies import Log
     from adapters.stores.cold_places import S3Place
     from adapters.stores.hot_embedded import HotStore
@@ -74,13 +73,15 @@ def restore_command(
     at_sequence: Annotated[
         int | None, typer.Option(help="The last record of the event log to bring back.", min=1)
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Bring a home back as it was at a moment; every hash is compared, and the log verified."""
     with one_line_errors():
         from adapters.backups.repository import BackupRepository
+        from pipelines.restoring import chosen, parsed_moment
 
         repository = BackupRepository(source)
-        manifest, finish = _chosen(repository, _moment(at), at_sequence)
+        manifest, finish = chosen(repository, parsed_moment(at), at_sequence, config)
         started = time.perf_counter()
         rolled: list[str] = []
         with console.status("restoring") as status:
@@ -94,92 +95,6 @@ def restore_command(
         )
         for line in (*rolled, _verified(to), *_left_out(manifest.notes)):
             console.print(line, highlight=False, soft_wrap=True)
-
-
-def _moment(at: str | None) -> datetime | None:
-    if at is None:
-        return None
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError as error:
-        raise ValueError(f"--at must be a moment as 2026-01-02T12:00:30.5, was {at}") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-Finish = Callable[[Path], list[str]]
-
-
-def _chosen(
-    repository: "BackupRepository", moment: datetime | None, sequence: int | None
-) -> tuple["Manifest", Finish]:
-    """Return the backup to begin with, and what to do in the restored home: it says what it did."""
-    from adapters.backups.rolling import log_ends, roll_to_moment, roll_to_record
-
-    root = repository.root
-    if moment is not None and sequence is not None:
-        raise ValueError("one of --at and --at-sequence must be given, both are")
-    if sequence is None:
-        base = repository.find_at(moment)
-        asked = "" if moment is None else f" finished by {moment.isoformat()}"
-        if base is None:
-            raise ValueError(f"{root} must hold a backup{asked}, holds none")
-        if moment is None or moment == base.moment:
-            return base, _settled
-        later = repository.find_after(base, moment)
-        wanted = f"written up to {moment.isoformat()}"
-        if later and later.begun <= moment:
-            wanted = f"written up to {later.begun.isoformat()}, when the newest backup began,"
-        return base, _rolled(
-            base, wanted, later and (lambda h: roll_to_moment(h, repository, base, later, moment))
-        )
-    ends = log_ends(repository, root)
-    base, last = next(((m, end) for m, end in ends if end <= sequence), (None, 0))
-    if base is None:
-        raise ValueError(f"{root} must hold a backup from before record {sequence}, holds none")
-    if last == sequence:
-        return base, _settled
-    later = repository.find_after(base)
-    if later is None:
-        raise ValueError(f"{root} must hold record {sequence} of the log, ends with {last}")
-    wanted = f"up to record {sequence}"
-    return base, _rolled(
-        base, wanted, lambda home: roll_to_record(home, repository, base, later, sequence)
-    )
-
-
-def _settled(home: Path) -> list[str]:
-    """Put copies of servers in their place; say which."""
-    from adapters.backups.server_copies import settle_copies
-
-    return [
-        f"{name} lay on a server and lies in the home now: `apiary load-servers` brings it back"
-        for name in settle_copies(home)
-    ]
-
-
-def _rolled(base: "Manifest", wanted: str, roll: "Callable[[Path], Rolled] | None") -> Finish:
-    """Return what follows the log of a later backup, and says how far that was."""
-    from adapters.backups.rolling import LOG
-
-    def finish(home: Path) -> list[str]:
-        lines = _settled(home)
-        as_of = f"the home is as of {base.taken_at}"
-        if roll is None:
-            return [*lines, f"{as_of}: no later backup is there"]
-        if not (home / LOG).is_file():
-            return lines
-        done = roll(home)
-        if done.reason:
-            return [*lines, f"{as_of}: {done.reason}"]
-        lines.append(f"{done.event_count} events {wanted} were added to the log")
-        if done.event_count:
-            lines.append(
-                f"rows of fills, orders and decisions are as of {base.taken_at}; the log has the "
-                "newer ones: `apiary log project`, or the next run of their session"
-            )
-        return lines
-
-    return finish
 
 
 def _look(repository: "BackupRepository", *, verify: bool) -> None:

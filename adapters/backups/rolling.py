@@ -4,20 +4,21 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
 from adapters.backups.repository import BackupCorruptionError, BackupRepository, Manifest
+from adapters.backups.rolling_rows import HOTS, LOGS, RowsRolled, roll_rows
 from adapters.backups.rolling_tables import roll_models, roll_tables
-from adapters.backups.server_copies import COPIES
+from adapters.secrets.references import SecretError
+from adapters.stores.envelope import Sealer, SealError
 from adapters.stores.event_log_sqlite import SqliteEventLog
+from adapters.stores.segments import TierCorruptionError
 from swarm_core.events import RecordedEvent
 
 LOG, HOT = "warm/events.db", "hot/hot.db"
-# Where the copies of what lies on servers are, see `server_copies`.
-_LOGS, _HOTS = (f"{COPIES}/events.db", LOG), (f"{COPIES}/hot.db", HOT)
 _BATCH = 1_000
 # Of a record that nobody noted the writing of: its own time is that of the machine to within
 # this, or it is the market's of a replay.
@@ -29,12 +30,14 @@ class Rolled:
     """How far a restored log was followed; `reason` says why no further, where it was not.
 
     `moment` is that of the home now: when the last record was written, or what was asked for.
+    `rows` tells of those above the cold tier, or why they are as of the backup.
     """
 
     event_count: int
     last_sequence: int
     reason: str = ""
     moment: datetime | None = None
+    rows: RowsRolled | str = field(default_factory=RowsRolled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,34 +50,50 @@ class _Cut:
 
 
 def roll_to_moment(
-    home: Path, repository: BackupRepository, base: Manifest, later: Manifest, moment: datetime
+    home: Path,
+    repository: BackupRepository,
+    base: Manifest,
+    later: Manifest,
+    moment: datetime,
+    sealer: Sealer | None = None,
 ) -> Rolled:
     """Bring a home that was restored from `base` to a moment before `later` was taken.
 
     The events that were written up to the moment are added, each with the hash that it had; with
-    them come the colony's states and what tables of the cold tier and models had gained by then,
-    for decisions name them. Rows that are read off the log are made anew by whoever needs them.
+    them come the colony's states, what tables of the cold tier and models had gained by then, for
+    decisions name them, and the rows of what the events tell, which the sealer opens where they
+    are sealed.
     Nothing is added where nobody noted when events were written and they carry another clock than
     the machine's. Raises BackupCorruptionError where the later log does not go on from this one.
     """
-    return _roll(home, repository, base, later, moment)
+    return _roll(home, repository, base, later, moment, sealer)
 
 
 def roll_to_record(
-    home: Path, repository: BackupRepository, base: Manifest, later: Manifest, sequence: int
+    home: Path,
+    repository: BackupRepository,
+    base: Manifest,
+    later: Manifest,
+    sequence: int,
+    sealer: Sealer | None = None,
 ) -> Rolled:
     """Bring a home that was restored from `base` to the record `sequence` of the later log.
 
     Tables and models come as of its writing; all of `later` where nobody knows when that was.
     """
-    return _roll(home, repository, base, later, sequence)
+    return _roll(home, repository, base, later, sequence, sealer)
 
 
 def _roll(
-    home: Path, repository: BackupRepository, base: Manifest, later: Manifest, until: datetime | int
+    home: Path,
+    repository: BackupRepository,
+    base: Manifest,
+    later: Manifest,
+    until: datetime | int,
+    sealer: Sealer | None,
 ) -> Rolled:
     kept = {file.path for file in later.files}
-    log = next((name for name in _LOGS if name in kept), None)
+    log = next((name for name in LOGS if name in kept), None)
     if log is None:
         return Rolled(0, 0, "the next backup holds no event log")
     with tempfile.TemporaryDirectory(prefix=".rolling-", dir=home) as folder:
@@ -82,12 +101,24 @@ def _roll(
         with closing(SqliteEventLog(Path(folder) / "events.db")) as ahead:
             rolled = _follow(home / LOG, ahead, base, later, until)
         if rolled.moment is not None:
-            for number, name in enumerate(n for n in _HOTS if n in kept):
+            for number, name in enumerate(n for n in HOTS if n in kept):
                 repository.extract(later, name, Path(folder) / f"hot{number}.db")
                 _add_states(home / HOT, Path(folder) / f"hot{number}.db")
             roll_tables(home, repository, later, rolled.moment)
             roll_models(home, repository, later, rolled.moment)
+            after = rolled.last_sequence - rolled.event_count
+            rolled = replace(rolled, rows=_rows(home, repository, later, after, sealer))
     return rolled
+
+
+def _rows(
+    home: Path, repository: BackupRepository, later: Manifest, after: int, sealer: Sealer | None
+) -> RowsRolled | str:
+    with closing(SqliteEventLog(home / LOG)) as log:
+        try:
+            return roll_rows(home, repository, later, log, after, sealer)
+        except (SealError, SecretError, TierCorruptionError) as error:  # the log is whole without
+            return str(error)
 
 
 def _follow(
@@ -179,7 +210,7 @@ def log_ends(repository: BackupRepository, scratch: Path) -> Iterator[tuple[Mani
 
 def _log_end(repository: BackupRepository, manifest: Manifest, scratch: Path) -> int:
     """Return the last record of the log of a backup from before that was noted."""
-    log = next((n for n in _LOGS if any(f.path == n for f in manifest.files)), None)
+    log = next((n for n in LOGS if any(f.path == n for f in manifest.files)), None)
     if log is None:
         return 0
     with tempfile.TemporaryDirectory(prefix=".log-", dir=scratch) as folder:

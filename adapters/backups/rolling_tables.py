@@ -49,6 +49,21 @@ def roll_tables(
             _bring(home, repository, later, held, match[0])
 
 
+def added_after(
+    home: Path, repository: BackupRepository, later: Manifest, table: str
+) -> Iterator[str]:
+    """Yield the names in `later` of a table's data files that no version in the home names."""
+    with tempfile.TemporaryDirectory(prefix=".rolling-", dir=home) as folder:
+        for file in later.files:
+            path = file.path.removeprefix(f"{COPIES}/")
+            match = _COMMIT.fullmatch(path)
+            if match and match[1] == table and not (home / path).exists():
+                commit = Path(folder) / "commit.json"
+                repository.extract(later, file.path, commit)
+                prefix = file.path.removesuffix(path)
+                yield from (f"{prefix}cold/{table}/{name}" for name in _added(commit))
+
+
 def roll_models(
     home: Path, repository: BackupRepository, later: Manifest, moment: datetime
 ) -> None:

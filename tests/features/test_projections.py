@@ -56,3 +56,21 @@ def test_a_fill_tells_its_slippage_against_the_reference() -> None:
 
     assert told.orders()["status"].to_list() == ["partially_filled"]
     assert [round(v, 6) for v in told.fills()["slippage_bps"]] == [10.0]
+
+
+def test_a_fill_that_the_venue_dates_earlier_is_the_newest_row_of_its_order() -> None:
+    order = make_order(lots=100)
+    accepted = ev.OrderAccepted(
+        event_id="k",
+        time_ns=NOW_NS + 5_000_000,
+        client_order_id=order.client_order_id,
+        broker_order_id="1",
+    )
+    fill = make_fill(order, lots=100)  # of a moment before it was accepted
+    events = recorded(*approved(order), accepted, fill)
+
+    before = OrderProjection(INSTRUMENTS).apply_all(events[:-1]).orders()
+    after = OrderProjection(INSTRUMENTS).apply_all(events).orders()
+
+    assert after["status"].to_list() == ["filled"]
+    assert after["knowledge_time"].item() > before["knowledge_time"].item()

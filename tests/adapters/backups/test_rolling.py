@@ -16,11 +16,13 @@ from adapters.backups.repository import BackupCorruptionError, BackupRepository
 from adapters.backups.rolling import roll_to_moment
 from adapters.stores.event_log_sqlite import SqliteEventLog
 from adapters.stores.hot_embedded import EmbeddedHotStore
+from adapters.stores.hot_tables import HotTables
 from adapters.stores.model_registry import FileModelRegistry
 from pipelines.cli import app
 from swarm_core import events as ev
 from swarm_core.book import book_from_events
 from swarm_core.replay import book_digest
+from tests.adapters.stores.test_tiers import DAY, START, make_fills
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -46,7 +48,7 @@ def append(home: Path, first: int, last: int, at: Callable[[int], datetime]) -> 
             log.append([opened(number, at(number))])
     with closing(EmbeddedHotStore(home / "hot" / "hot.db")) as hot:
         hot.put("colony_states", {str(last): b"state"})
-        hot.put("rows/fills", {str(last): b"rows"})
+        HotTables(hot).write("fills", make_fills(last, 1))
 
 
 def commit(home: Path, minute: int) -> None:
@@ -113,7 +115,7 @@ def test_what_a_decision_names_comes_along_and_rows_of_later_do_not(
 
     hot = EmbeddedHotStore(tmp_path / "again" / "hot" / "hot.db")
     assert sorted(hot.read("colony_states")) == ["10", "20"]
-    assert sorted(hot.read("rows/fills")) == ["10"]
+    assert [s.first for s in HotTables(hot).segments("fills")] == [START + 10 * DAY]
     names = {p.name for p in (tmp_path / "again" / "cold" / "fills").glob("*.parquet")}
     assert names == {f"part-{minute}.parquet" for minute in (4, 10, 14)}
     commits = sorted((tmp_path / "again" / "cold" / "fills" / "_delta_log").iterdir())
