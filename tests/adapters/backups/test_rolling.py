@@ -262,7 +262,11 @@ def test_a_log_that_does_not_go_on_from_the_restored_one_is_refused(
         roll_to_moment(tmp_path / "again", backups, base, later, at_minute(35))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(second=st.integers(0, 40 * 60))
 def test_no_event_after_the_moment_and_none_before_it_missing(
     backups: BackupRepository, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, second: int
