@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.settings import AUTO, ApiarySettings
+from pipelines.settings import AUTO, ApiarySettings, SettingsError
 
 MARKET_FILE = "market.json"
+Kept = TypeVar("Kept", bound=BaseModel)
 
 
 class ChosenMarket(BaseModel):
@@ -49,7 +51,25 @@ def is_open(settings: ApiarySettings) -> bool:
 def find_market(home: Path) -> ChosenMarket | None:
     """Return the market that an earlier run of this home wrote down, or None."""
     path = home / MARKET_FILE
-    return ChosenMarket.model_validate(json.loads(path.read_text())) if path.is_file() else None
+    return read_kept(path, ChosenMarket) if path.is_file() else None
+
+
+def read_kept(path: Path, model: type[Kept]) -> Kept:
+    """Return what a run read off the data and wrote down; SettingsError where that is damaged."""
+    try:
+        return model.model_validate(json.loads(path.read_text()))
+    except ValueError as error:
+        raise SettingsError(
+            f"{path} must be what `apiary run` wrote, is not: bring it back from a backup"
+        ) from error
+
+
+def keep(path: Path, content: BaseModel) -> None:
+    """Write down what a run read off the data: all of it, or what was there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(content.model_dump_json(indent=1))
+    part.replace(path)
 
 
 def with_market(settings: ApiarySettings, market: ChosenMarket | None) -> ApiarySettings:

@@ -1,13 +1,12 @@
 """From settings to the desk that the assets see, and the dates it works on."""
 
-import json
 from datetime import date, timedelta
 from pathlib import Path
 
 from assets.desk import Desk
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
-from pipelines.chosen_market import MARKET_FILE, is_open
+from pipelines.chosen_market import MARKET_FILE, is_open, keep, read_kept
 from pipelines.settings import (
     ApiarySettings,
     SettingsError,
@@ -39,7 +38,7 @@ def windows_of(settings: ApiarySettings) -> Windows:
             "windows must be configured, or read off the data by `apiary run` first: "
             f"{path} is not there"
         )
-    return Windows.model_validate(json.loads(path.read_text()))
+    return read_kept(path, Windows)
 
 
 def windows_from_sessions(
@@ -66,8 +65,7 @@ def windows_from_sessions(
 
 def keep_windows(home: Path, windows: Windows) -> None:
     """Write the dates down, so that every later process of this home uses the same."""
-    home.mkdir(parents=True, exist_ok=True)
-    (home / WINDOWS_FILE).write_text(windows.model_dump_json(indent=1))
+    keep(home / WINDOWS_FILE, windows)
 
 
 def build_desk(settings: ApiarySettings) -> Desk:

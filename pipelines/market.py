@@ -14,6 +14,7 @@ from pipelines.chosen_market import (
     ChosenMarket,
     find_market,
     is_open,
+    keep,
     with_market,
 )
 from pipelines.settings import AUTO, ApiarySettings, SettingsError, read_settings
@@ -58,8 +59,7 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
             settings.decision_lag, session_bars(bars, instruments, traded)
         ),
     )
-    settings.home.mkdir(parents=True, exist_ok=True)
-    (settings.home / MARKET_FILE).write_text(market.model_dump_json(indent=1))
+    keep(settings.home / MARKET_FILE, market)
     return market
 
 

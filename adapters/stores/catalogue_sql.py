@@ -34,4 +34,6 @@ def answer(
                 f"the table must be one of {', '.join(known)}, was {missing[1]}"
             ) from error
         except duckdb.Error as error:
-            raise ValueError(" ".join(str(error).split())) from error
+            # What a table itself refused, without the way that it came.
+            text = re.sub(r"^.*? from the object registered as '\w+' failed: \w+: ", "", str(error))
+            raise ValueError(" ".join(text.split())) from error

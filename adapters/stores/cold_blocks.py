@@ -20,7 +20,7 @@ from adapters.stores.cold_places import ColdPlace
 from adapters.stores.row_groups import RowGroups, Spans
 
 BLOCK = 65_536  # bytes
-_FOLDER = "_blocks"  # a name that Delta passes over
+NOTES = "_blocks"  # a name that Delta passes over
 _RUN = 64  # blocks that are read at once
 _THREADS = 4
 _WHOLE_MAX = 1_000_000  # bytes of a file that is compared whole rather than by row groups
@@ -243,4 +243,4 @@ def _roots(predicate: pl.Expr | None) -> list[str]:
 
 def _note_path(name: str) -> str:
     table, _, path = name.partition("/")
-    return f"{table}/{_FOLDER}/{path}.json"
+    return f"{table}/{NOTES}/{path}.json"

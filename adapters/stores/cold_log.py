@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from adapters.stores.cold_blocks import ColdBlocks
+from adapters.stores.cold_blocks import NOTES, ColdBlocks
 from adapters.stores.cold_errors import ColdDamagedError
 from adapters.stores.segments import UNREADABLE
 
@@ -50,9 +50,13 @@ class ColdLog:
     def damages(self, table: str) -> Iterator[tuple[str, str]]:
         """Compare every commit and checkpoint there is; yield (name, reason) of what changed.
 
-        What has no sums yet gets them.
+        What has no sums yet gets them, and what has some must be there: no commit is ever removed.
         """
-        for name in self._names(table):
+        held, noted = self._names(table), self._place.file_names(f"{table}/{NOTES}/{_LOG}")
+        for name in sorted({n.removesuffix(".json") for n in noted} - set(held)):
+            if _COMMIT.fullmatch(name):
+                yield f"{_LOG}/{name}", "is gone: bring it back from a backup"
+        for name in held:
             if not (_COMMIT.fullmatch(name) or _CHECKPOINT.fullmatch(name)):
                 continue
             path = f"{_LOG}/{name}"

@@ -82,3 +82,10 @@ def test_more_instruments_than_the_colony_has_room_for_are_refused_before_anythi
     settings = with_market(given, chosen).model_copy(update={"colony": colony})
     with pytest.raises(SettingsError, match=r"colony\.yaml must be at least the 3 instruments"):
         find_windows(settings, source, datetime(2020, 4, 1, tzinfo=UTC))
+
+
+def test_a_market_that_was_damaged_on_disk_is_named(tmp_path: Path) -> None:
+    (tmp_path / "market.json").write_text('{"calendar": "XNYS", ')
+
+    with pytest.raises(SettingsError, match=r"market\.json must be what `apiary run` wrote"):
+        find_market(tmp_path)

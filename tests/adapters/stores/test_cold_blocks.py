@@ -244,4 +244,4 @@ def test_a_damaged_file_is_one_line_of_sql(tmp_path: Path) -> None:
     flip(the_file(root), 50_000)
     with pytest.raises(ValueError, match=the_file(root).name) as told:
         answer("select sum(price) from ticks", {"ticks": store.scan("ticks")})
-    assert "\n" not in str(told.value)
+    assert str(told.value).startswith("ticks/")  # without the way that it came

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from adapters.stores.cold_errors import ColdDamagedError, ColdStoreUnavailableError
 from adapters.stores.cold_places import LocalPlace
@@ -119,6 +120,16 @@ def test_a_checkpoint_that_was_changed_is_named(tmp_path: Path) -> None:
             DeltaTableStore(tmp_path / "cold").read("ticks")
     checkpoint.write_bytes(whole)
     assert DeltaTableStore(tmp_path / "cold").read("ticks").height == 101
+
+
+def test_a_commit_that_is_gone_is_named_also_behind_a_checkpoint(tmp_path: Path) -> None:
+    """The newest version needs it no more, but older ones do, which may be pinned."""
+    filled(tmp_path, "cold")
+    DeltaTable(tmp_path / "cold" / "fills").create_checkpoint()
+    first, *_ = sorted(tmp_path.glob(FILES["commits"]))
+    first.unlink()
+
+    assert damages(tmp_path) == [f"_delta_log/{first.name}"]
 
 
 def cut_rows(file: Path) -> None:
