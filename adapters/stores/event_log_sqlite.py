@@ -242,7 +242,10 @@ class SqliteEventLog:
             body, digest = db.execute(found, (sequence,)).fetchone()
             return Row(sequence, body, digest, before or self._row(db, sequence - 1).hash)
         found = "select * from frames where last >= ? order by last limit 1"
-        frame = Frame(*db.execute(found, (sequence,)).fetchone())
+        kept = db.execute(found, (sequence,)).fetchone()
+        if kept is None:
+            raise ValueError(f"record {sequence} must be there, is not")
+        frame = Frame(*kept)
         if sequence == frame.first and sequence > 1:
             before = self._row(db, sequence - 1).hash
         return frame.row(sequence, before or GENESIS)
