@@ -1,5 +1,6 @@
 """Cells of a file as values: text, numbers and days, with a word on those that are none."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,15 +72,13 @@ def cell_of(
     if field.constant is not None:
         return Cell(pl.lit(field.constant, dtype=dtype), *_NO_PROBLEM)
     if field.template is not None:
-        made = template_of(schema, field.template)
-        return Cell((made.str.to_uppercase() if field.upper else made).cast(dtype), *_NO_PROBLEM)
+        made = _spelled(template_of(schema, field.template), field)
+        return Cell(made.cast(dtype), *_NO_PROBLEM)
     if field.hash_of:
         return Cell(_hash_of(schema, field.hash_of), *_NO_PROBLEM)
     name = pick_column(schema, field.column, target)
     nulls = (*spec.nulls, *field.null_if)
-    text = text_of(schema, name, nulls)
-    if field.upper:
-        text = text.str.to_uppercase()
+    text = _spelled(text_of(schema, name, nulls), field)
     if field.values is not None:
         looked_up = text.replace_strict(
             dict(field.values), default=field.default, return_dtype=pl.String
@@ -90,6 +89,16 @@ def cell_of(
     if dtype == pl.Date():
         return _typed(day_of(schema, name, text), text, target)
     return Cell(text.cast(dtype), *_NO_PROBLEM)
+
+
+def _spelled(text: pl.Expr, field: Field) -> pl.Expr:
+    """Return the text in capitals and without an ending, where the field says so."""
+    if field.upper:
+        text = text.str.to_uppercase()
+    if field.drop_end:
+        endings = "|".join(map(re.escape, field.drop_end))
+        text = text.str.replace(rf"(?i)(?:{endings})$", "")
+    return text
 
 
 def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr:

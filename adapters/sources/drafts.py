@@ -28,6 +28,7 @@ from adapters.sources.market_clues import (
     calendar_of_days,
     clue_of,
     currency_question,
+    venue_endings,
 )
 from adapters.sources.rows import HUNDREDTHS
 from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
@@ -281,14 +282,19 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
             **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
             "currency": Field(constant=currency),
         }
+    ends = venue_endings((symbol for symbol, _ in draft.symbols), clue.calendar)
     if draft.unpivot is not None:
-        return entries | {"symbol": Field(column=("symbol",))}
+        return entries | {"symbol": Field(column=("symbol",), drop_end=ends)}
     if "symbol" in draft.columns:
-        return entries | {"symbol": Field(column=(draft.columns["symbol"],), upper=True)}
+        named = Field(column=(draft.columns["symbol"],), upper=True, drop_end=ends)
+        return entries | {"symbol": named}
     entries |= {"dataset": draft.table, "source_per_file": True}
     if draft.relative.lower().endswith(".zip"):  # its members may be many, each named for its own
-        return entries | {"symbol": Field(template="{symbol}", upper=True), "file_name": FILE_NAME}
-    return entries | {"symbol": Field(constant=draft.symbols[0][0])}
+        by_name = Field(template="{symbol}", upper=True, drop_end=ends)
+        return entries | {"symbol": by_name, "file_name": FILE_NAME}
+    symbol = draft.symbols[0][0]
+    bare = next((symbol.removesuffix(end) for end in ends), symbol)
+    return entries | {"symbol": Field(constant=bare)}
 
 
 def _increments(decimals: int, asset_class: str) -> tuple[str, str]:

@@ -52,14 +52,16 @@ class Field:
 
     Exactly one of: `column` (a name, or several of which the first present is read), `constant`,
     `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record). Then,
-    in this order: `null_if` (text values that mean unknown), `values` (lookup; a value that is not
-    in it is rejected unless `default` is given), `scale` (pence to pounds: 0.01).
+    in this order: `drop_end` (endings left out, ".US"), `null_if` (texts that mean unknown),
+    `values` (lookup; a value that is not in it is rejected unless `default` is given), `scale`
+    (pence to pounds: 0.01).
     """
 
     column: tuple[str, ...] = ()
     constant: str | float | None = None
     template: str | None = None
     hash_of: tuple[str, ...] = ()
+    drop_end: tuple[str, ...] = ()
     null_if: tuple[str, ...] = ()
     values: MappingLike[str, str] | None = None
     default: str | None = None
@@ -336,8 +338,8 @@ def _time(value: object) -> TimeField:
     )
 
 
-_TUPLES = ("column", "join", "format", "hash_of", "null_if", "is_in", "not_in", "header", "index",
-           "columns", "nulls", "where", "files")  # fmt: skip
+_TUPLES = ("column", "drop_end", "join", "format", "hash_of", "null_if", "is_in", "not_in",
+           "header", "index", "columns", "nulls", "where", "files")  # fmt: skip
 
 
 def _build(kind: type[_Spec], entry: dict[str, Any]) -> _Spec:

@@ -1,7 +1,8 @@
 """What symbols, exchange names and trading days say about the market that a file is of."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -18,8 +19,9 @@ LISTINGS: dict[str, tuple[str, str | None]] = {
     "KS": ("XKRX", "KRW"), "KQ": ("XKRX", "KRW"), "TW": ("XTAI", "TWD"), "SI": ("XSES", "SGD"),
     "AX": ("XASX", "AUD"), "NZ": ("XNZE", "NZD"), "TO": ("XTSE", "CAD"), "SA": ("BVMF", "BRL"),
     "MX": ("XMEX", "MXN"), "JO": ("XJSE", None), "TA": ("XTAE", None), "NS": ("XBOM", "INR"),
-    "BO": ("XBOM", "INR"), "US": ("XNYS", "USD"),
+    "BO": ("XBOM", "INR"), "SR": ("XSAU", "SAR"), "US": ("XNYS", "USD"),
 }  # fmt: skip
+_SUFFIXES_OF = Counter(calendar for calendar, _ in LISTINGS.values())
 # Names that a column "exchange" may hold, beside the calendars' own.
 EXCHANGES = {
     "NYSE": "XNYS", "NASDAQ": "XNYS", "XNAS": "XNYS", "ARCA": "XNYS", "ARCX": "XNYS",
@@ -105,13 +107,34 @@ def clue_of(symbol: str, exchange: str | None = None) -> Clue:
     if pair and (pair[1] in (*_COINS, *_STABLE) or pair[2] in _STABLE):
         return Clue("24/7", pair[2], "crypto")
     calendar = _exchange_calendar(exchange)
-    head, _, suffix = name.rpartition(".")
-    if head and suffix in LISTINGS:
+    suffix = _listing(name)
+    if suffix is not None:
         listed, currency = LISTINGS[suffix]
         return Clue(calendar or listed, currency)
     if calendar == "24/7":
         return Clue(calendar, pair[2] if pair else None, "crypto")
     return Clue(calendar, CURRENCY_OF.get(calendar) if calendar else None)
+
+
+def venue_endings(symbols: Iterable[str], calendar: str) -> tuple[str, ...]:
+    """Return the endings of the symbols that say no more than the calendar does, as ".L" of VOD.L.
+
+    The id begins with the market: XLON.VOD is VOD.L, and US.AAPL is AAPL.US of one vendor and AAPL
+    of another. Where vendors have several suffixes for one calendar (600000.SS and 000001.SZ) the
+    suffix tells listings apart, and stays.
+    """
+    found = {_listing(symbol.strip().upper()) for symbol in symbols} - {None}
+    return tuple(
+        f".{suffix}"
+        for suffix in sorted(map(str, found))
+        if LISTINGS[suffix][0] == calendar and _SUFFIXES_OF[calendar] == 1
+    )
+
+
+def _listing(name: str) -> str | None:
+    """Return the suffix that names a listing; BAC.PR.L is a preferred share, not of London."""
+    head, _, suffix = name.rpartition(".")
+    return suffix if head and suffix in LISTINGS and not head.endswith((".PR", ".PRF")) else None
 
 
 def _exchange_calendar(exchange: str | None) -> str | None:

@@ -23,7 +23,7 @@ LAG = timedelta(hours=2)
 
 # Market -> calendar, currency, classes, sessions, and the bars put aside by (instrument, kind).
 EXPECTED: dict[str, tuple[str, str, tuple[str, ...], int, dict[tuple[str, str], int]]] = {
-    "london": ("XLON", "GBP", ("equity",), 150, {("XLON.BP.L", "unit_error"): 12}),
+    "london": ("XLON", "GBP", ("equity",), 150, {("XLON.BP", "unit_error"): 12}),
     "tokyo": (
         "XTKS",
         "JPY",
@@ -36,7 +36,7 @@ EXPECTED: dict[str, tuple[str, str, tuple[str, ...], int, dict[tuple[str, str], 
         "EUR",
         ("equity",),
         150,
-        {("XETR.SIE.DE", "unadjusted_split"): 70, ("XETR.BAS.DE", "bad_print"): 1},
+        {("XETR.SIE", "unadjusted_split"): 70, ("XETR.BAS", "bad_print"): 1},
     ),
     "coins": ("24/7", "USDT", ("crypto",), 140, {("CRYPTO.SOLUSDT", "bad_print"): 1}),
     "currencies": ("24/5", "USD", ("fx",), 150, {}),
@@ -47,7 +47,7 @@ EXPECTED: dict[str, tuple[str, str, tuple[str, ...], int, dict[tuple[str, str], 
         "AUD",
         ("equity",),
         150,
-        {("XASX.CSL.AX", "wrong_zone"): 150, ("XASX.ANZ.AX", "future"): 1},
+        {("XASX.CSL", "wrong_zone"): 150, ("XASX.ANZ", "future"): 1},
     ),
 }
 

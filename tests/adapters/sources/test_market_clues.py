@@ -1,5 +1,6 @@
 """What symbols, exchanges, days and hours say of a market, and what they leave to be asked."""
 
+import zipfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -23,6 +24,8 @@ EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
         ("7203.T", None, "XTKS", "JPY", "equity"),
         ("SAP", "XETRA", "XETR", "EUR", "equity"),
         ("BRK.B", None, None, None, "equity"),
+        ("BAC.PR.L", None, None, None, "equity"),
+        ("2222.SR", None, "XSAU", "SAR", "equity"),
         ("BTC/USDT", None, "24/7", "USDT", "crypto"),
         ("ETHUSD", None, "24/7", "USD", "crypto"),
         ("BTC-EUR", None, "24/7", "EUR", "crypto"),
@@ -78,7 +81,7 @@ def test_pence_become_pounds_and_a_pound_stays_one(tmp_path: Path) -> None:
     _write(tmp_path, "BARC.L.csv", _daily("XLON", currency="GBP"))
     source = FileSource(tmp_path, infer_mapping(tmp_path))
     rows = source.fetch("bars", *EVER).group_by("instrument_id").agg(pl.col("close").first())
-    assert dict(rows.iter_rows()) == {"XLON.VOD.L": 1.0, "XLON.BARC.L": 100.0}
+    assert dict(rows.iter_rows()) == {"XLON.VOD": 1.0, "XLON.BARC": 100.0}
     assert source.instruments()["currency"].unique().to_list() == ["GBP"]
 
 
@@ -107,10 +110,44 @@ def test_markets_in_one_file_are_told_apart_by_their_symbols(tmp_path: Path) -> 
     _write(tmp_path, "all.csv", pl.concat(parts))
     found = FileSource(tmp_path, infer_mapping(tmp_path)).instruments()
     assert dict(found.select("instrument_id", "calendar").iter_rows()) == {
-        "XTKS.7203.T": "XTKS",
+        "XTKS.7203": "XTKS",
         "CRYPTO.BTCUSDT": "24/7",
-        "US.AAPL.US": "XNYS",
+        "US.AAPL": "XNYS",
     }
+
+
+@pytest.mark.parametrize("name", ["aapl.us.txt", "AAPL.csv", "AAPL.US.csv", "prices.csv"])
+def test_two_vendors_name_one_instrument_alike(tmp_path: Path, name: str) -> None:
+    """A suffix that says no more than the market does is no part of the name."""
+    rows = _daily("XNYS")
+    if name == "prices.csv":
+        rows = rows.with_columns(ticker=pl.lit("AAPL.US"))
+    _write(tmp_path, name, rows)
+    found = FileSource(tmp_path, infer_mapping(tmp_path)).instruments()
+    assert found.select("instrument_id", "ticker").rows() == [("US.AAPL", "AAPL")]
+
+
+def test_the_ending_is_dropped_of_members_of_an_archive_and_of_wide_columns(tmp_path: Path) -> None:
+    days = _daily("XTKS")["date"]
+    wide = pl.DataFrame({"date": days} | {f"{n}.T": [1.0] * len(days) for n in (7203, 6758)})
+    inner = tmp_path / "inner"
+    for name in ("SAP.DE.csv", "BMW.DE.csv"):
+        _write(inner, name, _daily("XETR"))
+    (tmp_path / "data").mkdir()
+    with zipfile.ZipFile(tmp_path / "data/xetra.zip", "w") as archive:
+        for path in sorted(inner.iterdir()):
+            archive.write(path, path.name)
+    _write(tmp_path / "data", "tokyo.csv", wide.rename({"7203.T": "TYT.T", "6758.T": "SNY.T"}))
+    found = FileSource(tmp_path / "data", infer_mapping(tmp_path / "data")).instruments()
+    assert found["instrument_id"].to_list() == ["XETR.BMW", "XETR.SAP", "XTKS.SNY", "XTKS.TYT"]
+
+
+def test_suffixes_that_tell_listings_of_one_calendar_apart_stay(tmp_path: Path) -> None:
+    """000001.SS is an index of Shanghai, 000001.SZ a bank of Shenzhen."""
+    parts = [_daily("XSHG", symbol=symbol) for symbol in ("000001.SS", "000001.SZ")]
+    _write(tmp_path, "china.csv", pl.concat(parts))
+    ids = FileSource(tmp_path, infer_mapping(tmp_path)).instruments()["instrument_id"].to_list()
+    assert ids == ["XSHG.000001.SS", "XSHG.000001.SZ"]
 
 
 def _hourly(zone: str) -> pl.DataFrame:
