@@ -102,12 +102,14 @@ def export_command(
     ] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Write records with their hashes to a file, a batch at a time."""
+    """Write records with their hashes to a file, each checked; nothing where one is not sound."""
     with one_line_errors():
         from adapters.stores.event_log_export import export
+        from swarm_core.event_chain import GENESIS
 
-        rows = _log(open_workshop(config)).rows(start - 1)
+        log = _log(open_workshop(config))
+        rows, before = log.rows(start - 1), log.hash_at(start - 1)
         if until is not None:
             rows = takewhile(lambda row: row[0] <= until, rows)
-        count = export(rows, to)
+        count = export(rows, to, GENESIS if before is None else bytes.fromhex(before))
         console.print(f"{to}: {count} records", highlight=False, soft_wrap=True)

@@ -336,7 +336,7 @@ class TradingDesk:
         is_open = any(q.session_open for i, q in self.quotes.items() if i in held)
         kind = OrderKind.MARKET if is_open else OrderKind.MARKET_ON_OPEN
         now_ns = self.now_ns()
-        decision = FlatTargets(f"flatten-{now_ns}", now_ns, held)
+        decision = FlatTargets(f"flatten-{now_ns}-{self.book.sequence}", now_ns, held)
         self.line.closing = True
         try:
             report = self._release(

@@ -5,7 +5,6 @@ import signal
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TypeVar
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -22,6 +21,7 @@ from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
 from trader.clocks import wall_ns
 from trader.desk import TradingDesk
+from trader.flattening import Flattening
 from trader.kill_switch import Halt
 from trader.order_commands import OrderCommands
 from trader.overnight import NightBooks
@@ -30,7 +30,6 @@ from trader.session_keeper import SessionKeeper
 from trader.settings import TraderSettings
 from trader.working import Worker
 
-T = TypeVar("T")
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
@@ -92,6 +91,7 @@ class Trader:
         self.desk.listen = broker.heard
         if self.sessions is not None:
             self.desk.unsettled = self.sessions.unsettled
+        self._left = Flattening(desk, broker)
         self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
         self._halted: Halt | None = None  # the halt that was acted on
@@ -190,10 +190,8 @@ class Trader:
             cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns())
             asked, said, unheard = await cut
             self._said.extend(said)
-            for line in (
-                f"halt: {len(asked)} orders cancelled at the broker, the log is waited for",
-                *unheard,
-            ):
+            count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"
+            for line in (count, *unheard):
                 self._tell(line)
 
     async def _beat(self) -> None:
@@ -240,7 +238,7 @@ class Trader:
         self.sessions.open_if_due(now_ns)
 
     def _obey(self) -> None:
-        """Act on the switch, once for each halt, and again where the log did not take it."""
+        """Act on the switch, once for each halt; again where something of it may now be done."""
         desk = self.desk
         halt, is_halted = desk.switch.find(), desk.book.trading_state is TradingState.HALTED
         # The file goes before the log says ACTIVE, and the log may have been read since.
@@ -250,9 +248,12 @@ class Trader:
                 desk.switch.reset()
                 self._halted = None
                 return
-        if halt is not None and (halt != self._halted or not is_halted):
+        if halt is None:
+            return
+        if halt != self._halted or not is_halted or self._left.is_due(halt):
             self._halted = halt  # first: nothing is cut beside what a flattening sends
             self._tell_failures(desk.halt(halt).failures)
+            self._left.note()
 
     def _tell_failures(self, failures: tuple[str, ...]) -> None:
         """Tell what of a halt could not be done, once for as long as it is the same."""

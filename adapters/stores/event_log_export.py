@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from swarm_core.event_chain import GENESIS, chain_hash
+
 _BATCH = 10_000
 _COLUMNS = (
     ("sequence", pa.int64()),
@@ -26,11 +28,12 @@ _COLUMNS = (
 StoredRow = tuple[int, bytes, bytes]
 
 
-def export(rows: Iterable[StoredRow], path: Path) -> int:
+def export(rows: Iterable[StoredRow], path: Path, before: bytes = GENESIS) -> int:
     """Write rows (sequence, bytes, hash) to a file by its ending; return how many.
 
-    `event` holds the bytes as stored, so that the chain can be checked from the export alone.
-    The file appears when it is whole. Raises ValueError on an ending that is none of them.
+    `event` holds the bytes as stored, so that the chain can be checked from the export alone;
+    `before` is the hash of the record before the first. The file appears when it is whole. Raises
+    ValueError on an ending that is none of them, and where a record does not follow from its bytes.
     """
     writers: dict[str, Callable[[Iterator[list[dict[str, Any]]], Path], int]] = {
         ".parquet": _parquet,
@@ -43,11 +46,24 @@ def export(rows: Iterable[StoredRow], path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        count = writer(_batches(rows), part)
+        count = writer(_batches(_checked(rows, before)), part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return count
+
+
+def _checked(rows: Iterable[StoredRow], before: bytes) -> Iterator[StoredRow]:
+    expected: int | None = None
+    for sequence, body, digest in rows:
+        is_next = expected is None or sequence == expected
+        if not is_next or chain_hash(before, sequence, body) != digest:
+            raise ValueError(
+                f"record {sequence} must follow from its bytes and the record before to be "
+                "exported, and does not: `apiary log verify` says more"
+            )
+        yield sequence, body, digest
+        before, expected = digest, sequence + 1
 
 
 def _batches(rows: Iterable[StoredRow]) -> Iterator[list[dict[str, Any]]]:

@@ -22,7 +22,7 @@ class FileVenue:
     def __init__(self, path: Path, *, fills: bool = True) -> None:
         self.path, self.fills = path, fills
         self.connection_count, self.is_connected = 1, True
-        self.unreadable = False
+        self.unreadable = self.lost = False
         self._unheard: list[ev.Event] = []
         self.path.touch()
 
@@ -45,6 +45,8 @@ class FileVenue:
             file.write(json.dumps([what, order_id, body]) + "\n")
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
+        if self.lost:
+            raise ConnectionResetError("the venue is away")
         order_id = order.client_order_id
         intended = ev.OrderIntended(event_id=order_id, time_ns=time_ns, order=order)
         self._arrives("order", order_id, ev.encode(intended).decode())

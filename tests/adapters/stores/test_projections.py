@@ -108,6 +108,33 @@ def test_the_chain_can_be_checked_from_an_export_alone(
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize("kind", ["edited", "missing", "swapped"])
+def test_records_that_are_not_sound_are_not_exported(
+    world: World, tmp_path: Path, kind: str
+) -> None:
+    rows = list(world.watch.log.rows())
+    first, second = rows[5], rows[6]
+    if kind == "edited":
+        rows[5] = (first[0], first[1].replace(b'"', b"'", 1), first[2])
+    elif kind == "missing":
+        del rows[5]
+    else:
+        rows[5:7] = [(first[0], *second[1:]), (second[0], *first[1:])]
+
+    with pytest.raises(ValueError, match=r"record [67] must follow from its bytes"):
+        export(rows, tmp_path / "log.jsonl")
+
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_of_a_log_is_checked_from_the_record_before_it(world: World, tmp_path: Path) -> None:
+    rows = list(world.watch.log.rows())
+
+    assert export(rows[5:9], tmp_path / "log.jsonl", rows[4][2]) == 4
+    with pytest.raises(ValueError, match="record 6 must follow"):
+        export(rows[5:9], tmp_path / "log.jsonl", rows[3][2])
+
+
 def test_an_export_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must end in one of"):
         export([], tmp_path / "log.xlsx")
