@@ -14,7 +14,7 @@ from math import isfinite
 from swarm_core.frictions.latency import NO_LATENCY, Latency
 from swarm_core.frictions.slippage import PPM, SlippageModel, SquareRootSlippage
 from swarm_core.market import Bar
-from swarm_core.orders import Order, OrderKind, OrderSide
+from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class FillSettings:
     participation_fraction_max: float = 0.1
     slippage_bps: float = 1.0
     impact_bps: float = 10.0
-    day_order_is_one_bar: bool = True  # with daily bars; False lets it live until it expires
+    day_order_ends_with_session: bool = True  # False lets it live until it expires by age
     day_order_age_s_max: float = 345_600.0  # four days: the longest weekend
     slippage: SlippageModel | None = None
     latency: Latency = NO_LATENCY
@@ -113,6 +113,32 @@ def fill_of(
     if limit is not None:
         price = min(price, limit) if order.side is OrderSide.BUY else max(price, limit)
     return Fill(lots, price, offer.is_maker)
+
+
+def waits_for_auction(order: Order, submitted_ns: int, bar: Bar) -> bool:
+    """Return whether an order on open or on close waits for an auction that the bar has not.
+
+    An order on open that came after the bar had opened waits for the next session's opening.
+    """
+    if order.kind.is_at_close:
+        return not bar.closes_session
+    passed = bar.open_time_ns is not None and bar.open_time_ns < submitted_ns
+    return order.kind.is_at_open and (passed or not bar.opens_session)
+
+
+def ends_with_session(order: Order, settings: FillSettings) -> bool:
+    """Return whether an order is for one session; one on open is for the next opening."""
+    is_day = order.time_in_force is TimeInForce.DAY and not order.kind.is_at_open
+    return is_day and settings.day_order_ends_with_session
+
+
+def is_over(order: Order, bar: Bar, settings: FillSettings) -> bool:
+    """Return whether what a bar has left open of an order that met it expires."""
+    return (
+        order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
+        or order.kind.is_at_open
+        or (bar.closes_session and ends_with_session(order, settings))
+    )
 
 
 def find_trigger_ticks(order: Order, submitted_ns: int, bar: Bar) -> int | None:

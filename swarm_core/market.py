@@ -65,6 +65,8 @@ class Bar:
     band_low_ticks: int | None = None  # limit down: nobody buys at it, nothing trades below
     band_high_ticks: int | None = None  # limit up: nobody sells at it, nothing trades above
     is_halted: bool = False  # the venue had halted the instrument: nothing trades
+    opens_session: bool = True  # it has the opening auction, as a bar of a whole session has
+    closes_session: bool = True  # it has the closing auction
 
     def __post_init__(self) -> None:
         low, high = self.low_ticks, self.high_ticks

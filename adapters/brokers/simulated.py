@@ -11,7 +11,16 @@ from swarm_core.actions.action import CorporateAction, terms_of
 from swarm_core.brackets import check_bracket
 from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import BpsCommission, CommissionModel, OrderFacts
-from swarm_core.fills import Fill, FillSettings, bar_rank, fill_of, find_trigger_ticks
+from swarm_core.fills import (
+    Fill,
+    FillSettings,
+    bar_rank,
+    ends_with_session,
+    fill_of,
+    find_trigger_ticks,
+    is_over,
+    waits_for_auction,
+)
 from swarm_core.instruments import Instrument
 from swarm_core.market import Bar
 from swarm_core.orders import Order, OrderSide, TimeInForce
@@ -318,6 +327,8 @@ class SimulatedBroker:
         if ticket.bars_to_wait:
             ticket.bars_to_wait -= 1
             return [ticket.hold(bar.time_ns)]
+        if waits_for_auction(ticket.order, ticket.received_ns, bar):
+            return []
         happened: list[ev.Event] = []
         order, received_ns = ticket.order, ticket.received_ns
         was_triggered = ticket.is_triggered
@@ -334,43 +345,31 @@ class SimulatedBroker:
         )
         if fill is not None:
             taken[order.instrument_id] = taken.get(order.instrument_id, 0) + fill.lots
-            filled = self._filled(ticket, fill, bar.time_ns)
+            charge = self._commission_minor(ticket, fill, bar.time_ns)
+            filled = ticket.fill(fill, self._instruments[order.instrument_id], charge, bar.time_ns)
             self._count(ticket, filled)
-            ticket.events.append(filled)
             happened.append(filled)
             happened.extend(self._take_from_other(ticket, filled))
-        if ticket.working and self._lives_one_bar(order):
+        if ticket.working and is_over(order, bar, self._fills):
             happened.append(ticket.expire(bar.time_ns))
         return happened
 
-    def _lives_one_bar(self, order: Order) -> bool:
-        return (
-            order.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
-            or order.kind.is_at_open
-            or (order.time_in_force is TimeInForce.DAY and self._fills.day_order_is_one_bar)
-        )
-
-    def _filled(self, ticket: Ticket, fill: Fill, time_ns: int) -> ev.OrderFilled:
-        order = ticket.order
-        instrument = self._instruments[order.instrument_id]
-        execution_id = f"{order.client_order_id}-{ticket.fill_count + 1}"
-        return ev.OrderFilled(
-            event_id=ev.make_event_id("OrderFilled", execution_id),
-            time_ns=time_ns,
-            causation_id=ev.make_event_id("OrderAccepted", order.client_order_id),
-            correlation_id=order.decision_id,
-            client_order_id=order.client_order_id,
-            execution_id=execution_id,
-            instrument_id=order.instrument_id,
-            side=order.side,
-            lots=fill.lots,
-            price_ticks=fill.price_ticks,
-            lot_tick_minor=instrument.lot_tick_minor,
-            currency=instrument.currency,
-            commission_minor=self._commission_minor(ticket, fill, time_ns),
-            is_maker=fill.is_maker,
-            is_margined=instrument.is_margined,
-        )
+    def end_session(self, instrument_ids: Collection[str], time_ns: int) -> Sequence[ev.Event]:
+        """End the day orders of instruments whose session ended without a bar; tell of them."""
+        happened: list[ev.Event] = []
+        for ticket in self._tickets.values():
+            order = ticket.order
+            if (
+                ticket.working
+                and order.instrument_id in instrument_ids
+                and ends_with_session(order, self._fills)
+                and not ticket.bars_to_wait
+                and ticket.received_ns < time_ns
+                and not self._asleep(ticket)
+            ):
+                happened.append(ticket.expire(time_ns))
+                happened.extend(self._end_exits(ticket, time_ns))
+        return tuple(happened)
 
     def _commission_minor(self, ticket: Ticket, fill: Fill, time_ns: int) -> int:
         """Return what the fill adds to what its order has cost so far."""

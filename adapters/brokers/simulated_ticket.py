@@ -5,6 +5,8 @@ from decimal import Decimal
 
 from swarm_core import events as ev
 from swarm_core.actions.action import OrderTerms
+from swarm_core.fills import Fill
+from swarm_core.instruments import Instrument
 from swarm_core.order_states import adjusted_order
 from swarm_core.orders import Order
 
@@ -93,6 +95,31 @@ class Ticket:
         self.is_triggered = True
         self.events.append(triggered)
         return triggered
+
+    def fill(
+        self, fill: Fill, instrument: Instrument, commission_minor: int, time_ns: int
+    ) -> ev.OrderFilled:
+        order = self.order
+        execution_id = f"{order.client_order_id}-{self.fill_count + 1}"
+        filled = ev.OrderFilled(
+            event_id=ev.make_event_id("OrderFilled", execution_id),
+            time_ns=time_ns,
+            causation_id=ev.make_event_id("OrderAccepted", order.client_order_id),
+            correlation_id=order.decision_id,
+            client_order_id=order.client_order_id,
+            execution_id=execution_id,
+            instrument_id=order.instrument_id,
+            side=order.side,
+            lots=fill.lots,
+            price_ticks=fill.price_ticks,
+            lot_tick_minor=instrument.lot_tick_minor,
+            currency=instrument.currency,
+            commission_minor=commission_minor,
+            is_maker=fill.is_maker,
+            is_margined=instrument.is_margined,
+        )
+        self.events.append(filled)
+        return filled
 
     def expire(self, time_ns: int) -> ev.OrderExpired:
         order_id = self.order.client_order_id

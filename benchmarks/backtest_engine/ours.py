@@ -21,6 +21,8 @@ from swarm_core.colony.compiled import inlined_kernel
 from swarm_core.commissions import BpsCommission
 from swarm_core.fills import FillSettings
 from swarm_core.instruments import Instrument
+from swarm_core.orders import OrderKind
+from swarm_core.sizing_settings import SizingSettings
 
 
 @inlined_kernel
@@ -44,11 +46,15 @@ def cross(
 
 
 def settings(cash: float, *, keep_events: bool = True) -> EngineSettings:
-    """Return the desk's limits as they are, 1 bp a trade, and nothing else between the prices."""
+    """Return the desk's limits as they are, 1 bp a trade, and nothing else between the prices.
+
+    Orders are market orders: one on open would wait for the next day's first minute.
+    """
     return EngineSettings(
         starting_cash=Decimal(str(cash)),
         fills=FillSettings(participation_fraction_max=1.0, slippage_bps=0.0, impact_bps=0.0),
         commission=BpsCommission(bps=Decimal(1)),
+        sizing=SizingSettings(kind=OrderKind.MARKET),
         keep_events=keep_events,
     )
 

@@ -14,7 +14,10 @@ from swarm_core.instruments import LOTS_MAX, TICKS_MAX, Instrument
 Floats = NDArray[np.float64]
 _DAY_NS = 86_400 * 10**9
 _NEAR_HALF = 0.499  # beyond this a float quotient does not say which tick is the nearest
-_OPTIONAL = ("day_volume", "halted", "band_low", "band_high", "leaving", "roll_to", "rates")
+_OPTIONAL = (
+    *("day_volume", "halted", "band_low", "band_high", "leaving", "roll_to", "ends"),
+    "rates",
+)
 Rates = Mapping[str, Sequence[Decimal | None]]  # by currency, one a bar; None: as before
 _PROBLEMS = (
     "",
@@ -30,7 +33,9 @@ class Bars:
     """T bars of N instruments; NONE (-1 for volumes) stands where nothing was reported.
 
     A bar without a close is no bar. `session` numbers the trading days: each UTC day where it is
-    not given. Raises ValueError with one line where the arrays do not fit each other.
+    not given. The first bar of an instrument in a session has its opening auction, and the bar at
+    which the session ends its closing one. Raises ValueError with one line where the arrays do not
+    fit each other.
     """
 
     instruments: tuple[Instrument, ...]
@@ -75,19 +80,21 @@ class Bars:
         band_high: Ints | None = None,
         leaving: Ints | None = None,
         roll_to: Ints | None = None,
+        ends: Ints | None = None,
         rates: Rates | None = None,
     ) -> "Bars":
         """Return bars of arrays that are in ticks and lots already.
 
         `leaving`: what a decided weight counts (columns.DECIDED ...). `roll_to`: the place of the
-        contract into which a holding goes over at this close, NONE where it stays. `rates`: base
-        currency units for one unit of a currency, at each close.
+        contract into which a holding goes over at this close, NONE where it stays. `ends`: 1
+        where the session of an instrument's exchange ends; left out, where the last bar of
+        `session` does. `rates`: base currency units for one unit of a currency, at each close.
         """
         time_ns = _whole(time_ns)
         days = time_ns // _DAY_NS if session is None else _whole(session)
-        ends = np.ones(len(time_ns), np.int64)
+        last = np.ones(len(time_ns), np.int64)
         if len(time_ns) > 1:
-            ends[:-1] = days[1:] != days[:-1]
+            last[:-1] = days[1:] != days[:-1]
 
         def given(values: Ints | None, fill: int, shape: tuple[int, ...]) -> Ints:
             return np.full(shape, fill, np.int64) if values is None else _whole(values)
@@ -97,7 +104,7 @@ class Bars:
             time_ns=time_ns,
             open_ns=given(open_ns, NONE, shape[:1]),
             session=days,
-            session_end=ends,
+            session_end=last,
             open=given(open_, NONE, shape),
             high=given(high, NONE, shape),
             low=given(low, NONE, shape),
@@ -109,6 +116,7 @@ class Bars:
             band_high=given(band_high, NONE, (0, shape[1])),
             leaving=given(leaving, 0, (0, shape[1])),
             roll_to=given(roll_to, NONE, (0, shape[1])),
+            ends=given(ends, 0, (0, shape[1])),
             rates=_ratios(rates or {}, currencies_of(instruments), len(time_ns)),
         )
         return cls(instruments=tuple(instruments), market=market)

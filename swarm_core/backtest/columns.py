@@ -19,7 +19,7 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     MARK,  # the price at which the ledger values it
     KNOWN,  # whether it was ever traded
     LAST,  # the last bar's close
-    LAST_NS,  # and its time
+    LAST_NS,  # and its time, or the last at which its exchange was closed and had no newer one
     SENT_HEAD,  # the place of its last order in `sent`, counted from the start, or -1
     BY_ID,  # row r holds the row of the r-th instrument in the order of ids
     MARGINED,  # whether its profit moves cash, and its price does not
@@ -29,6 +29,9 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     TURNED_AWAY,  # lots to sell of this moment that the venue took no order for
 ) = range(16)
 HOLDING_COLUMNS = 16
+# Where an instrument stands in the session of its own exchange: in it; after it, and its last bar
+# closed it; after it, and its last bar was earlier.
+IN_SESSION, CLOSED, CLOSED_UNSEEN = range(3)
 
 # A currency's row in `money`; a rate is RATE_ABOVE / RATE_BELOW base units for one unit.
 # OWED is what dividends owe the account and have not paid yet.
@@ -62,8 +65,9 @@ MONEY_COLUMNS = 5
     DECISIONS,  # how often a colony has decided
     TRADED,  # minor units of the base currency since it decided last
     SHORTFALL,  # and what that cost against the prices decided on, commissions included
-) = range(25)
-STATE_COLUMNS = 25
+    SESSION_NS,  # the close of the session's first bar
+) = range(26)
+STATE_COLUMNS = 26
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 
@@ -144,6 +148,7 @@ class Market(NamedTuple):
     band_high: Ints  # [T, N] limit up, or [0, N]
     leaving: Ints  # [T, N] DECIDED, ZERO or LEFT: what a decided weight counts, or [0, N]
     roll_to: Ints  # [T, N] the place of the contract that a holding goes over into, or [0, N]
+    ends: Ints  # [T, N] 1 where its exchange's session ends, or [0, N]: all where the day's does
     rates: (
         Ints  # [T, M, 2] above and below of each traded currency's rate, 0: as before; or [0, M, 2]
     )
@@ -168,6 +173,7 @@ class Desk(NamedTuple):
     flags: Ints  # [2] whether a like order, or the same, was sent
     change: Ints  # [N] lots to trade
     turn: Ints  # [N] 0 where the change makes the position smaller, and goes first
+    phase: Ints  # [N] IN_SESSION, CLOSED or CLOSED_UNSEEN, where the market tells of exchanges
     target: Ints  # [N] lots wanted, NONE to leave as it is
     weight: NDArray[np.float64]  # [N] weights wanted, NaN to leave as they are
 

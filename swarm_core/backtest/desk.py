@@ -53,6 +53,7 @@ def found_desk(
         flags=np.zeros(2, np.int64),
         change=np.zeros(n, np.int64),
         turn=np.zeros(n, np.int64),
+        phase=np.full(n, c.CLOSED_UNSEEN, np.int64),
         target=np.full(n, c.NONE, np.int64),
         weight=np.full(n, np.nan),
     )

@@ -220,7 +220,7 @@ class Backtest:
         if session == self._desk.state[c.SESSION]:
             return  # the part before this one opened it
         time_ns = int(m.time_ns[t] if m.open_ns[t] == c.NONE else m.open_ns[t])
-        if self._opening.is_needed(session, time_ns):
+        if self._opening.is_needed(self._desk, session, time_ns):
             rows = self._opening.open(self._desk, self._bars + t, session, time_ns)
             if self._settings.keep_events and len(rows):
                 self._sink("actions", rows)

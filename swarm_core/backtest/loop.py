@@ -18,17 +18,22 @@ from swarm_core.backtest.ledger_kernel import (
     take_rates,
     value_account,
 )
+from swarm_core.backtest.session_kernel import (
+    close_exchanges,
+    ends_at,
+    is_at_open,
+    is_in_session,
+    waits_for_auction,
+)
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel, merged_kernel
-from swarm_core.orders import OrderKind, TimeInForce
+from swarm_core.orders import TimeInForce
 from swarm_core.risk import kernel as k
 
 Floats = NDArray[np.float64]
 _IOC = r.FORCES.index(TimeInForce.IMMEDIATE_OR_CANCEL)
 _DAY = r.FORCES.index(TimeInForce.DAY)
 _GTC = r.FORCES.index(TimeInForce.GOOD_TILL_CANCELLED)
-_ON_OPEN = r.KINDS.index(OrderKind.MARKET_ON_OPEN)
 _RANKS = 4
-_LIMIT_ON_OPEN = r.KINDS.index(OrderKind.LIMIT_ON_OPEN)
 
 
 @inlined_kernel
@@ -124,6 +129,8 @@ def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
         work[c.W_WAIT] -= 1
         _note(desk, tape, rules, t_run, work, c.HELD)
         return
+    if waits_for_auction(desk, market, t, work):
+        return
     triggers = (
         work[c.W_STOP] != NONE
         and not work[c.W_TRIGGERED]
@@ -135,13 +142,12 @@ def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     if triggers:
         work[c.W_TRIGGERED] = 1  # the bar that triggers it is met as a stop
     force = work[c.W_FORCE]
-    one_bar = (
+    is_over = (
         force == _IOC
-        or work[c.W_KIND] == _ON_OPEN
-        or work[c.W_KIND] == _LIMIT_ON_OPEN
-        or (force == _DAY and rules[r.R_DAY_IS_ONE_BAR])
+        or is_at_open(work)
+        or (force == _DAY and rules[r.R_DAY_ENDS] != 0 and ends_at(market, t, work[c.W_INSTRUMENT]))
     )
-    if work[c.W_OPEN] > 0 and one_bar:
+    if work[c.W_OPEN] > 0 and is_over:
         _expire(desk, tape, rules, t_run, work)
 
 
@@ -166,6 +172,26 @@ def _meet_rank(
             _expire(desk, tape, rules, t_run, work)
 
 
+@inlined_kernel
+def _end_unmet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
+    """End the day orders whose session ends without a bar of their instrument."""
+    by_own = market.ends.shape[0] > 0
+    for w in range(desk.state[c.WORKING]):
+        work = desk.working[w]
+        i = work[c.W_INSTRUMENT]
+        if (
+            work[c.W_OPEN] > 0
+            and work[c.W_FORCE] == _DAY
+            and work[c.W_WAIT] == 0
+            and market.close[t, i] == NONE
+            and market.time_ns[t] > work[c.W_RECEIVED_NS]
+            and ends_at(market, t, i)
+            and (by_own or is_in_session(desk, market, i))
+            and not is_at_open(work)
+        ):
+            _expire(desk, tape, rules, t_run, work)
+
+
 @merged_kernel
 def _meet_all(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int
@@ -177,6 +203,8 @@ def _meet_all(
     for rank in range(_RANKS):
         if ranks >> rank & 1:
             _meet_rank(desk, market, tape, rules, t, t_run, rank)
+    if rules[r.R_DAY_ENDS] and (market.session_end[t] or market.ends.shape[0] > 0):
+        _end_unmet(desk, market, tape, rules, t, t_run)
     for w in range(count):
         if desk.working[w, c.W_OPEN] > 0:
             if kept != w:
@@ -194,10 +222,13 @@ def begin_bar(
     state = desk.state
     if market.session[t] != state[c.SESSION]:
         state[c.SESSION] = market.session[t]
+        state[c.SESSION_NS] = market.time_ns[t]
         state[c.SESSION_NAV] = state[c.NAV]
         state[c.PEAK_NAV] = max(state[c.PEAK_NAV], state[c.NAV])
     if state[c.WORKING] > 0:
         _meet_all(desk, market, tape, rules, t, t_run)
+    by_own = market.ends.shape[0] > 0
+    settles = market.session_end[t] and not by_own
     for i in range(desk.holdings.shape[0]):
         close = market.close[t, i]
         if close != NONE:
@@ -206,8 +237,10 @@ def begin_bar(
             holding[c.LAST_NS] = market.time_ns[t]
             if desk.risks[i, k.POSITION] != 0:
                 holding[c.MARK] = close
-                if market.session_end[t] and holding[c.MARGINED]:
+                if settles and holding[c.MARGINED]:
                     settle(desk, i)
+    if by_own:
+        close_exchanges(desk, market, t)
     if market.rates.shape[0] > 0:
         take_rates(desk, market.rates[t])
     value_account(desk)

@@ -36,6 +36,17 @@ class Openings:
     )
     carry: Carry = NO_CARRY
 
+    def due(self, before: int | None, session: int) -> list[CorporateAction]:
+        """Return the actions after the session `before` up to this one, in order.
+
+        One of a day on which nothing opened is thus met at the next opening, and once.
+        """
+        first = session if before is None else before + 1
+        numbers: Sequence[int] = range(first, session + 1)
+        if len(numbers) > len(self.actions):
+            numbers = sorted(n for n in self.actions if first <= n <= session)
+        return [action for n in numbers for action in self.actions.get(n, ())]
+
 
 class OpeningDesk:
     """The books of a desk as the ledger's models take them, and its working orders as a venue."""
@@ -52,10 +63,10 @@ class OpeningDesk:
         self._desk: Desk | None = None
         self._bar = 0
 
-    def is_needed(self, session: int, time_ns: int) -> bool:
+    def is_needed(self, desk: Desk, session: int, time_ns: int) -> bool:
         """Return whether anything may happen when this session opens."""
         carry, ledger = self._openings.carry, self._ledger
-        if session in self._openings.actions or carry != NO_CARRY:
+        if carry != NO_CARRY or self._openings.due(_last_session(desk), session):
             return True
         return any(
             owed.pay_ns <= time_ns
@@ -77,11 +88,11 @@ class OpeningDesk:
         OverflowError where an amount leaves 64 bits.
         """
         self._desk, self._bar, self._rows = desk, bar, []
-        before = int(desk.state[c.SESSION])
-        days = 0 if before == NONE else max(0, session - before)
+        before = _last_session(desk)
+        days = 0 if before is None else max(0, session - before)
         ledger = self._read(desk)
         carried = self._openings.carry.charges(ledger, self._instruments, days, time_ns)
-        actions = self._openings.actions.get(session, ())
+        actions = self._openings.due(before, session)
         for event in (
             *carried,
             *action_events(actions, ledger, self._instruments, self, time_ns),
@@ -229,6 +240,12 @@ class OpeningDesk:
             holding[c.COST] = _fitting(position.cost_minor)
             holding[c.REALISED] = _fitting(position.realised_minor)
             desk.risks[place, k.POSITION] = _fitting(position.lots)
+
+
+def _last_session(desk: Desk) -> int | None:
+    """Return the session that the desk was in last, None before its first."""
+    session = int(desk.state[c.SESSION])
+    return None if session == NONE else session
 
 
 def _fitting(amount: int) -> int:

@@ -30,6 +30,7 @@ _RANKS = np.array(
     ],
     np.int64,
 )
+AT_CLOSE = int(_RANKS.max())
 _ON_OPEN = r.KINDS.index(OrderKind.MARKET_ON_OPEN)
 _DAY = r.FORCES.index(TimeInForce.DAY)
 _NO_NAV = k.CODES.index(DenialCode.NO_NET_ASSET_VALUE)

@@ -65,7 +65,7 @@ _SHARES = (
     R_LIKE_WINDOW,
     R_MEMORY,  # the longest window
     R_PARTICIPATION,
-    R_DAY_IS_ONE_BAR,
+    R_DAY_ENDS,  # whether a day order ends with its session
     R_AGE_MAX,
     R_LATENCY,
     R_WAIT,
@@ -142,7 +142,7 @@ class EngineSettings:
     def _fill_rows(self) -> Iterator[int]:
         fills = self.fills
         yield round(fills.participation_fraction_max * PPM)
-        yield int(fills.day_order_is_one_bar)
+        yield int(fills.day_order_ends_with_session)
         yield _age_ns_max(fills.day_order_age_s_max)
         yield from fills.latency.parameters
 

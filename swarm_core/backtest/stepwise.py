@@ -4,7 +4,7 @@ It is the text that the compiled loop is held to: slow, and with nothing of its 
 of the steps.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -42,6 +42,8 @@ class Venue(ActionVenue, Protocol):
 
     def on_bars(self, bars: Iterable[Bar], time_ns: int) -> Sequence[ev.Event]: ...
 
+    def end_session(self, instrument_ids: Collection[str], time_ns: int) -> Sequence[ev.Event]: ...
+
 
 class StepwiseBacktest:
     """One account, walked bar by bar; every event is kept in `events` and folded into `book`."""
@@ -65,6 +67,8 @@ class StepwiseBacktest:
         self._quotes: dict[str, Quote] = {}
         self._bar = -1
         self._session: int | None = None
+        self._in_session: set[str] = set()  # had a bar since their exchange's session ended
+        self._closed_seen: set[str] = set()  # are closed, and their last bar closed the session
         for currency, rate in (rates or {}).items():
             if currency != settings.base_currency:
                 self._apply([self._marked(currency, rate)])
@@ -146,18 +150,38 @@ class StepwiseBacktest:
         if self._session != market.session[t]:
             opens_ns = time_ns if market.open_ns[t] == NONE else int(market.open_ns[t])
             self._open(int(market.session[t]), opens_ns)
-        shown = bars_at(bars, t)
+        shown = bars_at(bars, t, self._in_session)
         self._apply(self.venue.on_bars(shown, time_ns))
+        self._apply(self.venue.end_session(self._unmet(bars, t), time_ns))
         for bar in shown:
             position = self.book.ledger.positions.get(bar.instrument_id)
             if position is not None and position.lots:
                 self._apply([_mark(bar, position.lot_tick_minor, position.currency)])
         self._apply(self._rates(bars, t))
         self.nav_minor.append(self._nav())
+        closes = {bar.instrument_id: bar.close_ticks for bar in shown if bar.closes_session}
+        self._apply(variation_settlements(self.book.ledger, closes, time_ns))
         if market.session_end[t]:
-            closes = {bar.instrument_id: bar.close_ticks for bar in shown}
-            self._apply(variation_settlements(self.book.ledger, closes, time_ns))
             self._apply([self._closed(time_ns)])
+        self._quote(bars, t)
+        self._roll(bars, t)
+
+    def _unmet(self, bars: Bars, t: int) -> set[str]:
+        """Return the instruments whose session ends at this moment without a bar of theirs."""
+        ended = ended_at(bars, t)
+        known = ended if len(bars.market.ends) else ended & self._in_session
+        return {name for name in known if name not in self._shown(bars, t)}
+
+    def _shown(self, bars: Bars, t: int) -> set[str]:
+        closes = bars.market.close[t]
+        return {i.instrument_id for at, i in enumerate(bars.instruments) if closes[at] != NONE}
+
+    def _quote(self, bars: Bars, t: int) -> None:
+        """Take the closes for quotes; the last close of an exchange that is closed stays fresh."""
+        market, time_ns = bars.market, int(bars.market.time_ns[t])
+        shown, ended = self._shown(bars, t), ended_at(bars, t)
+        self._in_session = (self._in_session | shown) - ended
+        self._closed_seen = (self._closed_seen - shown - ended) | (shown & ended)
         volumes = market.day_volume[t] if len(market.day_volume) else None
         for at, instrument in enumerate(bars.instruments):
             name = instrument.instrument_id
@@ -168,15 +192,14 @@ class StepwiseBacktest:
                     instrument_id=name, reference_ticks=int(market.close[t, at]), time_ns=time_ns
                 )
             if last is not None:
+                is_closed = len(market.ends) and name in self._closed_seen
                 self._quotes[name] = Quote(
                     instrument_id=name,
                     reference_ticks=last.reference_ticks,
-                    time_ns=last.time_ns,
+                    time_ns=time_ns if is_closed else last.time_ns,
                     daily_volume_lots=volume,
                     session_open=True,
                 )
-
-        self._roll(bars, t)
 
     def _roll(self, bars: Bars, t: int) -> None:
         """Send the orders of what goes over into another contract at this close."""
@@ -206,8 +229,8 @@ class StepwiseBacktest:
 
     def _open(self, session: int, time_ns: int) -> None:
         days = 0 if self._session is None else max(0, session - self._session)
-        self._session = session
-        ledger, actions = self.book.ledger, self._openings.actions.get(session, ())
+        actions = self._openings.due(self._session, session)
+        self._session, ledger = session, self.book.ledger
         carried = self._openings.carry.charges(ledger, self.instruments, days, time_ns)
         acted = action_events(actions, ledger, self.instruments, self.venue, time_ns)
         self._apply([self._opened(time_ns), *carried, *acted])
@@ -323,9 +346,19 @@ def _mark(bar: Bar, lot_tick_minor: int, currency: str) -> ev.Event:
     )
 
 
-def bars_at(bars: Bars, t: int) -> list[Bar]:
-    """Return the bars of one moment as objects; an instrument without a close has none."""
+def ended_at(bars: Bars, t: int) -> set[str]:
+    """Return the instruments whose exchange's session ends with this moment."""
     m = bars.market
+    ends = m.ends[t] if len(m.ends) else [m.session_end[t]] * len(bars.instruments)
+    return {i.instrument_id for i, end in zip(bars.instruments, ends, strict=True) if end}
+
+
+def bars_at(bars: Bars, t: int, in_session: Collection[str] = ()) -> list[Bar]:
+    """Return the bars of one moment as objects; an instrument without a close has none.
+
+    `in_session` names those whose session has had a bar already.
+    """
+    m, ended = bars.market, ended_at(bars, t)
 
     def given(values: Ints, at: int, nothing: int = NONE) -> int | None:
         value = NONE if not len(values) else int(values[t, at])
@@ -344,6 +377,8 @@ def bars_at(bars: Bars, t: int) -> list[Bar]:
             band_low_ticks=given(m.band_low, at),
             band_high_ticks=given(m.band_high, at),
             is_halted=bool(given(m.halted, at, 0)),
+            opens_session=instrument.instrument_id not in in_session,
+            closes_session=instrument.instrument_id in ended,
         )
         for at, instrument in enumerate(bars.instruments)
         if m.close[t, at] != NONE

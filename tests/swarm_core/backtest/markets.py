@@ -85,6 +85,8 @@ def make_bars(rng: np.random.Generator, instruments: tuple[Instrument, ...], cou
         leaving=rng.choice(3, shape, p=[0.8, 0.1, 0.1]) if rng.random() < 0.3 else None,
         roll_to=make_rolls(rng, count, n) if n > 1 and rng.random() < 0.4 else None,
         rates=make_rates(rng, instruments, count) if rng.random() < 0.4 else None,
+        session=20_000 + np.cumsum(rng.random(count) < 0.3) if rng.random() < 0.5 else None,
+        ends=rare(0.3).astype(np.int64) if rng.random() < 0.3 else None,
     )
 
 
@@ -212,7 +214,7 @@ def make_settings(rng: np.random.Generator) -> EngineSettings:
         commission=make_commission(rng),
         fills=FillSettings(
             participation_fraction_max=float(rng.choice([0.05, 0.3, 1.0])),
-            day_order_is_one_bar=bool(rng.random() < 0.5),
+            day_order_ends_with_session=bool(rng.random() < 0.5),
             day_order_age_s_max=float(rng.choice([150.0, 345_600.0])),
             slippage=slippage,  # type: ignore[arg-type]  # one of the models
             latency=Latency(

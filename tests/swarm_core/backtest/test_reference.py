@@ -36,7 +36,7 @@ def run_engine(
             participation_fraction_max=float(rules.participation),
             slippage_bps=float(rules.slippage_bps),
             impact_bps=0.0,
-            day_order_is_one_bar=rules.one_bar,
+            day_order_ends_with_session=rules.one_bar,
         ),
         sizing=SizingSettings(
             kind=OrderKind.MARKET,
@@ -57,7 +57,7 @@ def run_engine(
     return test.standing(), fills, nav
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))  # type: ignore[arg-type]  # its members
 @given(st.integers(0, 2**32 - 1))
 def test_fills_cash_and_nav_are_those_of_a_naive_backtest(seed: int) -> None:
     rng = np.random.default_rng(seed)
