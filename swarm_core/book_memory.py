@@ -1,15 +1,11 @@
 """What the book lets go of, and takes back, at the word of the log."""
 
-from typing import TYPE_CHECKING
-
 from swarm_core import events as ev
+from swarm_core.book_state import BookState
 from swarm_core.order_states import OrderRecord
 
-if TYPE_CHECKING:
-    from swarm_core.book import Book
 
-
-def retire(book: "Book", event: ev.DecisionsRetired) -> None:
+def retire(book: BookState, event: ev.DecisionsRetired) -> None:
     """Let go of decisions, their orders and fills; what they did to the books stays."""
     book.has_retired = True
     if book.keeps_all:
@@ -33,7 +29,7 @@ def retire(book: "Book", event: ev.DecisionsRetired) -> None:
     book.unknown_fills = [f for f in book.unknown_fills if f.client_order_id not in foreign]
 
 
-def recall(book: "Book", event: ev.OrderRecalled) -> None:
+def recall(book: BookState, event: ev.OrderRecalled) -> None:
     """Take an order back, as its events left it."""
     order, order_id = event.order, event.client_order_id
     if order_id in book.orders:
