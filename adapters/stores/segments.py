@@ -20,6 +20,10 @@ class TierCorruptionError(ValueError):
     """Rows read back are not the rows that were written; nothing was dropped."""
 
 
+class SegmentGoneError(FileNotFoundError):
+    """A segment left its tier before it was read; the next tier holds its rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A batch of one table's rows in one tier; `content_hash` is its name.
@@ -81,7 +85,8 @@ class SegmentTier(Protocol):
     ) -> pl.LazyFrame:
         """Return the rows of these segments with start <= event_time < end of these instruments.
 
-        They are read when the frame is collected; their hashes are not compared.
+        They are read when the frame is collected; their hashes are not compared. Raises
+        FileNotFoundError then, or KeyError, where one of them has left the tier.
         """
         ...
 

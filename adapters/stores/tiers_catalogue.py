@@ -1,6 +1,6 @@
 """One catalogue over all tiers: where a table's rows lie is nobody's business but its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -28,6 +28,8 @@ _PLACES: dict[str, pl.DataType] = {
 # A record keeps these in all its versions, so that a condition on them may come before the choice
 # of the newest version.
 _LASTING = ("event_time", "instrument_id", "session")
+
+_TRIES = 20  # to read what lies above the cold tier while rows move
 
 Between = tuple[datetime | None, datetime | None]
 
@@ -78,25 +80,40 @@ class Catalogue:
         """
         ids = [instrument] if isinstance(instrument, str) else instrument
         pinned = (versions or {}).get(table)
-        parts = list(self._parts(table, between, ids, pinned))
+        upper = [] if pinned is not None else list(self._segment_parts(table, between, ids))
+        cold = self._cold_part(table, between, ids, pinned)
+        parts = upper if cold is None else [*upper, cold]
         if not parts:
             raise KeyError(f"no tier has a table {table}")
-        whole = pl.concat(parts, how="diagonal_relaxed")
-        schema = whole.collect_schema()
-        if known_by is not None:
-            whole = whole.filter(pl.col("knowledge_time") <= utc("known_by", known_by))
+        schema = pl.concat(parts, how="diagonal_relaxed").collect_schema()
 
         def fetch(
             columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
         ) -> Iterator[pl.DataFrame]:
-            early = pushable(predicate, _LASTING)
-            rows = whole if early is None else whole.filter(early)
             key = [] if revisions else self._key(table, schema)
+            names: list[str] = list(schema)
             if key and columns is not None:
                 roots = predicate.meta.root_names() if predicate is not None else []
                 needed = {*columns, *roots, *key, "knowledge_time"}
-                rows = rows.select([c for c in schema if c in needed])
-            found = _once(self._collected(table, rows, pinned), key)
+                names = [c for c in schema if c in needed]
+            early = pushable(predicate, _LASTING)
+            latest = None if known_by is None else utc("known_by", known_by)
+
+            def narrowed(rows: pl.LazyFrame) -> pl.LazyFrame:
+                if rows.collect_schema() != schema:
+                    rows = pl.concat([pl.LazyFrame(schema=schema), rows], how="diagonal_relaxed")
+                if latest is not None:
+                    rows = rows.filter(pl.col("knowledge_time") <= latest)
+                rows = rows if early is None else rows.filter(early)
+                return rows.select(names)
+
+            # From above downwards, for rows move down: what left a tier before it was read is in
+            # the next one. Where nothing lay above, the cold tier stays that of the scan.
+            read = self._read_upper(table, between, ids, narrowed) if upper else []
+            lower = self._cold_part(table, between, ids, pinned) if upper else cold
+            if lower is not None:
+                read.append(self._collected(table, narrowed(lower), pinned))
+            found = _once(pl.concat(read, how="diagonal_relaxed"), key)
             found = found if predicate is None else found.filter(predicate)
             found = found if columns is None else found.select(columns)
             yield found if limit is None else found.head(limit)
@@ -153,22 +170,36 @@ class Catalogue:
         places = [*self._segment_places(), *self._cold_places()]
         return pl.DataFrame(places, schema=_PLACES, orient="row").sort("table", "tier")
 
-    def _parts(
+    def _cold_part(
+        self, table: str, between: Between, ids: Sequence[str] | None, pinned: int | None
+    ) -> pl.LazyFrame | None:
+        if pinned is None and not self._cold.exists(table):
+            return None
+        start, end = between
+        return self._cold.scan(table, start=start, end=end, instrument_ids=ids, version=pinned)
+
+    def _read_upper(
         self,
         table: str,
         between: Between,
         ids: Sequence[str] | None,
-        pinned: int | None,
-    ) -> Iterator[pl.LazyFrame]:
-        start, end = between
-        if pinned is None:
-            yield from self._segment_parts(table, start, end, ids)
-        if pinned is not None or self._cold.exists(table):
-            yield self._cold.scan(table, start=start, end=end, instrument_ids=ids, version=pinned)
+        narrowed: Callable[[pl.LazyFrame], pl.LazyFrame],
+    ) -> list[pl.DataFrame]:
+        """Read the hot and then the warm tier, a tier again where rows left it meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                parts = self._segment_parts(table, between, ids)
+                return [narrowed(part).collect() for part in parts]
+            except (FileNotFoundError, KeyError):
+                continue
+            except pl.exceptions.ComputeError as error:
+                raise self._named(table, error, None, self._segmented) from error
+        raise TimeoutError(f"rows of {table} must rest to be read, moved {_TRIES} times")
 
     def _segment_parts(
-        self, table: str, start: datetime | None, end: datetime | None, ids: Sequence[str] | None
+        self, table: str, between: Between, ids: Sequence[str] | None
     ) -> Iterator[pl.LazyFrame]:
+        start, end = between
         seen: set[str] = set()  # a segment on its way lies in two tiers
         for tier in self._segmented:
             tier.prove(table)
@@ -185,23 +216,29 @@ class Catalogue:
         return key if set(key) <= set(schema) and "knowledge_time" in schema else []
 
     def _collected(self, table: str, rows: pl.LazyFrame, pinned: int | None) -> pl.DataFrame:
-        """Return the rows; what is broken where they cannot be read is found and named."""
+        """Return rows of the cold tier; what is broken where they cannot be read is named."""
         try:
             with answering():
                 return rows.collect()
         except FileNotFoundError:
-            if self._cold.exists(table):
-                self._cold.require_files(table, pinned)
+            self._cold.require_files(table, pinned)
             raise
         except pl.exceptions.ComputeError as error:
-            for tier in self._segmented:
-                for segment in tier.segments(table):
-                    tier.read_segment(segment)  # raises, and names it, where it is the one
-            broken = self._cold.unreadable(table, pinned) if self._cold.exists(table) else ()
-            text = " ".join(str(error).split())[:300]
-            raise TierCorruptionError(
-                f"{table}: every file must be whole, {', '.join(broken) or 'one'} is not: {text}"
-            ) from error
+            raise self._named(table, error, pinned, ()) from error
+
+    def _named(
+        self, table: str, error: Exception, pinned: int | None, tiers: Sequence[SegmentTier]
+    ) -> TierCorruptionError:
+        """Return what tells which segment or file cannot be read."""
+        for tier in tiers:
+            for segment in tier.segments(table):
+                tier.read_segment(segment)  # raises, and names it, where it is the one
+        cold = not tiers and self._cold.exists(table)
+        broken = self._cold.unreadable(table, pinned) if cold else ()
+        text = " ".join(str(error).split())[:300]
+        return TierCorruptionError(
+            f"{table}: every file must be whole, {', '.join(broken) or 'one'} is not: {text}"
+        )
 
     def _segment_places(self) -> Iterator[tuple[object, ...]]:
         for tier in self._segmented:

@@ -20,7 +20,14 @@ from adapters.stores.postgres_tables import (
     prepare,
     relation_name,
 )
-from adapters.stores.segments import Segment, checked, cut, read_each, span
+from adapters.stores.segments import (
+    Segment,
+    SegmentGoneError,
+    checked,
+    cut,
+    read_each,
+    span,
+)
 
 _CATALOGUE = """
 CREATE SCHEMA IF NOT EXISTS {schema};
@@ -199,13 +206,35 @@ class PostgresWarmStore:
             needed = predicate.meta.root_names() if predicate is not None else []
             names = [c for c in schema if columns is None or c in columns or c in needed]
             part = pl.Schema({c: schema[c] for c in names or list(schema)[:1]})
-            with self._transaction() as connection:
-                rows = self._fetch(connection, parts, part, where)
+            rows = self._fetch_all(table, parts, part, where)
             rows = rows if predicate is None else rows.filter(predicate)
             rows = rows if limit is None else rows.head(limit)
             yield rows if columns is None else rows.select(columns)
 
         return register_io_source(fetch, schema=schema)
+
+    def _fetch_all(
+        self,
+        table: str,
+        parts: Sequence[tuple[int, str]],
+        schema: pl.Schema,
+        where: sql.Composable,
+    ) -> pl.DataFrame:
+        """Return the rows of segments that are there before and after they were read.
+
+        A row goes in one transaction with its segment's line. Raises SegmentGoneError.
+        """
+        numbers = [number for number, _ in parts]
+        count = sql.SQL("SELECT count(*) FROM {} WHERE id = ANY(%s)").format(self._segments)
+        with self._transaction() as connection:
+            try:
+                rows = self._fetch(connection, parts, schema, where)
+                left = connection.execute(count, (numbers,)).fetchone()
+            except psycopg.errors.UndefinedTable as error:  # its month was dropped
+                raise SegmentGoneError(f"{table} has left the warm tier") from error
+        if left is None or left[0] != len(numbers):
+            raise SegmentGoneError(f"segments of {table} have left the warm tier")
+        return rows
 
     def remove(self, table: str, segments: Iterable[Segment]) -> None:
         """Remove these segments; a month that holds no other one is dropped, not emptied."""

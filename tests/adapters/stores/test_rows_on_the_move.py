@@ -1,0 +1,73 @@
+"""Reads while rows move down: the count never dips, whoever holds the question for how long."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from adapters.stores.hot_embedded import EmbeddedHotStore
+from adapters.stores.postgres_address import PostgresAddress
+from adapters.stores.segments import SegmentTier
+from adapters.stores.tables_delta import DeltaTableStore
+from adapters.stores.tier_policy import TierPolicy
+from adapters.stores.tiers import Tiers
+from adapters.stores.warm import WarmStore
+from adapters.stores.warm_postgres import PostgresWarmStore
+from tests.adapters.stores.test_tiers import DAY, START, make_fills
+from tests.services import postgres_server
+
+FILLS = make_fills(0, 90)
+POLICY = TierPolicy(hot_age=5 * DAY, warm_age=20 * DAY)
+
+
+def moving(folder: Path, warm: SegmentTier) -> Tiers:
+    """Ninety days of fills, all hot."""
+    hot = EmbeddedHotStore(folder / "hot.db")
+    tiers = Tiers(hot, warm, DeltaTableStore(folder / "cold"))
+    tiers.hot.write("fills", FILLS)
+    return tiers
+
+
+def held_over_moves(tiers: Tiers) -> None:
+    for days in (20, 40, 60, 80, 120, 200):
+        held = tiers.catalogue().scan("fills").select("fill_id", "quantity")
+
+        tiers.demote(START + days * DAY, POLICY)
+
+        assert (
+            held.collect()
+            .sort("fill_id")
+            .equals(FILLS.select("fill_id", "quantity").sort("fill_id"))
+        )
+
+
+def test_a_frame_that_is_held_over_moves_answers_the_same(tmp_path: Path) -> None:
+    held_over_moves(moving(tmp_path, WarmStore(tmp_path / "warm")))
+
+
+def test_it_does_with_postgres_as_the_warm_tier(tmp_path: Path) -> None:
+    with postgres_server() as server:
+        held_over_moves(moving(tmp_path, PostgresWarmStore(PostgresAddress(server.url))))
+
+
+@pytest.mark.parametrize("moment", ["listed", "read"])
+def test_rows_that_move_between_the_list_of_a_tier_and_its_read_are_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    warm = WarmStore(tmp_path / "warm")
+    tiers = moving(tmp_path, warm)
+    tiers.demote(START + 70 * DAY, POLICY)
+    scan, moved = warm.scan, list[object]()
+
+    def scan_and_move(*given: object, **more: object) -> pl.LazyFrame:
+        rows = scan(*given, **more) if moment == "read" else None  # type: ignore[arg-type]
+        if not moved:
+            moved.append(True)
+            moved.append(tiers.demote(START + 200 * DAY, POLICY))
+        return scan(*given, **more) if rows is None else rows  # type: ignore[arg-type]
+
+    held = tiers.catalogue().scan("fills").select(pl.len())
+    monkeypatch.setattr(warm, "scan", scan_and_move)
+
+    assert held.collect().item() == 90
+    assert moved[1]
