@@ -49,6 +49,7 @@ from trader.price_bands import PriceBands
 from trader.replay import ReplayFeed as BarReplay
 from trader.replay import resume_ns
 from trader.settings import TraderSettings
+from trader.signals import obey_signals
 
 Tell = Callable[[str], None]
 _SHOWN_EVERY_NS = 200_000_000  # a person watches; a replay beats thousands of times a second
@@ -142,7 +143,7 @@ async def _run(
     )
     async with server:
         about["control_port"] = server.port
-        trader.obey_signals()
+        obey_signals(trader)
         tell(f"trading {chosen.engine.kind} on {chosen.feed.kind} through {chosen.broker.kind}")
         tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
         _set_aside()

@@ -44,13 +44,13 @@ class AccountKeeper:
         self.desk, self.broker, self.rules, self.settings = desk, broker, rules, settings
         self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
         self.fault = "the account must be reconciled first"
-        self._connections, self._reconciled_ns = -1, 0
+        self._connections, self.reconciled_ns = -1, 0
         self._told: frozenset[str] = frozenset()
 
     def reconcile_if_due(self) -> bool:
         """Reconcile after each reconnection, every so often, and while the account is unread."""
         now_ns = self.desk.now_ns()
-        due_s = (now_ns - self._reconciled_ns) / _NS_PER_S
+        due_s = (now_ns - self.reconciled_ns) / _NS_PER_S
         if self._connections != self.broker.connection_count:
             self._connections = self.broker.connection_count
             recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
@@ -78,7 +78,7 @@ class AccountKeeper:
         if found.mode is TradingState.HALTED and self._nights.explain(account, now_ns):
             found = reconcile(desk.book, account, self.rules)
             desk.take_in(found.events)
-        self.fault, self._reconciled_ns = "", now_ns
+        self.fault, self.reconciled_ns = "", now_ns
         self._say(found)
         # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
         if found.mode is TradingState.ACTIVE and not self._why_not():

@@ -2,6 +2,10 @@
 
 import time
 
+# What waits for an hour would wait for the clock to come back; a second or two is set by time
+# servers now and then, and passes.
+CLOCK_BACK_S_MAX = 5.0
+
 
 def wall_ns() -> int:
     """Return the machine's moment in nanoseconds since 1970 in UTC."""
@@ -23,3 +27,17 @@ class ReplayClock:
 
     def __call__(self) -> int:
         return self._now_ns
+
+
+class ClockWatch:
+    """Sees a clock that goes back."""
+
+    def __init__(self) -> None:
+        self._newest_ns = 0
+
+    def went_back_s(self, now_ns: int) -> float:
+        """Return by how many seconds the clock is behind what it last showed; told once."""
+        back_s = (self._newest_ns - now_ns) / 1e9
+        if not 0 < back_s <= CLOCK_BACK_S_MAX:
+            self._newest_ns = now_ns
+        return max(0.0, back_s)

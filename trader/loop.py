@@ -1,7 +1,6 @@
 """The trader: feed to engine to gate to broker, one act at a time, and a watch over all of it."""
 
 import asyncio
-import signal
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ from swarm_core.risk.limits import RiskLimits
 from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
-from trader.clocks import wall_ns
+from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
 from trader.desk import TradingDesk
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
@@ -95,10 +94,11 @@ class Trader:
         self.orders = OrderCommands(desk)  # what a person asks for about single orders
         self.beat_count = 0
         self._halted: Halt | None = None  # the halt that was acted on
+        self._on_record = False  # whether the log says so
         self._failures: tuple[str, ...] = ()  # what of it could not be done
         self._item_ns = self._told_ns = 0  # when the feed last spoke, and its newest moment
         self._thought_ns = 0  # when the engine was last shown the time
-        self._leaving = False
+        self._leaving, self._clock = False, ClockWatch()
         self._cut: Halt | None = None  # the halt whose cancels went out beside an act that waits
         self._said: deque[ev.Event] = deque()  # what the broker said to them
         self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
@@ -123,15 +123,6 @@ class Trader:
             "log_sequence": self.desk.book.sequence,
             "now_ns": self.desk.now_ns(),
         }
-
-    def obey_signals(self) -> None:
-        """USR1 halts, USR2 halts and flattens, TERM and INT cancel what works and leave."""
-        loop = asyncio.get_running_loop()
-        for number, flatten in ((signal.SIGUSR1, False), (signal.SIGUSR2, True)):
-            halt = Halt(reason=f"{number.name} was sent", actor="signal", flatten=flatten)
-            loop.add_signal_handler(number, self.desk.switch.pull, halt)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.leave)
 
     async def run(self) -> None:
         """Rebuild, reconcile, trade; returns when the feed has ended or somebody said leave."""
@@ -205,8 +196,12 @@ class Trader:
         self._on_beat(wall_ns(), self.health(), False)
 
     def _listen_for_silence(self) -> None:
-        """Halt where the feed says nothing while the market is open."""
+        """Halt where the feed says nothing while the market is open, or the clock has gone back."""
         now_ns = self.desk.now_ns()
+        back_s = 0.0 if self._replayed else self._clock.went_back_s(now_ns)
+        if back_s > CLOCK_BACK_S_MAX:
+            self._item_ns = self._thought_ns = self.account.reconciled_ns = now_ns
+            self._pull(f"the clock must not go back, went back {back_s:.1f} s")
         if self._replayed or (self.hours is not None and not self.hours.is_open(now_ns)):
             self._item_ns = now_ns
             return
@@ -241,18 +236,20 @@ class Trader:
         """Act on the switch, once for each halt; again where something of it may now be done."""
         desk = self.desk
         halt, is_halted = desk.switch.find(), desk.book.trading_state is TradingState.HALTED
-        # The file goes before the log says ACTIVE, and the log may have been read since.
-        if self._halted is not None and not desk.switch.path.exists():
+        # The file goes before the log says ACTIVE, and the log may have been read since. A halt
+        # that no disk would take is in neither, and was lifted by nobody.
+        if self._on_record and not desk.switch.path.exists():
             desk.catch_up()
             if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
                 desk.switch.reset()
-                self._halted = None
+                self._halted, self._on_record = None, False
                 return
         if halt is None:
             return
         if halt != self._halted or not is_halted or self._left.is_due(halt):
             self._halted = halt  # first: nothing is cut beside what a flattening sends
             self._tell_failures(desk.halt(halt).failures)
+            self._on_record = desk.book.trading_state is TradingState.HALTED
             self._left.note()
 
     def _tell_failures(self, failures: tuple[str, ...]) -> None:

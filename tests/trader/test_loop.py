@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from swarm_core.book import Book
 from swarm_core.market import Bar, Quote
 from swarm_core.order_states import OrderState
 from swarm_core.reconciliation import ReconciliationRules
@@ -23,7 +24,9 @@ from tests.trader.venue import FileVenue
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 from trader.loop import Trader
+from trader.ports import Intent, Item
 from trader.settings import TraderSettings
+from trader.signals import obey_signals
 
 
 class Stage:
@@ -150,7 +153,7 @@ def test_an_engine_that_fails_halts(tmp_path: Path) -> None:
     """A bug is a reason to stop, not to go on or to vanish."""
 
     class Broken(PlannedEngine):
-        def on_market(self, *_: object) -> Targets | None:
+        def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
             raise ZeroDivisionError("by zero")
 
     stage = Stage(tmp_path, ListFeed(quotes(1)))
@@ -168,7 +171,7 @@ def test_a_signal_halts(tmp_path: Path, flatten: bool) -> None:
 
     async def trade() -> None:
         task = asyncio.create_task(stage.trader.run())
-        stage.trader.obey_signals()
+        obey_signals(stage.trader)
         while stage.orders < 2:
             await asyncio.sleep(0.005)
         os.kill(os.getpid(), signal.SIGUSR2 if flatten else signal.SIGUSR1)
