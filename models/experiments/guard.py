@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from models.experiments.strategy import FunctionStrategy
 from models.experiments.trials import Trial
 
 CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds, and is asked twice as often
+CHEAP_SECONDS = 5.0  # and at further sessions, all of them where that takes no longer
+# A sum over other lengths may be made in another order (BLAS), and differ in its last bits.
+ROUNDING = 1e-9  # of NAV, or of a larger weight
 Weights = NDArray[np.float64]
 Decide = Callable[[Market], Weights]  # a market of T sessions -> [T, N] target weights
 
@@ -51,13 +55,16 @@ def trial_decides(trial: Trial) -> Decide:
 
 def trial_peeks(trial: Trial, market: Market, samples: int) -> tuple[Peek, ...]:
     """Return what find_peeks finds in a trial; a function is asked where it trades as well."""
+    is_function = isinstance(trial.strategy, FunctionStrategy)
     return find_peeks(
         market,
         trial_decides(trial),
         samples=samples,
         seed=int(trial.trial_id[:8], 16),
-        turns=samples if isinstance(trial.strategy, FunctionStrategy) else 0,
+        turns=samples if is_function else 0,
         again=trial_decides(trial),
+        seconds=CHEAP_SECONDS if is_function else 0.0,
+        rounding=ROUNDING if is_function else 0.0,
     )
 
 
@@ -76,6 +83,8 @@ def find_peeks(
     seed: int,
     turns: int = 0,
     again: Decide | None = None,
+    seconds: float = 0.0,
+    rounding: float = 0.0,
 ) -> tuple[Peek, ...]:
     """Cut the market after `samples` sessions drawn by `seed`; return each cut's first change.
 
@@ -84,9 +93,10 @@ def find_peeks(
     `turns` more among the sessions at which the decision is another than the session before: what
     peeks on a few days alone shows there.
 
-    Every decision up to the cut is compared to the bit, so that a strategy that looks one session
-    ahead is seen at the cut itself. `again` answers for the cuts, the shortest first: where it has
-    not seen the whole, it cannot remember any of it.
+    Every decision up to the cut is compared, to the bit or to `rounding` of NAV, so that a strategy
+    that looks one session ahead is seen at the cut itself. `again` answers for the cuts, the
+    shortest first: where it has not seen the whole, it cannot remember any of it. Where nothing was
+    found, further cuts are tried for as long as `seconds`: how many there are is the machine's.
     """
     count = len(market.closes)
     if samples == 0 or count < 2:
@@ -95,8 +105,20 @@ def find_peeks(
     first = _first_decision(whole[:-1])
     drawn = (first + place for place in _drawn(count - 1 - first, samples, seed))
     places = sorted({*drawn, *_turning(whole[:-1], turns, seed)})
-    found = (_peek(market, again or decide, whole, last) for last in places)
+    asked = again or decide
+    began = perf_counter()
+    found = [_peek(market, asked, whole, last, rounding) for last in places]
+    each = (perf_counter() - began) / len(places)
+    if seconds > 0 and not any(found):
+        further = _further(count - 1, places, int(seconds / max(each, 1e-6)), seed)
+        found += [_peek(market, asked, whole, last, rounding) for last in further]
     return tuple(peek for peek in found if peek is not None)
+
+
+def _further(count: int, tried: list[int], most: int, seed: int) -> list[int]:
+    """Return at most so many of the places in 0..count - 1 that were not tried, in order."""
+    left = np.setdiff1d(np.arange(count), tried)
+    return sorted(np.random.default_rng(seed).permutation(left)[:most].tolist())
 
 
 def _drawn(count: int, samples: int, seed: int) -> list[int]:
@@ -121,7 +143,9 @@ def _turning(weights: Weights, most: int, seed: int) -> list[int]:
     return [int(place) for place in drawn]
 
 
-def _peek(market: Market, decide: Decide, whole: Weights, last: int) -> Peek | None:
+def _peek(
+    market: Market, decide: Decide, whole: Weights, last: int, rounding: float
+) -> Peek | None:
     day = day_of(market.closes[last])
     cut = market.between(day_of(market.closes[0]), day + timedelta(days=1))
     try:
@@ -129,7 +153,10 @@ def _peek(market: Market, decide: Decide, whole: Weights, last: int) -> Peek | N
     except ExperimentError as error:
         raise ExperimentError(f"of the sessions up to {day} alone: {error}") from error
     with_all = whole[: last + 1]
-    changed = ~((with_cut == with_all) | (np.isnan(with_cut) & np.isnan(with_all)))
+    known = np.isfinite(with_cut) & np.isfinite(with_all)
+    close = np.abs(np.where(known, with_cut - with_all, np.inf))
+    near = close <= rounding * np.maximum(1.0, np.abs(with_all))
+    changed = ~(near | (with_cut == with_all) | (np.isnan(with_cut) & np.isnan(with_all)))
     if not changed.any():
         return None
     t, i = (int(v) for v in np.argwhere(changed)[0])

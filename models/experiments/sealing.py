@@ -30,6 +30,8 @@ _FORMATS = "csv|parquet|ipc|feather|ndjson|json|delta|database|excel|avro|iceber
 _READER = re.compile(rf"(?:read|scan)_(?:{_FORMATS})\w*|Parquet(?:File|Dataset)|OSFile|memory_map")
 _IN_TEXT = re.compile(rf"\b(?:read|scan)_(?:{_FORMATS})\w*\s*\(")
 _LIBRARIES = frozenset({"duckdb", "deltalake", "adbc_driver_manager", "connectorx"})
+# What a process keeps beside a module's own names, and what the settings of a machine say.
+_BEYOND = re.compile(r"environb?|(?:get|put)env|builtins")
 _state = threading.local()
 
 
@@ -54,8 +56,14 @@ def only_the_market() -> Iterator[None]:
 
 
 def check_readers(source: str) -> None:
-    """Raise ExperimentError where a module's text names what reads files by itself."""
-    for node in ast.walk(ast.parse(source)):
+    """Raise ExperimentError where a module's text names what reads files by itself.
+
+    Or where it keeps something outside itself (in another module, the environment): a module is
+    loaded anew for each of the guard's questions, and what lies elsewhere would be remembered.
+    """
+    tree = ast.parse(source)
+    _check_keepers(tree)
+    for node in ast.walk(tree):
         found = next((name for name in _names(node) if _is_reader(name)), None)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             told = _IN_TEXT.search(node.value)
@@ -65,6 +73,38 @@ def check_readers(source: str) -> None:
                 f"a strategy must look at nothing but the market that it is given, "
                 f"names {found} in line {getattr(node, 'lineno', 0)}"
             )
+
+
+def _check_keepers(tree: ast.Module) -> None:
+    imported = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        kept = next((name for name in _kept(node, imported)), None)
+        if kept is not None:
+            raise ExperimentError(
+                f"a strategy must keep what it knows within its own file, "
+                f"uses {kept} in line {getattr(node, 'lineno', 0)}"
+            )
+
+
+def _kept(node: ast.AST, imported: set[str]) -> Iterator[str]:
+    """Give the names by which a node writes into an imported module, or reaches beyond all."""
+    yield from (name for name in _names(node) if _BEYOND.fullmatch(name.split(".")[0]))
+    if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.modules":
+        yield "sys.modules"
+    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
+        owner = node.value
+        if isinstance(owner, ast.Name) and owner.id in imported:
+            yield f"{owner.id}.{node.attr}"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        first = node.args[0]
+        writes = node.func.id in ("setattr", "delattr", "vars")
+        if writes and isinstance(first, ast.Name) and first.id in imported:
+            yield f"{node.func.id}({first.id})"
 
 
 def _is_reader(name: str) -> bool:

@@ -51,6 +51,10 @@ PEEKING = {
         out[t] = np.where(np.isnan(out[t]), out[t + 1], out[t])
     return np.nan_to_num(np.sign(out - close))
 """,
+    "the next session's change on four days of a year": """
+    few = np.array([day.month == 2 and day.day > 25 for day in market.days])
+    return np.where(few[:, None], np.sign(np.roll(changes, -1, axis=0)), np.sign(changes))
+""",
     "the next day's month, on a few days of the year": """
     months = np.array([day.month for day in market.days])
     return np.where(months != np.append(months[1:], months[-1]), 0.5, 0.0)[:, None] + 0 * close
@@ -91,6 +95,10 @@ HONEST = {
     past = np.vstack([np.zeros_like(changes[:1]), changes[:-1]])
     above, below = (np.cumsum((past * other).sum(axis=1)) for other in (changes, past))
     return (above / np.maximum(below, 1e-12))[:, None] * changes
+""",
+    "sums whose last bits are of how many there are": """
+    loadings = np.random.default_rng(3).normal(size=(close.shape[1],) * 2)
+    return changes @ loadings
 """,
     "chance": """
     drawn = np.random.default_rng(5).standard_normal((2_000, close.shape[1]))
@@ -183,3 +191,27 @@ def _run(text: str) -> None:
     spec = make_spec(strategy={"source": text})
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     walk(trial, make_market(60))
+
+
+KEEPING = {
+    "on a library's module": ("np.best = changes.sum()", "np.best"),
+    "by name": ("setattr(np, 'best', 1)", r"setattr\(np\)"),
+    "in the environment": ("import os; os.environ['BEST'] = '1'", "environ"),
+    "among the modules": ("import sys; sys.modules['best'] = changes", "sys.modules"),
+    "among the builtins": ("import builtins", "builtins"),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_a_file_keeps_nothing_outside_itself(name: str) -> None:
+    """A cut is asked of a module that was loaded anew; what lies elsewhere it would remember."""
+    line, told = KEEPING[name]
+    with pytest.raises(
+        ExperimentError, match=f"must keep what it knows within its own file, uses {told} in line 9"
+    ):
+        make_spec(strategy={"source": HEAD + f"    {line}\n    return 0 * close\n"})
+
+
+def test_a_file_may_set_a_librarys_options() -> None:
+    source = "import pandas as pd\npd.options.mode.copy_on_write = True\n" + HEAD
+    make_spec(strategy={"source": source + "    return 0 * close\n"})
