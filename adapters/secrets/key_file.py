@@ -63,7 +63,9 @@ class KeyFile:
         try:
             return key.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], owner.encode())
         except InvalidTag as error:
-            raise SecretError(f"the key of {owner} must be whole, is not") from error
+            raise SecretError(
+                f"{self._path} must hold the key of {owner} that sealed this, holds another"
+            ) from error
 
     def rewrap(self, owner: str, wrapped: str) -> str:
         """Return the same key under the owner's newest key."""

@@ -34,6 +34,9 @@ _PIECE_BYTES = 1 << 20
 _ROOM_BYTES = 1 << 18  # beside the rows: a commit, its sums, a checkpoint
 
 
+PART = ".part"  # the ending of a file of a folder while it is written
+
+
 class ColdPlace(Protocol):
     """A root under which every table is a Delta table of its name."""
 
@@ -100,7 +103,10 @@ class ColdPlace(Protocol):
         ...
 
     def file_names(self, folder: str) -> tuple[str, ...]:
-        """Return the names of the files in the folder `table/...`, sorted; none where it is not."""
+        """Return the names of the files in the folder `table/...`, sorted; none where it is not.
+
+        What a writer that was killed left unfinished is none.
+        """
         ...
 
     def locked(self, table: str) -> Locked:
@@ -171,16 +177,23 @@ class LocalPlace:
     def write_bytes(self, path: str, content: bytes) -> None:
         target = self.root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
-        part.write_bytes(content)
-        part.replace(target)
+        part = target.with_suffix(PART)
+        try:
+            part.write_bytes(content)
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise ColdStoreUnavailableError(
+                f"{target} must be writable: {error.strerror}"
+            ) from error
 
     def remove(self, path: str) -> None:
         (self.root / path).unlink(missing_ok=True)
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         at = self.root / folder
-        return tuple(sorted(p.name for p in at.iterdir() if p.is_file())) if at.is_dir() else ()
+        held = at.iterdir() if at.is_dir() else ()
+        return tuple(sorted(p.name for p in held if p.suffix != PART and p.is_file()))
 
     def locked(self, table: str) -> Locked:
         return Locked(self.root / ".locks" / table)
@@ -199,7 +212,9 @@ class S3Place:
     def __init__(self, url: str, access: S3Access, *, locks: Path) -> None:
         at = urlsplit(url)
         if at.scheme != "s3" or not at.netloc:
-            raise ValueError(f"the cold storage must be s3://bucket/prefix, was {url!r}")
+            raise ValueError("the cold storage must be s3://bucket/prefix, is not")
+        if "@" in at.netloc:
+            raise ValueError("the cold storage must be named without its keys, these have settings")
         self._bucket = at.netloc
         self._path = "/".join(p for p in (at.netloc, at.path.strip("/")) if p)
         self._access = access

@@ -48,6 +48,8 @@ def export(rows: Iterable[StoredRow], path: Path, before: bytes = GENESIS) -> in
     try:
         count = writer(_batches(_checked(rows, before)), part)
         part.replace(path)
+    except OSError as error:
+        raise OSError(f"{path} must be writable, nothing was exported: {error}") from error
     finally:
         part.unlink(missing_ok=True)
     return count

@@ -223,7 +223,12 @@ def write_tables(tables: Mapping[str, pl.DataFrame], folder: Path) -> list[Path]
     for name, table in tables.items():
         path = folder / f"{name}.parquet"
         part = path.with_suffix(".part")
-        table.write_parquet(part)
-        part.replace(path)
+        try:
+            table.write_parquet(part)
+            part.replace(path)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            raise OSError(f"{path} must be writable: {error}") from error
+        finally:
+            part.unlink(missing_ok=True)
         written.append(path)
     return written

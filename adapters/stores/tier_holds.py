@@ -19,6 +19,10 @@ class Holds:
         stamp = until.isoformat().encode()
         self._store.put(_SPACE + table, {s.content_hash: stamp for s in segments})
 
+    def noted(self, table: str) -> frozenset[str]:
+        """Return the hashes of all segments that were brought back, whether or not they leave."""
+        return frozenset(self._store.read(_SPACE + table))
+
     def held(self, table: str, moment: datetime) -> frozenset[str]:
         """Return the hashes of the segments that stay; notes whose time has come are removed."""
         notes = self._store.read(_SPACE + table)

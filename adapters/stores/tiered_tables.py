@@ -99,13 +99,16 @@ class TieredTables:
     def counted(self) -> pl.DataFrame:
         """Return (table, rows, distinct) of the tables that have rows above the cold tier.
 
-        `distinct` is null where months of the table must be thawed before they can be read.
+        `distinct` is null where months of the table must be thawed before they can be read. Rows
+        that were brought back from cold on purpose count once.
         """
         places = self.places()
         tiered = places.filter(pl.col("tier") != "cold")["table"].unique()
         held = places.filter(pl.col("table").is_in(tiered.implode()))
         sums = held.group_by("table").agg(pl.col("rows").sum()).sort("table")
         distinct = [self._distinct(t) for t in sums["table"]]
+        again = pl.Series([self._tiers.restored(t) for t in sums["table"]], dtype=pl.Int64())
+        sums = sums.with_columns(rows=pl.col("rows") - again)
         return sums.with_columns(pl.Series("distinct", distinct, dtype=pl.Int64))
 
     def _distinct(self, table: str) -> int | None:

@@ -76,6 +76,12 @@ class Tiers:
         self._holds.hold(table, copies, utc("until", until))
         return tuple(Move(table, "cold", "warm", c.row_count, c.content_hash) for c in copies)
 
+    def restored(self, table: str) -> int:
+        """Return how many rows of the warm tier were brought back: they are in the cold one too."""
+        noted = self._holds.noted(table)
+        held = self.warm.segments(table) if noted else ()
+        return sum(s.row_count for s in held if s.content_hash in noted)
+
     def damages(self) -> Iterator[Damage]:
         """Read every segment of the hot and the warm tier; yield those that are not whole."""
         for tier in (self.hot, self.warm):

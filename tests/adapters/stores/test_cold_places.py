@@ -91,11 +91,16 @@ def test_secrets_are_not_shown() -> None:
 
 @pytest.mark.parametrize(
     ("url", "message"),
-    [("http://bucket", "must be s3://bucket/prefix"), ("s3://", "must be s3://bucket/prefix")],
+    [
+        ("http://bucket", "must be s3://bucket/prefix"),
+        ("s3://", "must be s3://bucket/prefix"),
+        ("s3://key:honey-and-wax@bucket/cold", "must be named without its keys"),
+    ],
 )
 def test_an_address_that_is_none_is_refused(url: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as told:
         S3Place(url, S3Access(), locks=tmp_path)
+    assert "honey" not in str(told.value)
 
 
 def test_access_is_bounded() -> None:

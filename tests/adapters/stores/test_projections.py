@@ -138,3 +138,12 @@ def test_a_part_of_a_log_is_checked_from_the_record_before_it(world: World, tmp_
 def test_an_export_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must end in one of"):
         export([], tmp_path / "log.xlsx")
+
+
+def test_a_place_that_cannot_be_written_is_named(world: World, tmp_path: Path) -> None:
+    (tmp_path / "orders.parquet").mkdir()  # stands in its way
+    with pytest.raises(OSError, match=r"orders\.parquet must be writable"):
+        write_tables(project(world.watch.read(), "USD", CASH), tmp_path)
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(OSError, match=r"log\.jsonl must be writable"):
+        export([], tmp_path / "log.jsonl")

@@ -10,7 +10,8 @@ from adapters.stores.postgres_address import PostgresAddress
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tier_policy import TierPolicy
-from adapters.stores.tiers import Tiers
+from adapters.stores.tiered_tables import TieredTables
+from adapters.stores.tiers import TierPolicies, Tiers
 from adapters.stores.warm import WarmStore
 from adapters.stores.warm_postgres import PostgresWarmStore
 from tests.adapters.stores.test_tiers import DAY, START, make_fills
@@ -71,3 +72,20 @@ def test_rows_that_move_between_the_list_of_a_tier_and_its_read_are_not_lost(
 
     assert held.collect().item() == 90
     assert moved[1]
+
+
+def test_rows_that_were_brought_back_are_counted_once(tmp_path: Path) -> None:
+    """They lie in the cold tier as well, on purpose: no check may tell of that as a fault."""
+    hot = EmbeddedHotStore(tmp_path / "hot.db")
+    cold = DeltaTableStore(tmp_path / "cold")
+    rows = TieredTables(hot, WarmStore(tmp_path / "warm"), cold, TierPolicies(POLICY))
+    rows.write("fills", FILLS)
+    rows.demote(START + 200 * DAY)
+    rows.restore("fills", start=START, end=START + 40 * DAY, until=START + 250 * DAY)
+    assert rows.places().filter(pl.col("tier") == "warm")["rows"].sum() == 40
+
+    assert rows.counted().rows() == [("fills", 90, 90)]
+
+    rows.demote(START + 300 * DAY)
+    assert rows.counted().is_empty()  # all are cold again
+    assert rows.query("fills").height == 90

@@ -112,7 +112,7 @@ def test_without_the_owners_key_nothing_can_be_read(tmp_path: Path, keys: KeyFil
         sealed_store(tmp_path / "cold", KeyFile(tmp_path / "none.json")).read("bars")
     stranger = KeyFile(tmp_path / "stranger.json")
     stranger.ensure_owner("desk-a")
-    with pytest.raises(SecretError, match="must be whole"):
+    with pytest.raises(SecretError, match="must hold the key of desk-a that sealed this"):
         sealed_store(tmp_path / "cold", stranger).read("bars")
 
 
@@ -153,3 +153,33 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, keys: KeyFil
 def test_an_owner_must_have_a_name(owner: str, keys: KeyFile) -> None:
     with pytest.raises(ValueError, match="owner must be printable text"):
         Sealer(owner, keys)
+
+
+def test_keys_are_rotated_where_a_killed_rotation_left_a_file_half_written(
+    tmp_path: Path, keys: KeyFile
+) -> None:
+    store = sealed_store(tmp_path / "cold", keys)
+    store.append("bars", make_rows(1.0, 2.0), key=KEY)
+    (file,) = _parts(tmp_path / "cold")
+    file.with_suffix(".part").write_bytes(file.read_bytes()[:700])
+    keys.rotate("desk-a")
+
+    assert _keys_of(sealed_store(tmp_path / "cold", keys)).rewrap_all() == 1
+    assert b"file:v2:" in file.read_bytes()[:1024]
+
+
+def test_a_disk_that_is_full_is_named_and_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, write = LocalPlace(tmp_path / "cold"), Path.write_bytes
+
+    def write_half(path: Path, content: bytes) -> int:
+        write(path, content[: len(content) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+
+    with pytest.raises(OSError, match=r"cold/bars/a\.parquet must be writable: No space left"):
+        place.write_bytes("bars/a.parquet", b"rows")
+    assert place.file_names("bars") == ()
+    assert not list((tmp_path / "cold").rglob("*.part"))
