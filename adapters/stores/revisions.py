@@ -9,6 +9,9 @@ KNOWLEDGE_TIME = "knowledge_time"
 # Where a row came from is its address, not what it says: a file that grew by a line says the same
 # in all its other rows, though their numbers and the file's hash have changed.
 ADDRESS_COLUMNS = ("source", "source_row")
+# Nor is when a record is dated, where another name than its time is its key: news without a date is
+# dated when it is seen, and would be new at each look.
+TIME_COLUMNS = ("event_time", KNOWLEDGE_TIME)
 _SERIES = "_series"
 
 
@@ -31,6 +34,7 @@ def new_rows(
     - A row already stored with the same knowledge time and values is nothing new.
     - A row whose values are those in force for its key just before its knowledge time (the same
       file downloaded again) is nothing new: the first knowledge time stands.
+    - A record whose key is not its time (news) keeps the event time that it was first stored with.
     - Other values under the same key and a later knowledge time are a revision, hence added; so
       is a return to older values (A, B, A again), for it changes what is in force.
     - Other values under a key and knowledge time that is stored are a silent revision. Its values
@@ -41,7 +45,7 @@ def new_rows(
       they are two records at two addresses, and to judge them is for validation.
     """
     columns = batch.columns
-    values = [c for c in batch.columns if c not in (*key, KNOWLEDGE_TIME, *ADDRESS_COLUMNS)]
+    values = [c for c in batch.columns if c not in (*key, *TIME_COLUMNS, *ADDRESS_COLUMNS)]
     if "source" in key:
         # `name@hash`: the hash tells which content was read. Other content under one name is a
         # later edition of the same series, not another series.

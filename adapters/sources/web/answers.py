@@ -36,3 +36,18 @@ def numbers(frame: pl.DataFrame, columns: tuple[str, ...], what: str) -> pl.Data
         if not bad.is_empty():
             raise SourceRefusedError(f"{column} of {what} must be a number, was {bad[column][0]!r}")
     return typed
+
+
+def days(frame: pl.DataFrame, columns: tuple[str, ...], what: str) -> pl.DataFrame:
+    """Return the frame with these text columns as days (YYYY-MM-DD).
+
+    Raises SourceRefusedError that shows the first cell which is none: a record without its day
+    would vanish from every span that is asked for.
+    """
+    typed = frame.with_columns(pl.col(c).str.to_date("%Y-%m-%d", strict=False) for c in columns)
+    for column in columns:
+        bad = frame.filter(typed[column].is_null())
+        if not bad.is_empty():
+            shown = bad[column][0]
+            raise SourceRefusedError(f"{column} of {what} must be a day, was {shown!r}")
+    return typed

@@ -1,8 +1,9 @@
 """Bars of crypto exchanges through ccxt, page by page, finished bars only."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import ccxt
@@ -14,6 +15,9 @@ from features.calendars import utc
 from features.schemas import BARS, INSTRUMENTS
 
 _ATTEMPTS = 4
+# No coin was traded before the first block of the first of them; exchanges refuse older moments.
+_FIRST_MS = int(datetime(2009, 1, 3, tzinfo=UTC).timestamp() * 1000)
+_FIELDS = 6  # start, open, high, low, close, volume
 _WAIT_FIRST_S, _WAIT_LONGEST_S = 0.5, 30.0
 
 
@@ -31,6 +35,11 @@ class CryptoSettings:
             raise ValueError(f'symbols must be names like "BTC/USDT", was {self.symbols}')
         if not 1 <= self.page_size <= 5_000:
             raise ValueError(f"page_size must lie within 1 to 5000, was {self.page_size}")
+        if not re.fullmatch(r"[1-9]\d*[smhdw]", self.timeframe):
+            raise ValueError(
+                'timeframe must be of one length, such as "1d", "1h" or "1m", was '
+                f"{self.timeframe!r}"
+            )
 
 
 class CryptoSource:
@@ -80,26 +89,39 @@ class CryptoSource:
         return INSTRUMENTS.conform(pl.DataFrame(rows, infer_schema_length=None))
 
     def _bars(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
-        first_ms = _ms(start) - self._step_ms
+        first_ms = max(_ms(start) - self._step_ms, _FIRST_MS)
         last_ms = min(_ms(end) - 1, _ms(utc(self._clock())))
         rows: dict[int, list[Any]] = {}
         since_ms = first_ms
         for _ in range(self._settings.pages_max):
             if since_ms + self._step_ms > last_ms:
-                break
+                return self._frame(symbol, rows, first_ms, last_ms)
             page = self._page(symbol, since_ms)
             fresh = {int(row[0]): row for row in page if int(row[0]) >= since_ms}
-            if not fresh:
-                break
             rows |= fresh
-            since_ms = max(fresh) + 1
-        return self._frame(symbol, rows, first_ms, last_ms)
+            # Exchanges that answer for a span alone have nothing to say of a gap, or of the time
+            # before a listing: the bars behind it are still to be asked for.
+            span_ms = self._settings.page_size * self._step_ms
+            since_ms = max(fresh) + 1 if fresh else since_ms + span_ms
+        raise SourceRefusedError(
+            f"{symbol} of {self.name} must end within {self._settings.pages_max} pages, did not"
+        )
 
     def _page(self, symbol: str, since_ms: int) -> list[list[Any]]:
-        return self._call(
+        page = self._call(
             self._exchange.fetch_ohlcv, symbol, self._settings.timeframe, since_ms,
             self._settings.page_size,
         )  # fmt: skip
+        for row in page:
+            if (
+                len(row) < _FIELDS
+                or row[0] is None
+                or not all(_is_number(value) for value in row[:_FIELDS])
+            ):
+                raise SourceRefusedError(
+                    f"a bar of {symbol} must be its start and five numbers, was {str(row)[:200]}"
+                )
+        return page
 
     def _frame(
         self, symbol: str, rows: dict[int, list[Any]], first_ms: int, last_ms: int
@@ -173,6 +195,10 @@ class CryptoSource:
             raise SourceRefusedError(
                 f"{self.name} must accept the request, did not: {_line(error)}"
             ) from error
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _ms(moment: datetime) -> int:

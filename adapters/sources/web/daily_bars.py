@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from adapters.sources.web.answers import numbers, records, text_frame
+from adapters.sources.web.answers import days, numbers, records, text_frame
 from adapters.sources.web.http import HttpClient, SourceRefusedError
 from features.calendars import utc, with_session_close
 from features.schemas import BARS, CORPORATE_ACTIONS, INSTRUMENTS
@@ -74,11 +74,9 @@ class TiingoSource:
         what = f"prices of {ticker}"
         rows = records(self._ask(f"tiingo/daily/{ticker}/prices", params), what)
         frame = text_frame(rows, ("date", *_PRICES, *_ACTIONS), what)
-        typed = numbers(frame, (*_PRICES, *_ACTIONS), what).with_columns(
-            # "2019-01-02T00:00:00.000Z" names the session, not a moment.
-            pl.col("date").str.head(10).str.to_date(),
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("source_row"),
-        )
+        # "2019-01-02T00:00:00.000Z" names the session, not a moment.
+        named = frame.with_columns(pl.col("date").str.head(10)).with_row_index("source_row")
+        typed = numbers(days(named, ("date",), what), (*_PRICES, *_ACTIONS), what)
         timed = with_session_close(typed, "date", "XNYS")
         return timed.with_columns(knowledge_time=pl.col("event_time") + PUBLICATION_LAG)
 

@@ -14,12 +14,13 @@ from typing import Literal
 import polars as pl
 
 from adapters.sources.default_instruments import instruments
-from adapters.sources.web.answers import numbers
+from adapters.sources.web.answers import days, numbers
 from adapters.sources.web.http import HttpClient, SourceRefusedError
 from features.calendars import utc, with_session_close
 from features.schemas import BARS
 
 PUBLICATION_LAG = timedelta(minutes=5)  # the rates of 16:00 are on the site at once
+_HOLES = ("N/A", "NaN", "")  # how the interfaces write that there was no rate
 _HISTORY_BYTES_MAX = 64 << 20
 
 Interface = Literal["data_api", "history", "latest"]
@@ -62,8 +63,13 @@ class EcbSource:
             raise ValueError(f"table must be {BARS.name!r}, was {table!r}")
         ask = {"data_api": self._data_api, "history": self._history, "latest": self._latest}
         rates = ask[self._settings.interface](utc(start), utc(end))
-        wanted = rates.filter(pl.col("currency").is_in(list(self._settings.currencies)))
-        typed = numbers(wanted, ("close",), "ECB rates").with_columns(pl.col("date").str.to_date())
+        if rates["currency"].has_nulls():
+            raise SourceRefusedError("currency of ECB rates must be given, was null")
+        wanted = rates.filter(
+            pl.col("currency").is_in(list(self._settings.currencies)),
+            pl.col("close").is_not_null() & ~pl.col("close").is_in(_HOLES),
+        )
+        typed = days(numbers(wanted, ("close",), "ECB rates"), ("date",), "ECB rates")
         rows = with_session_close(typed, "date", "TARGET").with_columns(
             instrument_id=pl.lit("FX.EUR") + pl.col("currency"),
             interval=pl.lit("1d"),
@@ -101,7 +107,7 @@ class EcbSource:
             pl.col("CURRENCY").alias("currency"),
             pl.col("OBS_VALUE").alias("close"),
             "source_row",
-        ).filter(pl.col("close").is_not_null() & (pl.col("close") != "NaN"))
+        )
 
     def _history(self, start: datetime, end: datetime) -> pl.DataFrame:
         body = self._client.get(f"{self._settings.files_url}/eurofxref-hist.zip").body
@@ -117,11 +123,9 @@ class EcbSource:
         except (zipfile.BadZipFile, IndexError) as error:
             raise SourceRefusedError(f"the history must be a zip file, was not: {error}") from error
         rows = rows.select(c for c in rows.columns if c.strip())  # every line ends in a comma
-        return (
-            rows.unpivot(index=["Date", "source_row"], variable_name="currency", value_name="close")
-            .filter(pl.col("close").is_not_null() & (pl.col("close") != "N/A"))
-            .rename({"Date": "date"})
-        )
+        return rows.unpivot(
+            index=["Date", "source_row"], variable_name="currency", value_name="close"
+        ).rename({"Date": "date"})
 
     def _latest(self, start: datetime, end: datetime) -> pl.DataFrame:
         url = f"{self._settings.files_url}/{self._settings.latest_file}"

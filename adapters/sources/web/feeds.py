@@ -2,7 +2,9 @@
 
 import calendar
 import hashlib
+import html
 import io
+import xml.sax
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +15,8 @@ import polars as pl
 from adapters.sources.web.http import HttpClient, SourceRefusedError
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, NEWS
+
+_HEADLINE_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +96,17 @@ class FeedSource:
             item = self._item(name, row, entry, seen_at)
             if item is not None:
                 state.items.setdefault(str(item["news_id"]), item)
-        state.etag = answer.headers.get("etag", "")
-        state.modified = answer.headers.get("last-modified", "")
+        # A feed that breaks off is asked for whole the next time: what it did not show is not seen.
+        is_whole = not isinstance(parsed.get("bozo_exception"), xml.sax.SAXException)
+        state.etag = answer.headers.get("etag", "") if is_whole else ""
+        state.modified = answer.headers.get("last-modified", "") if is_whole else ""
 
     def _item(
         self, name: str, row: int, entry: Mapping[str, object], seen_at: datetime
     ) -> dict[str, object] | None:
-        headline = str(entry.get("title") or "").strip()
+        body = str(entry.get("summary") or "").strip()
+        # An item without a title is its text, as short messages are.
+        headline = str(entry.get("title") or "").strip() or body[:_HEADLINE_CHARACTERS]
         identity = str(entry.get("id") or entry.get("link") or headline)
         if not headline or not identity:
             return None
@@ -111,8 +119,8 @@ class FeedSource:
             "news_id": hashlib.sha256(text.encode()).hexdigest()[:32],
             "event_time": event_time,
             "knowledge_time": max(seen_at, event_time),
-            "headline": headline,
-            "body": str(entry.get("summary") or "") or None,
+            "headline": html.unescape(headline),
+            "body": body or None,
             "language": self._settings.language,
             "precision": "second",
             "source": source,
@@ -121,7 +129,10 @@ class FeedSource:
 
 
 def _moment(parsed: object) -> datetime | None:
-    """Return the UTC moment that feedparser read (a struct_time in UTC), or None."""
+    """Return the UTC moment that feedparser read (a struct_time in UTC); None where it is none."""
     if parsed is None:
         return None
-    return datetime.fromtimestamp(calendar.timegm(parsed), tz=UTC)  # type: ignore[arg-type]  # a struct_time
+    try:
+        return datetime.fromtimestamp(calendar.timegm(parsed), tz=UTC)  # type: ignore[arg-type]  # a struct_time
+    except (ValueError, OverflowError, OSError):  # a year that no clock knows
+        return None

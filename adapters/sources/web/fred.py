@@ -12,7 +12,7 @@ from datetime import datetime, time
 import polars as pl
 
 from adapters.sources.versions import changes_only
-from adapters.sources.web.answers import numbers, records, text_frame
+from adapters.sources.web.answers import days, numbers, records, text_frame
 from adapters.sources.web.http import HttpClient, SourceRefusedError
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, MACRO
@@ -89,13 +89,20 @@ class FredSource:
         ]
         what = f"observations of {series}"
         frame = text_frame(records(found, what), _FIELDS, what).with_row_index("source_row")
+        dated = days(frame, ("realtime_start", "date"), what)
         # "." says that no value was published for the date.
-        given = numbers(frame.filter(pl.col("value") != "."), ("value",), what)
-        vintage = pl.col("realtime_start").str.to_date()
-        over = vintage.dt.offset_by("1d").dt.combine(time(0, 0)).dt.replace_time_zone(_ZONE)
+        given = numbers(dated.filter(pl.col("value").ne_missing(".")), ("value",), what)
+        if given["value"].has_nulls():
+            raise SourceRefusedError(f'value of {what} must be a number or ".", was null')
+        over = (
+            pl.col("realtime_start")
+            .dt.offset_by("1d")
+            .dt.combine(time(0, 0))
+            .dt.replace_time_zone(_ZONE)
+        )
         rows = given.select(
             series_id=pl.lit(series),
-            event_time=pl.col("date").str.to_datetime("%Y-%m-%d", time_unit="us", time_zone="UTC"),
+            event_time=pl.col("date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
             knowledge_time=over.dt.convert_time_zone("UTC"),
             value="value",
             unit=pl.lit(self._unit(series)),
@@ -128,18 +135,32 @@ class FredSource:
         self, path: str, params: dict[str, str | int], name: str, page_size: int | None = None
     ) -> Iterator[object]:
         limit = min(page_size or self._settings.page_size, self._settings.page_size)
-        offset = 0
-        while True:
+        offset, seen = 0, set[str]()
+        announced: int | None = None
+        while announced is None or offset < announced:
             answer = self._ask(path, {**params, "limit": limit, "offset": offset})
             rows, count = answer.get(name), answer.get("count", 0)
             if not isinstance(rows, list) or not isinstance(count, int):
                 raise SourceRefusedError(f"{path} must answer with {name}, was {str(answer)[:200]}")
+            announced = count if announced is None else announced
+            # What moves between two pages is left out by one and repeated by the other.
+            if count != announced:
+                raise SourceRefusedError(
+                    f"{path} must keep its {announced} {name} from page to page, had {count}: the "
+                    "series was changed meanwhile, ask again"
+                )
+            before = len(seen)
+            seen.update(str(row) for row in rows)
+            if len(seen) != before + len(rows):
+                raise SourceRefusedError(
+                    f"{path} must give each of its {name} once, gave some twice"
+                )
             yield from rows
             offset += len(rows)
-            if offset >= count or not rows:
+            if not rows:
                 break
-        if offset < count:
-            raise SourceRefusedError(f"{path} must give all {count} {name}, gave {offset}")
+        if announced is not None and offset < announced:
+            raise SourceRefusedError(f"{path} must give all {announced} {name}, gave {offset}")
 
     def _ask(self, path: str, params: dict[str, str | int]) -> dict[str, object]:
         key = {"api_key": self._settings.api_key, "file_type": "json"}

@@ -3,7 +3,7 @@
 import email.utils
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -12,6 +12,7 @@ import httpx
 import tenacity
 
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_KEY_CHARACTERS_MIN = 6  # of what was sent, shorter words are no keys
 _HTML_OPENINGS = (b"<!doctype html", b"<html")
 
 
@@ -29,6 +30,10 @@ class _TransientError(Exception):
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
         self.wait_s = wait_s
+
+
+# What another attempt may mend; a body that cannot be unpacked was damaged on its way.
+_AGAIN = (_TransientError, httpx.TransportError, httpx.DecodingError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +81,7 @@ class Answer:
 class HttpClient:
     """Asks with GET, waits and asks again, and gives up after a bounded time.
 
-    Messages name the address without its query, where keys travel.
+    Messages name the address without its query, where keys travel, and no word of what was sent.
     """
 
     settings: HttpSettings = field(default_factory=HttpSettings)
@@ -120,14 +125,16 @@ class HttpClient:
         retrying = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.settings.attempts),
             wait=self._wait_s,
-            retry=tenacity.retry_if_exception_type((_TransientError, httpx.TransportError)),
+            retry=tenacity.retry_if_exception_type(_AGAIN),
             sleep=self.sleep,
             reraise=True,
         )
         place = url.partition("?")[0]
         try:
             return retrying(self._ask, url, params or {}, headers or {}, may_be_missing)
-        except (_TransientError, httpx.TransportError) as error:
+        except httpx.TooManyRedirects as error:
+            raise SourceRefusedError(f"{place} must not lead in circles, did") from error
+        except _AGAIN as error:
             reason = str(error) or type(error).__name__
             raise SourceUnavailableError(
                 f"{place} must answer within {self.settings.attempts} attempts, did not: {reason}"
@@ -143,7 +150,7 @@ class HttpClient:
         answer = self.get(url, params, headers)
         try:
             return json.loads(answer.body, parse_float=str)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             place = url.partition("?")[0]
             raise SourceRefusedError(f"{place} must answer with JSON, did not: {error}") from error
 
@@ -161,12 +168,13 @@ class HttpClient:
             if status == 304 or (status == 404 and may_be_missing):
                 return Answer(status, dict(stream.headers), body)
             place = url.partition("?")[0]
+            said = _message(body, [*params.values(), *headers.values()])
             if status >= 400:
-                raise SourceRefusedError(f"{place} must accept the request, was status {status}: "
-                                         f"{_message(body)}")  # fmt: skip
+                raise SourceRefusedError(
+                    f"{place} must accept the request, was status {status}: {said}"
+                )
             if _is_web_page(stream.headers, body):
-                raise SourceRefusedError(f"{place} must answer with data, was a web page: "
-                                         f"{_message(body)}")  # fmt: skip
+                raise SourceRefusedError(f"{place} must answer with data, was a web page: {said}")
             return Answer(status, dict(stream.headers), body)
 
     def _read(self, stream: httpx.Response, begin_s: float) -> bytes:
@@ -218,6 +226,11 @@ def _is_web_page(headers: httpx.Headers, body: bytes) -> bool:
     return said or body.lstrip()[:15].lower().startswith(_HTML_OPENINGS)
 
 
-def _message(body: bytes) -> str:
-    """The first words of an answer, in one line."""
-    return " ".join(body[:2000].decode("utf-8", "replace").split())[:200]
+def _message(body: bytes, sent: Iterable[str | int]) -> str:
+    """The first words of an answer, in one line; keys that it repeats are blotted out."""
+    text = " ".join(body[:2000].decode("utf-8", "replace").split())
+    for value in sent:
+        for word in str(value).split():
+            if len(word) >= _KEY_CHARACTERS_MIN:
+                text = text.replace(word, "***")
+    return text[:200]
