@@ -196,7 +196,8 @@ class Chain:
         if event is not None and event.is_step_start:
             self._tell(event.step_key)
         elif event is None and entry.user_message:
-            (self._warn if entry.level >= logging.WARNING else self._tell)(entry.user_message)
+            # Warnings are the assets' own; what Dagster says of a failed run comes with its reason.
+            (self._warn if entry.level == logging.WARNING else self._tell)(entry.user_message)
 
     def history(self, windows: Windows) -> None:
         """Ingest, validate and compute features over the whole history, in one run."""

