@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
-from swarm_core.book_memory import recall, retire
+from swarm_core.book_memory import recall, recall_execution, retire
 from swarm_core.book_state import BookState
+from swarm_core.fill_events import ExecutionRecalled
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import IllegalTransitionError, OrderRecord, WorkingTerms
 from swarm_core.orders import Order, like_key
@@ -121,8 +122,7 @@ class Book(BookState):
         if isinstance(event, ev.CommissionCharged):
             return event.execution_id in self.ledger.commissions
         if isinstance(event, ev.ExecutionCorrected):
-            is_gone = self.has_retired and event.execution_id not in self.ledger.executions
-            return is_gone or self.ledger.knows_revision(event)
+            return self.ledger.knows_revision(event)
         if not isinstance(event, ev.OrderEvent):
             return False
         record = self.orders.get(event.client_order_id)
@@ -197,9 +197,12 @@ def _correct(book: Book, event: ev.ExecutionCorrected) -> None:
     if fill is None or not book.ledger.correct_fill(event):
         return
     record = book.orders.get(fill.client_order_id)
+    if record is not None and event.lots != fill.lots:
+        record.correct(event.lots - fill.lots)
+        book.file(record)
     own = None if record is None else book.strategies.get(record.order.strategy)
     if own is not None:
-        own.correct_fill(fill, event.price_ticks)
+        own.correct_fill(fill, event.lots, event.price_ticks)
 
 
 def _change_holding(book: Book, event: ev.HoldingChanged) -> None:
@@ -307,6 +310,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.LimitsChanged: _change_limits,
     ev.DecisionsRetired: retire,
     ev.OrderRecalled: recall,
+    ExecutionRecalled: recall_execution,
     ev.ColonySettingsChanged: lambda book, event: book.colony_changes.append(event),
 }
 

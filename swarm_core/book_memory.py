@@ -2,6 +2,7 @@
 
 from swarm_core import events as ev
 from swarm_core.book_state import BookState
+from swarm_core.fill_events import ExecutionRecalled
 from swarm_core.order_states import OrderRecord
 
 
@@ -40,3 +41,23 @@ def recall(book: BookState, event: ev.OrderRecalled) -> None:
     if event.arrival_ticks is not None:
         book.realised.approve(order_id, event.arrival_ticks)
     book.file(book.orders[order_id])
+
+
+def recall_execution(book: BookState, event: ExecutionRecalled) -> None:
+    """Take an execution back, as corrections left it."""
+    fill = ev.OrderFilled(
+        event_id=event.causation_id,
+        time_ns=event.filled_ns,
+        client_order_id=event.client_order_id,
+        execution_id=event.execution_id,
+        instrument_id=event.instrument_id,
+        side=event.side,
+        lots=event.lots,
+        price_ticks=event.price_ticks,
+        lot_tick_minor=event.lot_tick_minor,
+        currency=event.currency,
+        commission_minor=event.commission_minor,
+        is_margined=event.is_margined,
+    )
+    if book.ledger.recall(fill, event.commission_minor, event.revision):
+        book.retired_fill_count -= 1

@@ -23,7 +23,7 @@ from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
 from swarm_core.event_upcasts import UPCASTS
-from swarm_core.fill_events import ExecutionCorrected
+from swarm_core.fill_events import ExecutionCorrected, ExecutionRecalled
 from swarm_core.house_events import ModelPromoted as ModelPromoted
 from swarm_core.house_events import TierMoved as TierMoved
 from swarm_core.instruments import Instrument
@@ -376,6 +376,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     *ACTION_CLASSES,
     *RETIREMENT_CLASSES,
     *MODIFY_CLASSES,
+    ExecutionRecalled,
 )
 
 # A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.

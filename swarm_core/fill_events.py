@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from swarm_core.event_record import Event
+from swarm_core.orders import OrderSide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +17,24 @@ class ExecutionCorrected(Event):
     revision: int
     lots: int
     price_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRecalled(Event):
+    """A retired execution is spoken of again: it is back in memory, as corrections left it.
+
+    `revision` is that of the newest correction, 1 without any.
+    """
+
+    client_order_id: str
+    execution_id: str
+    filled_ns: int
+    instrument_id: str
+    side: OrderSide
+    lots: int
+    price_ticks: int
+    lot_tick_minor: int
+    currency: str
+    commission_minor: int
+    is_margined: bool
+    revision: int

@@ -90,6 +90,17 @@ class Position:
         self.realised_minor -= more_minor - kept
         return more_minor - kept
 
+    def correct_fill(self, fill: OrderFilled, lots: int, price_ticks: int) -> tuple[int, int]:
+        """Take in other lots at another price for a fill; return what more it costs and loses.
+
+        Lots that it does not have after all leave, or come, for the difference in what is paid.
+        """
+        before, after = fill.side.sign * fill.lots, fill.side.sign * lots
+        more = (after * price_ticks - before * fill.price_ticks) * fill.lot_tick_minor
+        if after == before:
+            return more, self.correct(before, more)
+        return more, -self.take(after - before, more)
+
 
 class Ledger:
     """The books of one account, in several currencies, valued in one.
@@ -149,17 +160,31 @@ class Ledger:
         return True
 
     def correct_fill(self, event: ExecutionCorrected) -> bool:
-        """Book the price that an execution has been corrected to; False where nothing is new."""
+        """Book what an execution has been corrected to; False where nothing is new.
+
+        One that is taken back whole (no lots) is not booked: it stays a difference.
+        """
         fill = self.executions.get(event.execution_id)
-        if fill is None or fill.lots != event.lots or self.knows_revision(event):
+        if fill is None or event.lots <= 0 or self.knows_revision(event):
             return False
         self.revisions[event.execution_id] = event.revision
-        signed = fill.side.sign * fill.lots
-        more = signed * (event.price_ticks - fill.price_ticks) * fill.lot_tick_minor
         position = self.positions[fill.instrument_id]
-        lost = position.correct(signed, more)
+        more, lost = position.correct_fill(fill, event.lots, event.price_ticks)
         self._add(self.cash, fill.currency, -lost if position.is_margined else -more)
-        self.executions[event.execution_id] = replace(fill, price_ticks=event.price_ticks)
+        self.executions[event.execution_id] = replace(
+            fill, lots=event.lots, price_ticks=event.price_ticks
+        )
+        return True
+
+    def recall(self, fill: OrderFilled, commission_minor: int, revision: int) -> bool:
+        """Take a retired execution back into memory; False where it never left."""
+        if fill.execution_id in self.executions:
+            return False
+        self.executions[fill.execution_id] = fill
+        self.commissions[fill.execution_id] = commission_minor
+        if revision > 1:
+            self.revisions[fill.execution_id] = revision
+        self._add(self.retired_lots, fill.instrument_id, -fill.side.sign * fill.lots)
         return True
 
     def knows_revision(self, event: ExecutionCorrected) -> bool:

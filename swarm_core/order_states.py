@@ -287,6 +287,12 @@ class OrderRecord:
         elif not self.state.is_final and self.state not in asked:
             self.state = _S.PARTIALLY_FILLED
 
+    def correct(self, lots: int) -> None:
+        """Count so many lots more (or fewer) as filled; what has ended is not opened again."""
+        self.filled_lots += lots
+        if self.state.is_working and self.filled_lots >= self.most_lots:
+            self.state = _S.FILLED
+
     def _answer(self, event: ev.OrderModified | ev.OrderModifyRejected) -> None:
         """Take in what became of a change; that of an earlier one says nothing any more."""
         if event.number != self.change_number:

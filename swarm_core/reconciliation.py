@@ -12,7 +12,7 @@ from itertools import combinations
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
-from swarm_core.ledger import position_of
+from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import OrderRecord
 from swarm_core.orders import TimeInForce
 from swarm_core.trading_state import TradingState
@@ -30,7 +30,7 @@ class FindingKind(Enum):
     MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
     PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # a dividend that was owed has been paid
     SETTLEMENT_BOOKED = ("settlement_booked", _S.ACTIVE)  # variation margin of futures was paid
-    FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price is booked
+    FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
@@ -155,21 +155,25 @@ class _Comparison:
 
     def corrections(self) -> None:
         fills = {f.execution_id: f for f in self.account.fills} | self.book.ledger.executions
-        for told in self.account.corrections:
+        for told in sorted(self.account.corrections, key=lambda told: told.revision):
             fill = fills.get(told.execution_id)
             if fill is None or told.execution_id not in self.executions or self.book.knows(told):
                 continue
             detail = f"{told.lots} lots at {told.price_ticks} ticks, were {_terms(fill)}"
-            if fill.lots != told.lots:
+            if told.lots <= 0:
                 self.find(FindingKind.FILL_CONFLICT, told.execution_id, detail)
                 continue
             self.find(FindingKind.FILL_CORRECTED, told.execution_id, detail)
             self.events.append(told)
-            signed = fill.side.sign * fill.lots
-            more = signed * (told.price_ticks - fill.price_ticks) * fill.lot_tick_minor
-            if fill.is_margined:
-                more = position_of(self.margined, fill).correct(signed, more)
-            self._pay(fill.currency, -more)
+            now = replace(fill, lots=told.lots, price_ticks=told.price_ticks)
+            fills[told.execution_id] = now
+            signed = fill.side.sign * (told.lots - fill.lots)
+            self.lots[fill.instrument_id] = self.lots.get(fill.instrument_id, 0) + signed
+            order_id = fill.client_order_id
+            self.new_lots[order_id] = self.new_lots.get(order_id, 0) + told.lots - fill.lots
+            own = self.margined if fill.is_margined else dict[str, Position]()
+            more, lost = position_of(own, fill).correct_fill(fill, told.lots, told.price_ticks)
+            self._pay(fill.currency, -lost if fill.is_margined else -more)
 
     def _missed(self, fill: ev.OrderFilled) -> None:
         ours = fill.client_order_id in self.book.orders

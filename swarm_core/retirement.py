@@ -11,6 +11,7 @@ from dataclasses import replace
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount
+from swarm_core.fill_events import ExecutionRecalled
 from swarm_core.order_states import OrderRecord
 from swarm_core.ports import EventLog, IndexedLog
 
@@ -114,6 +115,8 @@ class Archive:
                 news.extend(self._fill(event, recalled))
             elif isinstance(event, ev.CommissionCharged):
                 news.extend(self._charge(event))
+            elif isinstance(event, ev.ExecutionCorrected):
+                news.extend(self._correction(event, recalled))
             elif not isinstance(event, ev.OrderEvent) or self._is_open(event, recalled):
                 news.append(event)
         return news
@@ -141,6 +144,61 @@ class Archive:
         if is_held or not self._find([charge.event_id, _fill_id(charge.execution_id)]):
             yield charge
 
+    def _correction(self, told: ev.ExecutionCorrected, recalled: set[str]) -> Iterator[ev.Event]:
+        """Return a correction that is new, behind the order and the execution it brings back."""
+        if told.execution_id in self._book.ledger.executions:
+            yield told
+            return
+        back = self._execution(told)
+        if back is None:
+            return
+        order_id = back.client_order_id
+        if order_id not in self._book.orders and order_id not in recalled:
+            order = self._recalled(order_id, told.time_ns)
+            if order is not None:
+                recalled.add(order_id)
+                yield order
+        yield back
+        yield told
+
+    def _execution(self, told: ev.ExecutionCorrected) -> ExecutionRecalled | None:
+        """Return the execution of a new correction as the log has it; None where nothing is new."""
+        execution_id = told.execution_id
+        revisions = [_correction_id(execution_id, n) for n in range(2, told.revision + 1)]
+        fee_id = ev.make_event_id("CommissionCharged", execution_id)
+        found = self._find([_fill_id(execution_id), fee_id, *revisions])
+        filled = found.get(_fill_id(execution_id))
+        if filled is None or told.event_id in found:
+            return None
+        fill, revision = filled.event, 1
+        assert isinstance(fill, ev.OrderFilled), execution_id
+        fee = fill.commission_minor
+        for number, event_id in enumerate(revisions, 2):
+            earlier = found.get(event_id)
+            correction = None if earlier is None else earlier.event
+            if isinstance(correction, ev.ExecutionCorrected) and correction.lots > 0:
+                lots, price = correction.lots, correction.price_ticks
+                fill, revision = replace(fill, lots=lots, price_ticks=price), number
+        if fee_id in found and isinstance(charge := found[fee_id].event, ev.CommissionCharged):
+            fee = charge.commission_minor
+        return ExecutionRecalled(
+            event_id=ev.make_event_id("ExecutionRecalled", execution_id, self._book.sequence),
+            time_ns=told.time_ns,
+            causation_id=fill.event_id,
+            client_order_id=fill.client_order_id,
+            execution_id=execution_id,
+            filled_ns=fill.time_ns,
+            instrument_id=fill.instrument_id,
+            side=fill.side,
+            lots=fill.lots,
+            price_ticks=fill.price_ticks,
+            lot_tick_minor=fill.lot_tick_minor,
+            currency=fill.currency,
+            commission_minor=fee or 0,
+            is_margined=fill.is_margined,
+            revision=revision,
+        )
+
     def unretired(self, account: BrokerAccount) -> tuple[BrokerAccount, list[ev.Event]]:
         """Return an account without the fills that were retired, and the orders it brings back.
 
@@ -148,12 +206,25 @@ class Archive:
         """
         held = self._book.ledger.executions
         unknown = [f for f in account.fills if f.execution_id not in held]
-        if not unknown or not self._book.has_retired:
+        if not self._book.has_retired or not (unknown or account.corrections):
             return account, []
+        recalled = set[str]()
+        corrected = [
+            event
+            for told in sorted(account.corrections, key=lambda told: told.revision)
+            if told.execution_id not in held
+            for event in self._correction(told, recalled)
+            if event is not told
+        ]
+        seen_again = {e.execution_id: e for e in corrected if isinstance(e, ExecutionRecalled)}
+        corrected = [e for e in corrected if not isinstance(e, ExecutionRecalled)]
+        unknown = [f for f in unknown if f.execution_id not in seen_again]
         booked = self._find([f.event_id for f in unknown])
         old = {f.execution_id for f in unknown if _is_same(booked.get(f.event_id), f)}
         new = [f for f in unknown if f.event_id not in booked]
-        back: dict[str, ev.Event] = {}
+        back: dict[str, ev.Event] = {
+            e.client_order_id: e for e in corrected if isinstance(e, ev.OrderRecalled)
+        }
         for fill in new:
             order_id = fill.client_order_id
             if order_id not in self._book.orders and order_id not in back:
@@ -161,7 +232,7 @@ class Archive:
                 if recalled is not None:
                     back[order_id] = recalled
         fills = tuple(f for f in account.fills if f.execution_id not in old)
-        return replace(account, fills=fills), list(back.values())
+        return replace(account, fills=fills), [*back.values(), *seen_again.values()]
 
     def _recalled(self, order_id: str, time_ns: int) -> ev.OrderRecalled | None:
         """Return what the log says of an order of ours, from its intent on; None of any other."""
@@ -169,6 +240,7 @@ class Archive:
         if intent is None:
             return None
         record: OrderRecord | None = None
+        filled = _FilledLots()
         arrival_ticks: int | None = None
         for recorded in self._log.read(intent.sequence - 1):
             event = recorded.event
@@ -180,6 +252,8 @@ class Archive:
                     arrival_ticks = event.reference_ticks
                 if not isinstance(event, ev.OrderRecalled):
                     record.apply(event)
+            if record is not None:
+                record.correct(filled.change(event, order_id))
         assert record is not None, order_id
         # Of exits and of what an action has changed, the price was set before; of a slice it is
         # that of its parent, which has ended: they tell no cost.
@@ -211,6 +285,24 @@ class Archive:
         return {r.event.event_id: r for r in self._log.read() if r.event.event_id in wanted}
 
 
+class _FilledLots:
+    """What corrections change of the lots of one order's executions, in the order of the log."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, int]] = {}  # by execution: revision, lots
+
+    def change(self, event: ev.Event, order_id: str) -> int:
+        if isinstance(event, ev.OrderFilled) and event.client_order_id == order_id:
+            self._known.setdefault(event.execution_id, (1, event.lots))
+        if not isinstance(event, ev.ExecutionCorrected) or event.execution_id not in self._known:
+            return 0
+        revision, lots = self._known[event.execution_id]
+        if event.revision <= revision or event.lots <= 0:
+            return 0
+        self._known[event.execution_id] = event.revision, event.lots
+        return event.lots - lots
+
+
 def _is_same(booked: ev.RecordedEvent | None, fill: ev.OrderFilled) -> bool:
     return (
         booked is not None
@@ -221,6 +313,10 @@ def _is_same(booked: ev.RecordedEvent | None, fill: ev.OrderFilled) -> bool:
 
 def _intent_id(order_id: str) -> str:
     return ev.make_event_id("OrderIntended", order_id)
+
+
+def _correction_id(execution_id: str, revision: int) -> str:
+    return ev.make_event_id("ExecutionCorrected", execution_id, revision)
 
 
 def _fill_id(execution_id: str) -> str:

@@ -33,10 +33,8 @@ class StrategyBook:
         position = position_of(self.positions, fill)
         position.trade(fill.side.sign * fill.lots, fill.price_ticks)
 
-    def correct_fill(self, fill: OrderFilled, price_ticks: int) -> None:
-        signed = fill.side.sign * fill.lots
-        more = signed * (price_ticks - fill.price_ticks) * fill.lot_tick_minor
-        position_of(self.positions, fill).correct(signed, more)
+    def correct_fill(self, fill: OrderFilled, lots: int, price_ticks: int) -> None:
+        position_of(self.positions, fill).correct_fill(fill, lots, price_ticks)
 
     def take_fee(self, currency: str, minor: int) -> None:
         self.fees[currency] = self.fees.get(currency, 0) + minor

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,14 +68,41 @@ def test_a_correction_of_what_was_missed_is_booked_after_it() -> None:
     assert book.ledger.find_imbalance() is None
 
 
-def test_a_correction_of_the_quantity_halts() -> None:
+@pytest.mark.parametrize("lots", [7, 12])
+def test_a_correction_of_the_quantity_is_booked(lots: int) -> None:
+    """Part of a trade is taken back, or added: position, cash and order are as the account's."""
+    order = make_order(lots=20)
+    fill, book = make_fill(order, 10), book_with(order)
+    book.apply(fill)
+    cash = book.ledger.cash["USD"]
+    other = corrected(fill, 10_020, lots=lots)
+    paid = (lots * 10_020 - 10 * 10_000) * fill.lot_tick_minor
+    fields = {
+        "cash_minor": {"USD": cash - paid},
+        "corrections": (other,),
+        "position_lots": {A: lots},
+    }
+
+    found = reconcile(book, account(shown(order), fills=(fill,), **fields), RULES)
+    book.apply_all(found.events)
+    again = reconcile(book, account(shown(order), fills=(fill,), **fields), RULES)
+
+    assert [f.kind for f in found.findings] == [FindingKind.FILL_CORRECTED]
+    assert (found.mode, again.findings, again.events) == (TradingState.ACTIVE, (), ())
+    record = book.orders[order.client_order_id]
+    assert (book.lots(A), record.filled_lots, record.open_lots) == (lots, lots, 20 - lots)
+    assert book.ledger.cash["USD"] == cash - paid
+    assert book.strategies["colony"].positions[A].lots == lots
+    assert book.ledger.find_imbalance() is None
+
+
+def test_an_execution_that_is_taken_back_whole_halts() -> None:
     order = make_order(lots=10)
     fill, book = make_fill(order), book_with(order)
     book.apply(fill)
-    other = corrected(fill, 10_000, lots=9)
-    found = reconcile(
-        book, account(shown(order, FILLED), fills=(fill,), corrections=(other,)), RULES
-    )
+    other = corrected(fill, 10_000, lots=0)
+    told = account(shown(order, FILLED), fills=(fill,), corrections=(other,), position_lots={})
+    found = reconcile(book, told, RULES)
     book.apply(other)
 
     assert found.mode is TradingState.HALTED
@@ -82,10 +110,38 @@ def test_a_correction_of_the_quantity_halts() -> None:
     assert book.lots(A) == 10
 
 
+def test_two_corrections_that_are_told_at_once_are_paid_once() -> None:
+    """In whatever order they come, the highest revision is what the account shows."""
+    order = make_order(lots=10)
+    fill = make_fill(order)
+    second, third = corrected(fill, 10_050, lots=8), corrected(fill, 9_990, revision=3, lots=9)
+    for both in ((second, third), (third, second)):
+        book = book_with(order)
+        book.apply(fill)
+        paid = (9 * 9_990 - 10 * 10_000) * fill.lot_tick_minor
+        told = account(
+            shown(order, FILLED),
+            fills=(fill,),
+            corrections=both,
+            position_lots={A: 9},
+            cash_minor={"USD": book.ledger.cash["USD"] - paid},
+        )
+
+        found = reconcile(book, told, RULES)
+        book.apply_all(found.events)
+
+        assert found.mode is TradingState.ACTIVE, found.reason
+        assert reconcile(book, told, RULES).findings == ()
+
+
 @given(
-    st.lists(st.integers(-9, 9).filter(bool), min_size=1, max_size=6), st.integers(9_000, 11_000)
+    st.lists(st.integers(-9, 9).filter(bool), min_size=1, max_size=6),
+    st.integers(9_000, 11_000),
+    st.integers(-8, 8),
 )
-def test_the_books_balance_whatever_is_corrected_when(trades: list[int], price: int) -> None:
+def test_the_books_balance_whatever_is_corrected_when(
+    trades: list[int], price: int, change: int
+) -> None:
     """Shares and futures: each execution is corrected at the end, when some of it was closed."""
     for is_margined in (False, True):
         book, fills = Book("USD", to_minor(CASH)), list[ev.OrderFilled]()
@@ -95,10 +151,13 @@ def test_the_books_balance_whatever_is_corrected_when(trades: list[int], price: 
             fills.append(replace(make_fill(order, number=number), is_margined=is_margined))
         book.apply_all(fills)
         nav = book.ledger.find_nav_minor()
+        more = 0
         for fill in fills:
-            book.apply(corrected(fill, price))
+            lots = max(1, fill.lots + change)
+            book.apply(corrected(fill, price, lots=lots))
             assert book.ledger.find_imbalance() is None
-        more = sum(f.side.sign * f.lots * (price - f.price_ticks) * f.lot_tick_minor for f in fills)
+            paid = lots * (price - 10_000) - fill.lots * (fill.price_ticks - 10_000)
+            more += fill.side.sign * paid * fill.lot_tick_minor  # valued at the mark of 10_000
         assert nav is not None
         assert book.ledger.find_nav_minor() == nav - more
-        assert book.lots(A) == sum(trades)
+        assert book.lots(A) == sum(f.side.sign * max(1, f.lots + change) for f in fills)

@@ -322,3 +322,48 @@ def test_a_log_without_an_index_is_read_through(kind: str) -> None:
 
     assert archive.has_retired("d1")
     assert not archive.has_retired("d2")
+
+
+def corrected(fill: ev.OrderFilled, revision: int, lots: int, price: int) -> ev.ExecutionCorrected:
+    return ev.ExecutionCorrected(
+        event_id=ev.make_event_id("ExecutionCorrected", fill.execution_id, revision),
+        time_ns=LATER_NS,
+        execution_id=fill.execution_id,
+        revision=revision,
+        lots=lots,
+        price_ticks=price,
+    )
+
+
+@pytest.mark.parametrize("unasked", [True, False], ids=["heard", "in the account"])
+def test_a_correction_of_what_was_retired_brings_it_back(unasked: bool) -> None:
+    """The books are those of a desk that never forgot, and after it ended again as well."""
+    closed, kept = Closed(), Closed(retires=False)
+    fill = next(f for f in closed.fills if f.instrument_id == A)
+    assert not closed.book.ledger.executions
+    for revision, lots, price in ((2, fill.lots - 3, 10_011), (3, fill.lots - 1, 9_992)):
+        told = corrected(fill, revision, lots, price)
+        for one in (closed, kept):
+            if unasked:
+                one.take_in(told)
+                assert one.take_in(told) == []
+            else:
+                held = {A: fill.side.sign * lots}
+                account = replace(one.account(), corrections=(told,))
+                account = replace(account, position_lots={**account.position_lots, **held})
+                assert one.reconcile(account) == [FindingKind.FILL_CORRECTED]
+                assert one.reconcile(account) == []
+        ours, theirs = closed.book.ledger, kept.book.ledger
+        assert (ours.cash, ours.fees) == (theirs.cash, theirs.fees)
+        assert {i: (p.lots, p.cost_minor) for i, p in ours.positions.items()} == {
+            i: (p.lots, p.cost_minor) for i, p in theirs.positions.items()
+        }
+        assert ours.find_imbalance() is None
+        again = retirement(closed.book, LATER_NS + 1, LATER_NS + 1)
+        assert again is not None
+        closed.log.append([again])
+        closed.catch_up()
+        assert not closed.book.ledger.executions
+        assert closed.book.ledger.find_imbalance() is None
+    rebuilt = book_from_events(closed.log.read(), "USD", CASH)
+    assert book_digest(rebuilt) == book_digest(closed.book)
