@@ -31,7 +31,10 @@ class Move:
 
 
 class Tiers:
-    """The three tiers; demotion may be killed at any instruction and simply run again."""
+    """The three tiers; demotion may be killed at any instruction and simply run again.
+
+    Several may move rows at once: what one has taken, another passes over.
+    """
 
     def __init__(self, hot: HotStore, warm: SegmentTier, cold: ColdTables) -> None:
         self.hot = HotTables(hot)
@@ -95,9 +98,12 @@ class Tiers:
         for table in self.hot.tables():
             held = self.hot.segments(table)
             for segment in rules.of(table).leaves_hot(held, moment, closed_until):
-                rows = self.hot.read_segment(segment)
-                copies = self.warm.write(table, rows)
-                back = [self.warm.read_segment(copy) for copy in copies]
+                try:
+                    rows = self.hot.read_segment(segment)
+                    copies = self.warm.write(table, rows)
+                    back = [self.warm.read_segment(copy) for copy in copies]
+                except (KeyError, FileNotFoundError):
+                    continue  # another mover has taken it further
                 _require_same(segment, back, "warm")
                 self.hot.remove(table, [segment])
                 yield Move(table, "hot", "warm", segment.row_count, segment.content_hash)
@@ -109,7 +115,10 @@ class Tiers:
             for segment in rules.of(table).leaves_warm(held, moment):
                 if segment.content_hash in kept:
                     continue
-                rows = self.warm.read_segment(segment)
+                try:
+                    rows = self.warm.read_segment(segment)
+                except (KeyError, FileNotFoundError):
+                    continue
                 self.cold.add(table, rows)
                 _require_same(segment, [self._back_from_cold(segment, rows)], "cold")
                 self.warm.remove(table, [segment])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -31,6 +32,7 @@ _LASTING = ("event_time", "instrument_id", "session")
 
 _TRIES = 20  # to read what lies above the cold tier while rows move
 
+Read = TypeVar("Read")
 Between = tuple[datetime | None, datetime | None]
 
 
@@ -80,7 +82,7 @@ class Catalogue:
         """
         ids = [instrument] if isinstance(instrument, str) else instrument
         pinned = (versions or {}).get(table)
-        upper = [] if pinned is not None else list(self._segment_parts(table, between, ids))
+        upper = self._upper_schemas(table, between, ids) if pinned is None else []
         cold = self._cold_part(table, between, ids, pinned)
         parts = upper if cold is None else [*upper, cold]
         if not parts:
@@ -185,16 +187,27 @@ class Catalogue:
         ids: Sequence[str] | None,
         narrowed: Callable[[pl.LazyFrame], pl.LazyFrame],
     ) -> list[pl.DataFrame]:
-        """Read the hot and then the warm tier, a tier again where rows left it meanwhile."""
-        for _ in range(_TRIES):
+        """Read the hot and then the warm tier."""
+
+        def read() -> list[pl.DataFrame]:
             try:
                 parts = self._segment_parts(table, between, ids)
                 return [narrowed(part).collect() for part in parts]
-            except (FileNotFoundError, KeyError):
-                continue
             except pl.exceptions.ComputeError as error:
                 raise self._named(table, error, None, self._segmented) from error
-        raise TimeoutError(f"rows of {table} must rest to be read, moved {_TRIES} times")
+
+        return _while_moving(table, read)
+
+    def _upper_schemas(
+        self, table: str, between: Between, ids: Sequence[str] | None
+    ) -> list[pl.LazyFrame]:
+        """Return empty frames of the columns that the hot and the warm tier have of a table."""
+
+        def look() -> list[pl.LazyFrame]:
+            parts = self._segment_parts(table, between, ids)
+            return [pl.LazyFrame(schema=part.collect_schema()) for part in parts]
+
+        return _while_moving(table, look)
 
     def _segment_parts(
         self, table: str, between: Between, ids: Sequence[str] | None
@@ -256,6 +269,16 @@ class Catalogue:
     def _cold_places(self) -> Iterator[tuple[object, ...]]:
         for table in self._cold.tables():
             yield (table, "cold", *self._cold.size(table), *self._cold.span(table))
+
+
+def _while_moving(table: str, read: Callable[[], Read]) -> Read:
+    """Return what is read, from the top again where a segment left its tier meanwhile."""
+    for _ in range(_TRIES):
+        try:
+            return read()
+        except (FileNotFoundError, KeyError):
+            continue
+    raise TimeoutError(f"rows of {table} must rest to be read, moved {_TRIES} times")
 
 
 def _once(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:

@@ -239,6 +239,29 @@ def test_a_message_that_comes_twice_is_handled_once_and_a_gap_is_told() -> None:
         consume(lossy, "audit", lambda _: None)
 
 
+def test_a_consumer_goes_on_behind_another_of_its_group(open_bus: OpenBus) -> None:
+    log = log_of(30)
+    first, second = open_bus(log), open_bus(log)
+    relay(log, first)
+    heard: list[int] = []
+
+    def stop_early(message: Message) -> None:
+        if message.sequence == 13:
+            raise InterruptedError
+        heard.append(message.sequence)
+
+    def let_another_in(message: Message) -> None:
+        heard.append(message.sequence)
+        if message.sequence == 2:
+            with pytest.raises(InterruptedError):
+                consume(second, "audit", stop_early)
+
+    consume(first, "audit", let_another_in, count_max=5)
+
+    assert set(heard) == set(range(1, 31))
+    assert first.committed("audit") == 30
+
+
 def test_a_server_that_is_away_is_one_line_in_bounded_time() -> None:
     with black_hole() as port, pytest.raises(BusError, match="must answer"):
         RedisBus(f"redis://127.0.0.1:{port}/0", timeout_s=0.2).find_last()

@@ -1,5 +1,6 @@
 """Reads while rows move down: the count never dips, whoever holds the question for how long."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,7 @@ import pytest
 
 from adapters.stores.hot_embedded import EmbeddedHotStore
 from adapters.stores.postgres_address import PostgresAddress
-from adapters.stores.segments import SegmentTier
+from adapters.stores.segments import Segment, SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tier_policy import TierPolicy
 from adapters.stores.tiered_tables import TieredTables
@@ -49,6 +50,45 @@ def test_a_frame_that_is_held_over_moves_answers_the_same(tmp_path: Path) -> Non
 def test_it_does_with_postgres_as_the_warm_tier(tmp_path: Path) -> None:
     with postgres_server() as server:
         held_over_moves(moving(tmp_path, PostgresWarmStore(PostgresAddress(server.url))))
+
+
+def test_movers_that_run_at_once_leave_each_other_their_segments(tmp_path: Path) -> None:
+    warm = WarmStore(tmp_path / "warm")
+    tiers = moving(tmp_path, warm)
+    other = Tiers(tiers.hot._store, warm, tiers.cold)
+
+    def move(mover: Tiers) -> None:
+        for days in range(0, 140, 4):
+            mover.demote(START + days * DAY, POLICY)
+
+    with ThreadPoolExecutor() as pool:
+        running = [pool.submit(move, mover) for mover in (tiers, other)]
+        while not all(mover.done() for mover in running):
+            assert tiers.catalogue().scan("fills").select(pl.len()).collect().item() == 90
+        for mover in running:
+            mover.result()  # raises what it raised
+    tiers.demote(START + 200 * DAY, POLICY)
+
+    assert tiers.cold.read("fills").height == 90
+    assert not warm.segments("fills")
+
+
+def test_what_another_mover_has_taken_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = WarmStore(tmp_path / "warm")
+    tiers = moving(tmp_path, warm)
+    other, listed = Tiers(tiers.hot._store, warm, tiers.cold), tiers.hot.segments
+
+    def list_and_lose(table: str) -> tuple[Segment, ...]:
+        found = listed(table)
+        other.demote(START + 200 * DAY, POLICY)
+        return found
+
+    monkeypatch.setattr(tiers.hot, "segments", list_and_lose)
+
+    assert tiers.demote(START + 200 * DAY, POLICY) == ()
+    assert tiers.cold.read("fills").height == 90
 
 
 @pytest.mark.parametrize("moment", ["listed", "read"])
