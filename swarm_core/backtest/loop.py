@@ -121,6 +121,17 @@ def _expire(desk: Desk, tape: Tape, rules: Ints, t_run: int, work: Ints) -> None
 
 
 @inlined_kernel
+def _is_over(market: Market, rules: Ints, t: int, work: Ints) -> bool:
+    """Return whether what a bar has left open of an order that met it expires."""
+    force = work[c.W_FORCE]
+    if force == _IOC or is_at_open(work):
+        return True
+    if force != _DAY or rules[r.R_DAY_ENDS] == 0:
+        return False
+    return ends_at(market, t, work[c.W_INSTRUMENT])
+
+
+@inlined_kernel
 def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, w: int) -> None:
     """Let a working order meet a bar of its instrument: nothing yet, a trigger, a fill, its end."""
     work = desk.working[w]
@@ -141,13 +152,7 @@ def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     _fill(desk, market, tape, rules, t, t_run, w)
     if triggers:
         work[c.W_TRIGGERED] = 1  # the bar that triggers it is met as a stop
-    force = work[c.W_FORCE]
-    is_over = (
-        force == _IOC
-        or is_at_open(work)
-        or (force == _DAY and rules[r.R_DAY_ENDS] != 0 and ends_at(market, t, work[c.W_INSTRUMENT]))
-    )
-    if work[c.W_OPEN] > 0 and is_over:
+    if work[c.W_OPEN] > 0 and _is_over(market, rules, t, work):
         _expire(desk, tape, rules, t_run, work)
 
 

@@ -12,6 +12,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from features.calendars import sessions
 from swarm_core.actions.dividends import CashDividend
@@ -28,7 +30,14 @@ from swarm_core.orders import Order, OrderKind, OrderSide
 from swarm_core.risk import kernel as k
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import LOOSEST
-from tests.swarm_core.backtest.markets import DAY_NS, NONE
+from tests.swarm_core.backtest.markets import (
+    DAY_NS,
+    NONE,
+    make_instruments,
+    make_orders,
+    make_rates,
+    make_settings,
+)
 from tests.swarm_core.backtest.stories import (
     Story,
     assert_same,
@@ -36,6 +45,7 @@ from tests.swarm_core.backtest.stories import (
     sorted_actions,
     stepwise_story,
 )
+from tests.swarm_core.backtest.test_openings import make_openings
 
 FIRST, END = date(2021, 12, 20), date(2022, 1, 6)
 DESK = EngineSettings(
@@ -217,3 +227,58 @@ def test_a_part_alone_comes_out_as_it_was() -> None:
     for name, values in alone.market._asdict().items():
         if name != "ends":
             np.testing.assert_array_equal(getattr(joined, name), values, err_msg=name)
+
+
+HOUR_NS = 3_600 * 10**9
+
+
+def hours(opened: int, closed: int) -> list[int]:
+    """Return the closes of a session's hours, the last one shorter."""
+    return [*range(opened + HOUR_NS, closed, HOUR_NS), closed]
+
+
+def drawn(rng: np.random.Generator, calendar: str, own: tuple[Instrument, ...]) -> Bars:
+    """Return days or hours of one exchange at random prices, some bars missing or halted."""
+    table = sessions(calendar, FIRST, END)
+    days = [(ns(o), ns(c)) for o, c in table.select("open", "close").iter_rows()]
+    by_hours = rng.random() < 0.5
+    cuts = [hours(*day) if by_hours else [day[1]] for day in days]
+    closes = np.array([close for cut in cuts for close in cut], np.int64)
+    opens = [o for (o, _), cut in zip(days, cuts, strict=True) for o in (o, *cut[:-1])]
+    shape = (len(closes), len(own))
+    close = np.maximum(2, 1_000 + np.cumsum(rng.integers(-30, 31, shape), axis=0))
+    open_ = np.maximum(1, close + rng.integers(-25, 26, shape))
+    return Bars.of(
+        own,
+        closes,
+        np.where(rng.random(shape) < 0.1, NONE, close),
+        open_=open_,
+        high=np.maximum(open_, close) + rng.integers(0, 20, shape),
+        low=np.maximum(1, np.minimum(open_, close) - rng.integers(0, 20, shape)),
+        volume=rng.integers(0, 400, shape),
+        open_ns=np.array(opens, np.int64),
+        session=np.repeat([(c - 1) // DAY_NS for _, c in days], [len(cut) for cut in cuts]),
+        day_volume=rng.integers(-1, 5_000, shape) if rng.random() < 0.5 else None,
+        halted=(rng.random(shape) < 0.1).astype(np.int64) if rng.random() < 0.5 else None,
+        rates=make_rates(rng, own, len(closes)) if rng.random() < 0.5 else None,
+    )
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))  # type: ignore[arg-type]  # its members
+@given(st.integers(0, 2**32 - 1))
+def test_random_books_on_three_exchanges_come_out_the_same_both_ways(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    own = make_instruments(rng, 4)
+    bars = join_exchanges(
+        [drawn(rng, "XTKS", own[:1]), drawn(rng, "XLON", own[1:2]), drawn(rng, "XNYS", own[2:])]
+    )
+    desk, orders, openings = make_settings(rng), make_orders(rng, bars), make_openings(rng, bars)
+    plan = OrderPlan.of(orders, [i.instrument_id for i in own])
+    compiled = compiled_story(
+        bars, desk, lambda test, b: test.place_orders(b, plan), openings=openings
+    )
+    stepwise = stepwise_story(
+        bars, desk, lambda test, b: test.place_orders(b, orders), openings=openings
+    )
+    assert_same(compiled, stepwise)
+    assert sorted_actions(compiled) == sorted_actions(stepwise)
