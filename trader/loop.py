@@ -160,10 +160,13 @@ class Trader:
         self.desk.switch.pull(Halt(reason=reason, actor="trader", by_person=False))
 
     async def _guarded(self, act: Callable[[], object]) -> None:
-        done = asyncio.ensure_future(asyncio.to_thread(act))
+        work = asyncio.to_thread(act)
         try:
-            await self._cut_beside(done)
-            await done
+            if self.broker.is_thread_safe:
+                task = asyncio.ensure_future(work)
+                await self._cut_beside(task)
+                work = task
+            await work
         except _FAULTS as error:
             self._pull(f"the trader must not fail: {type(error).__name__}: {error}")
 
@@ -175,7 +178,7 @@ class Trader:
         desk = self.desk
         while not (await asyncio.wait((act,), timeout=_ACT_PATIENCE_S))[0]:
             halt = desk.switch.find() if desk.switch.is_pulled else None
-            if halt is None or halt in (self._halted, self._cut) or not self.broker.is_thread_safe:
+            if halt is None or halt in (self._halted, self._cut):
                 continue
             self._cut = halt
             cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns())
