@@ -294,8 +294,13 @@ class TradingFloor:
         stored = self.hot.find(STATES, newest)
         if stored is None:
             raise ValueError(f"the colony's state after {newest} must be stored, was not")
-        data = zlib.decompress(stored)
-        state = codec.decode(data)
+        try:
+            data = zlib.decompress(stored)
+            state = codec.decode(data)
+        except (zlib.error, ValueError) as error:
+            raise ValueError(
+                f"the colony's state after {newest} must be as it was stored, is not: {error}"
+            ) from error
         recorded = self.taken[newest].lineage.colony_state_digest
         if codec.stored_digest(data) != recorded:
             raise ValueError(

@@ -58,8 +58,11 @@ class KeyFile:
         number, _, text = rest.partition(":")
         if mark != _MARK or not number.isdigit() or not 1 <= int(number) <= len(versions):
             raise SecretError(f"the key of {owner} must be of this file, was {wrapped[:12]!r}")
-        data = base64.b64decode(text)
-        key = AESGCM(base64.b64decode(versions[int(number) - 1]))
+        try:
+            data = base64.b64decode(text)
+            key = AESGCM(base64.b64decode(versions[int(number) - 1]))
+        except ValueError as error:
+            raise SecretError(f"the wrapped key of {owner} must be whole, is not") from error
         try:
             return key.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], owner.encode())
         except InvalidTag as error:

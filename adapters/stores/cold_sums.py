@@ -10,8 +10,10 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from adapters.secrets.references import SecretError
 from adapters.stores.cold_errors import ColdArchivedError, ColdDamagedError
 from adapters.stores.cold_log import first_line
+from adapters.stores.envelope import SealError, is_sealed
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.segments import UNREADABLE
 from adapters.stores.tables_delta import DeltaTableStore
@@ -45,6 +47,7 @@ class ColdSums:
 
     A file's sum is noted when it is first looked at; files never change, so that any other sum
     afterwards is damage. Notes are only ever added, each under the version at which it was made.
+    Sealed files have none: to open one proves it, and a rotation of keys changes its head.
     """
 
     def __init__(self, store: DeltaTableStore) -> None:
@@ -67,7 +70,9 @@ class ColdSums:
         for told in added.iter_rows(named=True):
             path = unquote(told["path"])
             try:
-                seen[path] = self._sum(table, path, known.get(path), told)
+                found = self._sum(table, path, known.get(path), told)
+                if found is not None:
+                    seen[path] = found
             except ColdArchivedError:
                 frozen += 1
             except FileNotFoundError:
@@ -87,15 +92,25 @@ class ColdSums:
         for table in self._store.tables():
             yield self.verify(table)
 
-    def _sum(self, table: str, path: str, known: str | None, told: Mapping[str, object]) -> str:
-        """Return a file's sum; what reads compare is noted where it was not when it was written.
+    def _sum(
+        self, table: str, path: str, known: str | None, told: Mapping[str, object]
+    ) -> str | None:
+        """Return a file's sum, None for a sealed one, which was opened.
+
+        What reads compare is noted where it was not when it was written.
 
         A file that has no sum of any kind must at least be what the table's log says of it.
         Raises ColdDamagedError where the file is not what it was.
         """
         content = self._store.place.read_bytes(f"{table}/{path}")
-        blocks, is_sealed = self._store.blocks, isinstance(self._store.place, SealedPlace)
-        is_noted = is_sealed or blocks.compare(table, path, content)
+        place, blocks = self._store.place, self._store.blocks
+        if isinstance(place, SealedPlace) and is_sealed(content):
+            try:
+                place.sealer.open(content, f"{table}/{path}")
+            except (SealError, SecretError) as error:
+                raise ColdDamagedError(str(error)) from error
+            return None
+        is_noted = blocks.compare(table, path, content)
         found = hashlib.sha256(content).hexdigest()
         if known is not None and found != known:
             raise ColdDamagedError(

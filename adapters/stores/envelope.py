@@ -12,6 +12,8 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from adapters.secrets.references import SecretError
+
 _MAGIC = b"APIARY-SEALED-1\n"
 _HEADER_BYTES = 1_024  # of one length, so that a key can be wrapped anew without moving the rest
 _NONCE_BYTES = 12
@@ -56,21 +58,32 @@ class Sealer:
         return header + nonce + AESGCM(key).encrypt(nonce, data, self._bound(path))
 
     def open(self, sealed: bytes, path: str) -> bytes:
-        """Return the bytes; SealError where they are not this owner's, this path's, or whole."""
+        """Return the bytes; SealError where they are not this owner's, this path's, or whole.
+
+        SecretError, which names the path, where its key cannot be unwrapped.
+        """
         owner, wrapped = read_header(sealed, path)
         if owner != self.owner:
             raise SealError(f"{path} must be sealed for {self.owner}, is for {owner}")
+        try:
+            key = self._unwrapped(wrapped)
+        except SecretError as error:
+            raise SecretError(f"{path} cannot be opened: {error}") from error
         start = _HEADER_BYTES + _NONCE_BYTES
         nonce, body = sealed[_HEADER_BYTES:start], sealed[start:]
         try:
-            return AESGCM(self._unwrapped(wrapped)).decrypt(nonce, body, self._bound(path))
+            return AESGCM(key).decrypt(nonce, body, self._bound(path))
         except InvalidTag as error:
             raise SealError(f"{path} must be as it was sealed, was changed or moved") from error
 
     def rewrapped(self, sealed: bytes, path: str) -> bytes:
         """Return the file with its data key under the owner's newest key; its body is as it was."""
         owner, wrapped = read_header(sealed, path)
-        return _header(owner, self._keys.rewrap(owner, wrapped)) + sealed[_HEADER_BYTES:]
+        try:
+            newer = self._keys.rewrap(owner, wrapped)
+        except SecretError as error:
+            raise SecretError(f"{path} cannot be wrapped anew: {error}") from error
+        return _header(owner, newer) + sealed[_HEADER_BYTES:]
 
     def _current_key(self) -> tuple[bytes, str]:
         if self._data_key is None or self._left <= 0:

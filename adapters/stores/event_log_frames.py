@@ -45,6 +45,10 @@ class Frame(NamedTuple):
             int.from_bytes(keys[i : i + _KEY_BYTES], "big") for i in range(0, len(keys), _KEY_BYTES)
         ]
 
+    def hash_of(self, sequence: int) -> bytes:
+        start = (sequence - self.first) * _HASH_BYTES
+        return self.hashes[start : start + _HASH_BYTES]
+
     def row(self, sequence: int, before: bytes) -> Row:
         """Return one record; `before` is the hash before the frame."""
         bodies, hashes = self.split()

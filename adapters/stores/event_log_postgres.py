@@ -9,7 +9,8 @@ import psycopg
 from psycopg import sql
 
 from adapters.stores.event_log_appends import GroupCommit, Request, Row, Written, link, recorded
-from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
+from adapters.stores.event_log_bytes import find_event_id, write_event
+from adapters.stores.event_log_reading import linked
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
@@ -166,13 +167,11 @@ class PostgresEventLog:
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]:
         """Yield the records after a sequence number, in order.
 
-        Raises ValueError on a record that cannot be read, OSError where the server is away.
+        Raises ValueError on a record that is not as it was written, OSError where the server is
+        away.
         """
-        previous = self._hash_at(after_sequence).hex()
-        for sequence, body, digest in self.rows(after_sequence):
-            current = digest.hex()
-            yield RecordedEvent(sequence, read_event(body), current, previous)
-            previous = current
+        rows = self.rows(after_sequence)
+        yield from linked(rows, after_sequence, lambda: self._hash_at(after_sequence))
 
     def find_all(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
         """Return, by id, the records of those events that are in the log."""

@@ -18,11 +18,12 @@ from adapters.stores.event_log_appends import (
     link,
     recorded,
 )
-from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
+from adapters.stores.event_log_bytes import find_event_id, write_event
 from adapters.stores.event_log_check import verify_file
 from adapters.stores.event_log_frames import Frame, key_of, pack
 from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
+from adapters.stores.event_log_reading import linked
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
@@ -236,19 +237,26 @@ class SqliteEventLog:
         return self._row(self._db, sequence)
 
     def _row(self, db: sqlite3.Connection, sequence: int) -> Row:
-        before = GENESIS if sequence == 1 else None
+        before = GENESIS if sequence == 1 else self._hash_of(db, sequence - 1)
         if sequence <= self._rows_last:
             found = "select body, hash from events where sequence = ?"
             body, digest = db.execute(found, (sequence,)).fetchone()
-            return Row(sequence, body, digest, before or self._row(db, sequence - 1).hash)
+            return Row(sequence, body, digest, before)
+        return self._frame(db, sequence).row(sequence, before)
+
+    def _hash_of(self, db: sqlite3.Connection, sequence: int) -> bytes:
+        if sequence <= self._rows_last:
+            found = "select hash from events where sequence = ?"
+            return bytes(db.execute(found, (sequence,)).fetchone()[0])
+        return self._frame(db, sequence).hash_of(sequence)
+
+    @staticmethod
+    def _frame(db: sqlite3.Connection, sequence: int) -> Frame:
         found = "select * from frames where last >= ? order by last limit 1"
         kept = db.execute(found, (sequence,)).fetchone()
-        if kept is None:
+        if kept is None or Frame(*kept).first > sequence:
             raise ValueError(f"record {sequence} must be there, is not")
-        frame = Frame(*kept)
-        if sequence == frame.first and sequence > 1:
-            before = self._row(db, sequence - 1).hash
-        return frame.row(sequence, before or GENESIS)
+        return Frame(*kept)
 
     def find_sequence(self, key: int) -> int | None:
         """Return the record of a key; to be called inside an append."""
@@ -272,16 +280,11 @@ class SqliteEventLog:
     def read(self, after_sequence: int = 0) -> Iterator[RecordedEvent]:
         """Yield the records after a sequence number, in order.
 
-        Raises ValueError on a record that cannot be read, OSError where the file cannot be.
+        Raises ValueError on a record that is not as it was written, OSError where the file cannot
+        be read.
         """
-        previous = ""
-        make, kind = tuple.__new__, RecordedEvent  # the constructor of a named tuple is Python
-        for sequence, body, digest in self.rows(after_sequence):
-            # Most reads find nothing new: only then is it looked up what the first one follows.
-            previous = previous or (self._hash_at(after_sequence) or GENESIS).hex()
-            current = digest.hex()
-            yield make(kind, (sequence, read_event(body), current, previous))
-            previous = current
+        rows = self.rows(after_sequence)
+        yield from linked(rows, after_sequence, lambda: self._hash_at(after_sequence) or GENESIS)
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield sequence, bytes and hash of the records after a sequence number, as stored."""
@@ -316,7 +319,7 @@ class SqliteEventLog:
             return None
         with self._reading:
             try:
-                return self._row(self._reader, sequence).hash
+                return self._hash_of(self._reader, sequence)
             except (sqlite3.Error, TypeError, ValueError, IndexError) as error:
                 raise OSError(f"the event log {self.path} must be readable: {error}") from error
 

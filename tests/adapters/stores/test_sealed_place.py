@@ -10,6 +10,7 @@ from adapters.secrets.key_file import KeyFile
 from adapters.secrets.references import SecretError
 from adapters.stores.cold_keys import ColdKeys
 from adapters.stores.cold_places import LocalPlace
+from adapters.stores.cold_sums import ColdSums
 from adapters.stores.envelope import Sealer, SealError, is_sealed
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.tables_delta import DeltaTableStore
@@ -183,3 +184,31 @@ def test_a_disk_that_is_full_is_named_and_leaves_no_half_file(
         place.write_bytes("bars/a.parquet", b"rows")
     assert place.file_names("bars") == ()
     assert not list((tmp_path / "cold").rglob("*.part"))
+
+
+def test_a_rotation_of_keys_is_no_damage(tmp_path: Path, keys: KeyFile) -> None:
+    store = sealed_store(tmp_path / "cold", keys)
+    store.append("bars", make_rows(1.0, 2.0), key=KEY)
+    assert ColdSums(store).verify("bars").damages == ()
+    keys.rotate("desk-a")
+    rotated = sealed_store(tmp_path / "cold", keys)
+    assert _keys_of(rotated).rewrap_all() == 1
+
+    assert ColdSums(rotated).verify("bars").damages == ()
+
+
+@pytest.mark.parametrize("place", [3, 60, 200, -1, 2_000])
+def test_a_sealed_file_that_was_never_looked_at_is_named_where_it_was_changed(
+    tmp_path: Path, keys: KeyFile, place: int
+) -> None:
+    sealed_store(tmp_path / "cold", keys).append("bars", make_rows(1.0, 2.0), key=KEY)
+    (file,) = _parts(tmp_path / "cold")
+    whole = bytearray(file.read_bytes())
+    whole[place] ^= 1
+    file.write_bytes(whole)
+
+    store = sealed_store(tmp_path / "cold", keys)
+    (damage,) = ColdSums(store).verify("bars").damages
+    assert damage.name.endswith(file.name)
+    with pytest.raises((SealError, SecretError), match=file.name):
+        store.read("bars")
