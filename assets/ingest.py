@@ -16,6 +16,7 @@ from features.validation import later_copies
 INGESTED = tuple(name for name in TABLES if name != "instruments")
 # Copies that are shown, of one span: full deliveries laid over each other hold little else.
 COPIES_MAX = 10_000
+REMARK = "remark"  # metadata of an asset that the terminal shows
 EXPLAINED = {
     "bars": "Prices and volumes of a time span, as published.",
     "quotes": "Bid and ask at the close of a time span, as published.",
@@ -44,6 +45,18 @@ def preview(rows: pl.DataFrame, count: int = 5) -> dg.MarkdownMetadataValue:
 
 def _coverage(bars: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
     return drawn("coverage", table_pictures.bar_coverage, bars)
+
+
+def _of_copies(table: str, copies: pl.DataFrame) -> str | None:
+    """Return what is to be said of copies, where there are any."""
+    if copies.is_empty():
+        return None
+    shown = f", {COPIES_MAX} of them" if copies.height > COPIES_MAX else ""
+    return (
+        f"{table}: {copies.height} rows are exact copies of another, of which one is kept, e.g. "
+        f"{copies['reason'][0]}; apiary sql 'select reason, row from rejected_{table}' shows "
+        f"them{shown}"
+    )
 
 
 def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
@@ -76,18 +89,16 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
             f"{schema.name}: {rows.height} rows from {source.name}, "
             f"{receipt.inserted_row_count} of them new"
         )
-        if not copies.is_empty():
-            context.log.warning(
-                f"{schema.name}: {copies.height} rows are exact copies of another, of which one is "
-                f"kept, e.g. {copies['reason'][0]}; rejected_{schema.name} shows them"
-                + (f", {COPIES_MAX} of them" if copies.height > COPIES_MAX else "")
-            )
+        remark = _of_copies(schema.name, copies)
+        if remark is not None:
+            context.log.warning(remark)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": rows.height,
                 "new_row_count": receipt.inserted_row_count,
                 "unreadable_row_count": rejected.height,
                 "copied_row_count": copies.height,
+                **({} if remark is None else {REMARK: remark}),
                 "columns_left_out": "; ".join(source.left_out(schema.name)) or "none",
                 "table_version": receipt.version,
                 "content_hash": receipt.content_hash,

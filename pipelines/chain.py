@@ -1,6 +1,5 @@
 """The whole chain in one process: the same jobs that the schedules and the sensor start."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +12,7 @@ import polars as pl
 
 from adapters.run_launcher import here
 from assets.cleaning import PASSES_RULES
-from assets.ingest import INGESTED
+from assets.ingest import INGESTED, REMARK
 from assets.partitions import ALL_TIME, month_key
 from assets.ports import Source
 from features.calendars import day_of, sessions_of_closes
@@ -120,6 +119,15 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def remarks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
+    """Return what the assets say of their rows, to be seen after the run."""
+    found = (
+        event.materialization.metadata.get(REMARK)
+        for event in result.get_asset_materialization_events()
+    )
+    return tuple(str(value.value) for value in found if value is not None)
+
+
 def _first_error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
@@ -182,6 +190,8 @@ class Chain:
             raise_on_error=False,
             run_config=QUIET,
         )
+        for line in remarks(result):
+            self._warn(line)
         checks = failed_checks(result)
         stage = Stage(job, run_id, perf_counter() - started, checks)
         if not result.success:
@@ -196,8 +206,7 @@ class Chain:
         if event is not None and event.is_step_start:
             self._tell(event.step_key)
         elif event is None and entry.user_message:
-            # Warnings are the assets' own; what Dagster says of a failed run comes with its reason.
-            (self._warn if entry.level == logging.WARNING else self._tell)(entry.user_message)
+            self._tell(entry.user_message)
 
     def history(self, windows: Windows) -> None:
         """Ingest, validate and compute features over the whole history, in one run."""

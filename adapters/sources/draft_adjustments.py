@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.sources.adjustment_clues import Adjustment, adjustment_of
+from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.drafts import Draft
 from adapters.sources.files import FileSource
 from adapters.sources.mapping import Field, Mapping, MappingError, TableMapping
@@ -64,10 +65,15 @@ def with_adjustments(
     return tables, questions
 
 
+def _probe(folder: Path, tables: list[TableMapping]) -> FileSource:
+    """Return the folder read by these tables, those that are alike as one: that is read at once."""
+    return FileSource(folder, Mapping(name="probe", tables=with_patterns(folder, tables)))
+
+
 def _of_listed(
     folder: Path, first: Draft, bars: list[TableMapping], actions: list[TableMapping]
 ) -> Adjustment:
-    source = FileSource(folder, Mapping(name="probe", tables=(*bars, *actions)))
+    source = _probe(folder, [*bars, *actions])
     listed = source.fetch("corporate_actions", *_EVER)
     shown = adjustment_of(source.fetch("bars", *_EVER), listed)
     pays = first.lists_actions and bool((listed["kind"] == "dividend").any())
@@ -91,7 +97,7 @@ def _implied(
                 implied_actions="on_previous_close")
         for table in bars
     ]  # fmt: skip
-    source = FileSource(folder, Mapping(name="probe", tables=(*bars, *tables)))
+    source = _probe(folder, [*bars, *tables])
     found = source.fetch("corporate_actions", *_EVER)
     if found.height > _IMPLIED_SHARE * source.fetch("bars", *_EVER).height:
         return [], "raw"

@@ -65,6 +65,7 @@ def test_copies_in_a_file_and_over_files_are_shown_with_the_row_that_stays(tmp_p
         assert written in {"2022-01-03,A,1", "2022-01-04,B,2"}
         assert f'"close":{written[-1]}.0' in row["row"]
     assert found["unreadable_row_count"] == 0
+    assert found[ingest.REMARK].startswith("bars: 2 rows are exact copies of another")
 
 
 def test_the_same_delivery_on_the_next_run_holds_no_copies(tmp_path: Path) -> None:
@@ -73,6 +74,7 @@ def test_the_same_delivery_on_the_next_run_holds_no_copies(tmp_path: Path) -> No
     version = tables.version("raw_bars")
     found = ingested(make_source(tmp_path / "in", one=ROWS), tables, tmp_path)
     assert (found["new_row_count"], found["copied_row_count"]) == (0, 0)
+    assert ingest.REMARK not in found
     assert tables.version("raw_bars") == version
     assert tables.read("rejected_bars").is_empty()
 

@@ -1,28 +1,32 @@
-"""What a running chain tells: what passes by, and what is to be seen afterwards."""
+"""What a running chain tells: what its assets remark stays on the terminal."""
 
 import logging
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
 
+import dagster as dg
 import pytest
 
-from pipelines.chain import Chain
+from assets.ingest import REMARK
+from pipelines.chain import QUIET, remarks
 
 
-@pytest.mark.parametrize(
-    ("level", "told", "warned"),
-    [
-        (logging.INFO, ["a line"], []),
-        (logging.WARNING, [], ["a line"]),
-        (logging.ERROR, ["a line"], []),  # Dagster's, of steps that did not run
-    ],
-)
-def test_warnings_of_assets_stay_and_the_rest_passes_by(
-    level: int, told: list[str], warned: list[str]
-) -> None:
-    passing: list[str] = []
-    staying: list[str] = []
-    nothing: Any = None
-    chain = Chain(nothing, nothing, nothing, passing.append, lambda *_: None, staying.append)
-    chain._on_event(SimpleNamespace(dagster_event=None, level=level, user_message="a line"))
-    assert (passing, staying) == (told, warned)
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Silence the loggers as the command does."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_remarks_are_told_though_loggers_are_silent() -> None:
+    @dg.asset
+    def copied() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={REMARK: "bars: 2 rows are copies"})
+
+    @dg.asset
+    def plain() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"rows": 2})
+
+    result = dg.materialize([copied, plain], run_config=QUIET)
+    assert remarks(result) == ("bars: 2 rows are copies",)

@@ -70,6 +70,26 @@ def test_files_of_one_layout_are_converted_together(tmp_path: Path, monkeypatch)
     assert len(seen) == 2  # one for each layout, not one for each of 128 files
 
 
+def test_the_adjustment_of_many_files_is_probed_at_once(tmp_path: Path, monkeypatch) -> None:
+    """An adjusted close beside the close is looked at in all files, a layout at a time."""
+    seen: list[int] = []
+    convert = files.to_table
+
+    def counted(*args, **kwargs):
+        seen.append(args[1].rows.height)
+        return convert(*args, **kwargs)
+
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, name in enumerate(NAMES):
+        lines = [f"{day},{10 + number}.1234,{5 + number}.4321" for day in SESSIONS]
+        (folder / f"{name}.csv").write_text("\n".join(["Date,Close,Adj Close", *lines]) + "\n")
+    monkeypatch.setattr(files, "to_table", counted)
+    mapping = infer_mapping(folder)
+    assert [table.table for table in mapping.tables] == ["bars", "corporate_actions"]
+    assert len(seen) == 2
+
+
 def test_together_or_alone_the_rows_are_the_same(tmp_path: Path, monkeypatch) -> None:
     folder = write_folder(tmp_path / "in")
     together = FileSource(folder, mapping())
