@@ -125,7 +125,8 @@ def remarks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
         event.materialization.metadata.get(REMARK)
         for event in result.get_asset_materialization_events()
     )
-    return tuple(str(value.value) for value in found if value is not None)
+    # A run over many partitions tells the same for each of them.
+    return tuple(dict.fromkeys(str(value.value) for value in found if value is not None))
 
 
 def _first_error(result: dg.ExecuteInProcessResult) -> str:

@@ -34,8 +34,9 @@ def later_copies(schema: TableSchema, rows: pl.DataFrame) -> pl.DataFrame:
         confidence=pl.lit(1.0),
         severity=pl.lit("quarantine"),
         reason=format_text(
-            "a record must stand once, stood {} times: row {} of {} says the same and stays",
+            "a record must stand once, stood {} times: {}; source_row {} of {} stays",
             pl.col("__copies"),
+            pl.struct(schema.key).struct.json_encode(),
             pl.col("__first").cast(pl.String).fill_null("unnumbered"),
             pl.col("__where"),
         ),

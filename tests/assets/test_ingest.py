@@ -59,7 +59,9 @@ def test_copies_in_a_file_and_over_files_are_shown_with_the_row_that_stays(tmp_p
     aside = tables.read("rejected_bars")
     assert aside["kind"].to_list() == ["duplicate", "duplicate"]
     for row in aside.iter_rows(named=True):
-        assert row["reason"].startswith("a record must stand once, stood 2 times: row ")
+        assert row["reason"].startswith(
+            'a record must stand once, stood 2 times: {"instrument_id":"US.'
+        )
         path, number = source.locate(row["source"], row["source_row"])
         written = path.read_text().splitlines()[number + 1]
         assert written in {"2022-01-03,A,1", "2022-01-04,B,2"}

@@ -25,8 +25,12 @@ def test_remarks_are_told_though_loggers_are_silent() -> None:
         return dg.MaterializeResult(metadata={REMARK: "bars: 2 rows are copies"})
 
     @dg.asset
+    def copied_too() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={REMARK: "bars: 2 rows are copies"})
+
+    @dg.asset
     def plain() -> dg.MaterializeResult:
         return dg.MaterializeResult(metadata={"rows": 2})
 
-    result = dg.materialize([copied, plain], run_config=QUIET)
+    result = dg.materialize([copied, copied_too, plain], run_config=QUIET)
     assert remarks(result) == ("bars: 2 rows are copies",)
