@@ -30,6 +30,7 @@ class Watch:
         self.event_count = 0
         self._filled: dict[str, int] = {}
         self.booked: set[str] = set()
+        self.is_pulled = False  # whether a trader that lives has halted, on record or not
 
     # --- as a log -------------------------------------------------------------------------
     def append(
@@ -52,6 +53,8 @@ class Watch:
         order_id = order.client_order_id
         assert self.venue is not None
         assert self.venue.receipts[order_id] == 0, f"{order_id} is sent twice"
+        closes = order.decision_id.startswith("flatten-")
+        assert closes or not self.is_pulled, f"{order_id} leaves behind a halt that nobody lifted"
         assert order_id in self.approved, f"{order_id} leaves without a verdict on disk"
         assert self.submitted.get(order_id) == self.approved[order_id], (
             f"{order_id} leaves without its submission on disk"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from swarm_core import events as ev
 from swarm_core.broker_account import BrokerAccount
@@ -11,6 +12,7 @@ from swarm_core.ports import EventLog
 from tests.simulation.faults import Faults, Life
 from tests.simulation.invariants import Watch
 from tests.simulation.venue import Venue
+from trader.kill_switch import Halt, KillSwitch
 
 _S = 10**9
 
@@ -190,8 +192,7 @@ class Disk:
         self.life.pass_point()
         if self.faults.happens("disk_full"):
             self._full_until_ns = self.now_ns() + 15 * _S
-        if self.now_ns() < self._full_until_ns:
-            raise OSError(28, "No space left on device")
+        self.must_have_room()
         if self.faults.happens("another_writer"):
             number = self.faults.happened["another_writer"]
             self.log.append(
@@ -210,6 +211,26 @@ class Disk:
         self.life.pass_point()
         return recorded
 
+    def must_have_room(self) -> None:
+        if self.now_ns() < self._full_until_ns:
+            raise OSError(28, "No space left on device")
+
     def read(self, after_sequence: int = 0):
         self.life.must_live()
         return self.log.read(after_sequence)
+
+
+class SwitchOnDisk(KillSwitch):
+    """The switch as one life of the trader has it: its file lies on the disk that may be full."""
+
+    def __init__(self, path: Path, disk: Disk, watch: Watch) -> None:
+        super().__init__(path)
+        self._disk, self._watch = disk, watch
+
+    def pull(self, halt: Halt) -> str | None:
+        self._watch.is_pulled = True
+        return super().pull(halt)
+
+    def _write(self, halt: Halt) -> None:
+        self._disk.must_have_room()
+        super()._write(halt)

@@ -185,6 +185,12 @@ def overlook_what_others_did(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_Comparison, "cash", lambda self: None)
 
 
+def take_an_unwritten_halt_for_lifted(patch: pytest.MonkeyPatch) -> None:
+    """Neither the file nor the log has a halt, as no disk took it: it counts as lifted."""
+    told = property(lambda self: self._halted is not None, lambda self, value: None)
+    patch.setattr(loop.Trader, "_on_record", told, raising=False)
+
+
 BUGS: tuple[Plant, ...] = (
     resend_without_asking,
     book_what_is_told_again,
@@ -199,6 +205,7 @@ BUGS: tuple[Plant, ...] = (
     take_silence_for_a_refusal,
     change_before_writing,
     overlook_what_others_did,
+    take_an_unwritten_halt_for_lifted,
 )
 
 

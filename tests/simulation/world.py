@@ -20,7 +20,7 @@ from swarm_core.sizing_settings import ExitSettings, SizingSettings
 from swarm_core.trading_state import TradingState
 from tests.simulation.faults import Faults, Killed, Life
 from tests.simulation.invariants import BAD, Watch
-from tests.simulation.line import ChangingLine, Disk, Line
+from tests.simulation.line import ChangingLine, Disk, Line, SwitchOnDisk
 from tests.simulation.nights import DAY_NS, DAYS, OPEN_NS, STEP_NS, Night, ShortDays
 from tests.simulation.venue import Venue
 from tests.simulation.virtual_time import VirtualLoop
@@ -97,7 +97,7 @@ class World:
             book=book_from_events(disk.read(), "USD", CASH),
             log=disk,
             broker=line,
-            switch=self.switch(),
+            switch=SwitchOnDisk(self.home / "halt.json", disk, self.watch),
             instruments=INSTRUMENTS,
             limits=make_limits(),
             now_ns=self.loop.now_ns,
@@ -107,6 +107,9 @@ class World:
     def trader(self, feed: "MarketFeed") -> Trader:
         desk = self.desk(feed.life)
         feed.desk = desk
+        # What only the memory of a dead process knew is gone with it.
+        is_halted = self.watch.book.trading_state is TradingState.HALTED
+        self.watch.is_pulled = desk.switch.path.exists() or is_halted
         trader = Trader(
             desk,
             desk.broker,  # type: ignore[arg-type]  # a Line is a LiveBroker
@@ -276,6 +279,7 @@ def _resume(world: World) -> None:
         world.desk(Life(Faults.none(Random(0)))).resume(by="a person", reason="looked at it")
     except OSError:
         return  # the disk is full: another time
+    world.watch.is_pulled = False
 
 
 async def _live_through(world: World, until_ns: int) -> None:

@@ -1,12 +1,13 @@
 """A halt that flattens closes what it could not close at first, and nothing twice."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from swarm_core.market import Bar, Quote
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import A, make_decision, make_fill, make_quote
@@ -149,6 +150,35 @@ def test_what_stays_as_it_was_is_not_tried_again(tmp_path: Path, flatten: bool) 
         await drill.rest()
         assert (drill.lots, drill.orders) == (1_000, 1)
         assert drill.desk.book.sequence == sequence
+        drill.trader.leave()
+        await task
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+
+
+def test_a_person_flattens_what_a_dead_feed_has_halted(tmp_path: Path) -> None:
+    """The trader halted by itself and keeps what it holds; the last quotes close it when asked."""
+    drill = Drill(tmp_path)
+
+    class DyingFeed(ListFeed):
+        async def stream(self) -> AsyncIterator[Bar | Quote]:
+            for item in self.items:
+                yield item
+            await drill.until(lambda: drill.lots == 1_000)
+            raise ConnectionResetError("reset by peer")
+
+    drill.trader.feed = DyingFeed([replace(make_quote(A), session_open=True)])
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.is_halted)
+        await drill.rest()
+        assert (drill.lots, drill.orders) == (1_000, 1)
+        drill.desk.switch.pull(FLATTEN)
+        await drill.until(lambda: drill.lots == 0)
+        await drill.rest()
+        assert drill.is_halted
+        assert drill.orders == 2
         drill.trader.leave()
         await task
 
