@@ -1,7 +1,6 @@
 """What symbols, exchange names and trading days say about the market that a file is of."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,9 +18,11 @@ LISTINGS: dict[str, tuple[str, str | None]] = {
     "KS": ("XKRX", "KRW"), "KQ": ("XKRX", "KRW"), "TW": ("XTAI", "TWD"), "SI": ("XSES", "SGD"),
     "AX": ("XASX", "AUD"), "NZ": ("XNZE", "NZD"), "TO": ("XTSE", "CAD"), "SA": ("BVMF", "BRL"),
     "MX": ("XMEX", "MXN"), "JO": ("XJSE", None), "TA": ("XTAE", None), "NS": ("XBOM", "INR"),
-    "BO": ("XBOM", "INR"), "SR": ("XSAU", "SAR"), "US": ("XNYS", "USD"),
+    "BO": ("XBOM", "INR"), "SR": ("XSAU", "SAR"), "US": ("XNYS", "USD"), "NAS": ("XNYS", "USD"),
+    "NYSE": ("XNYS", "USD"), "OQ": ("XNYS", "USD"),
 }  # fmt: skip
-_SUFFIXES_OF = Counter(calendar for calendar, _ in LISTINGS.values())
+# Calendars of two exchanges of which each has its own codes and prices.
+_TWO_EXCHANGES = frozenset({"XSHG", "XKRX", "XBOM"})
 # Names that a column "exchange" may hold, beside the calendars' own.
 EXCHANGES = {
     "NYSE": "XNYS", "NASDAQ": "XNYS", "XNAS": "XNYS", "ARCA": "XNYS", "ARCX": "XNYS",
@@ -127,7 +128,7 @@ def venue_endings(symbols: Iterable[str], calendar: str) -> tuple[str, ...]:
     return tuple(
         f".{suffix}"
         for suffix in sorted(map(str, found))
-        if LISTINGS[suffix][0] == calendar and _SUFFIXES_OF[calendar] == 1
+        if LISTINGS[suffix][0] == calendar and calendar not in _TWO_EXCHANGES
     )
 
 

@@ -25,6 +25,7 @@ EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
         ("SAP", "XETRA", "XETR", "EUR", "equity"),
         ("BRK.B", None, None, None, "equity"),
         ("BAC.PR.L", None, None, None, "equity"),
+        ("IBM.NYSE", None, "XNYS", "USD", "equity"),
         ("2222.SR", None, "XSAU", "SAR", "equity"),
         ("BTC/USDT", None, "24/7", "USDT", "crypto"),
         ("ETHUSD", None, "24/7", "USD", "crypto"),
@@ -116,7 +117,9 @@ def test_markets_in_one_file_are_told_apart_by_their_symbols(tmp_path: Path) -> 
     }
 
 
-@pytest.mark.parametrize("name", ["aapl.us.txt", "AAPL.csv", "AAPL.US.csv", "prices.csv"])
+@pytest.mark.parametrize(
+    "name", ["aapl.us.txt", "AAPL.csv", "AAPL.US.csv", "AAPL.NAS_Daily.csv", "prices.csv"]
+)
 def test_two_vendors_name_one_instrument_alike(tmp_path: Path, name: str) -> None:
     """A suffix that says no more than the market does is no part of the name."""
     rows = _daily("XNYS")
