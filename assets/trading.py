@@ -1,6 +1,7 @@
 """Trading: decisions, verdicts, fills and the ledger, session by session."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -29,11 +30,26 @@ from assets.session_tables import instruments_of, read_tables
 from assets.trading_floor import TradingFloor, Walk
 from features.decision_tables import decision_tables
 from features.projections import OrderProjection, nav_frame, position_frame
+from features.schemas_derived import (
+    DECISION_CONTRIBUTIONS,
+    DECISIONS,
+    FILLS,
+    NAV,
+    ORDERS,
+    POSITIONS,
+    REGIMES,
+    TRAILS,
+)
 from swarm_core.book import book_from_events
 
 RELEASED_ON_PASSED_CHECKS = "released_on_passed_checks"
 BOOKS_BALANCE = "books_balance"
 DRAWN = timedelta(days=183)
+# What a run writes of the sessions that it has traded.
+_TOLD = (
+    *(table.name for table in (DECISIONS, DECISION_CONTRIBUTIONS, TRAILS, REGIMES)),
+    *(table.name for table in (ORDERS, FILLS, NAV, POSITIONS)),
+)
 
 _SPECS = [
     dg.AssetSpec(
@@ -115,6 +131,7 @@ def trading_sessions(
     """Trade sessions in order: fills come in, the colony decides, the gate judges, orders leave."""
     sessions = list(context.partition_keys)
     start, end = _span(sessions)
+    _require_readable(rows, start, end)
     read = read_tables(desk, tables, read_inputs(desk, tables, start, end), start, end)
     broker = open_broker(instruments_of(read.instruments), log.read(), venue=desk.venue)
     newest: Any = tables.read("features", columns=["event_time"])["event_time"].max()
@@ -124,6 +141,13 @@ def trading_sessions(
     floor.show(live, round(clock.now().timestamp() * 1e6) * 1_000)
     yield _write_decisions(rows, walk, end)
     yield from _write_ledger(desk, rows, log, floor, walk, (start, end))
+
+
+def _require_readable(rows: RowTiers, start: datetime, end: datetime) -> None:
+    """Raise what a damaged or absent tier raises before anything is traded, not when it is told."""
+    for table in _TOLD:
+        with suppress(KeyError):  # nothing of the kind has happened yet
+            rows.query(table, start=start, end=end)
 
 
 def _shown(

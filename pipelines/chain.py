@@ -129,19 +129,21 @@ def remarks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(value.value) for value in found if value is not None))
 
 
+def _told(error: Any) -> str:
+    """Return what our own code said: Dagster wraps it, and what it came from says less."""
+    while error.cause is not None and str(error.cls_name).startswith("Dagster"):
+        error = error.cause
+    return " ".join(str(error.message).split())
+
+
 def _first_error(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             error: Any = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            text = " ".join(str(error.message).split()) if error is not None else ""
-            return f"{event.step_key}: {text}"
+            return f"{event.step_key}: {'' if error is None else _told(error)}"
         error = getattr(event.event_specific_data, "error", None)
         if error is not None:  # a resource that cannot be opened fails outside of every step
-            while error.cause is not None:
-                error = error.cause
-            return " ".join(str(error.message).split())
+            return _told(error)
     return "a blocking check failed"
 
 

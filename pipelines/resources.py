@@ -20,6 +20,7 @@ from pipelines.settings import (
     Environment,
     FilesSource,
     IbSource,
+    SettingsError,
     WebSource,
     read_settings,
     read_tiers,
@@ -113,11 +114,26 @@ class Workshop:
         owner = self.settings.encryption.owner
         if not owner:
             return None
+        from adapters.secrets.key_file import KeyFile
         from adapters.stores.envelope import Sealer
 
         keys = self.key_ring()
+        if isinstance(keys, KeyFile) and not keys.has_owner(owner):
+            self._require_unsealed(owner)
         keys.ensure_owner(owner)
         return Sealer(owner, keys)
+
+    def _require_unsealed(self, owner: str) -> None:
+        """Raise SettingsError where an owner without a key has sealed files: it must be found."""
+        from adapters.stores.cold_keys import find_sealed
+        from adapters.stores.opening import open_cold
+
+        found = find_sealed(open_cold(self.home, **Environment().cold_storage()))
+        if found is not None:
+            raise SettingsError(
+                f"the key of {owner} must be in {self.settings.encryption.keys}, is not, and "
+                f"{found} is sealed: bring the keys back, for a new one opens nothing"
+            )
 
     def feature_store(self) -> object:
         from adapters.stores.feature_store import FeastFeatureStore

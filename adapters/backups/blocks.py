@@ -78,6 +78,10 @@ class BlockStore:
         for digest in digests:
             yield self.get(digest)
 
+    def has(self, digests: Sequence[str]) -> bool:
+        """Return whether all of these blocks are there."""
+        return all(self._path(digest).exists() for digest in digests)
+
     def digests(self) -> set[str]:
         """Return the hash of every block that is kept."""
         return {p.name for p in self._root.glob("*/*") if len(p.name) == 64}

@@ -206,7 +206,8 @@ class BackupRepository:
             told = (home / path).stat()
             stamp = 0 if copy else told.st_mtime_ns
             before = known.get(name)
-            if before and stamp and (before.stamp, before.size) == (stamp, told.st_size):
+            same = before and stamp and (before.stamp, before.size) == (stamp, told.st_size)
+            if before and same and self._blocks.has(before.blocks):
                 return before, 0
             return self._kept(name, source, told.st_mode & 0o777, stamp)
         except FileNotFoundError as error:

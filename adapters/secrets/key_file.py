@@ -29,6 +29,9 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = Path(path)
 
+    def has_owner(self, owner: str) -> bool:
+        return owner in self._read()
+
     def ensure_owner(self, owner: str) -> None:
         """Make the owner's first key where there is none."""
         if owner in self._read():

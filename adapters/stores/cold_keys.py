@@ -5,9 +5,23 @@ from urllib.parse import unquote
 
 import polars as pl
 
+from adapters.stores.envelope import is_sealed
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.table_months import MONTH
 from adapters.stores.tables_delta import DeltaTableStore
+
+
+def find_sealed(store: DeltaTableStore) -> str | None:
+    """Return the first file of a table's newest version that is sealed, None where there is none.
+
+    The store is that of the files as they lie.
+    """
+    for table in store.tables():
+        actions = pl.DataFrame(store.open(table).get_add_actions(flatten=True))
+        for path in [] if actions.is_empty() else actions["path"].to_list()[:1]:
+            if is_sealed(store.place.read_bytes(f"{table}/{unquote(path)}")):
+                return f"{table}/{unquote(path)}"
+    return None
 
 
 class ColdKeys:

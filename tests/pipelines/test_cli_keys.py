@@ -55,3 +55,18 @@ def test_a_vault_that_is_not_named_is_one_line(
     monkeypatch.delenv("APIARY_VAULT_URL", raising=False)
     with pytest.raises(ValueError, match="APIARY_VAULT_URL and APIARY_VAULT_TOKEN must be set"):
         _configure(tmp_path, monkeypatch, owner="desk-a", keys="vault")
+
+
+def test_keys_that_are_gone_are_asked_for_and_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = os.path.relpath(tmp_path / "keys.json", ROOT)
+    _configure(tmp_path, monkeypatch, owner="desk-a", keys=keys).append(
+        "bars", make_rows(1.0, 2.0), key=KEY
+    )
+    (tmp_path / "keys.json").rename(tmp_path / "elsewhere.json")
+
+    with pytest.raises(ValueError, match="bring the keys back"):
+        _configure(tmp_path, monkeypatch, owner="desk-a", keys=keys)
+    assert "bring the keys back" in " ".join(_keys("rotate").split())
+    assert not (tmp_path / "keys.json").exists()

@@ -292,3 +292,17 @@ def test_a_full_disk_is_one_line_and_the_next_try_is_whole(
     monkeypatch.setattr(os, "fsync", sync)
     repository.restore(manifest, tmp_path / "again")
     assert files_of(tmp_path / "again") == files_of(home)
+
+
+def test_a_block_that_is_gone_is_written_again_by_the_next_backup(
+    home: Path, tmp_path: Path
+) -> None:
+    repository = BackupRepository(tmp_path / "backups")
+    first = repository.read(repository.take(home, NOON).name)
+    saved = next(f for f in first.files if f.path == "cold/bars/part-1.parquet")
+    (tmp_path / "backups" / "blocks" / saved.blocks[0][:2] / saved.blocks[0]).unlink()
+
+    again = repository.read(repository.take(home, NOON + timedelta(minutes=1)).name)
+
+    repository.verify(again)
+    repository.verify(first)
