@@ -209,16 +209,16 @@ def halt(
 
 
 def cancel_at_once(
-    book: Book, broker: Broker, time_ns: int
+    book: Book, broker: Broker, time_ns: int, which: Callable[[Order], bool] = lambda _: True
 ) -> tuple[frozenset[str], list[ev.Event], list[str]]:
     """Cancel at the broker what the book knows to work, with nothing on record.
 
-    Returns the orders that it was asked for, what it said, and a line for each that it did not
-    hear.
+    With `which`, only those orders. Returns the orders that it was asked for, what it said, and a
+    line for each that it did not hear.
     """
     asked, said, unheard = set[str](), list[ev.Event](), list[str]()
     for record in book.working_orders():
-        if record.awaits_fills:
+        if record.awaits_fills or not which(record.order):
             continue
         order_id = record.order.client_order_id
         try:

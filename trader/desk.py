@@ -8,7 +8,13 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount
 from swarm_core.exits import guard_exits
-from swarm_core.halting import HaltReport, cancel_all, change_trading_state, halt
+from swarm_core.halting import (
+    HaltReport,
+    cancel_all,
+    cancel_at_once,
+    change_trading_state,
+    halt,
+)
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
@@ -205,6 +211,25 @@ class TradingDesk:
             reason=reason,
             time_ns=self.now_ns(),
             which=lambda order: order.client_order_id == client_order_id,
+        )
+
+    def withdraw(self, reason: str) -> None:
+        """Cancel what works, but the ways out of positions.
+
+        The broker hears of all but exits before the log is asked: it may be locked or away. Which
+        exits are in nobody's need is known when what the broker has said is written down.
+        """
+        now_ns, book = self.now_ns(), self.book
+
+        def goes(order: Order) -> bool:
+            parent = book.orders.get(order.parent_client_order_id)
+            return not (order.is_exit and (parent is None or parent.state.is_final))
+
+        asked, said, _ = cancel_at_once(book, self.line, now_ns, lambda order: not order.is_exit)
+        self.take_in([*self.listen(), *said])
+        log, line = self.log, self.line
+        cancel_all(
+            book=book, log=log, broker=line, reason=reason, time_ns=now_ns, which=goes, asked=asked
         )
 
     def guard_exits(self) -> None:

@@ -9,9 +9,8 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.exits import unprotected
-from swarm_core.halting import ask_again, cancel_all, cancel_at_once
+from swarm_core.halting import ask_again, cancel_at_once
 from swarm_core.market import Quote
-from swarm_core.orders import Order
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.risk.limits import RiskLimits
@@ -375,24 +374,12 @@ class Trader:
         if report.blocked and not fault:
             self._pull(f"a decision must be sound: {report.blocked_reason}")
 
-    def _protects(self, order: Order) -> bool:
-        """Return whether an order is the way out of a position: it stays when the trader leaves."""
-        parent = self.desk.book.orders.get(order.parent_client_order_id)
-        return order.is_exit and (parent is None or parent.state.is_final)
-
     def _end(self) -> None:
         """At the end of a session: nothing is left working unasked, and the account agrees."""
         desk, now_ns = self.desk, self.desk.now_ns()
-        desk.take_in(self.broker.heard())
         if self._leaving:
-            cancel_all(
-                book=desk.book,
-                log=desk.log,
-                broker=desk.line,
-                reason="the trader leaves",
-                time_ns=now_ns,
-                which=lambda order: not self._protects(order),
-            )
+            desk.withdraw("the trader leaves")
+        desk.take_in(self.broker.heard())
         recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
         self.account.reconcile()
         self._obey()

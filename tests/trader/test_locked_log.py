@@ -146,3 +146,19 @@ def test_a_halt_without_a_trader_cancels_before_it_waits_for_the_log(tmp_path: P
 
     assert (busy.cancels(), report.cancelled_count) == (1, 1)
     assert "must be writable" in report.failures[0]
+
+
+def test_a_trader_that_leaves_cancels_before_it_waits_for_the_log(tmp_path: Path) -> None:
+    """TERM while somebody holds the log, for longer than is waited: nothing is left working."""
+    busy = Busy(tmp_path)
+    busy.desk.log._db.execute("pragma busy_timeout = 200")  # type: ignore[attr-defined]
+
+    async def trade() -> None:
+        task = asyncio.create_task(busy.trader.run())
+        await busy.until("len(self.desk.book.working_orders()) == 1")
+        with locked(tmp_path):
+            await busy.end(task)
+
+    asyncio.run(asyncio.wait_for(trade(), 60))
+
+    assert busy.cancels() >= 1
