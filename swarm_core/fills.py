@@ -118,12 +118,14 @@ def fill_of(
 def waits_for_auction(order: Order, submitted_ns: int, bar: Bar) -> bool:
     """Return whether an order on open or on close waits for an auction that the bar has not.
 
-    An order on open that came after the bar had opened waits for the next session's opening.
+    An order on open that came after the opening waits for the next session's; where one bar is
+    the whole session it trades at the close, as any order that came while it lasted.
     """
     if order.kind.is_at_close:
         return not bar.closes_session
     passed = bar.open_time_ns is not None and bar.open_time_ns < submitted_ns
-    return order.kind.is_at_open and (passed or not bar.opens_session)
+    is_missed = not bar.opens_session or (passed and not bar.closes_session)
+    return order.kind.is_at_open and is_missed
 
 
 def ends_with_session(order: Order, settings: FillSettings) -> bool:

@@ -44,7 +44,7 @@ def waits_for_auction(desk: Desk, market: Market, t: int, work: Ints) -> bool:
         return False
     opened = market.open_ns[t]
     passed = opened != NONE and opened < work[c.W_RECEIVED_NS]
-    return passed or is_in_session(desk, market, i)
+    return (passed and not ends_at(market, t, i)) or is_in_session(desk, market, i)
 
 
 @merged_kernel

@@ -1,9 +1,11 @@
 """Simulated fills: never more than the market carries, never better than it offers."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarm_core.fills import FillSettings, fill_of
+from swarm_core.fills import FillSettings, fill_of, waits_for_auction
 from swarm_core.market import Bar
 from swarm_core.orders import Order, OrderKind, OrderSide
 from tests.swarm_core.builders import A, make_order
@@ -105,6 +107,19 @@ def test_an_open_that_passed_before_the_order_came_is_not_traded() -> None:
     prices = [fill_of(make_order(), 10, at, bar, FREE) for at in (2, 4)]
 
     assert [f.price_ticks for f in prices if f is not None] == [100, 110]
+
+
+def test_a_missed_opening_is_waited_for_in_minutes_and_not_where_a_bar_is_the_session() -> None:
+    first = Bar(instrument_id=A, time_ns=10, open_time_ns=3, close_ticks=110, closes_session=False)
+    order = make_order(kind=OrderKind.MARKET_ON_OPEN)
+
+    def waits(bar: Bar, received_ns: int) -> bool:
+        return waits_for_auction(order, received_ns, bar)
+
+    assert [waits(first, at) for at in (2, 4)] == [False, True]
+    assert waits(replace(first, opens_session=False), 2)
+    assert not waits(replace(first, closes_session=True), 4)
+    assert waits(replace(first, opens_session=False, closes_session=True), 4)
 
 
 def test_a_limit_is_reached_within_the_bar_or_not_at_all() -> None:
