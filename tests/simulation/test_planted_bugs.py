@@ -18,7 +18,7 @@ from swarm_core.risk.gate import Approved
 from swarm_core.trading_state import TradingState
 from tests.simulation.verdict import judge
 from tests.simulation.world import play
-from trader import loop
+from trader import account_keeper, loop
 from trader.desk import SwitchedBroker, TradingDesk
 
 SEEDS = range(240)
@@ -77,8 +77,11 @@ def drop_late_fills(patch: pytest.MonkeyPatch) -> None:
 
 def never_reconcile(patch: pytest.MonkeyPatch) -> None:
     """What was filled while the line was down is not asked for."""
-    patch.setattr(loop.Trader, "_reconcile", lambda self: setattr(self, "_fault", ""))
-    patch.setattr(loop, "recover", lambda **_: 0)
+    patch.setattr(
+        account_keeper.AccountKeeper, "reconcile", lambda self: setattr(self, "fault", "")
+    )
+    for module in (loop, account_keeper):
+        patch.setattr(module, "recover", lambda **_: 0)
 
 
 def send_before_writing(patch: pytest.MonkeyPatch) -> None:
