@@ -52,6 +52,7 @@ def test_a_seed_gives_the_same_session_to_the_bit() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 def test_many_sessions_see_every_fault_and_lose_nothing() -> None:
     happened: set[str] = set()
     for seed in range(100_000, 102_000):
