@@ -8,57 +8,20 @@ from pathlib import Path
 import pytest
 
 from swarm_core.market import Bar, Quote
-from swarm_core.reconciliation import ReconciliationRules
-from swarm_core.trading_state import TradingState
-from tests.swarm_core.builders import A, make_decision, make_fill, make_quote
-from tests.trader.desks import make_desk
-from tests.trader.sessions import ListFeed, PlannedEngine
-from tests.trader.venue import FileVenue
+from tests.swarm_core.builders import A, make_fill, make_quote
+from tests.trader.drills import Drill
+from tests.trader.sessions import ListFeed
 from trader.kill_switch import Halt
-from trader.loop import Trader
-from trader.settings import TraderSettings
 
 FLATTEN = Halt(reason="a drill", actor="anna", flatten=True)
 
 
-class Drill:
+class FlattenDrill(Drill):
     """A trader that holds a thousand of A, and is halted with --flatten."""
-
-    def __init__(self, home: Path) -> None:
-        self.venue = FileVenue(home / "venue")
-        self.desk = make_desk(home, self.venue)
-        quote = replace(make_quote(A), session_open=True)
-        self.trader = Trader(
-            self.desk,
-            self.venue,
-            ListFeed([quote], then=60.0),
-            PlannedEngine([make_decision("d1", A=0.1)]),
-            TraderSettings(heartbeat_s=0.01, reconcile_every_s=3600),
-            ReconciliationRules(),
-        )
-
-    @property
-    def lots(self) -> int:
-        return self.desk.book.lots(A)
 
     @property
     def orders(self) -> int:
-        return [what for what, _ in self.venue.received()].count("order")
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        for _ in range(2_000):
-            if holds():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError(f"must come to hold, were {self.lots} lots, {self.orders} orders")
-
-    async def rest(self) -> None:
-        beats = self.trader.beat_count
-        await self.until(lambda: self.trader.beat_count > beats + 5)
-
-    @property
-    def is_halted(self) -> bool:
-        return self.desk.book.trading_state is TradingState.HALTED
+        return self.received("order")
 
     async def play(self, in_the_middle: Callable[[], None], then: Callable[[], None]) -> None:
         task = asyncio.create_task(self.trader.run())
@@ -71,12 +34,11 @@ class Drill:
         await self.until(lambda: self.lots == 0)
         await self.rest()
         assert self.is_halted
-        self.trader.leave()
-        await task
+        await self.end(task)
 
 
 def test_what_had_no_quote_is_closed_when_it_is_quoted(tmp_path: Path) -> None:
-    drill = Drill(tmp_path)
+    drill = FlattenDrill(tmp_path)
     quotes = dict[str, object]()
 
     def lose() -> None:
@@ -94,7 +56,7 @@ def test_what_had_no_quote_is_closed_when_it_is_quoted(tmp_path: Path) -> None:
 
 def test_a_fill_that_is_told_after_the_flattening_is_closed(tmp_path: Path) -> None:
     """The cancelled order had filled a little more: that is closed by an order of its own."""
-    drill = Drill(tmp_path)
+    drill = FlattenDrill(tmp_path)
 
     def late() -> None:
         assert (drill.lots, drill.orders) == (0, 2)
@@ -109,8 +71,7 @@ def test_a_fill_that_is_told_after_the_flattening_is_closed(tmp_path: Path) -> N
         late()
         await drill.until(lambda: drill.orders == 3)
         await drill.until(lambda: drill.lots == 0)
-        drill.trader.leave()
-        await task
+        await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))
 
@@ -120,7 +81,7 @@ def test_a_fill_that_is_told_after_the_flattening_is_closed(tmp_path: Path) -> N
 def test_what_was_held_while_the_broker_was_away_is_closed_when_it_is_back(
     tmp_path: Path,
 ) -> None:
-    drill = Drill(tmp_path)
+    drill = FlattenDrill(tmp_path)
 
     def back() -> None:
         assert (drill.lots, drill.orders) == (1_000, 1)
@@ -138,7 +99,7 @@ def test_what_was_held_while_the_broker_was_away_is_closed_when_it_is_back(
 @pytest.mark.parametrize("flatten", [True, False])
 def test_what_stays_as_it_was_is_not_tried_again(tmp_path: Path, flatten: bool) -> None:
     """The gate denies the closing order: no order follows another for ever."""
-    drill = Drill(tmp_path)
+    drill = FlattenDrill(tmp_path)
 
     async def play() -> None:
         task = asyncio.create_task(drill.trader.run())
@@ -150,15 +111,14 @@ def test_what_stays_as_it_was_is_not_tried_again(tmp_path: Path, flatten: bool) 
         await drill.rest()
         assert (drill.lots, drill.orders) == (1_000, 1)
         assert drill.desk.book.sequence == sequence
-        drill.trader.leave()
-        await task
+        await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))
 
 
 def test_a_person_flattens_what_a_dead_feed_has_halted(tmp_path: Path) -> None:
     """The trader halted by itself and keeps what it holds; the last quotes close it when asked."""
-    drill = Drill(tmp_path)
+    drill = FlattenDrill(tmp_path)
 
     class DyingFeed(ListFeed):
         async def stream(self) -> AsyncIterator[Bar | Quote]:
@@ -179,7 +139,6 @@ def test_a_person_flattens_what_a_dead_feed_has_halted(tmp_path: Path) -> None:
         await drill.rest()
         assert drill.is_halted
         assert drill.orders == 2
-        drill.trader.leave()
-        await task
+        await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))

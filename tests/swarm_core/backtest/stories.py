@@ -1,6 +1,6 @@
 """What becomes of a market, told by the compiled engine and step by step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,10 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.engine import TAPES, Backtest
 from swarm_core.backtest.opening import Openings
+from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import FORCES, KINDS, EngineSettings
 from swarm_core.backtest.stepwise import StepwiseBacktest
+from swarm_core.orders import Order
 from swarm_core.risk import kernel as k
 from tests.swarm_core.backtest.markets import NONE, RATES
 
@@ -83,6 +85,25 @@ def stepwise_story(
         {name: v for name, v in ledger.fees.items() if v},
         [(0, 0, 0) if p is None else (p.lots, p.cost_minor, p.realised_minor) for p in places],
     )
+
+
+def told_both_ways(
+    bars: Bars,
+    settings: EngineSettings,
+    sent: Sequence[Sequence[Order]],
+    openings: Openings | None = None,
+) -> Story:
+    """Return what becomes of the orders sent at each bar's close, the same by loop and objects."""
+    plan = OrderPlan.of(sent, [i.instrument_id for i in bars.instruments])
+    compiled = compiled_story(
+        bars, settings, lambda test, b: test.place_orders(b, plan), openings=openings
+    )
+    stepwise = stepwise_story(
+        bars, settings, lambda test, b: test.place_orders(b, sent), openings=openings
+    )
+    assert_same(compiled, stepwise)
+    assert sorted_actions(compiled) == sorted_actions(stepwise)
+    return compiled
 
 
 def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:

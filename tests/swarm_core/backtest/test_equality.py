@@ -16,7 +16,13 @@ from tests.swarm_core.backtest.markets import (
     make_orders,
     make_settings,
 )
-from tests.swarm_core.backtest.stories import Story, assert_same, compiled_story, stepwise_story
+from tests.swarm_core.backtest.stories import (
+    Story,
+    assert_same,
+    compiled_story,
+    stepwise_story,
+    told_both_ways,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -27,10 +33,7 @@ def run_orders(seed: int) -> Story:
     instruments = make_instruments(rng, int(rng.integers(1, 5)))
     bars, chosen = make_bars(rng, instruments, 60), make_settings(rng)
     orders = make_orders(rng, bars)
-    plan = OrderPlan.of(orders, [i.instrument_id for i in instruments])
-    compiled = compiled_story(bars, chosen, lambda test, b: test.place_orders(b, plan))
-    assert_same(compiled, stepwise_story(bars, chosen, lambda t, b: t.place_orders(b, orders)))
-    return compiled
+    return told_both_ways(bars, chosen, orders)
 
 
 @slow

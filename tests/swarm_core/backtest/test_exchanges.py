@@ -21,7 +21,6 @@ from swarm_core.actions.splits import Split
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.exchanges import join_exchanges
 from swarm_core.backtest.opening import Openings
-from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.commissions import BpsCommission
 from swarm_core.fills import FillSettings
@@ -40,10 +39,7 @@ from tests.swarm_core.backtest.markets import (
 )
 from tests.swarm_core.backtest.stories import (
     Story,
-    assert_same,
-    compiled_story,
-    sorted_actions,
-    stepwise_story,
+    told_both_ways,
 )
 from tests.swarm_core.backtest.test_openings import make_openings
 
@@ -108,16 +104,7 @@ def tell(
                 quantity_lots=lots, kind=kind, slice_index=lots,
             )
         )  # fmt: skip
-    plan = OrderPlan.of(sent, ["L", "N"])
-    compiled = compiled_story(
-        bars, DESK, lambda test, b: test.place_orders(b, plan), openings=openings
-    )
-    stepwise = stepwise_story(
-        bars, DESK, lambda test, b: test.place_orders(b, sent), openings=openings
-    )
-    assert_same(compiled, stepwise)
-    assert sorted_actions(compiled) == sorted_actions(stepwise)
-    return compiled
+    return told_both_ways(bars, DESK, sent, openings)
 
 
 MARKET, ON_CLOSE = OrderKind.MARKET, OrderKind.MARKET_ON_CLOSE
@@ -273,12 +260,4 @@ def test_random_books_on_three_exchanges_come_out_the_same_both_ways(seed: int) 
         [drawn(rng, "XTKS", own[:1]), drawn(rng, "XLON", own[1:2]), drawn(rng, "XNYS", own[2:])]
     )
     desk, orders, openings = make_settings(rng), make_orders(rng, bars), make_openings(rng, bars)
-    plan = OrderPlan.of(orders, [i.instrument_id for i in own])
-    compiled = compiled_story(
-        bars, desk, lambda test, b: test.place_orders(b, plan), openings=openings
-    )
-    stepwise = stepwise_story(
-        bars, desk, lambda test, b: test.place_orders(b, orders), openings=openings
-    )
-    assert_same(compiled, stepwise)
-    assert sorted_actions(compiled) == sorted_actions(stepwise)
+    told_both_ways(bars, desk, orders, openings)

@@ -17,7 +17,6 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.engine import Backtest
 from swarm_core.backtest.opening import Openings
-from swarm_core.backtest.orders import OrderPlan
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.carry.borrow import BorrowCost
 from swarm_core.carry.interest import CashInterest, CashRates
@@ -39,10 +38,7 @@ from tests.swarm_core.backtest.markets import (
 )
 from tests.swarm_core.backtest.stories import (
     Story,
-    assert_same,
-    compiled_story,
-    sorted_actions,
-    stepwise_story,
+    told_both_ways,
 )
 
 CARRY = Carry(
@@ -122,16 +118,7 @@ def run_orders(seed: int) -> Story:
     bars = make_bars(rng, instruments, 60)
     chosen = replace(make_settings(rng), limits=replace(LOOSEST, duplicate_window_s=0.0))
     orders, openings = make_orders(rng, bars), make_openings(rng, bars)
-    plan = OrderPlan.of(orders, [i.instrument_id for i in instruments])
-    compiled = compiled_story(
-        bars, chosen, lambda test, b: test.place_orders(b, plan), openings=openings
-    )
-    stepwise = stepwise_story(
-        bars, chosen, lambda test, b: test.place_orders(b, orders), openings=openings
-    )
-    assert_same(compiled, stepwise)
-    assert sorted_actions(compiled) == sorted_actions(stepwise)
-    return compiled
+    return told_both_ways(bars, chosen, orders, openings)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))  # type: ignore[arg-type]  # its members

@@ -18,7 +18,11 @@ from swarm_core.instruments import Instrument
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 from swarm_core.risk.limits import LOOSEST
 from tests.swarm_core.backtest.markets import MINUTE_NS, NONE
-from tests.swarm_core.backtest.stories import Story, assert_same, compiled_story, stepwise_story
+from tests.swarm_core.backtest.stories import (
+    Story,
+    compiled_story,
+    told_both_ways,
+)
 
 SHARES = [Instrument(instrument_id=n, asset_class="equity", currency="USD") for n in "AB"]
 FREE = EngineSettings(
@@ -61,12 +65,7 @@ def order(
 def tell(bars: Bars, sends: SENDS, settings: EngineSettings = FREE) -> Story:
     """Return what becomes of orders that are sent at the closes of bars, told by both ways."""
     sent = [list(sends.get(t, ())) for t in range(len(bars.market.time_ns))]
-    plan = OrderPlan.of(sent, [i.instrument_id for i in bars.instruments])
-    compiled = compiled_story(bars, settings, lambda test, b: test.place_orders(b, plan))
-    assert_same(
-        compiled, stepwise_story(bars, settings, lambda test, b: test.place_orders(b, sent))
-    )
-    return compiled
+    return told_both_ways(bars, settings, sent)
 
 
 def fills(story: Story) -> list[tuple[int, int, int]]:
