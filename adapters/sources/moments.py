@@ -14,6 +14,7 @@ _NAIVE_FORMATS = (
     "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y%m%d %H:%M:%S", "%Y%m%d %H:%M",
     "%Y%m%d", "%Y-%m",
 )  # fmt: skip
+MOMENT = "__moment_"  # how the columns of `with_moment` begin
 _EPOCH_PER_US = {"epoch_s": 1e6, "epoch_ms": 1e3, "epoch_us": 1.0, "epoch_ns": 1e-3}
 # A year outside these bounds is a two-digit year read as a four-digit one, or a wrong unit.
 _EARLIEST, _LATEST = datetime(1800, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -65,6 +66,29 @@ def moment_of(field: TimeField, what: str, schema: pl.Schema, spec: TableMapping
     )  # fmt: skip
     is_bad = exact.is_null() | ~inside
     return Moment(_plus(exact, field), day, _plus(over, field), is_bad, text.is_null(), problem)
+
+
+def with_moment(
+    frame: pl.DataFrame, field: TimeField, what: str, spec: TableMapping
+) -> tuple[pl.DataFrame, Moment]:
+    """Return the frame with what its stamps say in columns of their own, and how these are called.
+
+    Each different stamp is read once: thousands of files have the same days, and to parse one costs
+    more than all other cells of its row. Raises MappingError as `moment_of` does.
+    """
+    told = moment_of(field, what, frame.schema, spec)
+    names = list(field.join) or [pick_column(frame.schema, field.column, what)]
+    columns = {
+        f"{MOMENT}{what.replace(' ', '_')}_{part}": expr
+        for part, expr in zip(
+            ("utc", "day", "day_over", "is_bad", "is_empty"),
+            (told.utc, told.day, told.day_over, told.is_bad, told.is_empty),
+            strict=True,
+        )
+    }
+    read = frame.select(names).unique().lazy().with_columns(**columns).collect()
+    joined = frame.join(read, on=names, how="left", nulls_equal=True, maintain_order="left")
+    return joined, Moment(*map(pl.col, columns), problem=told.problem)
 
 
 def to_local_time(text: str) -> time:

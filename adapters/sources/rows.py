@@ -18,7 +18,7 @@ from adapters.sources.mapping import (
     TimeField,
     Unpivot,
 )
-from adapters.sources.moments import Moment, moment_of
+from adapters.sources.moments import MOMENT, Moment, with_moment
 from adapters.sources.reading import RAGGED, RawRows
 from features.calendars import with_session_close
 from features.schemas import QUARANTINE_COLUMNS, TABLES
@@ -109,17 +109,17 @@ def _typed(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
         exprs.append(symbol.value.alias(SYMBOL))
         flaws.append((symbol.is_bad, symbol.problem))
     if spec.time is not None:
-        moment = moment_of(spec.time, "time", schema, spec)
+        frame, moment = with_moment(frame, spec.time, "time", spec)
         exprs += [moment.utc.alias("__new_event_time"), moment.day.alias(DAY)]
         exprs.append(_known_from(spec.time, moment).alias(_KNOWN_FROM))
         flaws.insert(0, (moment.is_bad, moment.problem))
     if spec.end_time is not None:
-        end = moment_of(spec.end_time, "end_time", schema, spec)
+        frame, end = with_moment(frame, spec.end_time, "end_time", spec)
         exprs.append(end.utc.alias("__new_end_time"))
         # An open end is no flaw; a written one that cannot be read is.
         flaws.append((end.is_bad & ~end.is_empty, end.problem))
     if spec.knowledge.time is not None:
-        known = moment_of(spec.knowledge.time, "knowledge time", schema, spec)
+        frame, known = with_moment(frame, spec.knowledge.time, "knowledge time", spec)
         exprs.append(_known_from(spec.knowledge.time, known).alias("__new_knowledge_time"))
         flaws.append((known.is_bad, known.problem))
     exprs.append(_calendar(spec, schema).alias(CALENDAR))
@@ -136,13 +136,14 @@ def _with_reasons(
 ) -> pl.DataFrame:
     """Add the columns and the first reason why a row is bad, written for the bad rows alone."""
     is_bad = pl.any_horizontal(is_bad.fill_null(value=False) for is_bad, _ in flaws)
-    marked = frame.with_columns(*exprs, is_bad.alias(_BAD))
+    marked = frame.lazy().with_columns(*exprs, is_bad.alias(_BAD)).collect()
     none = pl.lit(None, dtype=pl.String)
     bad = marked.filter(_BAD).with_columns(
         pl.coalesce([*(pl.when(flag).then(reason) for flag, reason in flaws), none]).alias(REASON)
     )
     good = marked.filter(~pl.col(_BAD)).with_columns(none.alias(REASON))
-    return pl.concat([good, bad]).drop(_BAD)
+    spent = [name for name in marked.columns if name == _BAD or name.startswith(MOMENT)]
+    return pl.concat([good, bad]).drop(spent)
 
 
 def _renamed(frame: pl.DataFrame) -> pl.DataFrame:
