@@ -51,9 +51,10 @@ _WEEKDAYS = ("CASH", "FUT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryBar:
-    """One bar; `time_s` is its start in seconds since 1970."""
+    """One bar; `time_s` and `ends_s` are its start and its end in seconds since 1970."""
 
     time_s: int
+    ends_s: int
     open: Decimal
     high: Decimal
     low: Decimal
@@ -169,6 +170,7 @@ def _bar(market: Market, listing: Listing, begin: int, end: int) -> HistoryBar |
         volume = sum((bar.volume for bar in inside), Decimal(0))
         return HistoryBar(
             time_s=begin,
+            ends_s=end,
             open=inside[0].open,
             high=max(bar.high for bar in inside),
             low=min(bar.low for bar in inside),
@@ -183,6 +185,7 @@ def _bar(market: Market, listing: Listing, begin: int, end: int) -> HistoryBar |
     volume = Decimal(int((0.5 + busy) * (end - begin) * 100))
     return HistoryBar(
         time_s=begin,
+        ends_s=end,
         open=path[0],
         high=max(path),
         low=min(path),
@@ -194,8 +197,13 @@ def _bar(market: Market, listing: Listing, begin: int, end: int) -> HistoryBar |
 
 
 def date_text(bar: HistoryBar, size_s: int, format_date: int) -> str:
-    """Return how a bar is dated: the day, or the moment as text (1) or in seconds (2)."""
+    """Return how a bar is dated: the day, or the moment as text (1) or in seconds (2).
+
+    Weeks and months are dated by their last session, as the gateway dates them.
+    """
     moment = local_of(bar.time_s * 10**9)
-    if size_s >= DAY_S:
+    if size_s > DAY_S:
+        return f"{local_of((bar.ends_s - 1) * 10**9):%Y%m%d}"
+    if size_s == DAY_S:
         return f"{moment:%Y%m%d}"
     return str(bar.time_s) if format_date == 2 else f"{moment:%Y%m%d %H:%M:%S} {ZONE_NAME}"

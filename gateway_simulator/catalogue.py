@@ -1,6 +1,7 @@
 """The listings, by contract id and by description."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from gateway_simulator.listings import Asked, Listing
 
@@ -25,7 +26,16 @@ class Catalogue:
             self._by_symbol.setdefault(name, []).append(listing)
 
     def find(self, asked: Asked) -> list[Listing]:
-        """Return all listings that answer to a description, as seen from the exchange asked for."""
+        """Return all listings that answer to a description, as seen from the exchange asked for.
+
+        A continuous future (CONTFUT) is the contract that ends first, with its id; FUT+CONTFUT are
+        all contracts and it.
+        """
+        if asked.sec_type in ("CONTFUT", "FUT+CONTFUT"):
+            futures = self.find(replace(asked, sec_type="FUT"))
+            ends = {item.symbol: item for item in sorted(futures, key=_last_day, reverse=True)}
+            first = [replace(item, sec_type="CONTFUT") for item in ends.values()]
+            return first if asked.sec_type == "CONTFUT" else [*futures, *first]
         if asked.con_id:
             known = self._by_id.get(asked.con_id)
             candidates = [known] if known else []
@@ -63,3 +73,7 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[Listing]:
         return iter(self._by_id.values())
+
+
+def _last_day(listing: Listing) -> str:
+    return listing.last_trade_date

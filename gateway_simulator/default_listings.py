@@ -12,6 +12,7 @@ _ROUTES = ("SMART", "NASDAQ", "NYSE", "ARCA", "BATS", "IEX")
 _SHARES = (
     ("AAPL", 265598, "NASDAQ", "APPLE INC", 190, "COMMON"),
     ("MSFT", 272093, "NASDAQ", "MICROSOFT CORP", 420, "COMMON"),
+    ("META", 107113386, "NASDAQ", "META PLATFORMS INC-CLASS A", 500, "COMMON"),
     ("AMZN", 3691937, "NASDAQ", "AMAZON.COM INC", 180, "COMMON"),
     ("NVDA", 4815747, "NASDAQ", "NVIDIA CORP", 120, "COMMON"),
     ("TSLA", 76792991, "NASDAQ", "TESLA INC", 240, "COMMON"),
@@ -34,9 +35,15 @@ _PAIRS = (
 )
 _COINS = (("BTC", 479624278, 60000, "0.25"), ("ETH", 495759171, 3000, "0.01"))
 _INDICES = (
-    ("SPX", 416904, "CBOE", "S&P 500 Stock Index", 5500),
-    ("NDX", 416843, "NASDAQ", "NASDAQ 100 Stock Index", 19000),
-    ("VIX", 13455763, "CBOE", "CBOE Volatility Index", 16),
+    ("SPX", 416904, "CBOE", "S&P 500 Stock Index", 5500, "USD"),
+    ("NDX", 416843, "NASDAQ", "NASDAQ 100 Stock Index", 19000, "USD"),
+    ("VIX", 13455763, "CBOE", "CBOE Volatility Index", 16, "USD"),
+    ("DAX", 825711, "EUREX", "DAX Performance Index", 18500, "EUR"),
+)
+# CFDs on indices: symbol, name, the index that it follows, its contract id.
+_INDEX_CFDS = (
+    ("IBUS500", "IBKR US 500", "SPX", 416904, "USD"),
+    ("IBDE40", "IBKR Germany 40", "DAX", 825711, "EUR"),
 )
 # Root, exchange, multiplier, step, start price, months between two ends, name, underlying index.
 _FUTURES = (
@@ -134,11 +141,12 @@ def _coins() -> Iterator[Listing]:
 
 
 def _indices() -> Iterator[Listing]:
-    for symbol, con_id, exchange, name, price in _INDICES:
+    for symbol, con_id, exchange, name, price, currency in _INDICES:
         yield Listing(
             con_id=con_id,
             symbol=symbol,
             sec_type="IND",
+            currency=currency,
             exchange=exchange,
             exchanges=(exchange,),
             local_symbol=symbol,
@@ -165,6 +173,20 @@ def _cfds(shares: list[Listing]) -> Iterator[Listing]:
                 under_sec_type="STK",
                 start_price=stock.start_price,
             )
+    for symbol, name, under, under_con_id, currency in _INDEX_CFDS:
+        yield Listing(
+            con_id=number_of(f"CFD {symbol}"),
+            symbol=symbol,
+            sec_type="CFD",
+            currency=currency,
+            exchanges=("SMART",),
+            local_symbol=symbol,
+            trading_class=symbol,
+            long_name=name,
+            under_con_id=under_con_id,
+            under_symbol=under,
+            under_sec_type="IND",
+        )
 
 
 def _futures(today: date) -> Iterator[Listing]:
@@ -208,12 +230,18 @@ def third_friday(year: int, month: int) -> date:
 
 
 def options(underlying: Listing, today: date) -> Iterator[Listing]:
-    """Yield calls and puts on a share: four ends, strikes around its start price."""
+    """Yield calls and puts on a share: four months and two Decembers, strikes around its start.
+
+    Those that run for years stand further apart, and further out.
+    """
     step = 5 if underlying.start_price < 400 else 10
-    middle = int(underlying.start_price) // step * step
-    for end in _ends(today, 1, count=4):
-        for offset in range(-_STRIKES_EACH_SIDE, _STRIKES_EACH_SIDE + 1):
-            strike = middle + offset * step
+    near, far = _ends(today, 1, count=4), _ends(today, 12, count=3)[1:]
+    grids = [(end, step) for end in near] + [(end, 3 * step) for end in far if end not in near]
+    for end, apart in grids:
+        middle = int(underlying.start_price) // apart * apart
+        each_side = min(_STRIKES_EACH_SIDE, middle // apart - 1)
+        for offset in range(-each_side, each_side + 1):
+            strike = middle + offset * apart
             for right in "CP":
                 day = end.strftime("%Y%m%d")
                 local = f"{underlying.symbol:<6}{day[2:]}{right}{strike * 1000:08d}"

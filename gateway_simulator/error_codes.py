@@ -17,6 +17,8 @@ class Code(Enum):
     )
     NO_ORDER = (135, "Can't find order with id ={order_id}")
     HISTORICAL = (162, "Historical Market Data Service error message:{reason}")
+    NO_SCANNER = (365, "No scanner subscription found for ticker id:{ticker}")
+    NO_ITEMS = (165, "Historical Market Data Service query message:no items retrieved")
     NO_DEFINITION = (200, "No security definition has been found for the request")
     AMBIGUOUS = (200, "The contract description specified for {symbol} is ambiguous.")
     REJECTED = (201, "Order rejected - reason:{reason}")
@@ -61,6 +63,8 @@ class Code(Enum):
         10167,
         "Requested market data is not subscribed. Displaying delayed market data.",
     )
+    NO_NEWS_FEED = (10276, "News feed is not allowed.")
+    NO_FUNDAMENTALS = (10358, "Fundamentals data is not allowed.")
     FRACTION = (10243, "Fractional-sized order cannot be placed via API. Please refer to TWS.")
 
     def __init__(self, number: int, words: str) -> None:

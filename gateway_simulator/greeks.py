@@ -45,3 +45,24 @@ def black_scholes(
         vega=spot * _density(d1) * math.sqrt(years) / 100.0,
         theta=theta / 365.0,
     )
+
+
+_VOLATILITY_MIN, _VOLATILITY_MAX = 1e-4, 10.0  # of a year
+_HALVINGS = 60
+
+
+def implied_volatility(
+    price: float, spot: float, strike: float, years: float, right: str
+) -> float | None:
+    """Return the volatility at which an option has a price, by bisection; None where none does."""
+    low, high = _VOLATILITY_MIN, _VOLATILITY_MAX
+    ends = [black_scholes(spot, strike, years, v, right).price for v in (low, high)]
+    if not ends[0] <= price <= ends[1]:
+        return None
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        if black_scholes(spot, strike, years, middle, right).price < price:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2.0

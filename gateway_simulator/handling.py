@@ -7,6 +7,9 @@ from gateway_simulator import (
     requests_market,
     requests_news,
     requests_orders,
+    requests_pricing,
+    requests_refused,
+    requests_screens,
     requests_session,
 )
 from gateway_simulator.message_ids import In
@@ -20,4 +23,7 @@ HANDLERS: dict[In, Handler] = {
     **requests_market.HANDLERS,
     **requests_history.HANDLERS,
     **requests_news.HANDLERS,
+    **requests_pricing.HANDLERS,
+    **requests_screens.HANDLERS,
+    **requests_refused.HANDLERS,
 }

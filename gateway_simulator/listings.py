@@ -88,7 +88,7 @@ class Listing:
 
     @property
     def is_tradable(self) -> bool:
-        return self.sec_type != "IND"
+        return self.sec_type not in ("IND", "CONTFUT")
 
     @property
     def market_rule_id(self) -> int:

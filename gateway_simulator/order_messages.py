@@ -169,9 +169,7 @@ def _margin(margin: Margin | None) -> list[Field]:
         margin.initial_after,
         margin.maintenance_after,
         margin.equity_after,
-        margin.commission,
-        "",
-        "",
+        *([margin.commission] * 3),  # what it is, at least, and at most
         margin.currency,
         "",
     ]

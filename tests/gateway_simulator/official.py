@@ -23,7 +23,8 @@ _HEARD = (
     "tickByTickBidAsk tickByTickMidPoint realtimeBar historicalData historicalDataEnd "
     "historicalDataUpdate headTimestamp historicalNews historicalNewsEnd newsProviders "
     "newsArticle historicalTicks historicalTicksLast historicalTicksBidAsk "
-    "historicalSchedule familyCodes userInfo connectionClosed updateMktDepth"
+    "historicalSchedule familyCodes userInfo connectionClosed updateMktDepth "
+    "scannerParameters scannerData scannerDataEnd histogramData"
 )
 
 
