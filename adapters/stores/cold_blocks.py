@@ -103,10 +103,10 @@ class ColdBlocks:
         paths: Sequence[str],
         columns: Sequence[str] | None = None,
         predicate: pl.Expr | None = None,
-    ) -> None:
+    ) -> list[tuple[int, ...]]:
         """Compare what a question over these files needs and was not compared already.
 
-        `paths` are those within the table; all columns for None.
+        `paths` are those within the table; all columns for None. Returns the files' stamps.
         """
         files = [f"{table}/{path}" for path in paths]
         stamps = self.place.file_stamps(files)
@@ -122,6 +122,7 @@ class ColdBlocks:
                 list(pool.map(lambda d: self._prove(d[0], d[1], question, predicate), due))
         elif due:
             self._prove(*due[0], question, predicate)
+        return stamps
 
     def _is_proven(self, file: str, stamp: tuple[int, ...], question: Question) -> bool:
         known = self._proven.get(file)

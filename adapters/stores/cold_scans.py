@@ -11,8 +11,7 @@ from adapters.stores.cold_blocks import ColdBlocks
 from adapters.stores.cold_places import ColdPlace, storage
 from adapters.stores.envelope import SealError
 from adapters.stores.sealed_place import SealedPlace
-from adapters.stores.segments import asked
-from adapters.stores.table_months import INSTANT, MONTH, UNDATED, month_span, month_start
+from adapters.stores.table_months import INSTANT, MONTH, UNDATED, month_start
 
 
 def table_schema(stored: DeltaTable) -> pl.Schema:
@@ -56,33 +55,66 @@ def months_held(stored: DeltaTable) -> tuple[datetime | None, datetime | None]:
     return month_start(min(months)), month_start(max(months), after=1) - INSTANT
 
 
-def scan_months(
-    blocks: ColdBlocks, stored: DeltaTable, first: str | None = None, last: str | None = None
-) -> pl.LazyFrame:
-    """Return the rows of the months first..last, without the month itself.
+class ColdView:
+    """The rows of the months first..last of one version, to be asked for again and again.
 
     What of their files a question needs is compared with what was written, before it is read.
     """
-    place, files, schema = blocks.place, month_files(stored, first, last), table_schema(stored)
-    if not files:
-        return pl.LazyFrame(schema=schema)
-    if isinstance(place, SealedPlace):  # what is sealed proves itself as it is opened
-        return _scan_files([place.plain_bytes(file) for file in files], schema, None)
-    root = place.uri("_")[:-1]
-    names = [file.removeprefix("file://").removeprefix(root) for file in files]
-    table = names[0].partition("/")[0]
-    paths = [name.partition("/")[2] for name in names]
 
-    def fetch(
-        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
-    ) -> Iterator[pl.DataFrame]:
-        blocks.prove(table, paths, columns, predicate)
-        rows = _scan_files(files, schema, place.scan_options)
+    def __init__(
+        self,
+        blocks: ColdBlocks,
+        stored: DeltaTable,
+        first: str | None = None,
+        last: str | None = None,
+    ) -> None:
+        self.schema = table_schema(stored)  # without the month
+        self._blocks, self._files = blocks, month_files(stored, first, last)
+        root = blocks.place.uri("_")[:-1]
+        names = [file.removeprefix("file://").removeprefix(root) for file in self._files]
+        self._table = names[0].partition("/")[0] if names else ""
+        self._paths = [name.partition("/")[2] for name in names]
+        # polars keeps what it learnt of the files with the frame of a scan.
+        self._kept: tuple[list[tuple[int, ...]], pl.LazyFrame] | None = None
+
+    def rows(
+        self, columns: Sequence[str] | None = None, predicate: pl.Expr | None = None
+    ) -> pl.LazyFrame:
+        """Return these columns of the rows that a condition leaves; raises as `ColdBlocks` does.
+
+        None asks for all. The files are compared now and read when the frame is collected.
+        """
+        place = self._blocks.place
+        if not self._files:
+            rows = pl.LazyFrame(schema=self.schema)
+        elif isinstance(place, SealedPlace):  # what is sealed proves itself as it is opened
+            opened = [place.plain_bytes(file) for file in self._files]
+            rows = _scan_files(opened, self.schema, None)
+        else:
+            stamps = self._blocks.prove(self._table, self._paths, columns, predicate)
+            if self._kept is None or self._kept[0] != stamps:
+                self._kept = stamps, _scan_files(self._files, self.schema, place.scan_options)
+            rows = self._kept[1]
         rows = rows if predicate is None else rows.filter(predicate)
-        rows = rows if columns is None else rows.select(columns)
-        yield (rows if limit is None else rows.head(limit)).collect()
+        return rows if columns is None else rows.select(columns)
 
-    return register_io_source(fetch, schema=schema, is_pure=True)
+    def scan(self) -> pl.LazyFrame:
+        """Return the rows as a frame that compares and reads what it needs when it is collected."""
+
+        def fetch(
+            columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+        ) -> Iterator[pl.DataFrame]:
+            rows = self.rows(columns, predicate)
+            yield (rows if limit is None else rows.head(limit)).collect()
+
+        return register_io_source(fetch, schema=self.schema, is_pure=True)
+
+
+def scan_months(
+    blocks: ColdBlocks, stored: DeltaTable, first: str | None = None, last: str | None = None
+) -> pl.LazyFrame:
+    """Return the rows of the months first..last, without the month itself."""
+    return ColdView(blocks, stored, first, last).scan()
 
 
 def _scan_files(
@@ -99,18 +131,3 @@ def _scan_files(
         glob=False,
         **storage(options),  # type: ignore[arg-type]  # its keyword arguments by name
     )
-
-
-def scan_rows(
-    blocks: ColdBlocks,
-    stored: DeltaTable,
-    start: datetime | None,
-    end: datetime | None,
-    instrument_ids: Sequence[str] | None,
-) -> pl.LazyFrame:
-    """Return rows with start <= event_time < end of these instruments.
-
-    Rows lie sorted by instrument within a month, so that the statistics of the row groups rule
-    out nearly all that hold other instruments.
-    """
-    return asked(scan_months(blocks, stored, *month_span(start, end)), start, end, instrument_ids)

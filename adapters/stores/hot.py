@@ -72,6 +72,9 @@ class RedisHotStore:
             cells = cast("dict[bytes, bytes]", client.hgetall(self._prefix + space))
         return {k.decode(): cells[k] for k in sorted(cells)}
 
+    def stamp(self, space: str) -> object | None:
+        return None
+
     def remove(self, space: str, keys: Iterable[str]) -> int:
         names = list(keys)
         if not names:

@@ -33,6 +33,10 @@ class HotStore(Protocol):
         """Return every key of the space, sorted by key; empty where there is none."""
         ...
 
+    def stamp(self, space: str) -> object | None:
+        """Return what differs whenever a space does; None where to ask is as dear as to read."""
+        ...
+
     def remove(self, space: str, keys: Iterable[str]) -> int:
         """Remove these keys and return how many were there."""
         ...
@@ -67,6 +71,7 @@ class EmbeddedHotStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._cache = _Cache(cache_bytes_max)
+        self._own_commits = 0
         self._connection = sqlite3.connect(
             path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
         )
@@ -109,6 +114,11 @@ class EmbeddedHotStore:
         with self._answering() as connection:
             return {str(k): bytes(v) for k, v in connection.execute(query, (space,))}
 
+    def stamp(self, space: str) -> object | None:
+        with self._answering() as connection:
+            (commits,) = connection.execute("PRAGMA data_version").fetchone()
+            return commits, self._own_commits
+
     def remove(self, space: str, keys: Iterable[str]) -> int:
         query = "DELETE FROM cells WHERE space = ? AND key = ?"
         with self._transaction() as connection:
@@ -133,7 +143,8 @@ class EmbeddedHotStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._answering() as connection:
-            self._cache.clear()  # our own commits are not counted
+            self._cache.clear()  # SQLite does not count our own commits
+            self._own_commits += 1
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

@@ -64,6 +64,9 @@ class MirroredHotStore:
             kept |= self.server.read(space)
         return dict(sorted(kept.items()))
 
+    def stamp(self, space: str) -> object | None:
+        return None if space in self._mirrored else self.server.stamp(space)
+
     def swap(self, space: str, values: Mapping[str, bytes]) -> None:
         self._require_plain(space)
         self.server.swap(space, values)

@@ -28,11 +28,13 @@ class HotTables:
     """The rows of the last sessions, beside the colony's state, in any hot store."""
 
     tier = "hot"
+    on_server = False
 
     def __init__(self, store: HotStore) -> None:
         self._store = store
         self._kept: dict[tuple[str, str], pl.DataFrame] = {}
         self._sums: dict[tuple[str, str], int] = {}  # of the bytes of what was proven
+        self._listed: dict[str, tuple[object, tuple[Segment, ...]]] = {}  # as of a stamp
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows, all or none; return their segments."""
@@ -45,8 +47,14 @@ class HotTables:
 
         Raises TierCorruptionError, which names it, on one that is not what was written.
         """
+        stamp = self._store.stamp(_SPACE + table)
+        as_of, listed = self._listed.get(table, (None, ()))
+        if stamp is not None and stamp == as_of:
+            return listed
         cells = self._store.read(_SPACE + table)
-        return tuple(self._proven(table, digest, content) for digest, content in cells.items())
+        found = tuple(self._proven(table, digest, content) for digest, content in cells.items())
+        self._listed[table] = stamp, found
+        return found
 
     def _proven(self, table: str, digest: str, content: bytes) -> Segment:
         segment, found = _segment(table, digest, content), zlib.crc32(content)

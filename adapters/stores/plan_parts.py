@@ -20,6 +20,12 @@ def pushable(predicate: pl.Expr | None, columns: Sequence[str]) -> pl.Expr | Non
         for part in conjuncts(predicate)
         if part.meta.root_names() and set(part.meta.root_names()) <= names
     ]
+    return all_of(kept)
+
+
+def all_of(conditions: Sequence[pl.Expr | None]) -> pl.Expr | None:
+    """Return the conditions joined by "and"; None where there is none."""
+    kept = [c for c in conditions if c is not None]
     return reduce(operator.and_, kept) if kept else None
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import polars as pl
 
 from adapters.stores.content_hash import canonical_order, content_hash
+from adapters.stores.plan_parts import all_of
 from adapters.stores.table_months import MONTH, span_filter, with_month
 from adapters.stores.table_types import storable
 
@@ -55,6 +56,11 @@ class SegmentTier(Protocol):
     @property
     def tier(self) -> str: ...
 
+    @property
+    def on_server(self) -> bool:
+        """Return whether its rows are asked of a server when a scan is collected."""
+        ...
+
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]: ...
 
     def segments(self, table: str) -> tuple[Segment, ...]: ...
@@ -95,6 +101,22 @@ class SegmentTier(Protocol):
     def tables(self) -> tuple[str, ...]: ...
 
 
+class ColdRows(Protocol):
+    """Rows of one version of a cold table."""
+
+    @property
+    def schema(self) -> pl.Schema: ...
+
+    def rows(
+        self, columns: Sequence[str] | None = None, predicate: pl.Expr | None = None
+    ) -> pl.LazyFrame:
+        """Return these columns of the rows that a condition leaves; None asks for all.
+
+        What must be compared before it is read is compared now.
+        """
+        ...
+
+
 class ColdTables(Protocol):
     """What tiering needs of the cold tier; rows in it never leave it."""
 
@@ -104,15 +126,16 @@ class ColdTables(Protocol):
         self, table: str, *, start: datetime | None = None, end: datetime | None = None
     ) -> pl.DataFrame: ...
 
-    def scan(
+    def view(
         self,
         table: str,
         *,
         start: datetime | None = None,
         end: datetime | None = None,
-        instrument_ids: Sequence[str] | None = None,
         version: int | None = None,
-    ) -> pl.LazyFrame: ...
+    ) -> ColdRows | None:
+        """Return the months that start <= event_time < end touches; None where no table is."""
+        ...
 
     def exists(self, table: str) -> bool: ...
 
@@ -185,12 +208,21 @@ def asked(
     instrument_ids: Sequence[str] | None,
 ) -> pl.LazyFrame:
     """Return the rows with start <= event_time < end of these instruments; None asks for all."""
+    condition = asked_condition(start, end, instrument_ids)
+    return scan if condition is None else scan.filter(condition)
+
+
+def asked_condition(
+    start: datetime | None, end: datetime | None, instrument_ids: Sequence[str] | None
+) -> pl.Expr | None:
+    """Return start <= event_time < end of these instruments as a condition; None: everything."""
+    parts: list[pl.Expr] = []
     if start is not None or end is not None:
-        scan = scan.filter(span_filter(start, end))
+        parts.append(span_filter(start, end))
     if instrument_ids is not None:
         ids, column = list(instrument_ids), pl.col("instrument_id")
-        scan = scan.filter(column == ids[0] if len(ids) == 1 else column.is_in(ids))
-    return scan
+        parts.append(column == ids[0] if len(ids) == 1 else column.is_in(ids))
+    return all_of(parts)
 
 
 def span(rows: pl.DataFrame) -> tuple[datetime | None, datetime | None]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
@@ -13,19 +14,34 @@ from deltalake.exceptions import DeltaError
 from adapters.stores.cold_errors import ColdArchivedError, ColdDamagedError
 from adapters.stores.cold_places import ColdPlace, LocalPlace, answering, require_archive
 from adapters.stores.cold_scans import (
+    ColdView,
     crowded_months,
     is_readable,
     month_files,
     months_held,
     scan_months,
-    scan_rows,
     table_schema,
 )
 from adapters.stores.content_hash import IDENTITY_COLUMNS, canonical_order
 from adapters.stores.delta_commits import Change, DeltaCommits, WriteReceipt
 from adapters.stores.revisions import new_rows
+from adapters.stores.segments import asked
 from adapters.stores.table_months import MONTH, UNDATED, month_span, span_filter, utc, with_month
 from adapters.stores.table_types import storable, unified
+
+_VIEWS_MAX = 100  # spans of months of a table that are kept ready
+
+
+@dataclass(slots=True)
+class _Known:
+    """The newest version of a table as it was last seen."""
+
+    newest: DeltaTable
+    version: int
+    stamp: object | None = None  # of its newest commit, where the place has stamps
+    views: dict[tuple[str | None, str | None], ColdView] = field(
+        default_factory=dict[tuple[str | None, str | None], ColdView]
+    )
 
 
 class DeltaTableStore:
@@ -40,8 +56,7 @@ class DeltaTableStore:
         self._commits = DeltaCommits(self.place)
         self.blocks, self.log = self._commits.blocks, self._commits.log
         self._looking = Lock()
-        self._known: dict[str, DeltaTable] = {}
-        self._stamps: dict[str, object] = {}  # of their newest commits, where the place has stamps
+        self._known: dict[str, _Known] = {}
 
     def append(
         self,
@@ -149,32 +164,66 @@ class DeltaTableStore:
         instrument_ids: Sequence[str] | None = None,
         version: int | None = None,
     ) -> pl.LazyFrame:
-        """Return rows with start <= event_time < end of these instruments, read when collected."""
-        if version is not None:
-            return scan_rows(self.blocks, self.open(table, version), start, end, instrument_ids)
-        with self._looking:
-            newest = self._look_again(table)
-            return scan_rows(self.blocks, newest, start, end, instrument_ids)
+        """Return rows with start <= event_time < end of these instruments, read when collected.
 
-    def _look_again(self, table: str) -> DeltaTable:
+        Rows lie sorted by instrument within a month, so that the statistics of the row groups rule
+        out nearly all that hold other instruments.
+        """
+        view = self.view(table, start=start, end=end, version=version)
+        if view is None:
+            raise KeyError(f"there is no table {table} in {self.place}")
+        return asked(view.scan(), start, end, instrument_ids)
+
+    def view(
+        self,
+        table: str,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        version: int | None = None,
+    ) -> ColdView | None:
+        """Return the months that start <= event_time < end touches, as of a version.
+
+        None where there is no such table; KeyError where there is no such version.
+        """
+        months = month_span(start, end)
+        if version is not None:
+            return ColdView(self.blocks, self.open(table, version), *months)
+        with self._looking:
+            known = self._look_again(table)
+            if known is None:
+                return None
+            if months not in known.views:
+                if len(known.views) >= _VIEWS_MAX:
+                    known.views.clear()
+                known.views[months] = ColdView(self.blocks, known.newest, *months)
+            return known.views[months]
+
+    def _look_again(self, table: str) -> "_Known | None":
         """Return the newest version; of a table that was opened before, only its new commits."""
         known = self._known.get(table)
-        if known is not None:
-            stamp, is_newest = self.place.commit_stamp(table, known.version())
-            if stamp != self._stamps.get(table):  # the table was made anew
-                known = None
+        newest = None if known is None else known.newest
+        if known is not None and newest is not None:
+            stamp, is_newest = self.place.commit_stamp(table, newest.version())
+            if stamp != known.stamp:  # the table was made anew
+                newest = None
             elif is_newest:
                 return known
-        if known is not None and self.exists(table):
+        if not self.exists(table):
+            return None
+        if newest is not None:
             self.log.prove(table, None)
             try:
                 with answering():
-                    known.update_incremental()
+                    newest.update_incremental()
             except DeltaError:  # the table was made anew
-                known = None
-        if known is None:
-            known = self._known[table] = self.open(table)
-        self._stamps[table], _ = self.place.commit_stamp(table, known.version())
+                newest = None
+        if newest is None:
+            newest = self.open(table)
+        stamp, _ = self.place.commit_stamp(table, newest.version())
+        if known is None or known.newest is not newest or known.version != newest.version():
+            known = self._known[table] = _Known(newest, newest.version())
+        known.stamp = stamp
         return known
 
     def open(self, table: str, version: int | None = None) -> DeltaTable:

@@ -1,6 +1,7 @@
 """One catalogue over all tiers: where a table's rows lie is nobody's business but its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,9 +13,16 @@ from adapters.stores.cold_places import answering
 from adapters.stores.content_hash import canonical_order
 from adapters.stores.hot import HotStore
 from adapters.stores.hot_tables import HotTables
-from adapters.stores.plan_parts import pushable
-from adapters.stores.segments import ColdTables, SegmentTier, TierCorruptionError
+from adapters.stores.plan_parts import all_of, pushable
+from adapters.stores.segments import (
+    ColdRows,
+    ColdTables,
+    Segment,
+    SegmentTier,
+    TierCorruptionError,
+)
 from adapters.stores.table_months import utc
+from adapters.stores.tier_questions import Asked, Between, joined
 from features.schemas import TABLES, UTC_TIME
 from features.schemas_derived import DERIVED_TABLES
 
@@ -33,7 +41,6 @@ _LASTING = ("event_time", "instrument_id", "session")
 _TRIES = 20  # to read what lies above the cold tier while rows move
 
 Read = TypeVar("Read")
-Between = tuple[datetime | None, datetime | None]
 
 
 def known_key(table: str) -> tuple[str, ...]:
@@ -82,12 +89,11 @@ class Catalogue:
         """
         ids = [instrument] if isinstance(instrument, str) else instrument
         pinned = (versions or {}).get(table)
-        upper = self._upper_schemas(table, between, ids) if pinned is None else []
-        cold = self._cold_part(table, between, ids, pinned)
-        parts = upper if cold is None else [*upper, cold]
-        if not parts:
+        above = self._upper_schemas(table, between, ids) if pinned is None else []
+        view = self._cold_view(table, between, pinned)
+        schema = joined(above if view is None else [*above, view.schema])
+        if schema is None:
             raise KeyError(f"no tier has a table {table}")
-        schema = pl.concat(parts, how="diagonal_relaxed").collect_schema()
 
         def fetch(
             columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
@@ -98,24 +104,13 @@ class Catalogue:
                 roots = predicate.meta.root_names() if predicate is not None else []
                 needed = {*columns, *roots, *key, "knowledge_time"}
                 names = [c for c in schema if c in needed]
-            early = pushable(predicate, _LASTING)
-            latest = None if known_by is None else utc("known_by", known_by)
-
-            def narrowed(rows: pl.LazyFrame) -> pl.LazyFrame:
-                if rows.collect_schema() != schema:
-                    rows = pl.concat([pl.LazyFrame(schema=schema), rows], how="diagonal_relaxed")
-                if latest is not None:
-                    rows = rows.filter(pl.col("knowledge_time") <= latest)
-                rows = rows if early is None else rows.filter(early)
-                return rows.select(names)
-
-            # From above downwards, for rows move down: what left a tier before it was read is in
-            # the next one. Where nothing lay above, the cold tier stays that of the scan.
-            read = self._read_upper(table, between, ids, narrowed) if upper else []
-            lower = self._cold_part(table, between, ids, pinned) if upper else cold
-            if lower is not None:
-                read.append(self._collected(table, narrowed(lower), pinned))
-            found = _once(pl.concat(read, how="diagonal_relaxed"), key)
+            early = [pushable(predicate, _LASTING)]
+            if known_by is not None:
+                early.append(pl.col("knowledge_time") <= utc("known_by", known_by))
+            asked = Asked(table, between, ids, schema, names, all_of(early))
+            # Where nothing lay above, the cold tier stays that of the scan.
+            found = self._read_all(asked) if above else self._collected(asked, [], view, pinned)
+            found = _once(found, key)
             found = found if predicate is None else found.filter(predicate)
             found = found if columns is None else found.select(columns)
             yield found if limit is None else found.head(limit)
@@ -172,72 +167,101 @@ class Catalogue:
         places = [*self._segment_places(), *self._cold_places()]
         return pl.DataFrame(places, schema=_PLACES, orient="row").sort("table", "tier")
 
-    def _cold_part(
-        self, table: str, between: Between, ids: Sequence[str] | None, pinned: int | None
-    ) -> pl.LazyFrame | None:
-        if pinned is None and not self._cold.exists(table):
-            return None
-        start, end = between
-        return self._cold.scan(table, start=start, end=end, instrument_ids=ids, version=pinned)
-
-    def _read_upper(
-        self,
-        table: str,
-        between: Between,
-        ids: Sequence[str] | None,
-        narrowed: Callable[[pl.LazyFrame], pl.LazyFrame],
-    ) -> list[pl.DataFrame]:
-        """Read the hot and then the warm tier."""
-
-        def read() -> list[pl.DataFrame]:
-            try:
-                parts = self._segment_parts(table, between, ids)
-                return [narrowed(part).collect() for part in parts]
-            except pl.exceptions.ComputeError as error:
-                raise self._named(table, error, None, self._segmented) from error
-
-        return _while_moving(table, read)
+    def _cold_view(self, table: str, between: Between, pinned: int | None) -> ColdRows | None:
+        return self._cold.view(table, start=between[0], end=between[1], version=pinned)
 
     def _upper_schemas(
         self, table: str, between: Between, ids: Sequence[str] | None
-    ) -> list[pl.LazyFrame]:
-        """Return empty frames of the columns that the hot and the warm tier have of a table."""
+    ) -> list[pl.Schema]:
+        """Return the columns that the hot and the warm tier have of a table."""
 
-        def look() -> list[pl.LazyFrame]:
-            parts = self._segment_parts(table, between, ids)
-            return [pl.LazyFrame(schema=part.collect_schema()) for part in parts]
+        def look() -> list[pl.Schema]:
+            schemas: list[pl.Schema] = []
+            with _moving():
+                for tier, inside, found in self._listed(table, between):
+                    if found:  # the columns must be known even where no row is asked for
+                        scan = tier.scan(table, inside or found[:1], instrument_ids=ids)
+                        schemas.append(scan.collect_schema())
+            return schemas
 
         return _while_moving(table, look)
 
-    def _segment_parts(
-        self, table: str, between: Between, ids: Sequence[str] | None
-    ) -> Iterator[pl.LazyFrame]:
-        start, end = between
+    def _listed(
+        self, table: str, between: Between
+    ) -> Iterator[tuple[SegmentTier, list[Segment], Sequence[Segment]]]:
+        """Yield (tier, segments that may hold what is asked for, all segments), hot first."""
         seen: set[str] = set()  # a segment on its way lies in two tiers
         for tier in self._segmented:
             tier.prove(table)
             found = tier.segments(table)
-            inside = [s for s in found if s.overlaps(start, end) and s.content_hash not in seen]
+            inside = [s for s in found if s.overlaps(*between) and s.content_hash not in seen]
             seen |= {s.content_hash for s in inside}
-            if inside:
-                yield tier.scan(table, inside, start=start, end=end, instrument_ids=ids)
-            elif found:  # the columns must be known even where no row is asked for
-                yield tier.scan(table, found[:1]).head(0)
+            yield tier, inside, found
 
-    def _key(self, table: str, schema: pl.Schema) -> list[str]:
-        key = list(self._keys.get(table) or known_key(table))
-        return key if set(key) <= set(schema) and "knowledge_time" in schema else []
+    def _read_all(self, asked: Asked) -> pl.DataFrame:
+        """Return what is asked for of all tiers.
 
-    def _collected(self, table: str, rows: pl.LazyFrame, pinned: int | None) -> pl.DataFrame:
-        """Return rows of the cold tier; what is broken where they cannot be read is named."""
+        They are listed from above downwards, for rows move down: what left a tier before it was
+        listed is in the next one. What leaves a tier before it is read has all listed again.
+        """
+
+        def read() -> pl.DataFrame:
+            upper = self._upper_rows(asked)
+            view = self._cold_view(asked.table, asked.between, None)
+            return self._collected(asked, upper, view, None)
+
+        return _while_moving(asked.table, read)
+
+    def _upper_rows(self, asked: Asked) -> list[pl.LazyFrame]:
+        """Return what the hot and the warm tier hold; a server is asked at once."""
+        table, (start, end), parts = asked.table, asked.between, list[pl.LazyFrame]()
+        with _moving():
+            for tier, inside, _ in self._listed(table, asked.between):
+                if inside:
+                    scan = tier.scan(table, inside, start=start, end=end, instrument_ids=asked.ids)
+                    rows = asked.narrowed(scan)
+                    parts.append(self._upper_read(table, rows) if tier.on_server else rows)
+        return parts
+
+    def _upper_read(self, table: str, rows: pl.LazyFrame) -> pl.LazyFrame:
+        try:
+            with _moving():
+                return rows.collect().lazy()
+        except pl.exceptions.ComputeError as error:
+            raise self._named(table, error, None, self._segmented) from error
+
+    def _collected(
+        self,
+        asked: Asked,
+        upper: Sequence[pl.LazyFrame],
+        view: ColdRows | None,
+        pinned: int | None,
+    ) -> pl.DataFrame:
+        """Return the rows of all parts, read at once; the part that cannot be read is named."""
+        with self._named_cold(asked.table, pinned):
+            lower = asked.of_cold(view)
+        if upper:
+            with suppress(pl.exceptions.ComputeError, OSError):
+                return pl.concat([*upper, lower]).collect()
+            upper = [self._upper_read(asked.table, rows) for rows in upper]
+        with self._named_cold(asked.table, pinned):
+            return pl.concat([*upper, lower]).collect()
+
+    @contextmanager
+    def _named_cold(self, table: str, pinned: int | None) -> Iterator[None]:
+        """Name what cannot be read of the cold tier."""
         try:
             with answering():
-                return rows.collect()
+                yield
         except FileNotFoundError:
             self._cold.require_files(table, pinned)
             raise
         except pl.exceptions.ComputeError as error:
             raise self._named(table, error, pinned, ()) from error
+
+    def _key(self, table: str, schema: pl.Schema) -> list[str]:
+        key = list(self._keys.get(table) or known_key(table))
+        return key if set(key) <= set(schema) and "knowledge_time" in schema else []
 
     def _named(
         self, table: str, error: Exception, pinned: int | None, tiers: Sequence[SegmentTier]
@@ -271,13 +295,24 @@ class Catalogue:
             yield (table, "cold", *self._cold.size(table), *self._cold.span(table))
 
 
+class _MovedError(Exception):
+    """A segment left its tier between the look at the tier and the read."""
+
+
+@contextmanager
+def _moving() -> Iterator[None]:
+    """Tell what has moved on from what is missing."""
+    try:
+        yield
+    except (FileNotFoundError, KeyError) as error:
+        raise _MovedError from error
+
+
 def _while_moving(table: str, read: Callable[[], Read]) -> Read:
     """Return what is read, from the top again where a segment left its tier meanwhile."""
     for _ in range(_TRIES):
-        try:
+        with suppress(_MovedError):
             return read()
-        except (FileNotFoundError, KeyError):
-            continue
     raise TimeoutError(f"rows of {table} must rest to be read, moved {_TRIES} times")
 
 

@@ -23,6 +23,8 @@ from adapters.stores.segments import (
 _SUFFIX = ".parquet"
 _META = "apiary.segment"
 
+Stamp = tuple[int, int, int, int]  # size, times of content and of inode, inode
+
 
 class WarmStore:
     """Tables as folders of immutable Parquet segments under `root`.
@@ -32,10 +34,13 @@ class WarmStore:
     """
 
     tier = "warm"
+    on_server = False
 
     def __init__(self, root: Path) -> None:
         self._root = Path(root)
-        self._proven: dict[Path, tuple[int, ...]] = {}  # what was seen of the files that are whole
+        # What was seen of files: a file is known again by size, times and inode.
+        self._proven: dict[Path, Stamp] = {}  # of those that are whole
+        self._told: dict[Path, tuple[Stamp, Segment, pl.Schema]] = {}
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows in one segment per month and return the segments."""
@@ -46,11 +51,11 @@ class WarmStore:
             paths.append(folder / (digest + _SUFFIX))
             if not paths[-1].exists():
                 _write_whole(paths[-1], part)
-        return tuple(_segment(table, path) for path in paths)
+        return tuple(self._segment(table, path)[0] for path in paths)
 
     def segments(self, table: str) -> tuple[Segment, ...]:
         """Return the segments of a table, oldest name first; none where there is no such table."""
-        return tuple(_segment(table, path) for path in self._files(table))
+        return tuple(self._segment(table, path)[0] for path in self._files(table))
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
         """Return the rows of a segment, verified; KeyError where it is not there."""
@@ -60,23 +65,26 @@ class WarmStore:
         return checked(segment, _read(path))
 
     def prove(self, table: str) -> None:
-        """Read each file that was not read since it changed; raises TierCorruptionError by name.
-
-        A file is known again by size, times and inode.
-        """
+        """Read each file that was not read since it changed; raises TierCorruptionError by name."""
         for path in self._files(table):
             with suppress(FileNotFoundError):  # it moved on
-                told = path.stat()
-                stamp = (told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino)
+                stamp = _stamp(path)
                 if self._proven.get(path) != stamp:
-                    checked(_segment(table, path), _read(path))
+                    checked(self._segment(table, path)[0], _read(path))
                     self._proven[path] = stamp
+
+    def _segment(self, table: str, path: Path) -> tuple[Segment, pl.Schema]:
+        """Return what a file's footer tells, read once for as long as the file stays the same."""
+        stamp, told = _stamp(path), self._told.get(path)
+        if told is None or told[0] != stamp:
+            told = self._told[path] = stamp, *_described(table, path)
+        return told[1], told[2]
 
     def damages(self, table: str) -> Iterator[tuple[str, str]]:
         """Read every file; yield (name, reason) of those that are not what was written."""
         for path in self._files(table):
             try:
-                self.read_segment(_segment(table, path))
+                self.read_segment(self._segment(table, path)[0])
             except TierCorruptionError as error:
                 yield path.stem, " ".join(str(error).split())
 
@@ -91,7 +99,11 @@ class WarmStore:
     ) -> pl.LazyFrame:
         """Return rows of these segments, read when collected."""
         files = [self._root / table / (s.content_hash + _SUFFIX) for s in segments]
+        schemas = [self._segment(table, file)[1] for file in files]
         # A hash proves the rows, not the statistics beside them.
+        if schemas and all(schema == schemas[0] for schema in schemas):
+            rows = pl.scan_parquet(files, schema=schemas[0], glob=False, use_statistics=False)
+            return asked(rows, start, end, instrument_ids)
         scans = [pl.scan_parquet(f, glob=False, use_statistics=False) for f in files]
         rows = pl.concat(scans, how="diagonal_relaxed") if scans else pl.LazyFrame()
         return asked(rows, start, end, instrument_ids)
@@ -101,6 +113,7 @@ class WarmStore:
             path = self._root / table / (segment.content_hash + _SUFFIX)
             path.unlink(missing_ok=True)
             self._proven.pop(path, None)
+            self._told.pop(path, None)
         _sync_folder(self._root / table)
 
     def tables(self) -> tuple[str, ...]:
@@ -121,12 +134,19 @@ def _read(path: Path) -> pl.DataFrame:
         raise TierCorruptionError(f"{path} must be a Parquet file: {error}") from error
 
 
-def _segment(table: str, path: Path) -> Segment:
+def _stamp(path: Path) -> Stamp:
+    told = path.stat()
+    return told.st_size, told.st_mtime_ns, told.st_ctime_ns, told.st_ino
+
+
+def _described(table: str, path: Path) -> tuple[Segment, pl.Schema]:
     try:
         meta = json.loads(pl.read_parquet_metadata(path)[_META])
         times = (meta["first"], meta["last"])
         first, last = (datetime.fromisoformat(t) if t else None for t in times)
-        return Segment(table, path.stem, meta["row_count"], path.stat().st_size, first, last)
+        size = path.stat().st_size
+        segment = Segment(table, path.stem, meta["row_count"], size, first, last)
+        return segment, pl.Schema(pl.read_parquet_schema(path))
     except FileNotFoundError:
         raise  # it moved on
     except (*UNREADABLE, pl.exceptions.PanicException) as error:

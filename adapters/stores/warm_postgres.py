@@ -60,6 +60,7 @@ class PostgresWarmStore:
     """
 
     tier = "warm"
+    on_server = True
 
     def __init__(
         self, address: PostgresAddress, *, schema: str = "apiary_warm", timeout_s: float = 60.0

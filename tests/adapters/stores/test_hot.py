@@ -77,6 +77,25 @@ def test_spaces_do_not_touch_each_other(opener: Opener) -> None:
     assert store.find("a/b", "k") == b"2"
 
 
+def test_equal_stamps_say_that_a_space_is_as_it_was(opener: Opener) -> None:
+    """None says nothing, and any two others that are equal must never lie over a change."""
+    store, other = opener(), opener()
+    seen: list[tuple[object, dict[str, bytes]]] = []
+    for step in (
+        lambda: store.put("rows/fills", {"a": b"1"}),
+        lambda: other.put("rows/fills", {"a": b"2"}),
+        lambda: store.remove("rows/fills", ["a"]),
+        lambda: other.swap("rows/fills", {"b": b"3"}),
+        lambda: store.exchange("rows/fills", "b", b"3", b"4"),
+        lambda: None,
+    ):
+        step()
+        seen.append((store.stamp("rows/fills"), store.read("rows/fills")))
+
+    stamps = [stamp for stamp, _ in seen]
+    assert stamps == [None] * 6 or (len(set(stamps)) == 5 and stamps[4] == stamps[5])
+
+
 def test_remove_says_how_many_were_there(opener: Opener) -> None:
     store = opener()
     store.put("orders", {"1": b"x", "2": b"y"})

@@ -95,6 +95,25 @@ def test_a_turned_bit_is_named_or_changes_nothing(tmp_path: Path, tier: str) -> 
     assert damages(tmp_path) == []
 
 
+@pytest.mark.parametrize("tier", ["hot", "warm", "cold"])
+def test_what_turns_under_a_catalogue_that_has_answered_is_named(tmp_path: Path, tier: str) -> None:
+    """What it remembers of a tier holds only as long as nothing has changed there."""
+    catalogue = filled(tmp_path, tier).catalogue()
+    assert catalogue.scan("fills").collect().height == COUNT
+    if tier == "hot":
+        with closing(sqlite3.connect(tmp_path / "hot.sqlite")) as hand, hand:
+            ((key, value),) = hand.execute("SELECT key, value FROM cells LIMIT 1").fetchall()
+            turned = value[:-40] + bytes([value[-40] ^ 1]) + value[-39:]
+            hand.execute("UPDATE cells SET value = ? WHERE key = ?", (turned, key))
+    else:
+        file = sorted(tmp_path.glob(FILES[tier]))[0]
+        whole = file.read_bytes()
+        file.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+
+    with pytest.raises(TierCorruptionError, match="fills"):
+        catalogue.scan("fills").collect()
+
+
 def test_a_changed_bound_of_a_commit_hides_no_rows(tmp_path: Path) -> None:
     """Bounds decide which files are opened: a false one is silent where nobody compares it."""
     filled(tmp_path, "cold")
