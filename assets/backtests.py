@@ -2,26 +2,19 @@
 
 import io
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
 import dagster as dg
 import polars as pl
 
 from assets.desk import Desk
-from assets.feature_tables import read_inputs
+from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.pictures import picture
-from assets.ports import StoredTable, TableStore
-from assets.session_tables import instruments_of
+from assets.ports import TableStore
 from assets.steady_tables import SteadyTables
-from features import series
-from features.calendars import sessions
-from features.schemas import INSTRUMENTS
-from features.schemas_derived import FORECASTS
-from models.experiments.floor import FloorTables
 from models.experiments.guard import Peek, samples_of, trial_peeks
 from models.experiments.judgement import judge, judge_points
-from models.experiments.market import Market, MarketTables, build_market
+from models.experiments.market import Market
 from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
 from models.experiments.search import search_window
@@ -34,13 +27,11 @@ from models.experiments.trials import (
     count_trials,
     finished_trials,
 )
-from models.experiments.windows import Window, find_window, split_key
+from models.experiments.windows import find_window, split_key
 
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
 POOL = "backtests"
 NO_PEEKING = "decisions_stand_without_their_future"
-_ROLL_AHEAD = timedelta(days=400)  # a roll counts the sessions to an expiry beyond the window
-_READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
 
 
 Tell = Callable[[str], None]  # shows a line of progress to whoever launched the run
@@ -74,34 +65,6 @@ def ground_of(desk: Desk) -> Ground:
         nav=float(desk.starting_cash),
         base_currency=desk.base_currency,
     )
-
-
-def data_versions(tables: TableStore) -> str:
-    """Return the versions of the tables that a backtest reads."""
-    return ",".join(f"{name}@{tables.version(name)}" for name in _READ if tables.exists(name))
-
-
-def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Window) -> Market:
-    """Return the sessions of a window and its warm-up as the live decision would have seen them."""
-    start, end = _midnight(window.warmup_start), _midnight(window.end)
-    inputs = read_inputs(desk, tables, start, end)
-    within = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
-    read = MarketTables(
-        features=tables.read("features", start=start, end=end),
-        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
-        bars=inputs.bars.filter(within),
-        instruments=StoredTable(tables, "instruments", INSTRUMENTS.columns).read(),
-        benchmark=_benchmark(desk, tables, start, end),
-        floor=FloorTables(
-            bars=inputs.traded.filter(within),
-            actions=inputs.actions,
-            hours=sessions(desk.calendar, start, end + _ROLL_AHEAD),
-            instruments=instruments_of(inputs.instruments),
-            rates=inputs.rates,
-            base_currency=desk.base_currency,
-        ),
-    )
-    return build_market(read, spec.universe, desk.decision_lag, spec.contracts)
 
 
 @dg.asset(
@@ -138,7 +101,8 @@ def backtests(
     window = find_window(spec, key)
     tables = SteadyTables(tables)
     market = market_of(desk, tables, spec, window)
-    given = spec, window, ground_of(desk), data_versions(tables)
+    abroad = bool(abroad_of(desk, tables, spec.universe))
+    given = spec, window, ground_of(desk), data_versions(tables, abroad=abroad)
     pool = None if spec.sweep is None else open_pool(spec.sweep.workers)
 
     def say(line: str) -> None:
@@ -210,16 +174,6 @@ def _best(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("point") == ranked["point"][0])
 
 
-def _benchmark(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> pl.DataFrame:
-    none = pl.DataFrame(schema={"event_time": pl.Datetime("us", "UTC"), "close": pl.Float64})
-    if desk.benchmark_id is None or not tables.exists("clean_bars"):
-        return none
-    rows = tables.read("clean_bars", start=start, end=end).filter(
-        (pl.col("instrument_id") == desk.benchmark_id) & (pl.col("interval") == "1d")
-    )
-    return series.select_series(rows, desk.source_priority).select("event_time", "close")
-
-
 def _equity_png(rows: pl.DataFrame) -> bytes:
     from matplotlib.figure import Figure
 
@@ -235,7 +189,3 @@ def _equity_png(rows: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, datetime.min.time(), tzinfo=UTC)

@@ -16,7 +16,7 @@ from features import catalog, point_in_time, series
 from features.currency_rates import currency_rates
 from features.schemas import INSTRUMENTS
 from features.session_actions import chosen_actions
-from features.session_bars import session_bars
+from features.session_bars import Market, session_bars
 
 # Twice the longest lookback in sessions, in calendar days, so that a slow start never shows.
 LOOKBACK = timedelta(days=760)
@@ -48,15 +48,23 @@ class ClosedInputs:
 
 
 def read_inputs(
-    desk: Desk, tables: TableStore, window_start: datetime, window_end: datetime
+    desk: Desk,
+    tables: TableStore,
+    window_start: datetime,
+    window_end: datetime,
+    market: Market | None = None,
 ) -> ClosedInputs:
-    """Return the clean rows that features of this window are computed from."""
+    """Return the clean rows that features of this window are computed from.
+
+    They are of the desk's market where no other is given.
+    """
+    market = market or desk.market
     start = window_start - LOOKBACK
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
     bars = clean_table(tables, "bars").read(start=start, end=window_end)
     actions = clean_table(tables, "corporate_actions").read()
     chosen = series.select_series(
-        session_bars(bars, instruments, desk.market),
+        session_bars(bars, instruments, market),
         desk.source_priority,
     )
     booked = chosen_actions(actions, chosen)
@@ -68,7 +76,7 @@ def read_inputs(
         news=clean_table(tables, "news").read(start=start, end=window_end),
         instruments=instruments,
         rates=currency_rates(
-            bars, instruments, desk.base_currency, desk.foreign_currencies, desk.source_priority
+            bars, instruments, market.currency, market.foreign, desk.source_priority
         ),
     )
 

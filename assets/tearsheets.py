@@ -11,7 +11,8 @@ from typing import Protocol
 import dagster as dg
 import polars as pl
 
-from assets.backtests import Experiments, Tell, data_versions
+from assets.backtests import Experiments, Tell
+from assets.experiment_market import data_versions
 from assets.ports import TableStore
 from models.experiments.judgement import Judgement, judge, judge_points, judging_code
 from models.experiments.running import Frames, ResultStore, deciding_code
@@ -78,7 +79,7 @@ def tearsheets(
     page that would say what it says already stays as it is.
     """
     records = trial_ledger.records()
-    data = data_versions(tables)
+    data = {data_versions(tables), data_versions(tables, abroad=True)}
     written: dict[str, str] = {}
     best: list[tuple[str, _Found]] = []
     for name in experiments.names():
@@ -96,12 +97,14 @@ def tearsheets(
 
 
 def _gather(
-    name: str, records: Records, data: str, results: ResultStore, tell: Tell
+    name: str, records: Records, data: set[str], results: ResultStore, tell: Tell
 ) -> _Found | None:
     """Return what is finished of an experiment, or None where nothing is."""
-    now = {"kind": LAUNCHED, "experiment": name, "data": data, "code": deciding_code()}
+    now = {"kind": LAUNCHED, "experiment": name, "code": deciding_code()}
     launched = {
-        str(r["trial_id"]): r for r in records if all(r.get(k) == v for k, v in now.items())
+        str(r["trial_id"]): r
+        for r in records
+        if r.get("data") in data and all(r.get(k) == v for k, v in now.items())
     }
     points: dict[str, str] = {}
     rows: dict[str, list[pl.DataFrame]] = {}
@@ -122,7 +125,9 @@ def _gather(
     labelled = {label: _labelled(told, label).sort("event_time") for label, told in rows.items()}
     ranked = dict(sorted(labelled.items(), key=lambda item: _rank(item[1])))
     best = next(iter(ranked))
-    return _Found(ranked, _labelled(parts[best], best), _digest([data, now["code"], *read]))
+    return _Found(
+        ranked, _labelled(parts[best], best), _digest([min(data, key=len), now["code"], *read])
+    )
 
 
 def _found(results: ResultStore, trial_ids: Sequence[str]) -> Iterator[tuple[str, Frames | None]]:

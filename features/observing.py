@@ -50,8 +50,10 @@ def _aligned(ids: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _market(features: pl.DataFrame) -> dict[str, float]:
-    """Return the market-wide values: those that every instrument's row agrees on."""
+    """Return the market-wide values: those that every instrument's newest row agrees on."""
     market: dict[str, float] = {}
+    if "event_time" in features.columns:  # of several exchanges the one that closed last
+        features = features.filter(pl.col("event_time") == pl.col("event_time").max())
     for column, name in MARKET_FEATURES.items():
         if column not in features.columns:
             continue

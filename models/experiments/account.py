@@ -71,27 +71,35 @@ def walk(trial: Trial, market: Market) -> Walked:
     tapes: dict[str, list[Ints]] = {"fills": [], "nav": [], "actions": []}
     test = Backtest(
         bars,
-        desk_of(trial, _lag_s(market, bars)),
+        desk_of(trial, _lag_s(market)),
         lambda name, rows: tapes.get(name, list[Ints]()).append(rows),
         openings=Openings(actions=floor.actions, carry=trial.venue.carry),
     )
-    targets, colony = _decide(trial, market)(test, bars)
+    targets, colony = _decide(trial, market, floor)(test, bars)
     nav = np.concatenate([*tapes["nav"], np.empty(0, np.int64)])
     fills, actions = (
         np.concatenate([*tapes[name], np.empty((0, len(tape)), np.int64)])
         for name, tape in (("fills", FILL_TAPE), ("actions", ACTION_TAPE))
     )
     cash = int(Decimal(str(trial.nav)) * 10**8)
-    return _told(
-        attribute(bars, fills, actions, trial.base_currency, cash), nav, trial, targets, colony
-    )
+    found = attribute(bars, fills, actions, trial.base_currency, cash)
+    if floor.decided is not None:
+        found, nav = found.by_session(floor.decided), nav[floor.decided]
+    return _told(found, nav, trial, targets, colony)
 
 
 Run = Callable[[Backtest, Bars], tuple[Floats, tuple[ColonyState, Records] | None]]
 
 
-def _decide(trial: Trial, market: Market) -> Run:
-    """Return what walks a backtest by the trial's decisions."""
+def _decide(trial: Trial, market: Market, floor: Floor) -> Run:
+    """Return what walks a backtest by the trial's decisions, each at the last bar of a session."""
+
+    def at_bars(weights: Floats, bars: Bars) -> Floats:
+        if floor.decided is None:
+            return weights
+        out = np.full(bars.market.close.shape, np.nan)
+        out[floor.decided] = weights
+        return out
 
     def by_colony(test: Backtest, bars: Bars) -> tuple[Floats, tuple[ColonyState, Records]]:
         state = new_state(trial.colony, market.panel.instrument_ids, trial.seed)
@@ -101,16 +109,18 @@ def _decide(trial: Trial, market: Market) -> Run:
     def by_function(test: Backtest, bars: Bars) -> tuple[Floats, None]:
         weights = weights_of(trial, market)
         _check_decided(trial, market, weights)
-        test.trade_weights(bars, weights)
+        test.trade_weights(bars, at_bars(weights, bars))
         return weights, None
 
     def by_orders(test: Backtest, bars: Bars) -> tuple[Floats, None]:
         assert isinstance(trial.strategy, OrderList)
-        plan = OrderPlan.of(
-            _planned(trial.strategy, market, bars), [i.instrument_id for i in bars.instruments]
-        )
+        planned = _planned(trial.strategy, market, bars)
+        sent: list[list[Order]] = [[] for _ in bars.market.time_ns]
+        for t, orders in zip(_bars_of(floor), planned, strict=True):
+            sent[t] = orders
+        plan = OrderPlan.of(sent, [i.instrument_id for i in bars.instruments])
         test.place_orders(bars, plan)
-        return np.full(bars.market.close.shape, np.nan), None
+        return np.full(market.panel.prices.shape, np.nan), None
 
     if trial.strategy is None:
         return by_colony
@@ -212,8 +222,14 @@ def desk_of(trial: Trial, decision_lag_s: float) -> EngineSettings:
     )
 
 
-def _lag_s(market: Market, bars: Bars) -> float:
-    lags = np.unique(market.panel.time_ns - bars.market.time_ns)
+def _bars_of(floor: Floor) -> list[int]:
+    """Return the bar at which each session is decided."""
+    count = len(floor.bars.market.time_ns)
+    return list(range(count)) if floor.decided is None else floor.decided.tolist()
+
+
+def _lag_s(market: Market) -> float:
+    lags = np.unique(market.panel.time_ns - close_ns(market.closes))
     if len(lags) != 1 or lags[0] < 0:
         raise ExperimentError("every session must be decided as long after its close, was not")
     return float(lags[0]) / 1e9

@@ -1,7 +1,7 @@
 """Where the change of NAV came from: what instruments earned, costs took and rates moved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,22 @@ class Attribution:
     def cost(self) -> Floats:
         """Everything that was taken, by session."""
         return np.sum(list(self.costs.values()), axis=0)
+
+    def by_session(self, last: Ints) -> "Attribution":
+        """Return it by session, where several bars make one; `last` has each session's last."""
+        first = np.concatenate(([0], last[:-1] + 1))
+
+        def summed(values: Floats) -> Floats:
+            return np.add.reduceat(values, first, axis=0)
+
+        return replace(
+            self,
+            earned=summed(self.earned),
+            costs={name: summed(values) for name, values in self.costs.items()},
+            currencies={name: summed(values) for name, values in self.currencies.items()},
+            value=self.value[last],
+            traded=summed(self.traded),
+        )
 
 
 @dataclass(slots=True)

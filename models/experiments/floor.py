@@ -30,12 +30,21 @@ _SAFE = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """Instruments that trade at other hours than those of the floor's own exchange."""
+
+    instrument_ids: frozenset[str]
+    hours: pl.DataFrame  # session, open, close
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FloorTables:
     """The rows that a floor is made of.
 
     `bars` are as they were quoted on the day, `actions` what happened to them
     (features.session_actions), and `hours` the exchange's sessions: session, open, close.
     `rates` are those of foreign currencies in `base_currency` (features.currency_rates).
+    `exchanges` have hours of their own; every other instrument has `hours`.
     """
 
     bars: pl.DataFrame
@@ -44,21 +53,32 @@ class FloorTables:
     instruments: Mapping[str, Instrument]
     rates: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=RATES))
     base_currency: str = "USD"
+    exchanges: tuple[Exchange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Floor:
     """T session bars of N instruments in ticks and lots, and what happens between sessions.
 
-    Sessions are numbered by their days since 1970, so that the nights between two are known.
+    Sessions are numbered by their days since 1970, so that the nights between two are known. Where
+    exchanges close one after the other a session has several bars, and `decided` [T] says which
+    is its last: what is decided, is decided there. None: each bar is a session.
     """
 
     bars: Bars
     actions: Actions = field(default_factory=dict[int, tuple[CorporateAction, ...]])
+    decided: Ints | None = None
 
     def part(self, low: int, high: int) -> "Floor":
         """Return the sessions low <= t < high; the arrays are views."""
-        return replace(self, bars=self.bars.part(low, high))
+        if self.decided is None:
+            return replace(self, bars=self.bars.part(low, high))
+        edges = np.concatenate(([0], self.decided + 1))
+        low, high = min(low, len(self.decided)), min(high, len(self.decided))
+        first, last = int(edges[low]), int(edges[max(low, high)])
+        return replace(
+            self, bars=self.bars.part(first, last), decided=self.decided[low:high] - first
+        )
 
     def banded(self, limits: PriceLimits | None) -> Bars:
         """Return the bars within the limits of the closes before, moved by splits of the day."""
@@ -99,8 +119,11 @@ def build_floor(
     decision_lag: timedelta,
     universe: Universe,
     contracts: Contracts = Contracts(),  # noqa: B008  # frozen
+    among: Sequence[str] = (),
 ) -> Floor:
     """Return the floor of these sessions; a bar is its newest version known at its decision.
+
+    `among` are instruments beside `ids` that a holding may become.
 
     Raises ExperimentError where a foreign currency has no rate, or an old one, at a session.
     """
@@ -126,16 +149,17 @@ def build_floor(
         day_volume=volume,
         open_ns=np.array([_open_ns(opens.get(c)) for c in closes], np.int64),
         session=session_numbers(closes),
-        rates=_rates(tables, instruments, closes, decision_lag, prices["close"]),
+        rates=rates_of(tables, instruments, closes, decision_lag, np.isfinite(prices["close"])),
     )
     if halted is not None:
         bars = replace(bars, market=bars.market._replace(halted=halted))
     bars = _with_terms(bars, closes, universe, contracts, tables.hours, volume)
     # What is given for shares must be among the bars: another is paid for in cash.
-    own = {i.instrument_id: i for i in instruments}
+    own = {name: tables.instruments[name] for name in (*ids, *among)}
+    happened = tables.actions.filter(pl.col("instrument_id").is_in(list(ids)))
     actions: dict[int, tuple[CorporateAction, ...]] = {}
     for before, close in pairwise(closes):
-        found = actions_between(tables.actions, own, before, close)
+        found = actions_between(happened, own, before, close)
         if found:
             actions[session_number(day_of(close))] = found
     for session, ended in ends(contracts, bars, closes).items():
@@ -168,7 +192,7 @@ def _with_terms(
 ) -> Bars:
     """Return the bars with who is no member, what is rolled, and what is not offered."""
     ids = [i.instrument_id for i in bars.instruments]
-    leaving = _strangers(ids, closes, universe)
+    leaving = strangers(ids, session_numbers(closes), universe)
     if contracts.roll is None:
         market = bars.market if leaving is None else bars.market._replace(leaving=leaving)
         return replace(bars, market=market)
@@ -180,23 +204,24 @@ def _with_terms(
     return replace(bars, market=bars.market._replace(leaving=away, roll_to=roll_to))
 
 
-def _rates(
+def rates_of(
     tables: FloorTables,
     instruments: Sequence[Instrument],
-    closes: tuple[datetime, ...],
+    closes: Sequence[datetime],
     lag: timedelta,
-    prices: Floats,
+    priced: np.ndarray,
 ) -> dict[str, list[Decimal | None]]:
     """Return the rate of each foreign currency at each close, as it was known at the decision.
 
-    A currency needs one from the first to the last price of its instruments.
+    A currency needs one from the first to the last price of its instruments (`priced` [T, N]).
+    Raises ExperimentError where there is none.
     """
     found: dict[str, list[Decimal | None]] = {}
     for currency in sorted({i.currency for i in instruments} - {tables.base_currency}):
         own = [at for at, i in enumerate(instruments) if i.currency == currency]
-        priced = np.flatnonzero(np.isfinite(prices[:, own]).any(axis=1))
+        told = np.flatnonzero(priced[:, own].any(axis=1))
         rates = rates_at(tables.rates, currency, closes, lag)
-        for rate in rates[priced[0] : priced[-1] + 1] if len(priced) else ():
+        for rate in rates[told[0] : told[-1] + 1] if len(told) else ():
             if isinstance(rate, MissingRate):
                 raise ExperimentError(
                     f"{rate}: bars of a pair of {currency} must be among the data"
@@ -244,13 +269,14 @@ def _open_ns(opened: datetime | None) -> int:
     return NONE if opened is None else round(opened.timestamp() * 1_000_000) * 1_000
 
 
-def _strangers(ids: Sequence[str], closes: Sequence[datetime], universe: Universe) -> Ints | None:
-    """Return [T, N] where an instrument is no member; None where everything is one."""
+def strangers(ids: Sequence[str], days: Ints, universe: Universe) -> Ints | None:
+    """Return [T, N] where an instrument is no member on days [T]; None where everything is one."""
     if universe.is_all:
         return None
-    inside = np.zeros((len(closes), len(ids)), bool)
-    days = np.array([session_number(day_of(c)) for c in closes])
+    inside = np.zeros((len(days), len(ids)), bool)
     for member in universe.members:
+        if member.instrument_id not in ids:
+            continue
         first = days.min() if member.start is None else session_number(member.start)
         last = days.max() if member.end is None else session_number(member.end)
         inside[:, list(ids).index(member.instrument_id)] |= (days >= first) & (days <= last)
@@ -263,7 +289,8 @@ def _references(bars: Bars, actions: Actions) -> Ints:
     places = {i.instrument_id: at for at, i in enumerate(bars.instruments)}
     out, last = np.full(m.close.shape, NONE, np.int64), np.full(m.close.shape[1], NONE, np.int64)
     for t in range(len(m.close)):
-        for action in actions.get(int(m.session[t]), ()):
+        is_new = t == 0 or m.session[t] != m.session[t - 1]
+        for action in actions.get(int(m.session[t]), ()) if is_new else ():
             at = places.get(action.instrument_id, -1)
             if isinstance(action, Split) and at >= 0 and last[at] != NONE:
                 moved = Decimal(int(last[at])) * action.denominator / action.numerator

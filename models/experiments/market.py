@@ -1,5 +1,6 @@
 """The market of an experiment: each session as the live decision would have observed it."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ import polars as pl
 from features.calendars import day_of
 from features.observing import SessionTables, observe
 from models.experiments.contracts import Contracts
+from models.experiments.exchanges import exchanges_of, join_floors, last_closes
 from models.experiments.fields import ExperimentError, wrong
 from models.experiments.floor import Floor, FloorTables, build_floor
 from models.experiments.spec import Universe
@@ -32,7 +34,10 @@ class MarketTables:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """The closes of T sessions, what was seen at the decision of each, and a benchmark."""
+    """The closes of T sessions, what was seen at the decision of each, and a benchmark.
+
+    Where the universe spans exchanges a session is a day, and its close the last of that day.
+    """
 
     closes: tuple[datetime, ...]
     panel: Panel
@@ -78,27 +83,28 @@ def build_market(
 ) -> Market:
     """Return the market of every session that has features, the universe's members in it.
 
+    What is decided sees each instrument at the close of its own exchange.
+
     Raises ExperimentError where no session or no member has any row.
     """
-    rows = tables.features
-    wanted = {m.instrument_id for m in universe.members}
-    known = set(rows["instrument_id"].unique())
-    if wanted - known:
-        raise wrong("universe", "instruments that have features", sorted(wanted - known)[0])
-    if wanted:
-        rows = rows.filter(pl.col("instrument_id").is_in(sorted(wanted)))
-    # What was published after its decision was not there to decide on.
-    rows = rows.filter(pl.col("knowledge_time") <= pl.col("event_time") + decision_lag)
-    if rows.is_empty():
-        raise ExperimentError("the feature table must have rows between start and end, had none")
+    rows = _rows_of(tables.features, universe, decision_lag)
     ids = tuple(rows["instrument_id"].unique().sort())
+    is_joined = tables.floor is not None and any(
+        e.instrument_ids.intersection(ids) for e in tables.floor.exchanges
+    )
+    if tables.floor is not None and is_joined:
+        places = exchanges_of(tables.floor, ids)
+        ids = tuple(name for e in places for name in sorted(e.instrument_ids))
     in_time = tables.bars.filter(
         pl.col("instrument_id").is_in(list(ids))
         & (pl.col("knowledge_time") <= pl.col("event_time") + decision_lag)
     )
     newest = in_time.sort("knowledge_time").unique(["instrument_id", "event_time"], keep="last")
-    rows_of, bars_of = _by_close(rows), _by_close(newest)
-    forecasts_of = _by_close(tables.forecasts)
+    moments = [moment.astimezone(UTC) for moment in rows["event_time"].unique()]
+    close_of = last_closes(moments) if is_joined else {moment: moment for moment in moments}
+    rows_of, bars_of, forecasts_of = (
+        _by_close(told, close_of) for told in (rows, newest, tables.forecasts)
+    )
     closes = tuple(sorted(rows_of))
     seen = [
         observe(
@@ -116,35 +122,76 @@ def build_market(
         for close in closes
     ]
     panel = _without_strangers(_panel(seen, ids), closes, universe)
-    levels = dict(tables.benchmark.select("event_time", "close").iter_rows())
-    benchmark = np.array([levels.get(c) or np.nan for c in closes], np.float64)
-    opens, volume = (_shown(newest, name, closes, panel) for name in ("open", "volume"))
+    benchmark = _levels(tables.benchmark, closes, is_joined)
+    opens, volume = (_shown(bars_of, name, closes, panel) for name in ("open", "volume"))
     floor = None
     if tables.floor is not None:
-        floor = build_floor(tables.floor, ids, closes, decision_lag, universe, contracts)
+        given = closes, decision_lag, universe, contracts
+        floor = (
+            join_floors(tables.floor, rows, ids, *given)
+            if is_joined
+            else build_floor(tables.floor, ids, *given)
+        )
         panel = _offered(panel, floor)
     return Market(closes, panel, benchmark, opens, floor, volume)
 
 
+def _rows_of(rows: pl.DataFrame, universe: Universe, lag: timedelta) -> pl.DataFrame:
+    """Return the features of the members that were known when each was decided."""
+    wanted = {m.instrument_id for m in universe.members}
+    known = set(rows["instrument_id"].unique())
+    if wanted - known:
+        raise wrong("universe", "instruments that have features", sorted(wanted - known)[0])
+    if wanted:
+        rows = rows.filter(pl.col("instrument_id").is_in(sorted(wanted)))
+    # What was published after its decision was not there to decide on.
+    rows = rows.filter(pl.col("knowledge_time") <= pl.col("event_time") + lag)
+    if rows.is_empty():
+        raise ExperimentError("the feature table must have rows between start and end, had none")
+    return rows
+
+
+def _levels(benchmark: pl.DataFrame, closes: tuple[datetime, ...], is_joined: bool) -> np.ndarray:
+    """Return the benchmark's level at each close, the newest where exchanges close in turns."""
+    told = benchmark.select("event_time", "close").drop_nulls().sort("event_time")
+    levels = dict(told.iter_rows())
+    if not is_joined:
+        return np.array([levels.get(c) or np.nan for c in closes], np.float64)
+    at, known = told["event_time"].to_list(), [np.nan, *told["close"].to_list()]
+    return np.array([known[bisect_right(at, close)] for close in closes], np.float64)
+
+
 def _shown(
-    bars: pl.DataFrame, name: str, closes: tuple[datetime, ...], panel: Panel
+    bars_of: Mapping[datetime, pl.DataFrame],
+    name: str,
+    closes: tuple[datetime, ...],
+    panel: Panel,
 ) -> np.ndarray | None:
     """Return a column [T, N] of the bars that the panel shows a price of, None without any."""
-    if name not in bars.columns:
+    if not any(name in bars.columns for bars in bars_of.values()):
         return None
     place = {name: i for i, name in enumerate(panel.instrument_ids)}
-    day = {close: t for t, close in enumerate(closes)}
     shown = np.full(panel.prices.shape, np.nan)
-    for instrument, moment, value in bars.select("instrument_id", "event_time", name).iter_rows():
-        t = day.get(moment.astimezone(UTC))
-        if t is not None and value is not None:
-            shown[t, place[instrument]] = value
+    for t, close in enumerate(closes):
+        if close not in bars_of:
+            continue
+        for instrument, value in bars_of[close].select("instrument_id", name).iter_rows():
+            if value is not None:
+                shown[t, place[instrument]] = value
     return np.where(np.isfinite(panel.prices), shown, np.nan)
 
 
-def _by_close(rows: pl.DataFrame) -> Mapping[datetime, pl.DataFrame]:
+def _by_close(
+    rows: pl.DataFrame, close_of: Mapping[datetime, datetime]
+) -> Mapping[datetime, pl.DataFrame]:
+    """Return the rows of each close; those of other moments are left out."""
     parts = rows.partition_by("event_time", as_dict=True, maintain_order=True)
-    return {moment.astimezone(UTC): part for (moment,), part in parts.items()}
+    found: dict[datetime, list[pl.DataFrame]] = {}
+    for (moment,), part in parts.items():
+        close = close_of.get(moment.astimezone(UTC))
+        if close is not None:
+            found.setdefault(close, []).append(part)
+    return {close: pl.concat(told) for close, told in found.items()}
 
 
 def _panel(seen: list[Observation], ids: tuple[str, ...]) -> Panel:
@@ -167,7 +214,10 @@ def _panel(seen: list[Observation], ids: tuple[str, ...]) -> Panel:
 def _offered(panel: Panel, floor: Floor) -> Panel:
     """Hide the contracts of a chain that are not the one to be traded."""
     leaving = floor.bars.market.leaving
-    return _hidden(panel, leaving != DECIDED) if len(leaving) else panel
+    if not len(leaving):
+        return panel
+    decided = leaving if floor.decided is None else leaving[floor.decided]
+    return _hidden(panel, decided != DECIDED)
 
 
 def _hidden(panel: Panel, away: np.ndarray) -> Panel:

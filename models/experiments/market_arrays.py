@@ -18,6 +18,7 @@ Arrays = Mapping[str, NDArray[np.generic]]
 _WORDS = "words"  # everything of a market that is text, as JSON bytes
 _GRID = "grid"  # a floor's instruments and actions, pickled: they go between our own processes
 _FLOOR = "floor/"
+_DECIDED = "decided"
 _OPTIONAL = ("data_age_s", "anomaly")
 
 
@@ -49,6 +50,8 @@ def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
         grid = market.floor.bars.instruments, dict(market.floor.actions)
         arrays[_GRID] = np.frombuffer(pickle.dumps(grid), np.uint8)
         arrays |= {f"{_FLOOR}{k}": v for k, v in market.floor.bars.market._asdict().items()}
+        if market.floor.decided is not None:
+            arrays[_DECIDED] = market.floor.decided
     return arrays | {name: values for name, values in given.items() if values is not None}
 
 
@@ -97,4 +100,8 @@ def _floor(arrays: Arrays) -> Floor | None:
     bars = {
         name: arrays[f"{_FLOOR}{name}"].view(np.int64).copy() for name in columns.Market._fields
     }
-    return Floor(bars=Bars(instruments=instruments, market=columns.Market(**bars)), actions=actions)
+    return Floor(
+        bars=Bars(instruments=instruments, market=columns.Market(**bars)),
+        actions=actions,
+        decided=arrays[_DECIDED].view(np.int64) if _DECIDED in arrays else None,
+    )

@@ -117,7 +117,7 @@ class Bars:
             leaving=given(leaving, 0, (0, shape[1])),
             roll_to=given(roll_to, NONE, (0, shape[1])),
             ends=given(ends, 0, (0, shape[1])),
-            rates=_ratios(rates or {}, currencies_of(instruments), len(time_ns)),
+            rates=rate_ratios(rates or {}, currencies_of(instruments), len(time_ns)),
         )
         return cls(instruments=tuple(instruments), market=market)
 
@@ -174,7 +174,7 @@ def currencies_of(instruments: Sequence[Instrument]) -> list[str]:
     return sorted({i.currency for i in instruments})
 
 
-def _ratios(rates: Rates, currencies: Sequence[str], bars: int) -> Ints:
+def rate_ratios(rates: Rates, currencies: Sequence[str], bars: int) -> Ints:
     """Return [T, M, 2]: rates as ratios of whole numbers, zeros where one stays as it was."""
     for name, values in rates.items():
         if name not in currencies or len(values) != bars:

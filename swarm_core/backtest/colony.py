@@ -75,25 +75,28 @@ def _since_decided(desk: Desk, nav: float, before: Floats) -> tuple[float, float
 def trade_colony(
     desk: Desk, market: Market, tape: Tape, rules: Ints, start: int, offset: int, hive: Hive,
     plan: Plan, p: Parameters, limits: Floats, out: Output, seen: Seen, steps: int, seed: int,
-    order: Ints, before: Floats, log: Log,
+    order: Ints, row: Ints, before: Floats, log: Log,
 ) -> int:  # fmt: skip
-    """Let the colony decide at each close and trade its targets; return the bar it stopped before.
+    """Let the colony decide at closes and trade its targets; return the bar it stopped before.
 
-    Bar t of `seen` is bar t of the market; `order` says where each instrument of the market
-    stands in the colony's state; `before`[2] is what was traded before the first decision of the
-    run and what that cost, as fractions of NAV.
+    `row`[t] is the bar of `seen` that is bar t of the market, -1 where nothing is decided; `order`
+    says where each instrument of the market stands in the colony's state; `before`[2] is what was
+    traded before the first decision of the run and what that cost, as fractions of NAV.
     """
     weights = np.zeros(seen.log_price.shape[1])
     for t in range(start, market.time_ns.shape[0]):
         if _begin(desk, market, tape, rules, t, offset):
             return t
+        k = int(row[t])
+        if k < 0:
+            continue
         weights[:] = 0.0
         weigh_book(desk, order, weights)
         nav = float(desk.state[c.NAV]) / 1e8
         traded, paid = _since_decided(desk, nav, before)
         bar = Bar(
-            steps + t, seed, seen.elapsed[t], nav, seen.log_price[t], seen.sigma[t],
-            seen.columns[t], seen.market[t], weights.copy(), seen.age[t], seen.anomaly[t],
+            steps + k, seed, seen.elapsed[k], nav, seen.log_price[k], seen.sigma[k],
+            seen.columns[k], seen.market[k], weights.copy(), seen.age[k], seen.anomaly[k],
             traded, paid,
             seen.group, seen.currency,
         )  # fmt: skip
@@ -102,7 +105,7 @@ def trade_colony(
             out.target, hive.memory.sigma**2, seen.group, seen.currency, limits, out.standing
         )
         after_limits(hive, bar, p, out)
-        _note(log, t, out, hive, weights, nav)
+        _note(log, k, out, hive, weights, nav)
         for i in range(order.shape[0]):
             decided = float(out.target[order[i]])
             desk.weight[i] = wanted_weight(market, t, i, decided)

@@ -141,17 +141,20 @@ class Backtest:
     def trade_colony(
         self, bars: Bars, settings: ColonySettings, state: ColonyState, panel: Panel
     ) -> tuple[ColonyState, Records]:
-        """Let a colony decide at each close; return its state and record as the replay does.
+        """Let a colony decide at the panel's closes; return its state and record as a replay does.
 
-        The panel is what the colony sees of the same bars; its own NAV and costs are not used.
+        The panel is what the colony sees of the bars at which it decides: of all, or of some, where
+        exchanges close one after the other. Its own NAV and costs are not used.
         Gives the decisions that engine.step gives with the weights, the NAV and the realised cost
         of this book; what was traded before its first decision is the panel's to say. The turnover
         of the record is what was asked for, the fills are on the tape.
         """
         ids = tuple(i.instrument_id for i in bars.instruments)
         decided_ns = bars.market.time_ns + self._rules[R_LAG]
-        if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, decided_ns):
+        decides = np.isin(decided_ns, panel.time_ns)
+        if panel.instrument_ids != ids or not np.array_equal(panel.time_ns, decided_ns[decides]):
             raise ValueError("panel must be of the bars' instruments and decisions, was not")
+        row = np.where(decides, np.cumsum(decides) - 1, -1)
         ready = prepare(settings, state, panel)
         before = np.array([panel.traded, panel.paid])
 
@@ -159,7 +162,7 @@ class Backtest:
             return trade_colony(
                 self._desk, market, tape, self._rules, start, self._bars, ready.hive,
                 ready.plan, ready.numbers, ready.limits, ready.out, ready.seen, ready.steps,
-                ready.seed, ready.order, before, ready.log,
+                ready.seed, ready.order, row, before, ready.log,
             )  # fmt: skip
 
         self._walk(bars, walk)

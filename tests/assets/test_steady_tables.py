@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from adapters.stores.tables_delta import DeltaTableStore
-from assets.backtests import data_versions
+from assets.experiment_market import data_versions
 from assets.steady_tables import SteadyTables
 from tests.adapters.stores.test_tables_delta import DAY, KEY, NOON, make_rows
 

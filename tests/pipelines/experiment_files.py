@@ -14,9 +14,10 @@ import yaml
 from adapters.sources.files import FileSource
 from adapters.sources.mapping import load_mapping
 from adapters.stores.tables_delta import DeltaTableStore
-from assets.backtests import ground_of, market_of
+from assets.backtests import ground_of
 from assets.cleaning import CLEAN_TABLES
 from assets.desk import Desk
+from assets.experiment_market import market_of
 from assets.feature_tables import feature_table
 from assets.ingest import RAW_TABLES, instruments
 from models.experiments.account import Walked, walk

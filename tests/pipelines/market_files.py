@@ -32,9 +32,46 @@ tables:
 """
 
 
-def market_rows(seed: int = 1, start: date = date(2016, 1, 4), count: int = 520) -> pl.DataFrame:
+LONDON = """
+  - table: bars
+    files: "london.csv"
+    dataset: london
+    time: {column: date, format: "%Y-%m-%d", stands_for: session}
+    knowledge: {lag: 15m}
+    symbol: symbol
+    instrument:
+      {id: "XLON.{symbol}", calendar: XLON, price_increment: "0.01", size_increment: "1"}
+    columns:
+      interval: {constant: 1d}
+      open: open
+      high: high
+      low: low
+      close: close
+      volume: volume
+      adjustment: {constant: split}
+      currency: {constant: GBP}
+  - table: bars
+    files: "pairs.csv"
+    dataset: pairs
+    time: {column: date, format: "%Y-%m-%d", stands_for: session}
+    knowledge: {lag: 15m}
+    symbol: symbol
+    instrument:
+      {id: "FX.{symbol}", calendar: XNYS, asset_class: fx, price_increment: "0.0001",
+       size_increment: "1"}
+    columns:
+      interval: {constant: 1d}
+      close: close
+      adjustment: {constant: split}
+      currency: {constant: USD}
+"""
+
+
+def market_rows(
+    seed: int = 1, start: date = date(2016, 1, 4), count: int = 520, calendar: str = "XNYS"
+) -> pl.DataFrame:
     """Return daily OHLCV rows: correlated walks with a slowly changing drift, two decimals."""
-    days = sessions("XNYS", start, date(2020, 1, 1))["session"].head(count)
+    days = sessions(calendar, start, date(2020, 1, 1))["session"].head(count)
     generator = np.random.default_rng(seed)
     common = 0.006 * generator.standard_normal(len(days))
     frames = []
@@ -66,4 +103,17 @@ def write_market(folder: Path, rows: pl.DataFrame) -> Path:
     rows.write_csv(folder / "bars.csv")
     mapping = folder.parent / "market.yaml"
     mapping.write_text(MAPPING)
+    return mapping
+
+
+def write_two_markets(folder: Path, rows: pl.DataFrame) -> Path:
+    """Write the rows, three names of London in pounds and the pound's rate beside them."""
+    mapping = write_market(folder, rows)
+    london = market_rows(seed=2, calendar="XLON").filter(pl.col("symbol").is_in(NAMES[:3]))
+    london.write_csv(folder / "london.csv")
+    days = rows["date"].unique().sort()
+    walk = np.cumsum(0.004 * np.random.default_rng(3).standard_normal(len(days)))
+    pound = pl.DataFrame({"date": days, "symbol": "GBPUSD", "close": np.round(1.4 + walk, 4)})
+    pound.write_csv(folder / "pairs.csv")
+    mapping.write_text(MAPPING + LONDON)
     return mapping

@@ -19,7 +19,7 @@ from pipelines.cli import app
 from pipelines.definitions import defs
 from tests.models.experiments.builders import make_ground
 from tests.pipelines.homes import Home, open_home
-from tests.pipelines.market_files import market_rows, write_market
+from tests.pipelines.market_files import market_rows, write_two_markets
 
 pytestmark = pytest.mark.xdist_group("experiments")
 PLAIN: dict[str, Any] = {
@@ -34,9 +34,9 @@ PLAIN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with features and forecasts of a small market."""
+    """A home with features and forecasts of a small market, and bars of another exchange."""
     path = tmp_path_factory.mktemp("experiments")
-    mapping = write_market(path / "data", market_rows())
+    mapping = write_two_markets(path / "data", market_rows())
     with (
         pytest.MonkeyPatch.context() as patch,
         open_home(path, path / "data", mapping, patch) as opened,
@@ -82,6 +82,43 @@ def test_an_experiment_runs_window_by_window_and_a_second_time_reads(
     assert "after 2 trials on record" in page
     assert "What each instrument added" in page
     assert "small: worker.gross_max" in (pages / "side_by_side.html").read_text()
+
+
+def test_an_experiment_spans_two_exchanges(home: Home, tmp_path: Path) -> None:
+    """Window by window, guarded, on a page, and read the second time; its features are London's."""
+    (tmp_path / "turns.py").write_text(
+        "import numpy as np\n"
+        "def weights(market, size):\n"
+        "    moved = market.features['ret_1d']\n"
+        "    return np.clip(-size * moved, -0.1, 0.1)\n"
+    )
+    path = _write(
+        tmp_path,
+        name="spans",
+        universe=["US.ANT", "US.BEE", "XLON.ANT", {"instrument": "XLON.CAT", "to": "2017-09-29"}],
+        start="2017-01-09",
+        strategy={"file": "turns.py", "function": "weights", "parameters": {"size": 2.0}},
+        sweep={"axes": {"strategy.size": [2.0, 4.0]}},
+    )
+    first = launch(path, defs, home.instance, lambda *_: None)
+    assert [run.success for run in first] == [True, True]
+    assert not any(run.failed_checks for run in first), first
+    launched = _launches()
+    again = launch(path, defs, home.instance, lambda *_: None)
+    assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
+    assert _launches() == launched
+    page = (home.workshop.home / "backtests" / "tearsheets" / "spans.html").read_text()
+    assert "XLON.CAT" in page
+
+
+def test_a_member_that_no_exchange_is_known_of_is_refused(home: Home, tmp_path: Path) -> None:
+    path = _write(tmp_path, name="nowhere", universe=["US.ANT", "XLON.NONE"])
+    runs = launch(path, defs, home.instance, lambda *_: None)
+    told = {line for run in runs for line in run.failed_checks}
+    assert told == {
+        "models.experiments.fields.ExperimentError: universe must be instruments that have "
+        "features, was 'XLON.NONE'"
+    }
 
 
 def test_a_search_asks_for_the_same_points_again(home: Home, tmp_path: Path) -> None:

@@ -193,3 +193,42 @@ def test_two_currencies(tmp_path: Path) -> None:
     gains = [0, 0, 200 * 1.20, 200 * 1.25, 200 * 1.25, 200 * 1.30]
     assert ran.nav == pytest.approx([100_000 + gain for gain in gains], abs=1e-6)
     assert ran.held("US.E")[5] == pytest.approx(5_150 * 1.30 / (100_000 + 260), abs=1e-12)
+
+
+def test_two_exchanges(tmp_path: Path) -> None:
+    """Tokyo rests on Monday the 13th of January, New York on Monday the 20th.
+
+    What leaves for Tokyo on Friday is filled on Tuesday: 100 T at 2,100 yen on a debt of 210,000.
+    They gain 10,000 yen on Wednesday, 100.00 at 0.01 and from Thursday on 104.00 at 0.0104, and
+    20,000 on the 20th, when Tokyo alone is open: 208.00 at the rate of the 17th. Half are sold at
+    2,400 the day after, 312.00; the other half lose 5,000 yen.
+    What leaves for New York on the 17th is filled on the 21st: 10 A at 50, that close at 52, at 51.
+    """
+    york = [*flat(50, 10), None, (50, 52, 50, 52, 1e6), (51, 51, 51, 51, 1e6)]
+    tokyo = [
+        None, *flat(2_000, 4), None, *flat(2_100, 1), *flat(2_200, 3),
+        *flat(2_300, 1), *flat(2_400, 1), *flat(2_300, 1),
+    ]  # fmt: skip
+    rates = [*[0.01] * 8, *[0.0104] * 5]
+    write_prices(tmp_path / "prices.csv", {"A": york})
+    write_prices(tmp_path / "tokyo.csv", {"T": tokyo}, "JPY")
+    quoted = [None if n == 10 else (r, r, r, r, 0) for n, r in enumerate(rates)]
+    write_prices(tmp_path / "pairs.csv", {"JPYUSD": quoted})
+    _actions(tmp_path)
+    pairs = bars_table(
+        "pairs.csv", id="FX.{symbol}", asset_class="fx", currency="USD", price_increment="0.0001",
+        size_increment="1",
+    )  # fmt: skip
+    there = bars_table("tokyo.csv", id="TK.{symbol}", calendar="XTKS", currency="JPY")
+    sent = [order(4, "buy", 100, "TK.T"), order(9, "buy", 10, A), order(10, "sell", 50, "TK.T")]
+    ran = run_files(
+        tmp_path,
+        [SHARES, there, pairs, ACTIONS],
+        {"orders": sent},
+        sessions=13,
+        universe=[A, "TK.T"],
+    )
+    gained = [0] * 7 + [100, 104, 104, 208, 312 + 20, 260 + 10]
+    assert ran.nav == pytest.approx([100_000 + gain for gain in gained], abs=1e-6)
+    assert ran.held("TK.T")[5:7] == pytest.approx([0.0, 0.021], abs=1e-12)
+    assert ran.held(A)[9:11] == [0.0, 0.0]
