@@ -31,33 +31,33 @@ class Book(BookState):
 
     def apply_all(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> None:
         """Take in events in order; what was applied already is passed over."""
+        find = _APPLY.get
         for item in events:
-            sequence = 0
             if isinstance(item, ev.RecordedEvent):
                 sequence, event, _, _ = item
                 if sequence <= self.sequence:
                     continue
-            else:
-                event = item
-            apply = _APPLY.get(type(event))
-            if apply is not None:
-                apply(self, event)
-            elif isinstance(event, ev.OrderEvent):
-                self._apply_order(event)
-            # Facts of other parts of the house stand in no table: they move nothing here.
-            if sequence:
+                # Facts of other parts of the house stand in no table: they move nothing here.
+                apply = find(event.__class__)
+                if apply is not None:
+                    apply(self, event)
                 self.sequence = sequence
+            else:
+                apply = find(item.__class__)
+                if apply is not None:
+                    apply(self, item)
 
     def take_fill(self, fill: ev.OrderFilled) -> None:
         """Book an execution, whoever's it is, and count it to its order and strategy once."""
-        if self.ledger.book_fill(fill):
-            rate = self.ledger.rates.get(fill.currency)
-            self.realised.fill(fill, rate, self.ledger.commissions.get(fill.execution_id))
+        ledger = self.ledger
+        if ledger.book_fill(fill):
+            rate = ledger.rates.get(fill.currency)
+            self.realised.fill(fill, rate, ledger.commissions.get(fill.execution_id))
         record = self.orders.get(fill.client_order_id)
         if record is None:
             self.unknown_fills.append(fill)
             return
-        filled_lots = record.filled_lots
+        filled_lots, state = record.filled_lots, record.state
         record.apply(fill)
         if record.filled_lots > filled_lots:
             self._attribute(fill, record.order.strategy)
@@ -68,32 +68,21 @@ class Book(BookState):
             if record.order.is_exit:
                 instrument_id = record.order.instrument_id
                 self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
-        self.file(record)
+        if record.state is not state:
+            self.file(record)
 
-    def _apply_order(self, event: ev.OrderEvent) -> None:
+    def take_order_event(self, event: ev.OrderEvent) -> None:
+        """Take in what happened to an order; of an order that is not ours, nothing."""
         record = self.orders.get(event.client_order_id)
         if record is None:
             return
+        state = record.state
         record.apply(event)
-        self.file(record)
-        order = record.order
-        if isinstance(event, ev.OrderApproved):
-            if not order.is_exit:  # its price is a rule of its own, not the market's
-                parent = order.parent_client_order_id
-                self.realised.approve(event.client_order_id, event.reference_ticks, parent)
-        elif isinstance(event, ev.OrderAdjusted):
-            self.realised.forget(event.client_order_id, order.parent_client_order_id)
-            self.impact.forget(order.instrument_id)
-        elif isinstance(event, ev.OrderSubmitted):
-            self._count_sent(event, record.order)
-        elif isinstance(event, ev.OrderModifyRequested):
-            self._count_sent(event, WorkingTerms.of(event).applied_to(record.order))
-        elif isinstance(event, ev.OrderCancelRequested):
-            self._count_message(event.time_ns)
-        elif isinstance(event, ev.OrderDenied):
-            self.denials[event.client_order_id] = event.code
-            if event.code is DenialCode.THROTTLE:
-                self.throttled.add(record.order.instrument_id)
+        if record.state is not state:
+            self.file(record)
+        count = _COUNT.get(event.__class__)
+        if count is not None:
+            count(self, event, record.order)
 
     def _attribute(self, fill: ev.OrderFilled, strategy: str) -> None:
         """Count a new fill, and its commission where that was told, as its strategy's doing."""
@@ -105,11 +94,11 @@ class Book(BookState):
         if fee is not None:
             own.take_fee(fill.currency, fee)
 
-    def _count_sent(self, event: ev.OrderEvent, order: Order) -> None:
-        self._count_message(event.time_ns)
+    def count_sent(self, event: ev.OrderEvent, order: Order) -> None:
+        self.count_message(event.time_ns)
         self.sent.append((event.time_ns, event.client_order_id, like_key(order)))
 
-    def _count_message(self, time_ns: int) -> None:
+    def count_message(self, time_ns: int) -> None:
         self.message_times.append(time_ns)
         horizon = time_ns - MESSAGE_MEMORY_NS
         while self.message_times and self.message_times[0] < horizon:
@@ -163,6 +152,36 @@ class Book(BookState):
                 value = float(position.value_minor * self.ledger.rates[position.currency])
             weights.append(value / nav)
         return tuple(weights)
+
+
+def _count_approval(book: Book, event: ev.OrderApproved, order: Order) -> None:
+    if not order.is_exit:  # its price is a rule of its own, not the market's
+        parent = order.parent_client_order_id
+        book.realised.approve(event.client_order_id, event.reference_ticks, parent)
+
+
+def _count_adjustment(book: Book, event: ev.OrderAdjusted, order: Order) -> None:
+    book.realised.forget(event.client_order_id, order.parent_client_order_id)
+    book.impact.forget(order.instrument_id)
+
+
+def _count_denial(book: Book, event: ev.OrderDenied, order: Order) -> None:
+    book.denials[event.client_order_id] = event.code
+    if event.code is DenialCode.THROTTLE:
+        book.throttled.add(order.instrument_id)
+
+
+# What an order's events change beside the order itself.
+_COUNT: dict[type[ev.Event], Callable[[Book, Any, Order], object]] = {
+    ev.OrderApproved: _count_approval,
+    ev.OrderAdjusted: _count_adjustment,
+    ev.OrderSubmitted: Book.count_sent,
+    ev.OrderModifyRequested: lambda book, event, order: book.count_sent(
+        event, WorkingTerms.of(event).applied_to(order)
+    ),
+    ev.OrderCancelRequested: lambda book, event, _: book.count_message(event.time_ns),
+    ev.OrderDenied: _count_denial,
+}
 
 
 def _intend(book: Book, event: ev.OrderIntended) -> None:
@@ -284,6 +303,7 @@ def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
 
 
 _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
+    **{cls: Book.take_order_event for cls in ev.EVENT_CLASSES if issubclass(cls, ev.OrderEvent)},
     ev.OrderFilled: Book.take_fill,
     ev.OrderIntended: _intend,
     ev.CommissionCharged: _charge,

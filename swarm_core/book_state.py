@@ -7,7 +7,7 @@ from swarm_core.execution.impact import ImpactEstimate
 from swarm_core.execution.realised import RealisedCost
 from swarm_core.execution.working import WorkingPlan
 from swarm_core.ledger import Ledger
-from swarm_core.order_states import OrderRecord
+from swarm_core.order_states import FINAL_STATES, WORKING_STATES, OrderRecord
 from swarm_core.orders import ExitKind, LikeKey
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
@@ -63,11 +63,12 @@ class BookState:
     def file(self, record: OrderRecord) -> None:
         """Note whether an order works, and whether it may be sent."""
         state, order_id = record.state, record.order.client_order_id
-        if state.is_working:
+        if state in WORKING_STATES:
             self._working.add(order_id)
-        else:
-            self._working.discard(order_id)
-        if state.is_working or state.is_final:
+            self._sent_or_ended.add(order_id)
+            return
+        self._working.discard(order_id)
+        if state in FINAL_STATES:
             self._sent_or_ended.add(order_id)
         else:
             self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again

@@ -1,5 +1,6 @@
 """The hash chain of the log: each record's hash covers its bytes and everything before it."""
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,6 +11,11 @@ GENESIS = bytes(32)
 def chain_hash(previous: bytes, sequence: int, body: bytes) -> bytes:
     """Return sha256(previous hash, sequence as 8 bytes, body)."""
     return sha256(previous + sequence.to_bytes(8, "big") + body).digest()
+
+
+def packed_numbers(first: int, count: int) -> tuple[bytes, ...]:
+    """Return `count` sequences from `first` on as `chain_hash` takes them: 8 bytes each."""
+    return struct.unpack("8s" * count, struct.pack(f">{count}Q", *range(first, first + count)))
 
 
 @dataclass(frozen=True, slots=True)

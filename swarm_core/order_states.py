@@ -33,17 +33,17 @@ class OrderState(Enum):
 
     @property
     def is_final(self) -> bool:
-        return self in _FINAL
+        return self in FINAL_STATES
 
     @property
     def is_working(self) -> bool:
         """Whether the order may still be, or become, filled at the broker."""
-        return self in _WORKING
+        return self in WORKING_STATES
 
 
 _S = OrderState
-_FINAL = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REPLACED, _S.REJECTED, _S.EXPIRED})
-_WORKING = frozenset(
+FINAL_STATES = frozenset({_S.DENIED, _S.FILLED, _S.CANCELLED, _S.REPLACED, _S.REJECTED, _S.EXPIRED})
+WORKING_STATES = frozenset(
     {
         _S.SUBMITTED,
         _S.ACCEPTED,
@@ -53,6 +53,11 @@ _WORKING = frozenset(
         _S.UNKNOWN,
     }
 )
+
+_SETTLED = FINAL_STATES | {
+    _S.CANCEL_PENDING,
+    _S.MODIFY_PENDING,
+}  # or changing: no fill says otherwise
 
 # What we do ourselves: (state, act) -> state. Anything else is refused.
 ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
@@ -80,6 +85,8 @@ ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
     (_S.PARTIALLY_FILLED, ev.OrderModifyRequested): _S.MODIFY_PENDING,
     (_S.MODIFY_PENDING, ev.OrderCancelRequested): _S.CANCEL_PENDING,
 }
+
+_OURS = frozenset(act for _, act in ACTS)
 
 # What the broker says ends the order, unless it has ended already.
 ENDINGS: dict[type[ev.OrderEvent], OrderState] = {
@@ -196,20 +203,22 @@ class OrderRecord:
         """Take in one event; raises IllegalTransitionError where an act of ours is not legal."""
         if isinstance(event, ev.OrderFilled):
             self._fill(event)
+        elif event.__class__ in _OURS:
+            self._act(event)
         elif isinstance(event, ev.OrderAccepted):
             self._accept(event)
+        elif event.__class__ in ENDINGS:
+            self._end(event)
         elif isinstance(event, ev.OrderTriggered | ev.OrderHeld | ev.OrderAdjusted):
             self._alter(event)
         elif isinstance(event, ev.OrderModified | ev.OrderModifyRejected):
             self._answer(event)
         elif isinstance(event, ev.OrderModifyDenied):
             self.change_number = event.number
-        elif type(event) in ENDINGS:
-            self._end(event)
         else:
-            self._act(event)
-        if self.state.is_final:
-            self.ended_ns = max(self.ended_ns, event.time_ns)
+            self._act(event)  # it is refused
+        if self.state in FINAL_STATES and event.time_ns > self.ended_ns:
+            self.ended_ns = event.time_ns
 
     def _end(self, event: ev.OrderEvent) -> None:
         """End, or wait for the fills that the broker counts and has not told."""
@@ -248,19 +257,20 @@ class OrderRecord:
         return told_lots is None or told_lots >= self.told_end[1]
 
     def _act(self, event: ev.OrderEvent) -> None:
-        state = ACTS.get((self.state, type(event)))
+        kind = event.__class__
+        state = ACTS.get((self.state, kind))
         if state is None:
             raise IllegalTransitionError(
-                f"{type(event).__name__} must follow a state that allows it, "
+                f"{kind.__name__} must follow a state that allows it, "
                 f"was {self.state.value} for {event.client_order_id}"
             )
         self.state = state
         if state is _S.ACCEPTED and self.filled_lots:
             self.state = _S.PARTIALLY_FILLED
-        if isinstance(event, ev.OrderApproved | ev.OrderSubmitted):
+        if isinstance(event, ev.OrderApproved):
             self.attempt = event.attempt
-        if isinstance(event, ev.OrderSubmitted):
-            self.submitted_ns = event.time_ns
+        elif isinstance(event, ev.OrderSubmitted):
+            self.attempt, self.submitted_ns = event.attempt, event.time_ns
         elif isinstance(event, ev.OrderCancelRequested):
             self.cancel_ns = event.time_ns
         elif isinstance(event, ev.OrderModifyRequested):
@@ -279,12 +289,11 @@ class OrderRecord:
         self.filled_lots += event.lots
         if self.pending is not None and self.filled_lots > self.order.quantity_lots:
             self._take(self.pending)  # only in its new terms can it fill so much
-        asked = (_S.CANCEL_PENDING, _S.MODIFY_PENDING)
         if self.filled_lots >= self.most_lots:
             self.state = _S.FILLED
         elif self.awaits_fills and not self.open_lots and self.told_end is not None:
             self.state = self.told_end[0]
-        elif not self.state.is_final and self.state not in asked:
+        elif self.state not in _SETTLED:
             self.state = _S.PARTIALLY_FILLED
 
     def correct(self, lots: int) -> None:

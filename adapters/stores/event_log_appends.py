@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
 from typing import NamedTuple, overload
 
 from adapters.stores.event_log_bytes import read_event
-from swarm_core.event_chain import chain_hash
+from swarm_core.event_chain import chain_hash, packed_numbers
 from swarm_core.events import Event, RecordedEvent, decode
 from swarm_core.ports import ConcurrentAppendError
 
@@ -41,8 +41,35 @@ class Written(NamedTuple):
     time_ns: int
 
 
-# The constructor of a named tuple is Python; what it calls is not.
-_make_row = tuple.__new__
+class Run(Sequence[Row]):
+    """Records that follow each other, `first` behind a record of the hash `before`.
+
+    Each becomes a row only when somebody looks at it.
+    """
+
+    def __init__(
+        self, first: int, bodies: Sequence[bytes], hashes: Sequence[bytes], before: bytes
+    ) -> None:
+        self.first, self.bodies, self.hashes, self.before = first, bodies, hashes, before
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.bodies) - 1
+
+    def __len__(self) -> int:
+        return len(self.bodies)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        places = range(len(self.bodies))[index]
+        return self._row(places) if isinstance(places, int) else [self._row(i) for i in places]
+
+    def _row(self, place: int) -> Row:
+        before = self.hashes[place - 1] if place else self.before
+        return Row(self.first + place, self.bodies[place], self.hashes[place], before)
 
 
 class Appended(Sequence[RecordedEvent]):
@@ -79,7 +106,7 @@ class Request:
     expected_sequence: int | None
     written: Sequence[Written] | None = None  # when, where it is a copy; else it is now
     done: bool = False
-    rows: list[Row] = field(default_factory=list[Row])
+    rows: Sequence[Row] = ()
     failure: BaseException | None = None
 
     def result(self) -> Sequence[RecordedEvent]:
@@ -90,42 +117,35 @@ class Request:
 
 def link(
     request: Request, head: tuple[int, bytes], known: Callable[[str], Row | None] | None
-) -> list[Row]:
+) -> Run:
     """Place a request behind `head`: its rows are set, and those that are new are returned.
 
-    `known` finds the row of an event id; None where the caller has seen that none is known.
-    Raises EventConflictError on a known id with other contents, ConcurrentAppendError where the
-    last record is not the expected one.
+    `known` finds the row of an event id; None where the caller has seen that none is known and
+    that no two are the same. Raises EventConflictError on a known id with other contents,
+    ConcurrentAppendError where the last record is not the expected one.
     """
     expected = request.expected_sequence
     if expected is not None and head[0] != expected:
         raise ConcurrentAppendError(f"the last record must be {expected}, was {head[0]}: read on")
-    ids = [event.event_id for event in request.events]
-    if known is None and len(set(ids)) == len(ids):
-        request.rows = _chained(request.bodies, head)
-        return request.rows
-    return _link_each(request, head, known or _nothing)
+    if known is None:
+        request.rows = run = _chained(request.bodies, head)
+        return run
+    return _link_each(request, head, known)
 
 
-def _nothing(_: str) -> Row | None:
-    return None
-
-
-def _chained(bodies: Sequence[bytes], head: tuple[int, bytes]) -> list[Row]:
-    """Return the rows of bytes that are all new: the common case, in the fewest steps."""
-    sequence, previous = head
-    rows: list[Row] = []
-    for body in bodies:
-        sequence += 1
-        digest = sha256(previous + sequence.to_bytes(8, "big") + body).digest()  # chain_hash
-        rows.append(_make_row(Row, (sequence, body, digest, previous)))
-        previous = digest
-    return rows
+def _chained(bodies: Sequence[bytes], head: tuple[int, bytes]) -> Run:
+    """Return the run of bytes that are all new: the common case, in the fewest steps."""
+    previous, numbers = head[1], packed_numbers(head[0] + 1, len(bodies))
+    hashes = [
+        previous := sha256(previous + number + body).digest()  # chain_hash
+        for number, body in zip(numbers, bodies, strict=True)
+    ]
+    return Run(head[0] + 1, bodies, hashes, head[1])
 
 
 def _link_each(
     request: Request, head: tuple[int, bytes], known: Callable[[str], Row | None]
-) -> list[Row]:
+) -> Run:
     sequence, previous = head
     fresh: dict[str, Row] = {}
     placed: list[Row] = []
@@ -144,7 +164,8 @@ def _link_each(
             )
         placed.append(row)
     request.rows = placed
-    return list(fresh.values())
+    rows = list(fresh.values())  # in the order of their sequences
+    return Run(head[0] + 1, [row.body for row in rows], [row.hash for row in rows], head[1])
 
 
 class GroupCommit:

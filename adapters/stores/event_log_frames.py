@@ -8,7 +8,7 @@ from typing import NamedTuple
 from adapters.stores.event_log_appends import Row
 
 FRAME_RECORDS_MAX = 250  # bounds the memory of a reader
-_HASH_BYTES, _KEY_BYTES = 32, 8
+_HASH_BYTES, _ID_BYTES, _KEY_BYTES = 32, 16, 8
 _KEY_MASK = 2**63 - 1  # what an integer key of SQLite holds
 
 
@@ -56,15 +56,18 @@ class Frame(NamedTuple):
         return Row(sequence, bodies[place], hashes[place], hashes[place - 1] if place else before)
 
 
-def pack(rows: Sequence[Row], keys: Sequence[int]) -> Iterator[Frame]:
-    """Put rows that follow each other, and the keys of their ids, into frames."""
-    for start in range(0, len(rows), FRAME_RECORDS_MAX):
-        part = rows[start : start + FRAME_RECORDS_MAX]
+def pack(
+    first: int, bodies: Sequence[bytes], hashes: Sequence[bytes], keys: Sequence[int]
+) -> Iterator[Frame]:
+    """Put the records from `first` on, and the keys of their ids, into frames."""
+    for start in range(0, len(bodies), FRAME_RECORDS_MAX):
+        part = slice(start, start + FRAME_RECORDS_MAX)
+        count = len(bodies[part])
         yield Frame(
-            part[-1].sequence,
-            b"\n".join([row.body for row in part]),
-            b"".join([row.hash for row in part]),
-            struct.pack(f">{len(part)}Q", *keys[start : start + FRAME_RECORDS_MAX]),
+            first + start + count - 1,
+            b"\n".join(bodies[part]),
+            b"".join(hashes[part]),
+            struct.pack(f">{count}Q", *keys[part]),
         )
 
 
@@ -77,13 +80,26 @@ def unpack(frames: Iterable[Frame]) -> Iterator[tuple[int, bytes, bytes, int]]:
             sequence += 1
 
 
+def keys_of(event_ids: Sequence[str]) -> list[int]:
+    """Return the key of each id; of ids as this house makes them, all at once."""
+    if set(map(len, event_ids)) == {2 * _ID_BYTES}:
+        try:
+            numbers = bytes.fromhex("".join(event_ids))
+        except ValueError:
+            numbers = b""  # some are not ours
+        if len(numbers) == _ID_BYTES * len(event_ids):
+            ends = struct.unpack(f">{2 * len(event_ids)}Q", numbers)[1::2]
+            return [end & _KEY_MASK for end in ends]
+    return [key_of(event_id) for event_id in event_ids]
+
+
 def key_of(event_id: str) -> int:
     """Return the number under which an event id is looked up: 63 bits, the same for ever.
 
     Ids are hashes already; of any other text the hash is taken. Two ids of one number are told
     apart by their records.
     """
-    if len(event_id) == 32:
+    if len(event_id) == 2 * _ID_BYTES:
         try:
             return int(event_id, 16) & _KEY_MASK
         except ValueError:

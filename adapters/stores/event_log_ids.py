@@ -7,13 +7,16 @@ while nobody waits, or else seldom.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
 
 from adapters.stores.event_log_frames import Frame, unpack
 
 INDEX_AT = 4_096  # while nobody waits
 FLUSH_AT = 65_536  # whoever waits: bounds what a start reads again, a tenth of a second
 _ASKED_UNFILTERED = 64  # asking the index for fewer keys costs less than making the filter
+_COUNTED_ONE_BY_ONE = 24  # fewer keys than these cost less so than as an array
 _ASK_AT_ONCE = 500  # SQLite's own limit of parameters is 999 in old builds
 
 SCHEMA = """
@@ -34,17 +37,21 @@ class KeyFilter:
 
     def __init__(self, bits: int = 2**25) -> None:
         self._bits, self._mask = bytearray(bits // 8), bits - 1
+        self._array = np.frombuffer(self._bits, dtype=np.uint8)  # the same bits
 
-    def add(self, keys: Iterable[int]) -> None:
-        bits, mask = self._bits, self._mask
-        for key in keys:
-            place = key & mask
-            bits[place >> 3] |= 1 << (place & 7)
+    def add(self, keys: Collection[int]) -> None:
+        places = np.fromiter(keys, np.int64, len(keys)) & self._mask
+        np.bitwise_or.at(self._array, places >> 3, np.left_shift(1, places & 7).astype(np.uint8))
 
     def candidates(self, keys: Sequence[int]) -> list[int]:
         """Return the keys that may have been added."""
-        bits, mask = self._bits, self._mask
-        return [key for key in keys if bits[(key & mask) >> 3] >> (key & 7) & 1]
+        mask = self._mask
+        if len(keys) < _COUNTED_ONE_BY_ONE:
+            bits = self._bits
+            return [key for key in keys if bits[(key & mask) >> 3] >> (key & 7) & 1]
+        places = np.array(keys, np.int64) & mask
+        set_bits = self._array[places >> 3] >> (places & 7) & 1
+        return [keys[place] for place in np.flatnonzero(set_bits).tolist()]
 
 
 class EventIds:
@@ -53,6 +60,7 @@ class EventIds:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._newest: dict[int, int] = {}
+        self._disk_is_empty = False  # as far as this log knows: True once it has looked
         self._maybe: KeyFilter | None = None  # of what is on disk; made once many were asked for
         self._asked = 0
         self.seen = -1  # the last record whose id is here or on disk
@@ -62,6 +70,7 @@ class EventIds:
         if self.seen == head:
             return
         through = self._through()
+        self._disk_is_empty = through == 0
         if through > self.seen:
             self._maybe = None  # somebody else has written keys that were never seen here
         after = max(self.seen, through)
@@ -77,8 +86,11 @@ class EventIds:
 
     def find(self, keys: Sequence[int]) -> dict[int, int]:
         """Return the sequence of each key that is taken."""
-        newest = self._newest
-        found = {key: newest[key] for key in keys if key in newest}
+        newest, found = self._newest, dict[int, int]()
+        if not newest.keys().isdisjoint(keys):
+            found = {key: newest[key] for key in keys if key in newest}
+        if self._disk_is_empty:
+            return found
         self._asked += len(keys)
         if self._asked >= _ASKED_UNFILTERED:
             keys = self._on_disk_perhaps(keys)
@@ -93,7 +105,7 @@ class EventIds:
         """Return the keys that may be on disk: seldom one of those that are not."""
         if self._maybe is None:
             self._maybe = KeyFilter()
-            self._maybe.add(key for (key,) in self._db.execute("select key from ids"))
+            self._maybe.add([key for (key,) in self._db.execute("select key from ids")])
         return self._maybe.candidates(keys)
 
     @property
@@ -117,6 +129,7 @@ class EventIds:
         """Keep what was committed; to be called after the commit alone."""
         self.seen = head
         if flushed:
+            self._disk_is_empty = False
             if self._maybe is not None:
                 self._maybe.add(self._newest)
                 self._maybe.add(fresh)

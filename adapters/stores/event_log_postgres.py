@@ -10,7 +10,7 @@ from psycopg import sql
 
 from adapters.stores.event_log_appends import GroupCommit, Request, Row, Written, link, recorded
 from adapters.stores.event_log_bytes import find_event_id, write_event
-from adapters.stores.event_log_reading import linked
+from adapters.stores.event_log_reading import Stored, linked
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
@@ -170,8 +170,8 @@ class PostgresEventLog:
         Raises ValueError on a record that is not as it was written, OSError where the server is
         away.
         """
-        rows = self.rows(after_sequence)
-        yield from linked(rows, after_sequence, lambda: self._hash_at(after_sequence))
+        stored = self._stored(after_sequence)
+        yield from linked(stored, after_sequence, lambda: self._hash_at(after_sequence))
 
     def find_all(self, event_ids: Sequence[str]) -> dict[str, RecordedEvent]:
         """Return, by id, the records of those events that are in the log."""
@@ -180,10 +180,14 @@ class PostgresEventLog:
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield sequence, bytes and hash of the records after a sequence number, as stored."""
+        for stored in self._stored(after_sequence):
+            yield from zip(*stored, strict=True)
+
+    def _stored(self, after_sequence: int) -> Iterator[Stored]:
         while rows := self._rows(after_sequence):
-            for sequence, _, body, digest in rows:
-                yield sequence, body, digest
-                after_sequence = sequence
+            sequences, _, bodies, hashes = map(list, zip(*rows, strict=True))
+            yield Stored(sequences, bodies, hashes)
+            after_sequence = sequences[-1]
 
     def hash_at(self, sequence: int) -> str | None:
         """Return the hash of a record in hex, None where there is no such record."""

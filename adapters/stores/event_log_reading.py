@@ -1,32 +1,87 @@
 """Records of a stored log on their way to whoever acts on them: each one proved by the chain."""
 
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
 
 from adapters.stores.event_log_bytes import read_event
-from swarm_core.event_chain import chain_hash
+from adapters.stores.event_log_frames import FRAME_RECORDS_MAX, Frame
+from swarm_core.event_chain import packed_numbers
 from swarm_core.events import RecordedEvent
 
 
+class Stored(NamedTuple):
+    """Records as a store gives them, some at a time: a number, bytes and a hash for each."""
+
+    sequences: list[int]
+    bodies: list[bytes]
+    hashes: list[bytes]
+
+
+def joined(frames: Iterable[Frame], after_sequence: int) -> Iterator[Stored]:
+    """Yield the records of frames behind a sequence number, those of small frames together."""
+    sequences, bodies, hashes = list[int](), list[bytes](), list[bytes]()
+    for frame in frames:
+        try:
+            frame_bodies, frame_hashes = frame.split()
+        except ValueError:
+            if sequences:
+                yield Stored(sequences, bodies, hashes)  # what comes before it is sound
+            raise
+        skipped = max(0, after_sequence + 1 - frame.first)
+        sequences += range(frame.first + skipped, frame.last + 1)
+        bodies += frame_bodies[skipped:]
+        hashes += frame_hashes[skipped:]
+        if len(sequences) >= FRAME_RECORDS_MAX:
+            yield Stored(sequences, bodies, hashes)
+            sequences, bodies, hashes = [], [], []
+    if sequences:
+        yield Stored(sequences, bodies, hashes)
+
+
 def linked(
-    rows: Iterable[tuple[int, bytes, bytes]], after_sequence: int, hash_after: Callable[[], bytes]
+    stored: Iterable[Stored], after_sequence: int, hash_after: Callable[[], bytes]
 ) -> Iterator[RecordedEvent]:
-    """Yield the records of rows (sequence, bytes, hash) that follow a record of this hash.
+    """Yield the records that follow a record of this hash.
 
     Nobody trades on a changed record or past one that is gone: ValueError names it. What the first
     one follows is asked when there is one: most reads find nothing new.
     """
     make, kind = tuple.__new__, RecordedEvent  # the constructor of a named tuple is Python
-    before, previous, wanted = b"", "", after_sequence
-    for sequence, body, digest in rows:
+    before, previous, last = b"", "", after_sequence
+    for sequences, bodies, hashes in stored:
         if not previous:
             before = hash_after()
             previous = before.hex()
-        wanted += 1
-        if sequence != wanted or chain_hash(before, sequence, body) != digest:
+        wanted = list(range(last + 1, last + 1 + len(bodies)))
+        sound = _count_sound(wanted, Stored(sequences, bodies, hashes), before)
+        for sequence, body, digest in zip(wanted[:sound], bodies, hashes, strict=False):
+            current = digest.hex()
+            yield make(kind, (sequence, read_event(body), current, previous))
+            previous = current
+        if sound < len(bodies):
             raise ValueError(
-                f"record {wanted} of the event log must be there as it was written, is not: "
+                f"record {wanted[sound]} of the event log must be there as it was written, is not: "
                 "`apiary log verify`, and bring it back from a backup"
             )
-        current = digest.hex()
-        yield make(kind, (sequence, read_event(body), current, previous))
-        before, previous = digest, current
+        before, last = hashes[-1], wanted[-1]
+
+
+def _count_sound(wanted: list[int], stored: Stored, before: bytes) -> int:
+    """Return how many of the records are as they were written, up to the first that is not.
+
+    A record is sound where its stored hash follows from its bytes and the stored hash before it,
+    which was sound itself: so each may be hashed by itself, and all be compared at once.
+    """
+    numbers = packed_numbers(wanted[0], len(wanted))
+    earlier = (before, *stored.hashes[:-1])
+    told = [
+        sha256(previous + number + body).digest()  # chain_hash
+        for previous, number, body in zip(earlier, numbers, stored.bodies, strict=True)
+    ]
+    if told == stored.hashes and stored.sequences == wanted:
+        return len(told)
+    pairs = zip(told, stored.hashes, stored.sequences, wanted, strict=True)
+    return next(
+        (i for i, (a, b, number, due) in enumerate(pairs) if a != b or number != due), len(told)
+    )

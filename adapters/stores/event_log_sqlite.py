@@ -18,12 +18,12 @@ from adapters.stores.event_log_appends import (
     link,
     recorded,
 )
-from adapters.stores.event_log_bytes import find_event_id, write_event
+from adapters.stores.event_log_bytes import find_event_id, write_events
 from adapters.stores.event_log_check import verify_file
-from adapters.stores.event_log_frames import Frame, key_of, pack
+from adapters.stores.event_log_frames import Frame, key_of, keys_of, pack
 from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
-from adapters.stores.event_log_reading import linked
+from adapters.stores.event_log_reading import Stored, joined, linked
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
 from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
@@ -145,9 +145,7 @@ class SqliteEventLog:
         id with other contents, ConcurrentAppendError where the last record is not
         `expected_sequence`; nothing is written then.
         """
-        return self._group.append(
-            Request(events, [write_event(e) for e in events], expected_sequence, written)
-        )
+        return self._group.append(Request(events, write_events(events), expected_sequence, written))
 
     def tend(self) -> None:
         """Index ids and empty the write-ahead file where there are many, while nobody waits.
@@ -196,33 +194,36 @@ class SqliteEventLog:
         """Write what is new; return the new head, the new keys, and whether the index has all."""
         head = self._head(self._db)
         self._ids.catch_up(head[0])
-        keys = [[key_of(event.event_id) for event in request.events] for request in group]
-        flat = [key for some in keys for key in some]
+        first = head[0] + 1
+        keys = [keys_of([event.event_id for event in request.events]) for request in group]
+        flat = keys[0] if len(keys) == 1 else [key for some in keys for key in some]
         known = _Known(self, self._ids.find(flat))
         # Where no key is taken, here or among themselves, no id is known: nothing need be compared.
         all_new = not known.has_candidates and len(set(flat)) == len(flat)
-        new_rows: list[Row] = []
+        bodies: list[bytes] = []
+        hashes: list[bytes] = []
         lines: list[Written] = []
         for request, some in zip(group, keys, strict=True):
             try:
-                rows = link(request, head, None if all_new else known.find)
+                run = link(request, head, None if all_new else known.find)
             except (ValueError, ConcurrentAppendError) as failure:
                 request.failure = failure
                 continue
-            if rows:
-                lines += written_now(request, rows, self._time_ns())
+            if run:
+                lines += written_now(request, run, self._time_ns())
                 if all_new:
-                    numbers = range(head[0] + 1, rows[-1].sequence + 1)
-                    known.fresh.update(zip(some, numbers, strict=True))
+                    known.fresh.update(zip(some, range(run.first, run.last + 1), strict=True))
                 else:
                     names = dict(zip((e.event_id for e in request.events), some, strict=True))
-                    known.add(request, rows, names)
-                new_rows += rows
-                head = (rows[-1].sequence, rows[-1].hash)
-        if not new_rows:
+                    known.add(request, run, names)
+                bodies += run.bodies
+                hashes += run.hashes
+                head = (run.last, run.hashes[-1])
+        if not bodies:
             return head, {}, False
         fresh = known.fresh
-        self._db.executemany("insert into frames values (?, ?, ?, ?)", pack(new_rows, list(fresh)))
+        frames = pack(first, bodies, hashes, list(fresh))
+        self._db.executemany("insert into frames values (?, ?, ?, ?)", frames)
         self._db.executemany("insert or replace into written values (?, ?, ?)", lines)
         self._db.execute("insert or replace into head values (1, ?, ?)", head)
         return head, fresh, self._ids.flush(fresh, head[0])
@@ -283,29 +284,29 @@ class SqliteEventLog:
         Raises ValueError on a record that is not as it was written, OSError where the file cannot
         be read.
         """
-        rows = self.rows(after_sequence)
-        yield from linked(rows, after_sequence, lambda: self._hash_at(after_sequence) or GENESIS)
+        stored = self._stored(after_sequence)
+        yield from linked(stored, after_sequence, lambda: self._hash_at(after_sequence) or GENESIS)
 
     def rows(self, after_sequence: int = 0) -> Iterator[tuple[int, bytes, bytes]]:
         """Yield sequence, bytes and hash of the records after a sequence number, as stored."""
+        for stored in self._stored(after_sequence):
+            yield from zip(*stored, strict=True)
+
+    def _stored(self, after_sequence: int) -> Iterator[Stored]:
         while after_sequence < self._rows_last:
             old = self._fetch(
                 f"select sequence, body, hash from events where sequence > ? "
                 f"order by sequence limit {_READ_ROWS}",
                 after_sequence,
             )
-            yield from old
+            yield Stored(*map(list, zip(*old, strict=True)))
             after_sequence = old[-1][0]
         while frames := self._fetch(
             f"select * from frames where last > ? order by last limit {_READ_FRAMES}",
             after_sequence,
         ):
-            for frame in map(Frame._make, frames):
-                bodies, hashes = frame.split()
-                skipped = max(0, after_sequence + 1 - frame.first)
-                numbers = range(frame.first + skipped, frame.last + 1)
-                yield from zip(numbers, bodies[skipped:], hashes[skipped:], strict=True)
-                after_sequence = frame.last
+            yield from joined(map(Frame._make, frames), after_sequence)
+            after_sequence = frames[-1][0]
 
     def _fetch(self, query: str, *parameters: int) -> list[Any]:
         with self._reading:

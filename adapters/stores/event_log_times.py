@@ -7,7 +7,7 @@ means when it was written. The times are in no hash: a copy of the log takes the
 from collections.abc import Iterable, Iterator, Sequence
 from typing import LiteralString
 
-from adapters.stores.event_log_appends import Request, Row, Written
+from adapters.stores.event_log_appends import Request, Run, Written
 
 # The same for both stores; records from before there were times are in none of its lines.
 SCHEMA: LiteralString = """
@@ -26,7 +26,7 @@ QUERY: LiteralString = (
 )
 
 
-def written_now(request: Request, fresh: Sequence[Row], now_ns: int) -> Iterator[Written]:
+def written_now(request: Request, fresh: Run, now_ns: int) -> Iterator[Written]:
     """Yield what is to be noted of a request's new rows: what it tells itself, or that it is now.
 
     A copy tells the times of the original; where that has none, neither has the copy.
@@ -34,7 +34,7 @@ def written_now(request: Request, fresh: Sequence[Row], now_ns: int) -> Iterator
     if request.written is not None:
         yield from request.written
     elif fresh:
-        yield Written(fresh[0].sequence, fresh[-1].sequence, now_ns)
+        yield Written(fresh.first, fresh.last, now_ns)
 
 
 def parts(rows: Iterable[Sequence[int]], after: int, through: int) -> list[Written]:

@@ -2,8 +2,10 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from adapters.stores.event_log_bytes import find_event_id, read_event, write_event
+from adapters.stores.event_log_bytes import find_event_id, read_event, write_event, write_events
+from adapters.stores.event_log_frames import key_of, keys_of
 from swarm_core import events as ev
 from tests.swarm_core.test_events import drawn_events
 
@@ -69,3 +71,36 @@ def test_numbers_and_texts_at_the_edges_are_written_canonically(minor: int, reas
 
     assert write_event(event) == expected
     assert read_event(expected) == event
+
+
+@given(events=st.lists(drawn_events(), max_size=6))
+def test_many_are_written_as_each_alone(events: list[ev.Event]) -> None:
+    assert write_events(events) == [ev.encode(event) for event in events]
+
+
+@pytest.mark.parametrize("minor", [1, 2**63])
+def test_a_line_break_or_a_large_number_among_many_changes_none_of_them(minor: int) -> None:
+    events = [
+        ev.CashMoved(
+            event_id=f"e{number}", time_ns=1, currency="USD", amount_minor=minor, reason="}\n{"
+        )
+        for number in range(3)
+    ]
+
+    assert write_events(events) == [ev.encode(event) for event in events]
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [],
+        [32 * "a", 32 * "F"],
+        [32 * "a", 31 * "a" + "g"],  # not hexadecimal
+        [30 * "a", 34 * "a"],  # of 32 on average
+        [32 * "a", 30 * "a" + "  "],
+        [16 * "a" + "_" + 15 * "a"],
+        ["event-1"],
+    ],
+)
+def test_the_keys_of_many_ids_are_those_of_each(ids: list[str]) -> None:
+    assert keys_of(ids) == [key_of(event_id) for event_id in ids]

@@ -75,3 +75,33 @@ def test_a_log_of_single_appends_is_followed_from_any_record(tmp_path: Path) -> 
         SqliteEventLog(tmp_path / "log.db").close()
     finally:
         sys.setrecursionlimit(limit)
+
+
+def test_what_comes_before_a_changed_record_of_one_append_is_read(tmp_path: Path) -> None:
+    log = SqliteEventLog(tmp_path / "log.db")
+    log.append([make_event(number) for number in range(12)])
+    with sqlite3.connect(tmp_path / "log.db") as db:
+        body = bytes(db.execute("select bodies from frames").fetchone()[0])
+        changed = body.replace(b'"time_ns":4', b'"time_ns":9')
+        assert changed != body
+        db.execute("update frames set bodies = ?", (changed,))
+    db.close()
+
+    read = log.read()
+
+    assert [next(read).sequence for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(ValueError, match=NAMED):
+        next(read)
+
+
+def test_what_comes_before_a_frame_that_is_none_is_read(tmp_path: Path) -> None:
+    log = single_appends(tmp_path / "log.db", 12)
+    with sqlite3.connect(tmp_path / "log.db") as db:
+        db.execute("update frames set keys = x'' where last = 5")
+    db.close()
+
+    read = log.read()
+
+    assert [next(read).sequence for _ in range(4)] == [1, 2, 3, 4]
+    with pytest.raises(ValueError, match="frame that ends with record 5"):
+        next(read)

@@ -177,6 +177,7 @@ def test_ids_that_share_a_number_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.stores.event_log_sqlite.key_of", lambda _: 7)
+    monkeypatch.setattr("adapters.stores.event_log_sqlite.keys_of", lambda ids: [7] * len(ids))
     monkeypatch.setattr("adapters.stores.event_log_check.key_of", lambda _: 7)
     monkeypatch.setattr("adapters.stores.event_log_ids.FLUSH_AT", 3)
     log = SqliteEventLog(tmp_path / "log.db")
