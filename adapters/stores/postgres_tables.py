@@ -27,6 +27,12 @@ def relation_name(table: str, month: date | None) -> str:
     return table if month is not None else table + _UNDATED
 
 
+def relations_of(connection: Connection, schema: str, table: str) -> list[str]:
+    """Return the relations that hold rows of a table, without their partitions."""
+    names = (table, table + _UNDATED)
+    return [name for name in names if _exists(connection, schema, name)]
+
+
 def has_timescale(connection: Connection) -> bool:
     """Return whether this database has TimescaleDB, whatever its edition."""
     query = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"

@@ -19,10 +19,13 @@ from adapters.stores.postgres_tables import (
     partition_name,
     prepare,
     relation_name,
+    relations_of,
 )
+from adapters.stores.postgres_touches import CATALOGUE, Touch, Touches
 from adapters.stores.segments import (
     Segment,
     SegmentGoneError,
+    TierCorruptionError,
     checked,
     cut,
     read_each,
@@ -72,6 +75,8 @@ class PostgresWarmStore:
         self._timeout_s = timeout_s
         self._segments = sql.Identifier(schema, "segments")
         self._connection: Connection | None = None
+        self._touches = Touches(schema)
+        self._sound: dict[str, int] = {}  # tables that are whole as of a count of the catalogue
 
     def write(self, table: str, rows: pl.DataFrame) -> tuple[Segment, ...]:
         """Add the rows in one segment per month, all or none, and return the segments."""
@@ -99,6 +104,7 @@ class PostgresWarmStore:
         ).fetchone()
         if made is not None:
             prepare(connection, self._schema, relation, columns, month)
+            self._touches.watch(connection)
             self._copy(connection, relation, month, part, int(str(made[0])))
         return Segment(table, digest, part.height, size, first, last)
 
@@ -138,11 +144,48 @@ class PostgresWarmStore:
         return found
 
     def prove(self, table: str) -> None:
-        """Do nothing: the server is trusted between two looks at everything."""
+        """Compare every segment of a table with its hash where somebody else changed rows.
+
+        Raises TierCorruptionError, which names it. The server's own disks are trusted.
+        """
+        if self._due(table):
+            for _, reason in self.damages(table):
+                raise TierCorruptionError(f"somebody changed {table} in PostgreSQL: {reason}")
 
     def damages(self, table: str) -> Iterator[tuple[str, str]]:
         """Read every segment; yield (name, reason) of those that are not what was written."""
-        return read_each(self, table)
+        with self._transaction() as connection:
+            due = self._touches.due(connection, table)
+        found = list(self._look(table))
+        yield from found
+        if due and not found:
+            self._note_sound(table, due)
+
+    def _look(self, table: str) -> Iterator[tuple[str, str]]:
+        yield from read_each(self, table)
+        try:
+            with self._transaction() as connection:
+                relations = relations_of(connection, self._schema, table)
+                self._touches.require_lines(connection, relations)
+        except TierCorruptionError as error:
+            yield CATALOGUE, str(error)
+
+    def _due(self, table: str) -> list[Touch]:
+        """Return what of the table was changed since it was proven, by this process or another."""
+        with self._transaction() as connection:
+            due = self._touches.due(connection, table)
+        return [t for t in due if t.relation != CATALOGUE or self._sound.get(table) != t.times]
+
+    def _note_sound(self, table: str, due: Sequence[Touch]) -> None:
+        """Note that a table is whole; the catalogue is where all of its tables are."""
+        proven = [t for t in due if t.relation != CATALOGUE]
+        for touch in due:
+            if touch.relation == CATALOGUE:
+                self._sound[table] = touch.times
+                if all(self._sound.get(other) == touch.times for other in self.tables()):
+                    proven.append(touch)
+        with self._transaction() as connection:
+            self._touches.note_proven(connection, proven)
 
     def read_segment(self, segment: Segment) -> pl.DataFrame:
         """Return the rows of a segment, verified; KeyError where it is not there."""
@@ -200,6 +243,7 @@ class PostgresWarmStore:
         schema = pl.Schema({n: t for *_, part in found for n, t in part.items()})
         parts = [(number, relation) for _, number, relation, _ in found]
         where = _where(schema, start, end, instrument_ids)
+        told = None if where.as_string() else sum(segment.row_count for segment, *_ in found)
 
         def fetch(
             columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
@@ -208,6 +252,11 @@ class PostgresWarmStore:
             names = [c for c in schema if columns is None or c in columns or c in needed]
             part = pl.Schema({c: schema[c] for c in names or list(schema)[:1]})
             rows = self._fetch_all(table, parts, part, where)
+            if told is not None and rows.height != told:
+                raise TierCorruptionError(
+                    f"{table} must have {told} rows in PostgreSQL, has {rows.height}: "
+                    "`apiary tiers verify` names the segments"
+                )
             rows = rows if predicate is None else rows.filter(predicate)
             rows = rows if limit is None else rows.head(limit)
             yield rows if columns is None else rows.select(columns)
@@ -306,6 +355,7 @@ class PostgresWarmStore:
         with connection.transaction():
             _lock(connection, self._schema, "")  # two that start at once make the schema once
             connection.execute(made)
+            self._touches.install(connection)
         return connection
 
 
@@ -335,7 +385,7 @@ def _where(
     )
     missing = asked_for - set(schema)
     if schema and missing:
-        raise KeyError(f"a table that is asked by {sorted(missing)} must have them")
+        raise ValueError(f"a table that is asked by {sorted(missing)} must have them")
     return sql.SQL(" ").join(parts)
 
 
