@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +104,8 @@ def decode(name: str, content: bytes, encoding: str | None = None) -> str:
 
 def sniff_separator(text: str) -> str:
     """Return the separator that splits the first lines most evenly; a comma where none does."""
-    lines = [line for line in text[:_SNIFFED_CHARACTERS].splitlines() if line.strip()][:20]
+    head = text[:_SNIFFED_CHARACTERS].splitlines()
+    lines = list(islice((line for line in head if line.strip()), 20))
     counts = {s: [line.count(s) for line in lines] for s in _SEPARATORS}
     # The header decides first: in "1,5;2,5" both separators are frequent below it.
     return max(_SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))

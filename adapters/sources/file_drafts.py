@@ -1,0 +1,248 @@
+"""What one file says of itself: its layout, its table, its columns, its stamps and its symbols."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from adapters.sources.action_drafts import MEASURE_OF, with_actions
+from adapters.sources.column_names import known_columns, zone_in_name
+from adapters.sources.drafts import Draft
+from adapters.sources.file_names import file_stem, ticker_of
+from adapters.sources.json_records import NoRecordsError
+from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
+from adapters.sources.reading import (
+    RawRows,
+    UnreadableFileError,
+    contents,
+    decode,
+    members,
+    read_rows,
+)
+from adapters.sources.special_formats import grouped_columns, grouped_header
+from adapters.sources.stamps import recognise
+from adapters.sources.text_layout import begins_with_data, layout_of
+
+THESE = "{files}"  # the file, or a pattern of the files, that a question is about
+LEAVE_OUT = f"leave it out with --ignore {THESE}"
+_SAMPLED = 2_000  # prices looked at for their decimals
+_DECIMALS = 2  # where no price says how many
+_PLAIN = Csv()
+_WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
+
+
+class NoTableError(Exception):
+    """The file holds no rows, or is a text about the data."""
+
+
+class FileHints(Protocol):
+    """What the user said of how the files are written."""
+
+    @property
+    def day_first(self) -> bool | None: ...
+    @property
+    def zone(self) -> str | None: ...
+    @property
+    def encoding(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFile:
+    """A file that was opened and not yet read: its first member, and its text where it is one."""
+
+    relative: str
+    path: Path
+    name: str
+    content: bytes
+    text: str = ""
+    layout: Csv = _PLAIN
+    is_text: bool = False
+    is_grouped: bool = False
+
+    def read(self) -> RawRows:
+        """Return its rows; raises NoTableError, MappingError or UnreadableFileError."""
+        if self.is_text and not self.is_grouped and begins_with_data(self.text, self.layout):
+            raise MappingError(
+                "the first line must be a header, is data: write csv: {header: [...]} in a "
+                "mapping, or leave such files out with --ignore PATTERN"
+            )
+        try:
+            if self.is_grouped:
+                raw = grouped_header(self.name, self.content)
+            else:
+                raw = read_rows(self.name, self.content, self.layout)
+        except UnreadableFileError as error:
+            if isinstance(error.__cause__, NoRecordsError):
+                raise NoTableError("JSON without records") from None
+            raise
+        if raw.rows.is_empty() and not raw.ragged.is_empty():
+            raise MappingError(
+                "its lines must fit its header, none does: write csv: {skip_lines: ...} in a "
+                f"mapping, or {LEAVE_OUT}"
+            )
+        if raw.rows.is_empty():
+            raise NoTableError("holds no rows")
+        return raw
+
+
+def open_file(relative: str, path: Path, hints: FileHints) -> OpenFile:
+    """Return the file with its layout; raises as `OpenFile.read` does."""
+    name, content = next(contents(path))
+    is_text = not name.lower().endswith((".parquet", ".pq", ".json", ".jsonl", ".ndjson"))
+    if not is_text:
+        return OpenFile(relative=relative, path=path, name=name, content=content)
+    if _is_prose(path):
+        raise NoTableError("about the data")
+    text = _text(name, content, hints.encoding)
+    return OpenFile(
+        relative=relative, path=path, name=name, content=content, text=text, is_text=True,
+        layout=replace(layout_of(text), encoding=hints.encoding),
+        is_grouped=grouped_columns(text) is not None,
+    )  # fmt: skip
+
+
+def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
+    """Return what a file and its rows say; raises MappingError with a question."""
+    rows = raw.rows.drop("source_row", strict=False)
+    columns = known_columns(rows)
+    leave_out = f"or {LEAVE_OUT}"
+    if "time" not in columns:
+        raise MappingError(
+            f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
+        )
+    try:
+        table, unpivot = _kind(rows, with_actions(columns, rows.columns, file.relative))
+    except MappingError as error:
+        raise MappingError(f"{error} write a mapping, {leave_out}") from None
+    time, parts = columns["time"], (columns["time"],)
+    stamped = rows[time]
+    if "clock" in columns and not is_midnight(rows[columns["clock"]]):
+        parts = (time, columns["clock"])
+        stamped = rows.select(stamp_of(parts)).to_series()
+    stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
+    decimals = _DECIMALS
+    if "close" in columns:
+        alone = pl.zeros(rows.height, dtype=pl.Int64, eager=True)
+        decimals = decimals_of(rows[columns["close"]], alone, 1, file.layout)[0]
+    return Draft(
+        relative=file.relative, table=table, layout=file.layout, columns=columns, stamps=stamps,
+        parts=parts, unpivot=unpivot, decimals=decimals,
+        symbols=symbols_of(rows, columns, unpivot, file),
+        format="grouped_header" if file.is_grouped else "auto",
+    )  # fmt: skip
+
+
+def _text(name: str, content: bytes, encoding: str | None) -> str:
+    try:
+        return decode(name, content, encoding)
+    except UnreadableFileError:
+        if encoding is None and content[:2] not in {b"\xff\xfe", b"\xfe\xff"}:
+            raise MappingError(
+                "in which encoding is it? it is not UTF-8; write --encoding cp1252 (Western "
+                "Europe), latin-1, gb18030 or another"
+            ) from None
+        raise
+
+
+def is_midnight(clock: pl.Series) -> bool:
+    """Return whether no time of day is told: 000000 beside every day."""
+    return bool(clock.cast(pl.String).str.strip_chars().str.contains(r"^[0:.]*$").all())
+
+
+def _is_prose(path: Path) -> bool:
+    name = path.name.lower()
+    return name.startswith(("readme", "license", "licence", "requirements", "changelog"))
+
+
+def symbols_of(
+    rows: pl.DataFrame, columns: dict[str, str], unpivot: Unpivot | None, file: OpenFile
+) -> list[tuple[str, str | None]]:
+    """Return the (symbol, exchange) pairs of a file; its name where it has no column of symbols.
+
+    The members of an archive are files of their own.
+    """
+    exchange = columns.get("exchange")
+    if unpivot is not None:
+        return [(c, None) for c in rows.columns if c not in unpivot.index]
+    if "symbol" in columns:
+        pairs = rows.select(*pair_of(columns)).drop_nulls("symbol").unique(maintain_order=True)
+        return list(pairs.iter_rows())
+    venue = None if exchange is None else rows[exchange].cast(pl.String).drop_nulls()
+    is_archive = file.relative.lower().endswith(".zip")
+    named_by = members(file.path) if is_archive else [file.relative]
+    place = None if venue is None or venue.is_empty() else venue[0]
+    return [(_ticker_or_stem(name), place) for name in named_by]
+
+
+def pair_of(columns: Mapping[str, str]) -> tuple[pl.Expr, pl.Expr]:
+    """Return the symbol and the exchange of a row, null where no column names it."""
+    exchange = columns.get("exchange")
+    venue = pl.lit(None, pl.String) if exchange is None else pl.col(exchange).cast(pl.String)
+    symbol = pl.col(columns["symbol"]).cast(pl.String).str.strip_chars()
+    return symbol.alias("symbol"), venue.alias("exchange")
+
+
+def stamp_of(parts: Sequence[str]) -> pl.Expr:
+    """Return the moment that is written in several columns as one text."""
+    texts = [pl.col(part).cast(pl.String).str.strip_chars() for part in parts]
+    return pl.concat_str(texts, separator=" ")
+
+
+def _ticker_or_stem(relative: str) -> str:
+    try:
+        return ticker_of(relative)
+    except MappingError:
+        return file_stem(relative)
+
+
+def decimals_of(prices: pl.Series, of_file: pl.Series, count: int, layout: Csv) -> list[int]:
+    """Return how many decimals most prices of each of `count` files are written with."""
+    told = pl.DataFrame({"price": prices, "file": of_file}).drop_nulls("price")
+    told = told.filter(pl.int_range(pl.len()).over("file") < _SAMPLED)
+    mark = r"\." if prices.dtype.is_float() else re.escape(layout.decimal)
+    text = pl.col("price").cast(pl.String).str.strip_chars()
+    places = text.str.extract(mark + r"(\d+)$").str.strip_chars_end("0").str.len_chars()
+    usual = places.fill_null(0).quantile(0.95, "nearest").cast(pl.Int64)
+    found = dict(told.group_by("file").agg(usual).iter_rows())
+    return [found.get(file, _DECIMALS) for file in range(count)]
+
+
+def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
+    """Return the table that the columns name, and how a wide file becomes long."""
+    if {"bid", "ask"} <= set(columns):
+        return "quotes", None
+    if "close" in columns:
+        return "bars", None
+    if "headline" in columns:
+        return "news", None
+    if "symbol" in columns and not columns.keys().isdisjoint(MEASURE_OF):
+        return "corporate_actions", None
+    if {"price", "size"} <= set(columns):
+        return "trades", None
+    if {"series_id", "value"} <= set(columns):
+        return "macro", None
+    time = columns["time"]
+    numeric = [c for c in rows.columns if c != time and _is_numeric(rows[c])]
+    if len(numeric) == rows.width - 1 >= _WIDE_MIN:
+        tickers = all(re.fullmatch(r"[A-Z][A-Z0-9.\-]{0,9}", c) for c in numeric)
+        if tickers and "value" not in columns and "price" not in columns:
+            return "bars", Unpivot(index=(time,), name="symbol", value="close")
+        return "macro", Unpivot(index=(time,), name="series", value="value")
+    if len(numeric) == 1:
+        columns["value"] = numeric[0]
+        return "macro", None
+    raise MappingError(f"which table are the columns {rows.columns}?")
+
+
+def _is_numeric(column: pl.Series) -> bool:
+    if column.dtype.is_numeric():
+        return True
+    if column.dtype != pl.String:
+        return False
+    text = column.str.strip_chars()
+    written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
+    number = written.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return len(written) > 0 and number.is_not_null().mean() > 0.5  # type: ignore[operator]  # of a filled column
