@@ -1,7 +1,7 @@
 """A strategy that a person writes down: a file of target weights, each from a moment on."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from math import isfinite
@@ -18,23 +18,35 @@ from trader.ports import Intent, Item, Moment
 # How long an instrument that has not been quoted yet is waited for, from the row's moment or from
 # the first look at the market, whichever is later; then the gate denies it.
 PATIENCE_NS = 60 * 10**9
+_PREFIX = "targets-"
 
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
     """Weights, as fractions of NAV, that the book shall have from `time_ns` on.
 
-    It is a decision: its id is made from its contents, so a row is traded once.
+    It is a decision: its id is made from its contents, so a row is traded once. A row that comes
+    back after another took its place is a decision of its own, `after` that other one.
     """
 
     time_ns: int
     instrument_ids: tuple[str, ...]
     target_weights: tuple[float, ...]
+    after: str = ""
 
     @property
     def decision_id(self) -> str:
-        text = repr((self.time_ns, self.instrument_ids, self.target_weights))
-        return f"targets-{sha256(text.encode()).hexdigest()[:16]}"
+        contents = (self.time_ns, self.instrument_ids, self.target_weights)
+        text = repr((*contents, self.after) if self.after else contents)
+        return f"{_PREFIX}{sha256(text.encode()).hexdigest()[:16]}"
+
+    def among(self, decided: Sequence[str]) -> "TargetRow":
+        """Return the row as it stands after what was decided, the newest decision last."""
+        if self.decision_id not in decided or self.decision_id == decided[-1]:
+            return self
+        resumed = replace(self, after=decided[-2])
+        is_resumed = resumed.decision_id == decided[-1]
+        return resumed if is_resumed else replace(self, after=decided[-1])
 
 
 def read_targets(path: Path) -> tuple[TargetRow, ...]:
@@ -99,7 +111,7 @@ class TargetFileEngine:
         self.path, self._quotes, self._tell = path, quotes, tell
         self._stamp = self._stamped()
         self.rows = read_targets(path)
-        self._asked: set[str] = set()  # decisions of this process: the log knows the others
+        self._asked: list[str] = []  # decisions of this process: the log knows the others
         self._first_ns: int | None = None  # when this process first saw the time
 
     def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
@@ -111,13 +123,17 @@ class TargetFileEngine:
             self._first_ns = time_ns
         self._read_again()
         due = [row for row in self.rows if row.time_ns <= time_ns]
-        if not due or due[-1].decision_id in self._asked:
+        if not due:
             return None
-        row = due[-1]
+        of_files = (name for name in book.decisions if name.startswith(_PREFIX))
+        before = [name for name in of_files if name not in self._asked]  # by earlier processes
+        row = due[-1].among([*before, *self._asked])
+        if row.decision_id in self._asked:
+            return None
         missing = set(row.instrument_ids) - set(self._quotes)
         if missing and time_ns < max(row.time_ns, self._first_ns) + PATIENCE_NS:
             return None
-        self._asked.add(row.decision_id)
+        self._asked.append(row.decision_id)
         return Intent(
             targets=row, lineage=Lineage(decision_id=row.decision_id, session=book.session)
         )

@@ -5,8 +5,10 @@ from pathlib import Path
 import yaml
 
 from pipelines.settings import ROOT
+from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument
+from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from tests.gateway_simulator.gateways import wait_until
 from tests.trader.gateways import gateway_process
@@ -38,6 +40,52 @@ def test_a_row_of_long_ago_waits_for_the_first_quotes_of_a_process(tmp_path: Pat
     assert unquoted.on_market(Moment(start_ns), book, start_ns) is None
     end_ns = start_ns + PATIENCE_NS
     assert unquoted.on_market(Moment(end_ns), book, end_ns) is not None  # the gate denies it
+
+
+def test_a_row_that_comes_back_is_traded_again(tmp_path: Path) -> None:
+    """From A to B to A: three decisions, in one process or in three; none twice."""
+    path, book = tmp_path / "targets.yaml", Book("USD", 10**14)
+    instrument = Instrument(instrument_id="US.A", asset_class="equity", currency="USD")
+    quotes = {"US.A": Quote.from_price(instrument, 10.0, DUE_NS)}
+
+    def write(weight: float) -> None:
+        path.write_text(TEXT.replace("0.1", str(weight)))
+
+    def asked(engine: TargetFileEngine, weight: float) -> list[str]:
+        write(weight)
+        found = [engine.on_market(Moment(now), book, now) for now in (DUE_NS, DUE_NS + 1)]
+        return [intent.targets.decision_id for intent in found if intent is not None]
+
+    weights = (0.1, 0.25, 0.1, 0.25, 0.125)
+    write(weights[0])
+    one = TargetFileEngine(path, quotes)
+    story = [asked(one, weight) for weight in weights]
+    told = [name for names in story for name in names]
+    assert [len(names) for names in story] == [1] * 5
+    assert len(set(told)) == 5
+
+    # Each decision by a process of its own, and by another that finds it on record.
+    for weight, name in zip(weights, told, strict=True):
+        write(weight)
+        assert asked(TargetFileEngine(path, quotes), weight) == [name]
+        book.apply(decision_taken(name, weight))
+        assert asked(TargetFileEngine(path, quotes), weight) == [name]
+    late = TargetFileEngine(path, quotes)
+    assert asked(late, weights[-1]) == [told[-1]]
+    del book.decisions[told[0]]  # what ended long ago leaves the memory
+    assert asked(late, weights[-1]) == []
+    assert asked(late, 0.5) != []
+
+
+def decision_taken(decision_id: str, weight: float) -> ev.DecisionTaken:
+    return ev.DecisionTaken(
+        event_id=ev.make_event_id("DecisionTaken", decision_id),
+        time_ns=DUE_NS,
+        correlation_id=decision_id,
+        lineage=Lineage(decision_id=decision_id, session="2001-09-09"),
+        instrument_ids=("US.A",),
+        target_weights=(weight,),
+    )
 
 
 def test_the_desk_for_the_simulator_trades_as_it_ships(tmp_path: Path) -> None:
