@@ -35,6 +35,10 @@ __all__ = ["EventConflictError", "SqliteEventLog"]
 
 _READ_FRAMES = 256
 _READ_ROWS = 1_000
+_OLD_ROWS = (
+    "select sequence, body, hash from events where sequence > ? order by sequence "
+    f"limit {_READ_ROWS}"
+)
 _COMMITS_UNTENDED = 128  # about half of the thousand pages at which SQLite does it by itself
 
 # The head repeats the last record, so that records cut off the end are missed.
@@ -293,12 +297,7 @@ class SqliteEventLog:
             yield from zip(*stored, strict=True)
 
     def _stored(self, after_sequence: int) -> Iterator[Stored]:
-        while after_sequence < self._rows_last:
-            old = self._fetch(
-                f"select sequence, body, hash from events where sequence > ? "
-                f"order by sequence limit {_READ_ROWS}",
-                after_sequence,
-            )
+        while after_sequence < self._rows_last and (old := self._fetch(_OLD_ROWS, after_sequence)):
             yield Stored(*map(list, zip(*old, strict=True)))
             after_sequence = old[-1][0]
         while frames := self._fetch(

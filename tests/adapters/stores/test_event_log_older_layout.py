@@ -74,3 +74,18 @@ def test_a_changed_record_of_the_older_layout_is_found(tmp_path: Path, change: s
     db.close()
 
     assert problem(path) is not None
+
+
+@pytest.mark.parametrize("left", [0, 7])
+def test_rows_that_vanish_under_a_reader_are_missed(tmp_path: Path, left: int) -> None:
+    """All or the last of them deleted while the log is open: one line, no half of a story."""
+    path = tmp_path / "log.db"
+    written_by_an_older_version(path)
+    log = SqliteEventLog(path)
+    log.append([make_event(i) for i in range(12, 15)])
+    with sqlite3.connect(path) as db:
+        db.execute("delete from events where sequence > ?", (left,))
+    db.close()
+    with pytest.raises(ValueError, match=f"record {left + 1} of the event log must be there"):
+        list(log.read())
+    log.close()
