@@ -108,11 +108,24 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
     digits = text.str.replace_all(grouping, "", literal=True) if grouping else text
     if layout.decimal == ",":
         digits = digits.str.replace(",", ".", literal=True)
-    if shortened:
-        for letter, power in _POWERS.items():
-            digits = digits.str.replace(rf"(?i)(\d){letter}$", f"${{1}}e{power}")
-    number = digits.cast(pl.Float64, strict=False)
+    number = (
+        digits.map_batches(_lengthened, return_dtype=pl.Float64)
+        if shortened
+        else digits.cast(pl.Float64, strict=False)
+    )
     return pl.when(number.is_finite()).then(number)
+
+
+def _lengthened(digits: pl.Series) -> pl.Series:
+    """Return numbers of which some may end with K, M or B: few do, and they alone are respelt."""
+    number = digits.cast(pl.Float64, strict=False)
+    is_short = number.is_null() & digits.is_not_null()
+    if not is_short.any():
+        return number
+    text = digits.filter(is_short)
+    for letter, power in _POWERS.items():
+        text = text.str.replace(rf"(?i)(\d){letter}$", f"${{1}}e{power}")
+    return number.scatter(is_short.arg_true(), text.cast(pl.Float64, strict=False))
 
 
 def day_of(schema: pl.Schema, name: str, text: pl.Expr) -> pl.Expr:

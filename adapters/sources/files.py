@@ -57,6 +57,7 @@ class _Read:
     states: dict[Path, _FileState]
     parts: list[TableRows]
     layouts: list[Layout]
+    files: list[frozenset[Path]]
 
 
 class FileSource:
@@ -94,8 +95,8 @@ class FileSource:
         """Return the table's rows with start <= event_time < end, sorted by key."""
         if table not in self.tables:
             raise ValueError(f"table must be one of {self.tables}, was {table!r}")
-        rows = self._all_rows(table)
-        return rows.filter(pl.col("event_time") >= utc(start), pl.col("event_time") < utc(end))
+        inside = (pl.col("event_time") >= utc(start)) & (pl.col("event_time") < utc(end))
+        return self._all_rows(table).filter(inside)
 
     def rejected(self, table: str | None = None) -> pl.DataFrame:
         """Return the rows that could not be read, of one table or of all, with reasons."""
@@ -202,12 +203,36 @@ class FileSource:
             instruments = None
             if spec.instrument is not None and spec.instrument.resolve:
                 instruments = self._instrument_table
-            kept = _Read(states, [], [])
-            for batch in in_batches(self._file_rows(spec, list(states))):
+            kept = self._still_true(kept, states)
+            held = {path for files in kept.files for path in files}
+            wanted = [path for path in states if path not in held]
+            for batch in in_batches(self._file_rows(spec, wanted)):
                 kept.parts.append(self._converted(spec, batch, instruments))
                 kept.layouts.append(layout_of(batch))
+                kept.files.append(frozenset(self._folder / file.name for file in batch))
             self._read[number] = kept  # whole, or not at all
         return kept
+
+    def _still_true(self, kept: _Read | None, states: dict[Path, _FileState]) -> _Read:
+        """Return the batches of which no file has changed or gone: only the others are read.
+
+        A file of a name that stands in several batches (an archive) goes with all of them.
+        """
+        fresh = _Read(states, [], [], [])
+        if kept is None:
+            return fresh
+        stale = {path for path, state in kept.states.items() if states.get(path) != state}
+        while True:
+            more = {path for files in kept.files if not stale.isdisjoint(files) for path in files}
+            if more <= stale:
+                break
+            stale |= more
+        for part, layout, files in zip(kept.parts, kept.layouts, kept.files, strict=True):
+            if stale.isdisjoint(files):
+                fresh.parts.append(part)
+                fresh.layouts.append(layout)
+                fresh.files.append(files)
+        return fresh
 
     def _file_rows(self, spec: TableMapping, paths: Sequence[Path]) -> Iterator[FileRows]:
         for count, path in enumerate(paths, start=1):

@@ -138,12 +138,17 @@ def _with_reasons(
     is_bad = pl.any_horizontal(is_bad.fill_null(value=False) for is_bad, _ in flaws)
     marked = frame.lazy().with_columns(*exprs, is_bad.alias(_BAD)).collect()
     none = pl.lit(None, dtype=pl.String)
+    if not marked[_BAD].any():
+        return marked.with_columns(none.alias(REASON)).drop(_spent(marked))
     bad = marked.filter(_BAD).with_columns(
         pl.coalesce([*(pl.when(flag).then(reason) for flag, reason in flaws), none]).alias(REASON)
     )
     good = marked.filter(~pl.col(_BAD)).with_columns(none.alias(REASON))
-    spent = [name for name in marked.columns if name == _BAD or name.startswith(MOMENT)]
-    return pl.concat([good, bad]).drop(spent)
+    return pl.concat([good, bad]).drop(_spent(marked))
+
+
+def _spent(marked: pl.DataFrame) -> list[str]:
+    return [name for name in marked.columns if name == _BAD or name.startswith(MOMENT)]
 
 
 def _renamed(frame: pl.DataFrame) -> pl.DataFrame:

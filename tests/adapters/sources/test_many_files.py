@@ -161,3 +161,31 @@ def test_an_instrument_is_found_however_many_files_there_are(tmp_path: Path) -> 
     path, number = source.locate(row["source"], row["source_row"])
     assert path.name == "PHX.csv"
     assert path.read_text().splitlines()[number + 1].split(",")[1] == str(row["close"])
+
+
+def test_of_many_files_only_the_batch_of_a_changed_one_is_read_again(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """Changed, new and gone files are seen, and what is returned is what a fresh look returns."""
+    folder = write_folder(tmp_path / "in")
+    read: list[str] = []
+    opened = files.contents
+    monkeypatch.setattr(files, "in_batches", lambda found: in_batches(found, rows_max=70))
+    monkeypatch.setattr(files, "contents", lambda path: read.append(path.name) or opened(path))
+    source = FileSource(folder, mapping())
+    source.fetch("bars", *EVER)
+    assert len(read) == len(NAMES)
+
+    read.clear()
+    changed = folder / f"{NAMES[40]}.csv"
+    changed.write_text(changed.read_text() + "2020-01-13,77,77,1\n")
+    (folder / f"{NAMES[41]}.csv").unlink()
+    (folder / "NEWX.csv").write_text("Date,Close,Adj Close\n2020-01-13,5,5\n")
+    again = source.fetch("bars", *EVER)
+    assert {"NEWX.csv", changed.name} < set(read)
+    assert len(read) < 30
+    assert again.equals(FileSource(folder, mapping()).fetch("bars", *EVER))
+    ids = source.instruments()["instrument_id"].to_list()
+    assert "US.NEWX" in ids
+    assert f"US.{NAMES[41]}" not in ids
+    assert 77.0 in again["close"].to_list()
