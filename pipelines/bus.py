@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from adapters.secrets.tls_rule import refuse_plain
+from adapters.secrets.tls_rule import client_certificate, refuse_plain
 from pipelines.settings import Environment, SettingsError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def opened_bus(built: "Workshop") -> Iterator["EventBus"]:
             username=settings.username,
             password=given.get_secret_value() if (given := environment.kafka_password) else "",
             ca_file="" if settings.ca_file is None else str(settings.ca_file),
+            own=client_certificate("Kafka", settings.cert_file, settings.key_file),
             client=environment.resolved(dict(settings.client)),
         )
         bus = KafkaBus(access, settings.topic)

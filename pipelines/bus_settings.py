@@ -17,6 +17,8 @@ _OURS = frozenset(
         "sasl.username",
         "sasl.password",
         "ssl.ca.location",
+        "ssl.certificate.location",
+        "ssl.key.location",
         "enable.ssl.certificate.verification",
         "ssl.endpoint.identification.algorithm",
         "acks",
@@ -48,6 +50,8 @@ class BusSettings(BaseModel):
     mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = ""
     username: str = ""
     ca_file: Path | None = None
+    cert_file: Path | None = None  # what we prove ourselves by, with its key
+    key_file: Path | None = None
     # Anything else that the client library takes, by its own names; secrets by reference.
     client: Mapping[str, str | int | bool] = Field(default_factory=dict[str, str | int | bool])
 

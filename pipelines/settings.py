@@ -17,7 +17,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.secrets.authorities import joined_authorities
 from adapters.secrets.references import is_reference, resolve
-from adapters.secrets.tls_rule import TlsRule, check_url, postgres_address, redis_address
+from adapters.secrets.tls_rule import (
+    TlsRule,
+    check_url,
+    client_certificate,
+    postgres_address,
+    redis_address,
+)
 from models.settings import TrainingSettings
 from pipelines.bus_settings import BusSettings
 from pipelines.dagster_home import (
@@ -27,20 +33,8 @@ from pipelines.dagster_home import (
     open_instance,
     postgres_home,
 )
-from pipelines.desk_settings import (
-    BookSettings,
-    Encryption,
-    Part,
-    Sweeps,
-    Training,
-)
-from pipelines.source_settings import (
-    DefaultSource,
-    FileHints,
-    FilesSource,
-    IbSource,
-    WebSource,
-)
+from pipelines.desk_settings import BookSettings, Encryption, Part, Sweeps, Training
+from pipelines.source_settings import DefaultSource, FileHints, FilesSource, IbSource, WebSource
 from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
 from pipelines.windows_settings import Span as Span
@@ -81,9 +75,13 @@ class Environment(BaseSettings):
     tls: TlsRule = "remote"  # which servers must be reached over TLS
     redis_url: SecretStr | None = None
     redis_ca_file: Path | None = None
+    redis_cert_file: Path | None = None  # what we prove ourselves by, with its key
+    redis_key_file: Path | None = None
     redis_namespace: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     postgres_url: SecretStr | None = None
     postgres_ca_file: Path | None = None
+    postgres_cert_file: Path | None = None
+    postgres_key_file: Path | None = None
     dagster_postgres_url: SecretStr | None = None
     cold_url: str | None = None
     s3_endpoint: str | None = None
@@ -148,7 +146,8 @@ class Environment(BaseSettings):
     def redis_text(self) -> str | None:
         """Return the address of Redis with its password; ValueError where it must be over TLS."""
         url = _revealed(self.redis_url)
-        return None if url is None else redis_address(url, self.redis_ca_file, self.tls)
+        own = client_certificate("Redis", self.redis_cert_file, self.redis_key_file)
+        return None if url is None else redis_address(url, self.redis_ca_file, self.tls, own)
 
     def postgres_text(self) -> str | None:
         """Return the address of PostgreSQL with its password; ValueError as above."""
@@ -160,7 +159,8 @@ class Environment(BaseSettings):
 
     def _postgres(self, what: str, secret: SecretStr | None) -> str | None:
         url = _revealed(secret)
-        return None if url is None else postgres_address(what, url, self.postgres_ca_file, self.tls)
+        own = client_certificate("PostgreSQL", self.postgres_cert_file, self.postgres_key_file)
+        return url and postgres_address(what, url, self.postgres_ca_file, self.tls, own)
 
 
 def _resolved(given: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -139,9 +139,10 @@ def black_hole() -> Iterator[int]:
 class PostgresService:
     """A PostgreSQL server that a test may stop, kill and start again at the same address."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
+    def __init__(self, folder: Path, password: str = "", options: Sequence[str] = ()) -> None:
         """Make its files; with a password nobody comes in without it."""
         self.port, self.data, self._password = free_port(), folder / "data", password
+        self._options = options
         # The server refuses to run as root, so root hands it to a user without rights.
         self._user = 65534 if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -170,6 +171,7 @@ class PostgresService:
 
     def start(self) -> None:
         options = ["-D", str(self.data), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        options += self._options
         with (self.data / "said.txt").open("ab") as said:
             self._process = subprocess.Popen(
                 [str(POSTGRES_BIN_PATH / "postgres"), *options],
@@ -200,10 +202,12 @@ class PostgresService:
 
 
 @contextmanager
-def postgres_server(password: str = "") -> Iterator[PostgresService]:
-    """Run a PostgreSQL server in a folder of its own."""
+def postgres_server(
+    password: str = "", *, equipped: Callable[[Path], Sequence[str]] = lambda _: ()
+) -> Iterator[PostgresService]:
+    """Run a PostgreSQL server in a folder of its own, with the options that `equipped` returns."""
     with tempfile.TemporaryDirectory(prefix="apiary-pg-") as folder:
-        server = PostgresService(Path(folder), password)
+        server = PostgresService(Path(folder), password, equipped(Path(folder)))
         server.start()
         try:
             yield server

@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.certificates import Certified
 
@@ -19,14 +20,19 @@ def tls_in_front(
     *,
     asked_first: bool = False,
     change: Callable[[int], Change] = lambda _: bytes,
+    clients: Path | None = None,
 ) -> Iterator[int]:
     """Yield the port of a TLS server that hands everything on to the plain one at `port`.
 
     With `asked_first` a client asks in plain whether TLS is spoken, as PostgreSQL's do; `change`
-    is given the yielded port and returns what is done to the bytes of the server's answers.
+    is given the yielded port and returns what is done to the bytes of the server's answers. A
+    client must prove itself by an authority of `clients`, where that is given.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certified.certificate, certified.key)
+    if clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(clients)
 
     def serve(client: socket.socket, changed: Change) -> None:
         try:

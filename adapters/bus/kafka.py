@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from adapters.bus.messages import BusError, Message, check_group
@@ -24,6 +25,7 @@ class KafkaAccess:
     username: str = ""
     password: str = field(default="", repr=False)
     ca_file: str = ""
+    own: tuple[Path, Path] | None = None  # certificate and key that we prove ourselves by
     client: Mapping[str, str | int | bool] = field(
         default_factory=dict[str, str | int | bool], repr=False
     )
@@ -37,6 +39,8 @@ class KafkaAccess:
             "sasl.username": self.username,
             "sasl.password": self.password,
             "ssl.ca.location": self.ca_file,
+            "ssl.certificate.location": str(self.own[0]) if self.own else "",
+            "ssl.key.location": str(self.own[1]) if self.own else "",
         }
         # The client would say on stderr, many times a second, what a BusError says once.
         quiet = {"log_level": 2, **self.client}

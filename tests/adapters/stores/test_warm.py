@@ -20,6 +20,7 @@ from adapters.stores.segments import Segment, SegmentTier, TierCorruptionError
 from adapters.stores.warm import WarmStore
 from adapters.stores.warm_postgres import PostgresWarmStore, WarmStoreUnavailableError
 from tests.services import PostgresService, black_hole, postgres_server
+from tests.timescale_standin import timescale_server
 
 NOON = datetime(2024, 1, 20, 12, tzinfo=UTC)
 
@@ -43,15 +44,26 @@ Opener = Callable[[], SegmentTier]
 
 # A database with TimescaleDB, started by hand: docs/how-to/run-on-servers.md says how.
 TIMESCALE_URL = os.environ.get("APIARY_TEST_TIMESCALE_URL", "")
-needs_timescale = pytest.mark.skipif(not TIMESCALE_URL, reason="no database with TimescaleDB")
 
 
-@pytest.fixture(params=["embedded", "postgres", pytest.param("timescale", marks=needs_timescale)])
+@pytest.fixture(scope="module")
+def timescale_url() -> Iterator[str]:
+    """A database with TimescaleDB, or with what stands in for it."""
+    if TIMESCALE_URL:
+        yield TIMESCALE_URL
+        return
+    with timescale_server() as service:
+        yield service.url
+
+
+@pytest.fixture(params=["embedded", "postgres", "timescale"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Open the same tier again and again, as another process would."""
     if request.param == "embedded":
         return lambda: WarmStore(tmp_path / "warm")
-    url = TIMESCALE_URL if request.param == "timescale" else request.getfixturevalue("server").url
+    is_timescale = request.param == "timescale"
+    url = request.getfixturevalue("timescale_url" if is_timescale else "server")
+    url = url if isinstance(url, str) else url.url
     schema = f"warm_{abs(hash(tmp_path)) % 10**9}"
     return lambda: PostgresWarmStore(PostgresAddress(url), schema=schema)
 
@@ -248,14 +260,15 @@ def test_months_are_partitions_and_an_empty_one_is_dropped(server: PostgresServi
     assert found - left == {"bars__2024_01"}
 
 
-@needs_timescale
-def test_with_timescale_a_table_is_a_hypertable_and_old_chunks_are_dropped() -> None:
+def test_with_timescale_a_table_is_a_hypertable_and_old_chunks_are_dropped(
+    timescale_url: str,
+) -> None:
     schema = f"warm_{time.time_ns()}"
-    tier = PostgresWarmStore(PostgresAddress(TIMESCALE_URL), schema=schema)
+    tier = PostgresWarmStore(PostgresAddress(timescale_url), schema=schema)
     tier.write("bars", make_bars(120))
     chunks = f"SELECT count(*) FROM show_chunks('{schema}.bars')"
     days = f"SELECT time_bucket('1 day', event_time), count(*) FROM {schema}.bars GROUP BY 1"
-    with psycopg.connect(TIMESCALE_URL, autocommit=True) as hand:
+    with psycopg.connect(timescale_url, autocommit=True) as hand:
         before = hand.execute(chunks).fetchone()
         assert len(hand.execute(days).fetchall()) == 120
         oldest = sorted(tier.segments("bars"), key=lambda s: str(s.first))[:3]
