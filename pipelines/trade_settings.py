@@ -10,6 +10,7 @@ from swarm_core.execution.schedules import ScheduleKind
 from swarm_core.execution.working import CostAssumptions, WorkingSettings
 from swarm_core.orders import OrderKind
 from swarm_core.sizing_settings import ExitSettings
+from trader.contract_ends import EndSettings
 
 
 class _Part(BaseModel):
@@ -161,6 +162,26 @@ class ContractNames(_Part):
     con_id: int = Field(0, ge=0)
 
 
+class ContractEnd(_Part):
+    """What is done with a future as its last trading day comes near, in sessions before it."""
+
+    warn_sessions: int = Field(5, ge=0, le=250)
+    reduce_sessions: int = Field(2, ge=0, le=250)
+    act_sessions: int = Field(1, ge=0, le=250)
+    then: Literal["nothing", "close", "roll"] = "nothing"
+    into: dict[str, str] = {}  # the contract that each is rolled into
+
+    def to_core(self) -> EndSettings:
+        return EndSettings(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "ContractEnd":
+        self.to_core()
+        if self.then == "roll" and not self.into:
+            raise ValueError("into must name the next contract of each to roll, was empty")
+        return self
+
+
 class Account(_Part):
     """What reconciliation may take as it is."""
 
@@ -177,6 +198,9 @@ class TradeSettings(_Part):
     broker: SimulatedVenue | IbVenue = Field(discriminator="kind")
     instruments: tuple[dict[str, Any], ...] = ()  # of the instruments table where none is given
     contracts: dict[str, ContractNames] = {}  # by instrument: futures and options need theirs
+    contract_end: ContractEnd = ContractEnd(
+        warn_sessions=5, reduce_sessions=2, act_sessions=1, then="nothing"
+    )
     only: tuple[str, ...] = ()  # of those, only these; all where none is named
     order_kind: Literal["market", "market_on_open", "market_on_close"] = "market_on_open"
     dust_fraction: float = Field(0.0005, ge=0, le=1)

@@ -14,6 +14,7 @@ from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
 from swarm_core.sizing_settings import SizingSettings
 from trader.clocks import wall_ns
+from trader.contract_ends import ContractEnds, iso_day
 from trader.desk import TradingDesk
 from trader.limit_changes import limits_in_force
 from trader.opening import open_desk
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from adapters.stores.book_snapshots import BookSnapshots, HashedLog
     from adapters.stores.hot_embedded import HotStore
     from adapters.stores.live_book import LiveBook
+    from trader.hours import ExchangeHours
     from trader.market_tables import MarketTables
 
 
@@ -172,6 +174,35 @@ def contract_terms(trade: TradeSettings) -> "dict[str, ContractTerms]":
     from adapters.brokers.ib_contracts import ContractTerms
 
     return {i: ContractTerms(**names.model_dump()) for i, names in trade.contracts.items()}
+
+
+def contract_ends(
+    trade: TradeSettings, desk: TradingDesk, hours: "ExchangeHours", tell: Callable[[str], None]
+) -> ContractEnds:
+    """Return what looks after futures that end soon.
+
+    Raises ValueError where a contract is to be rolled into one that is not alike.
+    """
+    settings = trade.contract_end.to_core()
+    for name, following in settings.into.items():
+        one, other = (desk.instruments.get(n) for n in (name, following))
+        if one is None or other is None or _terms_of(one) != _terms_of(other):
+            raise ValueError(
+                f"trade.contract_end.into must lead from a future of this desk to one of the same "
+                f"currency, multiplier and lots, was {name}: {following}"
+            )
+    days = {n: day for n, c in trade.contracts.items() if (day := iso_day(c.last_trade_date))}
+    return ContractEnds(desk, hours, hours.sessions_left, settings, days, tell)
+
+
+def _terms_of(instrument: Instrument) -> tuple[object, ...]:
+    return (
+        instrument.asset_class == "future",
+        instrument.currency,
+        instrument.multiplier,
+        instrument.size_increment,
+        instrument.price_increment,
+    )
 
 
 def build_desk(

@@ -19,6 +19,7 @@ from pipelines.trading_parts import (
     OpenableBroker,
     book_snapshots,
     build_desk,
+    contract_ends,
     contract_terms,
     instruments_of,
     live_book,
@@ -100,8 +101,8 @@ async def _run(
     quiet: bool,
 ) -> str:
     control = settings.home / "control"
-    heartbeat = Heartbeat(heartbeat_path(settings.home), int(chosen.watch.heartbeat_s * 1e9))
-    watch = chosen.watch
+    watch, hours = chosen.watch, ExchangeHours(settings.calendar)
+    heartbeat = Heartbeat(heartbeat_path(settings.home), int(watch.heartbeat_s * 1e9))
     about: dict[str, object] = {
         "feed": chosen.feed.kind,
         "engine": chosen.engine.kind,
@@ -124,22 +125,20 @@ async def _run(
         _engine(settings, chosen, desk, live, tell),
         TraderSettings(**watch.model_dump()),
         _rules(chosen),
-        hours=ExchangeHours(settings.calendar),
+        hours=hours,
         before_item=market.before_item,
         on_beat=beat,
         replayed=market.replayed,
         limits=_limits_watch(settings, desk, tell).look,
         working=chosen.works_in_slices,
         nights=market.nights,
+        ends=contract_ends(chosen, desk, hours, tell),
         tell=tell,
         narrate=Narrator(desk, tell, quiet=quiet).hear,
     )
+    token = make_token(control / "token")
     server = ControlServer(
-        chosen.control_port,
-        make_token(control / "token"),
-        desk.switch.pull,
-        trader.health,
-        trader.orders.ask,
+        chosen.control_port, token, desk.switch.pull, trader.health, trader.orders.ask
     )
     async with server:
         about["control_port"] = server.port

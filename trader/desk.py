@@ -191,7 +191,7 @@ class TradingDesk:
                 f"an order must be replaced by one of {old.instrument_id}, {old.side.value}, "
                 f"was {order.instrument_id}, {order.side.value}"
             )
-        references = self._references()
+        references = self.references()
         path = OrderPath(self.book, self.log, self.line, references.time_ns)
         if self.modifies(record, order):
             return record.state in STEADY and modify(path, record, order, references)
@@ -238,7 +238,7 @@ class TradingDesk:
             self._undisturbed(self._guard_exits)
 
     def _guard_exits(self) -> None:
-        references = self._references()
+        references = self.references()
         guard_exits(OrderPath(self.book, self.log, self.line, references.time_ns), references)
 
     def _undisturbed(self, act: Callable[[], T]) -> T:
@@ -256,11 +256,10 @@ class TradingDesk:
     def settled_quotes(self) -> Mapping[str, Quote]:
         """Return the quotes that orders may be sized and judged by."""
         out = self.unsettled() | self.halted()
-        if not out:
-            return self.quotes
-        return {i: q for i, q in self.quotes.items() if i not in out}
+        return {i: q for i, q in self.quotes.items() if i not in out} if out else self.quotes
 
-    def _references(self) -> References:
+    def references(self) -> References:
+        """Return all that sizing and gate look at now."""
         return References(
             time_ns=self.now_ns(),
             quotes=self.settled_quotes(),

@@ -38,6 +38,11 @@ class ExchangeHours:
         self._last = (opens, ns_of(later[0]) if len(later) else opens, session)
         return session
 
+    def sessions_left(self, session: str, last_day: str) -> int:
+        """Return how many sessions come after one, up to a day (ISO dates), that day included."""
+        first, last = (date.fromisoformat(day) + timedelta(days=1) for day in (session, last_day))
+        return len(sessions(self.calendar, first, last)) if first < last else 0
+
     def is_over(self, session: str, time_ns: int) -> bool:
         return time_ns > self.bounds(session)[1]
 

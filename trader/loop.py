@@ -18,6 +18,7 @@ from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
 from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
+from trader.contract_ends import ContractEnds
 from trader.desk import TradingDesk
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
@@ -60,6 +61,7 @@ class Trader:
         limits: Callable[[Book], RiskLimits] | None = None,
         working: WorkingSettings | None = None,
         nights: NightBooks | None = None,
+        ends: ContractEnds | None = None,
         tell: Callable[[str], None] = lambda _: None,
         narrate: Callable[[Mapping[str, object]], None] = lambda _: None,
     ) -> None:
@@ -68,7 +70,7 @@ class Trader:
         A `replayed` feed may be silent, and tells the moments at which is decided; beside any
         other the engine is shown the time at each beat. `limits` is asked at each beat which
         limits are in force. With `working`, decisions are worked in slices. `nights` books what
-        happens between sessions.
+        happens between sessions, `ends` looks after futures whose last trading day is near.
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
@@ -80,7 +82,7 @@ class Trader:
         self.hours, self._on_beat, self._replayed = hours, on_beat, replayed
         self._limits, self._narrate, self._tell = limits, narrate, tell
         self._worker = None if working is None else Worker(desk, working)
-        nights = nights or NightBooks(desk, broker)
+        self._ends, nights = ends, nights or NightBooks(desk, broker)
         self.sessions = None if hours is None else SessionKeeper(desk, hours, nights)
         pull, why_not = self._pull, self._why_not
         self.account = AccountKeeper(
@@ -269,7 +271,8 @@ class Trader:
         self.desk.take_in([*self._said, *self.broker.heard()])
         self._said.clear()
         if self._limits is not None:
-            self.desk.limits = self._limits(self.desk.book)
+            limits = self._limits(self.desk.book)
+            self.desk.limits = limits if self._ends is None else self._ends.limited(limits)
         if not self.broker.is_connected:
             self.account.fault = "the broker must be connected"
             return
@@ -286,6 +289,8 @@ class Trader:
         if self._why_not() or self.desk.switch.is_pulled:
             return
         self.desk.guard_exits()
+        if self._ends is not None:
+            self._ends.act()
         if self._waits_for_exits():
             self._resume(self.desk.now_ns())
 

@@ -13,7 +13,7 @@ from ib_async import OrderState as IbOrderState
 from adapters.brokers import ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_contract_cache import ContractCache
-from adapters.brokers.ib_contracts import ContractBook, ContractTerms
+from adapters.brokers.ib_contracts import ContractBook, ContractTerms, last_day
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
@@ -254,6 +254,11 @@ class IbBroker:
         trade = await ib_modify.find_working(client, order_id, self._in_time)
         return None if trade is None else ib_modify.terms_of(trade.order, order, instrument)
 
+    def find_last_day(self, instrument_id: str) -> str | None:
+        """Return the last trading day of a contract (ISO date), None where it has none."""
+        asked = self.contracts.qualify(instrument_id, self.session.client.reqContractDetailsAsync)
+        return last_day(self.session.call(self._in_time(asked)))
+
     def cancel_everything(self) -> None:
         """Ask for the cancel of every order of the account, whoever placed it."""
 
@@ -264,10 +269,7 @@ class IbBroker:
 
     def heard(self) -> Sequence[ev.Event]:
         """Return what the gateway has said unasked since the last call."""
-        said: list[ev.Event] = []
-        while self._heard:
-            said.append(self._heard.popleft())
-        return said
+        return [self._heard.popleft() for _ in range(len(self._heard))]
 
     def account(self) -> BrokerAccount:
         """Return the whole account; OSError where any part of it was not read to its end."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from ib_async import Contract, ContractDetails
 
@@ -82,6 +83,12 @@ def contract_of(instrument: Instrument, terms: ContractTerms | None = None) -> C
         tradingClass=known.trading_class,
         conId=known.con_id,
     )
+
+
+def last_day(contract: Contract) -> str | None:
+    """Return the last trading day of a qualified contract (ISO date), None where it has none."""
+    told = contract.lastTradeDateOrContractMonth[:8]
+    return date.fromisoformat(told).isoformat() if len(told) == 8 else None
 
 
 class ContractBook:

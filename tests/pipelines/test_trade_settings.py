@@ -7,9 +7,18 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.desk_log import open_event_log
 from pipelines.settings import SettingsError, read_settings
-from pipelines.trading_parts import instruments_of, trade_settings
+from pipelines.trading_parts import (
+    build_desk,
+    contract_ends,
+    instruments_of,
+    open_broker,
+    trade_settings,
+)
 from tests.trader.homes import make_home, write_config, write_targets
+from trader.contract_ends import EndSettings
+from trader.hours import ExchangeHours
 
 TRADE: dict[str, Any] = {
     "feed": {"kind": "replay", "file": "bars.csv"},
@@ -39,6 +48,9 @@ TRADE: dict[str, Any] = {
             {"exits": {"take_profit": 0.1, "stop_loss": 0.1}, "working": {"kind": "twap"}},
             "exits must be asked for without working",
         ),
+        ({"contract_end": {"act_sessions": 3}}, "act_sessions <= reduce_sessions <= warn_sessions"),
+        ({"contract_end": {"then": "roll"}}, "into must name the next contract"),
+        ({"contract_end": {"then": "hold"}}, "trade.contract_end.then: input should be"),
         ({"speed": 1}, "trade.speed: extra inputs are not permitted"),
     ],
 )
@@ -57,6 +69,46 @@ def test_what_does_not_hold_gives_one_line(
 def test_a_desk_without_a_trader_says_so(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="trade must be configured"):
         trade_settings(read_settings(write_config(tmp_path)))
+
+
+FUTURE = {"asset_class": "future", "currency": "USD", "multiplier": 50}
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        None,
+        {**FUTURE, "asset_class": "equity"},
+        {**FUTURE, "currency": "EUR"},
+        {**FUTURE, "multiplier": 5},
+    ],
+)
+def test_a_future_is_rolled_only_into_one_that_is_alike(
+    tmp_path: Path, following: dict[str, Any] | None
+) -> None:
+    listed = [{"instrument_id": "FUT.A", **FUTURE}]
+    if following is not None:
+        listed.append({"instrument_id": "FUT.B", **following})
+    end = {"then": "roll", "into": {"FUT.A": "FUT.B"}}
+    config = make_home(tmp_path, instruments=listed, contract_end=end)
+    settings = read_settings(config)
+    log = open_event_log(settings)
+    desk = build_desk(
+        settings, log, open_broker(settings, log, {}, int), instruments_of(settings), int
+    )
+
+    with pytest.raises(ValueError, match=r"FUT\.A: FUT\.B") as told:
+        contract_ends(trade_settings(settings), desk, ExchangeHours("XNYS"), print)
+
+    assert len(str(told.value).splitlines()) == 1
+
+
+def test_a_future_that_ends_soon_is_warned_of_unless_something_else_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    trade = trade_settings(read_settings(make_home(tmp_path)))
+
+    assert trade.contract_end.to_core() == EndSettings()
 
 
 def test_the_example_holds() -> None:
