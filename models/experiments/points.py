@@ -13,6 +13,7 @@ from models.experiments.strategy import FunctionStrategy, Strategy
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.colony.blueprint import blueprint
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.derivatives.futures import ROLL
 from swarm_core.frictions.venue import Venue
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.risk.limits import RiskLimits
@@ -105,7 +106,9 @@ def resolve(spec: ExperimentSpec, point: Point, ground: Ground) -> Resolved:
         venue = venue_with(parts[COSTS], ground.venue)
         limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), **parts[GATE]})
         sizing = _sizing(parts[ORDERS])
-        EngineSettings(limits=limits, fills=venue.fills, commission=venue.commission, sizing=sizing)
+        EngineSettings(
+            limits=limits, fills=venue.fills, commission=venue.commission, sizing=sizing
+        ).check_alone([sizing.strategy, ROLL] if spec.contracts.roll else [sizing.strategy])
     except (ValueError, TypeError, KeyError) as error:
         told = error.args[0] if isinstance(error, KeyError) and error.args else error
         raise ExperimentError(f"{where}{' '.join(str(told).split())}") from error

@@ -27,16 +27,18 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     TAKEN_BAR,  # whose number stands here
     BORROWABLE,  # lots that can be borrowed, NONE for any number
     TURNED_AWAY,  # lots to sell of this moment that the venue took no order for
-) = range(16)
-HOLDING_COLUMNS = 16
+    INCOME,  # what was ever owed for holding it
+) = range(17)
+HOLDING_COLUMNS = 17
 # Where an instrument stands in the session of its own exchange: in it; after it, and its last bar
 # closed it; after it, and its last bar was earlier.
 IN_SESSION, CLOSED, CLOSED_UNSEEN = range(3)
 
 # A currency's row in `money`; a rate is RATE_ABOVE / RATE_BELOW base units for one unit.
 # OWED is what dividends owe the account and have not paid yet.
-CASH, FEES, OWED, RATE_ABOVE, RATE_BELOW = range(5)
-MONEY_COLUMNS = 5
+# CHARGED is the part of FEES that is commission.
+CASH, FEES, OWED, RATE_ABOVE, RATE_BELOW, CHARGED = range(6)
+MONEY_COLUMNS = 6
 
 # The account as a whole.
 (
@@ -66,8 +68,12 @@ MONEY_COLUMNS = 5
     TRADED,  # minor units of the base currency since it decided last
     SHORTFALL,  # and what that cost against the prices decided on, commissions included
     SESSION_NS,  # the close of the session's first bar
-) = range(26)
-STATE_COLUMNS = 26
+    PROFIT,  # what the strategy has won or lost at the last close, where it has limits of its own
+    PROFIT_KNOWN,
+    PROFIT_START,  # the same when the session opened
+    PROFIT_PEAK,  # and at its highest at any opening or close
+) = range(30)
+STATE_COLUMNS = 30
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 
@@ -165,6 +171,15 @@ class Desk(NamedTuple):
     limits: Ints  # [1 + K, risk.kernel.LIMIT_COLUMNS] of the book, then of own_rules
     own_rules: Ints  # [K, settings.LIMIT_ROWS] of instruments with limits of their own
     limit_row: Ints  # [N] which row of the limits holds for each
+    strategy_rules: (
+        Ints  # [1, settings.LIMIT_ROWS] of the strategy itself, [0, .] where it has none
+    )
+    strategy_limits: Ints  # [risk.kernel.LIMIT_COLUMNS]
+    strategy_flags: (
+        Ints  # [N, 2] whether it may trade an instrument, and whether that is restricted
+    )
+    strategy_account: Ints  # [risk.kernel.ACCOUNT_COLUMNS] the account with its orders alone
+    strategy_risk: Ints  # [risk.kernel.INSTRUMENT_COLUMNS] of the instrument that is judged
     sectors: Ints  # [S] gross exposure
     currencies: Ints  # [C']
     working: Ints  # [W, WORKING_COLUMNS] in order of arrival

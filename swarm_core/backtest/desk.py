@@ -10,6 +10,7 @@ from swarm_core.backtest.columns import Desk, Ints, Tape
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.instruments import MINOR_PER_UNIT, Instrument, to_minor
 from swarm_core.risk import kernel as k
+from swarm_core.risk.limits import RiskLimits
 
 _ROOM = 1_024
 
@@ -45,6 +46,11 @@ def found_desk(
         limits=np.zeros((1 + len(own_rules), k.LIMIT_COLUMNS), np.int64),
         own_rules=own_rules,
         limit_row=limit_row,
+        strategy_rules=settings.packed_strategy(),
+        strategy_limits=np.zeros(k.LIMIT_COLUMNS, np.int64),
+        strategy_flags=_flags(instruments, settings.strategy_limits),
+        strategy_account=account.copy(),
+        strategy_risk=np.zeros(k.INSTRUMENT_COLUMNS, np.int64),
         sectors=np.zeros(len(sectors), np.int64),
         currencies=np.zeros(len(traded), np.int64),
         working=np.zeros((n + _ROOM, c.WORKING_COLUMNS), np.int64),
@@ -92,6 +98,20 @@ def _risks(
         risk[k.CURRENCY] = currencies.index(instrument.currency)
         risk[k.IS_BASE] = instrument.currency == settings.base_currency
     return risks
+
+
+def _flags(instruments: Sequence[Instrument], own: RiskLimits | None) -> Ints:
+    """Return [N, 2]: whether the strategy may trade an instrument, and whether it is restricted."""
+    return np.array(
+        [
+            (
+                own is None or own.permits_all or i.asset_class in own.permitted_asset_classes,
+                own is not None and i.instrument_id in own.restricted,
+            )
+            for i in instruments
+        ],
+        np.int64,
+    ).reshape(len(instruments), 2)
 
 
 def _holdings(

@@ -21,6 +21,7 @@ from swarm_core.backtest.weights import check_weights
 from swarm_core.colony.replay import Panel, Records, prepare
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
+from swarm_core.derivatives.futures import ROLL
 from swarm_core.risk.kernel import POSITION
 
 Floats = NDArray[np.float64]
@@ -172,6 +173,7 @@ class Backtest:
         """Walk the bars, sending a plan's orders at the close of their bars."""
         if len(plan.first) != len(bars.market.time_ns) + 1:
             raise ValueError(f"plan must be of {len(bars.market.time_ns)} bars, was not")
+        self._settings.check_alone(plan.strategies)
 
         def walk(start: int, market: Market, tape: Tape) -> int:
             return place_orders(
@@ -185,6 +187,8 @@ class Backtest:
         """Call the loop until it is through, making room whenever it asks for some."""
         if bars.instruments != self.instruments:
             raise ValueError("bars must be of the instruments that the backtest was begun with")
+        if bool((bars.market.roll_to != c.NONE).any()):
+            self._settings.check_alone([self._settings.sizing.strategy, ROLL])
         times = bars.market.time_ns
         if not len(times):
             return

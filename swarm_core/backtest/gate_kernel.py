@@ -135,6 +135,25 @@ def _count(desk: Desk, i: int, value: int) -> bool:
 
 
 @inlined_kernel
+def _measure_strategy(desk: Desk, nav: int) -> None:
+    """Measure the strategy's limits, day and fall, as `risk.context` does from its own book.
+
+    Its net asset value is that of the session's opening and what it has won or lost since.
+    """
+    state, account, limits = desk.state, desk.strategy_account, desk.strategy_limits
+    _resolve(nav, desk.strategy_rules[0], limits)
+    limits[k.LIM_BUYING_POWER] = I64_MAX  # the book's
+    start = state[c.SESSION_NAV] // MINOR_PER_MICRO
+    own = start + (state[c.PROFIT] - state[c.PROFIT_START]) // MINOR_PER_MICRO
+    peak = start + (state[c.PROFIT_PEAK] - state[c.PROFIT_START]) // MINOR_PER_MICRO
+    known = desk.account[k.HAS_NAV] == 1 and (state[c.PROFIT_KNOWN] == 1 or state[c.FILLS] == 0)
+    account[k.HAS_NAV] = known
+    account[k.LOSS_PPM] = _loss_ppm(start, own) if start > 0 and known else 0
+    account[k.FALL_PPM] = _loss_ppm(peak, own) if peak > 0 and known else 0
+    account[k.HAS_START] = (1 if start > 0 else 0) | (2 if peak > 0 else 0)
+
+
+@inlined_kernel
 def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> None:
     """Measure what the gate and the sizing look at, as `risk.context.measure` does."""
     state, account = desk.state, desk.account
@@ -152,7 +171,10 @@ def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> Non
         desk.risks[i, k.VOLUME] = market.day_volume[t, i] if has_volume else -1
         if known:
             known = _count(desk, i, value)
+    in_range = state[c.NAV_KNOWN] == 1 and 0 < nav <= VALUE_MICROS_MAX
     account[k.HAS_NAV] = known
+    if desk.strategy_rules.shape[0] > 0:
+        _measure_strategy(desk, nav if in_range else 0)
     session, peak = state[c.SESSION_NAV] // MINOR_PER_MICRO, state[c.PEAK_NAV] // MINOR_PER_MICRO
     account[k.LOSS_PPM] = _loss_ppm(session, nav) if session > 0 and known else 0
     account[k.FALL_PPM] = _loss_ppm(peak, nav) if peak > 0 and known else 0
@@ -229,10 +251,25 @@ def judge(
     repeats, like = _look_back(desk, i, now_ns, rules, kind, limit, stop)
     risk[k.REPEATS] = repeats
     desk.flags[0], desk.flags[1] = like, 0
+    by_strategy = desk.strategy_rules.shape[0] > 0
+    if by_strategy:
+        _show_strategy(desk, i)
     return k.judge_row(
         order, risk, desk.account, desk.limits[desk.limit_row[i]], desk.sectors,
-        desk.currencies, desk.flags[:1], desk.flags[1:],
+        desk.currencies, desk.flags[:1], desk.flags[1:], by_strategy, desk.strategy_risk,
+        desk.strategy_account, desk.strategy_limits,
     )  # fmt: skip
+
+
+@inlined_kernel
+def _show_strategy(desk: Desk, i: int) -> None:
+    """Set the rows that the strategy's rules look at: the book's own, all of it its doing."""
+    risk, account = desk.strategy_risk, desk.strategy_account
+    for column in range(risk.shape[0]):
+        risk[column] = desk.risks[i, column]
+    risk[k.PERMITTED], risk[k.RESTRICTED] = desk.strategy_flags[i, 0], desk.strategy_flags[i, 1]
+    for column in (k.GROSS, k.NET_LONG, k.NET_SHORT):
+        account[column] = desk.account[column]
 
 
 @inlined_kernel

@@ -114,6 +114,7 @@ def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> N
     money = desk.money[holding[c.CASH_ROW]]
     money[c.CASH] += (realised if holding[c.MARGINED] else paid) - commission
     money[c.FEES] += commission
+    money[c.CHARGED] += commission
     if abs(money[c.CASH]) > SAFE or abs(holding[c.COST]) > SAFE or abs(holding[c.REALISED]) > SAFE:
         desk.state[c.STATUS] = c.OVERFLOWED
 
@@ -183,8 +184,42 @@ def _worth_of(desk: Desk, row: int) -> int:
 
 
 @inlined_kernel
+def _profit_in(desk: Desk, row: int) -> int:
+    """Return all that was won or lost in one currency; NONE where it does not fit 64 bits."""
+    amount = -desk.money[row, c.CHARGED]
+    for i in range(desk.risks.shape[0]):
+        lots, holding = desk.risks[i, POSITION], desk.holdings[i]
+        if holding[c.CASH_ROW] != row or not holding[c.KNOWN]:
+            continue
+        if not fits(lots, holding[c.MARK], holding[c.LOT_TICK]):
+            return NONE
+        amount += lots * holding[c.MARK] * holding[c.LOT_TICK] - holding[c.COST]
+        amount += holding[c.REALISED] + holding[c.INCOME]
+        if abs(amount) > SAFE:
+            return NONE
+    return amount
+
+
+@inlined_kernel
+def _value_strategy(desk: Desk) -> None:
+    """Set the strategy's profit, as `StrategyBook.find_profit_minor` does: the book is its own."""
+    state, total, known = desk.state, whole(0), True
+    for row in range(desk.money.shape[0]):
+        money, amount = desk.money[row], _profit_in(desk, row)
+        if amount == NONE:
+            state[c.STATUS] = c.OVERFLOWED
+        elif amount != 0:
+            known = known and money[c.RATE_BELOW] != 0
+            if known:
+                total += even_share(amount, money[c.RATE_ABOVE], money[c.RATE_BELOW])
+        if abs(total) > SAFE:
+            state[c.STATUS] = c.OVERFLOWED
+    state[c.PROFIT], state[c.PROFIT_KNOWN] = total if known else 0, known
+
+
+@inlined_kernel
 def value_account(desk: Desk) -> None:
-    """Set NAV: each currency's cash and market value, converted as one sum."""
+    """Set NAV: each currency's cash and market value, converted as one sum; and its strategy's."""
     state, total, known = desk.state, whole(0), True
     for row in range(desk.money.shape[0]):
         money, amount = desk.money[row], _worth_of(desk, row)
@@ -199,3 +234,5 @@ def value_account(desk: Desk) -> None:
         if abs(total) > SAFE:
             state[c.STATUS] = c.OVERFLOWED
     state[c.NAV], state[c.NAV_KNOWN] = total, known
+    if desk.strategy_rules.shape[0] > 0:
+        _value_strategy(desk)

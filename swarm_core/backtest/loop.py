@@ -230,6 +230,8 @@ def begin_bar(
         state[c.SESSION_NS] = market.time_ns[t]
         state[c.SESSION_NAV] = state[c.NAV]
         state[c.PEAK_NAV] = max(state[c.PEAK_NAV], state[c.NAV])
+        state[c.PROFIT_START] = state[c.PROFIT]
+        state[c.PROFIT_PEAK] = max(state[c.PROFIT_PEAK], state[c.PROFIT])
     if state[c.WORKING] > 0:
         _meet_all(desk, market, tape, rules, t, t_run)
     by_own = market.ends.shape[0] > 0
@@ -252,6 +254,7 @@ def begin_bar(
     tape.nav[t] = state[c.NAV]
     if market.session_end[t]:
         state[c.PEAK_NAV] = max(state[c.PEAK_NAV], state[c.NAV])
+        state[c.PROFIT_PEAK] = max(state[c.PROFIT_PEAK], state[c.PROFIT])
 
 
 @inlined_kernel

@@ -174,6 +174,9 @@ class OpeningDesk:
                     f"{self._currencies}, was in {event.currency}"
                 )
             ledger.book_entitlement(event)
+            assert self._desk is not None
+            place = self._places[event.instrument_id]
+            self._desk.holdings[place, c.INCOME] += event.amount_minor
             self._note(event.instrument_id, c.ACCRUED, cash=event.amount_minor)
         elif isinstance(event, ev.EntitlementPaid):
             owed = ledger.entitlements[event.action_id]

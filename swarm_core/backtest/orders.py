@@ -19,6 +19,7 @@ class OrderPlan:
 
     first: Ints  # [T + 1]
     rows: Ints  # [M, PLAN_COLUMNS]
+    strategies: frozenset[str] = frozenset()  # whose orders they are
 
     @classmethod
     def of(cls, orders: Sequence[Sequence[Order]], instrument_ids: Sequence[str]) -> "OrderPlan":
@@ -40,4 +41,5 @@ class OrderPlan:
         return cls(
             np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
             np.array(rows, np.int64).reshape(len(rows), PLAN_COLUMNS),
+            frozenset(order.strategy for sent in orders for order in sent),
         )

@@ -1,7 +1,7 @@
 """What a backtest is run by, and the one vector of integers that the kernels read it from."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +19,6 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
-from swarm_core.derivatives.futures import ROLL
 from swarm_core.fills import PPM, FillSettings
 from swarm_core.instruments import MINOR_PER_UNIT, to_minor
 from swarm_core.orders import OrderKind, TimeInForce
@@ -82,7 +81,6 @@ R_SLIPPAGE = R_CHARGE + 7  # which model, then two numbers of it
 R_ROWS = R_SLIPPAGE + 3
 CHARGE_BPS, CHARGE_FIXED, CHARGE_TIERED, CHARGE_CONTRACT, CHARGE_MAKER = range(5)
 SLIP_BPS, SLIP_TICKS, SLIP_VOLUME_SHARE, SLIP_SQUARE_ROOT = range(4)
-_STRATEGIES = ("colony", ROLL)  # whose orders a backtest sends, beside those of its sizing
 _VOLUME_SHARE_MAX = 9_000_000  # times the square of a share in ppm, this still fits 64 bits
 
 
@@ -111,14 +109,9 @@ class EngineSettings:
             raise ValueError(f"starting_cash must be in (0, 10**10], was {self.starting_cash}")
         if not (math.isfinite(self.decision_lag_s) and 0 <= self.decision_lag_s <= 604_800):
             raise ValueError(f"decision_lag_s must be in [0, 604800], was {self.decision_lag_s}")
-        for level in self.limits.levels:
-            if level.level is Level.STRATEGY and level.name in {*_STRATEGIES, self.sizing.strategy}:
-                raise ValueError(
-                    "limits of a backtest must be of firm, tenant, trader or instrument, "
-                    f"had some of the {level.title}"
-                )
         self.packed()
         self.packed_own([])
+        self.packed_strategy()
 
     def packed(self) -> Ints:
         """Return [R_ROWS] int64; ValueError where a setting does not fit the compiled loop."""
@@ -138,6 +131,32 @@ class EngineSettings:
         places = {name: at for at, name in enumerate(sorted(own), 1)}
         of = np.array([places.get(name, 0) for name in instrument_ids], np.int64)
         return np.array(rows, np.int64).reshape(len(rows), LIMIT_ROWS), of
+
+    @property
+    def strategy_limits(self) -> RiskLimits | None:
+        """Return what the strategy has of its own: it is the one whose orders sizing makes."""
+        return self.limits.find_level(Level.STRATEGY, self.sizing.strategy)
+
+    def packed_strategy(self) -> Ints:
+        """Return [1, limits] of the strategy, [0, limits] without any. Raises as packed does."""
+        own = self.strategy_limits
+        rows = [] if own is None else [_whole_rows([*_limit_rows(own)])]
+        return np.array(rows, np.int64).reshape(len(rows), LIMIT_ROWS)
+
+    def check_alone(self, strategies: Collection[str]) -> None:
+        """Raise ValueError where orders of these are not those of the one strategy with limits.
+
+        A strategy's limits are measured on what its own orders have made: that is the whole book as
+        long as no other's orders are in it.
+        """
+        limited = {lv.name for lv in self.limits.levels if lv.level is Level.STRATEGY}
+        own, others = self.sizing.strategy, {*strategies} - {self.sizing.strategy}
+        if (own in limited and others) or limited & others:
+            named = sorted(({own} & limited) | (limited & others))[0]
+            raise ValueError(
+                f"limits of the strategy {named} must be met by its orders alone in a backtest, "
+                f"there were orders of {', '.join(sorted({*strategies}))}"
+            )
 
     def _fill_rows(self) -> Iterator[int]:
         fills = self.fills

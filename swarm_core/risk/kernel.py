@@ -302,35 +302,6 @@ def _judge_book(
 
 
 @flat_kernel
-def judge_row(
-    order: Ints,
-    risk: Ints,
-    account: Ints,
-    limits: Ints,
-    sectors: Ints,
-    currencies: Ints,
-    like_sent: Ints,
-    id_sent: Ints,
-) -> Judgement:
-    """Judge one order by the rules on the whole book; an approval moves the account on."""
-    code, measured, limit = _judge_book(
-        order,
-        risk,
-        account,
-        limits,
-        int(sectors[risk[SECTOR]]),
-        int(currencies[risk[CURRENCY]]),
-        like_sent,
-        id_sent,
-    )
-    if code == APPROVED:
-        _send(order, risk, account, sectors, currencies)
-        like_sent[order[LIKE]] = 1
-        id_sent[order[ID]] = 1
-    return code, measured, limit
-
-
-@flat_kernel
 def _judge_strategy(
     order: Ints, risk: Ints, account: Ints, limits: Ints, sector: int, currency: int
 ) -> Judgement:
@@ -342,6 +313,31 @@ def _judge_strategy(
         code, measured, limit = _exposure(order, risk, account, limits, sector, currency)
     if code == APPROVED:
         code, measured, limit = _losses(order, risk, account, limits)
+    return code, measured, limit
+
+
+@flat_kernel
+def judge_row(
+    order: Ints, risk: Ints, account: Ints, limits: Ints, sectors: Ints, currencies: Ints,
+    like_sent: Ints, id_sent: Ints, by_strategy: bool, own_risk: Ints, own_account: Ints,
+    own_limits: Ints,
+) -> Judgement:  # fmt: skip
+    """Judge one order by the rules on the whole book; an approval moves the account on.
+
+    With `by_strategy` those on its strategy come after them, whose sums are the book's.
+    """
+    sector, currency = int(sectors[risk[SECTOR]]), int(currencies[risk[CURRENCY]])
+    code, measured, limit = _judge_book(
+        order, risk, account, limits, sector, currency, like_sent, id_sent
+    )
+    if code == APPROVED and by_strategy:
+        code, measured, limit = _judge_strategy(
+            order, own_risk, own_account, own_limits, sector, currency
+        )
+    if code == APPROVED:
+        _send(order, risk, account, sectors, currencies)
+        like_sent[order[LIKE]] = 1
+        id_sent[order[ID]] = 1
     return code, measured, limit
 
 
