@@ -103,13 +103,16 @@ class ColdBlocks:
         paths: Sequence[str],
         columns: Sequence[str] | None = None,
         predicate: pl.Expr | None = None,
+        *,
+        stamps: list[tuple[int, ...]] | None = None,
     ) -> list[tuple[int, ...]]:
         """Compare what a question over these files needs and was not compared already.
 
-        `paths` are those within the table; all columns for None. Returns the files' stamps.
+        `paths` are those within the table; all columns for None. Returns the files' stamps, which
+        are looked up where they are not given.
         """
         files = [f"{table}/{path}" for path in paths]
-        stamps = self.place.file_stamps(files)
+        stamps = self.place.file_stamps(files) if stamps is None else stamps
         named = None if columns is None else tuple(sorted({*columns, *_roots(predicate)}))
         question = named, b"" if predicate is None else predicate.meta.serialize()
         due = [

@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -21,7 +21,8 @@ class ColdLog:
     """Notes a sum of each commit when it is made, and compares what a table is opened from.
 
     That is the newest checkpoint and the commits after it, once for as long as their sizes, times
-    and inodes stay. On S3, whose servers prove their own disks, `damages` alone compares them.
+    and inodes stay. On S3, whose servers prove their own disks, one whose size or time is not that
+    of its writing.
     """
 
     def __init__(self, blocks: ColdBlocks) -> None:
@@ -37,13 +38,14 @@ class ColdLog:
 
     def prove(self, table: str, version: int | None) -> None:
         """Raise ColdDamagedError where the log up to a version is not what was written."""
-        if not self._place.proves_itself:
-            paths = [f"{_LOG}/{name}" for name in self._needed(table, version)]
-            self._blocks.prove(table, paths)
+        log = f"{table}/{_LOG}"
+        stamps = self._place.folder_stamps(log, lambda names: self._needed(names, version))
+        paths = [f"{_LOG}/{name}" for name in stamps]
+        self._blocks.prove(table, paths, stamps=list(stamps.values()))
 
     def require_readable(self, table: str, version: int | None) -> None:
         """Raise ColdDamagedError where a file of a log is no log, whether or not it has sums."""
-        for name in self._needed(table, version):
+        for name in self._needed(self._names(table), version):
             path = f"{table}/{_LOG}/{name}"
             _require_readable(path, self._place.read_bytes(path))
 
@@ -72,11 +74,12 @@ class ColdLog:
         path = f"{_LOG}/{name}"
         self._blocks.note(table, path, self._place.read_bytes(f"{table}/{path}"))
 
-    def _needed(self, table: str, version: int | None) -> list[str]:
+    @staticmethod
+    def _needed(names: Sequence[str], version: int | None) -> list[str]:
         """Return the names of the newest checkpoint up to a version and of the commits after it."""
         commits: dict[int, str] = {}
         checkpoints: dict[int, list[str]] = {}
-        for name in self._names(table):
+        for name in names:
             if match := _COMMIT.fullmatch(name):
                 commits[int(match[1])] = name
             elif match := _CHECKPOINT.fullmatch(name):

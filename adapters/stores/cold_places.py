@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -109,6 +109,12 @@ class ColdPlace(Protocol):
         """
         ...
 
+    def folder_stamps(
+        self, folder: str, choose: Callable[[Sequence[str]], Sequence[str]]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return the stamps of the files of a folder that are chosen, in one look where it can."""
+        ...
+
     def locked(self, table: str) -> Locked:
         """Queue this machine's writers of a table; a holder that dies lets go."""
         ...
@@ -195,6 +201,13 @@ class LocalPlace:
         at = self.root / folder
         held = at.iterdir() if at.is_dir() else ()
         return tuple(sorted(p.name for p in held if p.suffix != PART and p.is_file()))
+
+    def folder_stamps(
+        self, folder: str, choose: Callable[[Sequence[str]], Sequence[str]]
+    ) -> dict[str, tuple[int, ...]]:
+        names = choose(self.file_names(folder))
+        stamps = self.file_stamps([f"{folder}/{name}" for name in names])
+        return dict(zip(names, stamps, strict=True))
 
     def locked(self, table: str) -> Locked:
         return Locked(self.root / ".locks" / table)
@@ -333,10 +346,19 @@ class S3Place:
             self.files().delete_file(f"{self._path}/{path}")
 
     def file_names(self, folder: str) -> tuple[str, ...]:
+        return tuple(sorted(self._listed(folder)))
+
+    def folder_stamps(
+        self, folder: str, choose: Callable[[Sequence[str]], Sequence[str]]
+    ) -> dict[str, tuple[int, ...]]:
+        held = self._listed(folder)
+        return {name: held[name] for name in choose(sorted(held))}
+
+    def _listed(self, folder: str) -> dict[str, tuple[int, ...]]:
         listed = arrow_fs.FileSelector(f"{self._path}/{folder}", allow_not_found=True)
         with answering():
             found = self.files().get_file_info(listed)
-        return tuple(sorted(f.base_name for f in found if f.type == arrow_fs.FileType.File))
+        return {str(f.base_name): (int(f.size), int(f.mtime_ns or 0)) for f in found if f.is_file}
 
     def locked(self, table: str) -> Locked:
         return Locked(self._locks / table)

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +84,11 @@ class SealedPlace:
 
     def file_names(self, folder: str) -> tuple[str, ...]:
         return self._place.file_names(folder)
+
+    def folder_stamps(
+        self, folder: str, choose: Callable[[Sequence[str]], Sequence[str]]
+    ) -> dict[str, tuple[int, ...]]:
+        return self._place.folder_stamps(folder, choose)
 
     def locked(self, table: str) -> Locked:
         return self._place.locked(table)

@@ -212,7 +212,8 @@ class DeltaTableStore:
         if not self.exists(table):
             return None
         if newest is not None:
-            self.log.prove(table, None)
+            if not self.place.proves_itself:  # there it is one look more at every question
+                self.log.prove(table, None)
             try:
                 with answering():
                     newest.update_incremental()

@@ -220,6 +220,25 @@ def test_an_object_that_was_put_anew_or_is_gone_is_named(s3: S3Process, tmp_path
         DeltaTableStore(place).scan("ticks").collect()
 
 
+def test_a_commit_on_s3_that_was_put_anew_is_named_by_whoever_opens_the_table(
+    s3: S3Process, tmp_path: Path
+) -> None:
+    place = S3Place(f"s3://cold/{tmp_path.name}", s3.access(), locks=tmp_path)
+    store = DeltaTableStore(place)
+    store.add("ticks", make_ticks().head(10))
+    store.add("ticks", make_ticks())
+    path = "ticks/_delta_log/00000000000000000002.json"
+    plain = place.read_bytes(path)
+
+    time.sleep(1.1)  # the times of objects are whole seconds
+    place.write_bytes(path, plain.replace(b'"add"', b'"Add"'))
+    for ask in (lambda s: s.scan("ticks"), lambda s: s.read("ticks")):
+        with pytest.raises(ColdDamagedError, match=r"00000000000000000002\.json must be as it was"):
+            ask(DeltaTableStore(place))
+    place.write_bytes(path, plain)
+    assert DeltaTableStore(place).read("ticks").height == EACH * COUNT
+
+
 def test_an_object_put_anew_in_its_second_and_size_is_named_by_a_look_at_everything(
     s3: S3Process, tmp_path: Path
 ) -> None:
