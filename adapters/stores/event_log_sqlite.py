@@ -25,7 +25,7 @@ from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
 from adapters.stores.event_log_reading import Stored, joined, linked
 from adapters.stores.event_log_times import QUERY as TIMES_QUERY
-from adapters.stores.event_log_times import SCHEMA as TIMES_SCHEMA
+from adapters.stores.event_log_times import SQLITE_SCHEMA as TIMES_SCHEMA
 from adapters.stores.event_log_times import parts, written_now
 from swarm_core.event_chain import GENESIS, ChainReport
 from swarm_core.events import Event, RecordedEvent

@@ -9,7 +9,7 @@ from typing import LiteralString
 
 from adapters.stores.event_log_appends import Request, Run, Written
 
-# The same for both stores; records from before there were times are in none of its lines.
+# Records from before there were times are in none of its lines.
 SCHEMA: LiteralString = """
 create table if not exists written (
     first bigint primary key,
@@ -17,6 +17,8 @@ create table if not exists written (
     time_ns bigint not null
 );
 """
+# SQLite keeps an index of its own, a page more to write, for a key that is not called `integer`.
+SQLITE_SCHEMA: LiteralString = SCHEMA.replace("bigint", "integer")
 
 
 # The lines of a span: from the one that begins last before it, as they do not overlap.

@@ -1,6 +1,7 @@
 """Logs of the older layout, a row for each record: read, added to, and held to their chain."""
 
 import sqlite3
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,27 @@ def test_rows_that_vanish_under_a_reader_are_missed(tmp_path: Path, left: int) -
     with pytest.raises(ValueError, match=f"record {left + 1} of the event log must be there"):
         list(log.read())
     log.close()
+
+
+def test_times_of_an_older_file_are_read_and_added_to(tmp_path: Path) -> None:
+    """Their key had an index of its own, a page more to write; a new file has none."""
+    new = SqliteEventLog(tmp_path / "new.db", time_ns=count(1).__next__)
+    db = sqlite3.connect(tmp_path / "old.db")
+    db.execute(
+        "create table written "
+        "(first bigint primary key, last bigint not null, time_ns bigint not null)"
+    )
+    db.close()
+    old = SqliteEventLog(tmp_path / "old.db", time_ns=count(1).__next__)
+
+    for number in range(3):
+        for log in (new, old):
+            log.append([make_event(2 * number), make_event(2 * number + 1)])
+
+    assert old.written() == new.written() == [(1, 2, 1), (3, 4, 2), (5, 6, 3)]
+    assert old.verify() == new.verify()
+    asked = "select count(*) from sqlite_master where type = 'index' and tbl_name = 'written'"
+    found = [
+        sqlite3.connect(tmp_path / name).execute(asked).fetchone() for name in ("new.db", "old.db")
+    ]
+    assert found == [(0,), (1,)]
