@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
+import polars as pl
+
 from features.calendars import rests_after_close
 from features.session_bars import Market
+from features.universe import Universe
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
 from models.training import TrainingSettings
@@ -44,6 +47,11 @@ class Desk:
     model_name: str = "forward_return"
     colony_seed: int = 20200102
     foreign_currencies: tuple[str, ...] = ()  # traded beside the base, at rates of currency pairs
+    universe: Universe | None = None  # the part of its market that is decided on; None is all
+
+    def decided_on(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the feature rows of the instruments that are decided on at their sessions."""
+        return rows if self.universe is None else self.universe.kept(rows)
 
     @property
     def market(self) -> Market:

@@ -113,6 +113,7 @@ def feature_table(
         as_of_offset=desk.decision_lag,
         progress=context.log.info,
     )
+    rows = desk.decided_on(rows)
     receipt = tables.replace("features", rows, start=start, end=end)
     feature_store.write_offline(rows, start=start, end=end)
     leaks = point_in_time.leaking_rows(rows)
@@ -121,6 +122,7 @@ def feature_table(
             "dagster/row_count": rows.height,
             "instrument_count": rows["instrument_id"].n_unique(),
             "feature_count": len(catalog.CATALOG),
+            "universe": "all" if desk.universe is None else list(desk.universe.newest),
             "table_version": receipt.version,
             "content_hash": receipt.content_hash,
             **drawn(

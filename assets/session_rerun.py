@@ -111,6 +111,7 @@ def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rer
     features = catalog.compute(
         inputs.for_catalog(), start=start, end=end, as_of_offset=desk.decision_lag
     )
+    features = desk.decided_on(features)
     stored = pinned.read("features", start=start, end=end)
     asked = StoredTable(ports.tables, "forecasts", FORECASTS.columns).read(start=start, end=end)
     forecasts = _forecasts(ports.registry, lineage, features)

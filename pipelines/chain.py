@@ -30,6 +30,7 @@ from pipelines.settings import (
     read_colony,
     read_training,
 )
+from pipelines.universe import find_universe, settle_universe, universe_sentence
 
 Progress = Callable[[str], None]
 StageDone = Callable[[str, float, tuple[str, ...]], None]  # job, seconds, failed checks
@@ -62,7 +63,12 @@ def settle(built: Workshop, tell: Progress) -> Windows:
     for line in source.left_out():
         tell(f"files: {line}")
     clock: Any = built.get("clock")
-    return find_windows(built.settings, source, clock.now())
+    windows = find_windows(built.settings, source, clock.now())
+    universe, wanted = find_universe(built.settings), built.settings.universe
+    if universe is not None and wanted is not None:
+        chosen = universe_sentence(universe, wanted)
+        tell(f"universe: {chosen} are decided on, the others are only looked at")
+    return windows
 
 
 def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Windows:
@@ -72,7 +78,7 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
     nothing. Raises SettingsError where there are too few sessions, or more instruments than the
     colony has room for.
     """
-    if settings.windows is not None:
+    if settings.windows is not None and settings.universe is None:
         return settings.windows
     market = Market(
         settings.calendar,
@@ -82,7 +88,16 @@ def find_windows(settings: ApiarySettings, source: Source, now: datetime) -> Win
         settings.foreign_currencies,
     )
     bars = session_bars(source.fetch("bars", *ALL_TIME), source.instruments(), market)
-    _require_room(settings, bars["instrument_id"].n_unique())
+    if settings.universe is None:
+        _require_room(settings, bars["instrument_id"].n_unique())
+    windows = settings.windows or _windows_of_bars(settings, bars, now)
+    universe = settle_universe(settings, bars, _at(windows.decisions.start))
+    if universe is not None:
+        _require_room(settings, len(universe.newest))
+    return windows
+
+
+def _windows_of_bars(settings: ApiarySettings, bars: pl.DataFrame, now: datetime) -> Windows:
     closes = bars["event_time"].unique()
     sessions = sessions_of_closes(settings.calendar, closes.filter(closes <= now))
     windows = windows_from_sessions(
@@ -100,7 +115,8 @@ def _require_room(settings: ApiarySettings, count: int) -> None:
     if count > room:
         raise SettingsError(
             f"instruments_max of {settings.colony} must be at least the {count} instruments that "
-            f"the bars are of, was {room}; raise it, or leave files out with --ignore"
+            f"are decided on, was {room}; choose a part of them with --most-liquid {room} (in the "
+            f"configuration universe: {{most_liquid: {room}}}, or a list), or raise it"
         )
 
 

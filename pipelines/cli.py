@@ -125,6 +125,10 @@ def run(
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
+    most_liquid: Annotated[
+        int | None,
+        typer.Option(min=1, help="Decide on so many instruments, the most liquid by their values."),
+    ] = None,
 ) -> None:
     """Run the whole chain on real data, from sources to the report."""
     with one_line_errors():
@@ -135,8 +139,12 @@ def run(
         )
         if files is not None:
             config = settings_for_files(files, mapping, home, base=config, hints=hints)
+            if most_liquid is not None:
+                from pipelines.universe import write_most_liquid
+
+                write_most_liquid(config, most_liquid)
             console.print(f"configuration written to {config}")
-        elif mapping is not None or home is not None or hints.given:
+        elif mapping is not None or home is not None or hints.given or most_liquid is not None:
             raise ValueError("--mapping, --home and hints must come with --files, came alone")
         choose_config(config)
         _run_chain(open_workshop(config))

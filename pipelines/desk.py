@@ -16,6 +16,7 @@ from pipelines.settings import (
     read_risk_limits,
     read_training,
 )
+from pipelines.universe import find_universe
 from pipelines.venue import read_venue
 
 WINDOWS_FILE = "windows.json"
@@ -83,6 +84,7 @@ def build_desk(settings: ApiarySettings) -> Desk:
             base_currency=settings.base_currency,
             asset_classes=settings.asset_classes,
             foreign_currencies=settings.foreign_currencies,
+            universe=find_universe(settings),
             source_priority=settings.source_priority,
             starting_cash=settings.book.starting_cash,
             benchmark_id=settings.benchmark,

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Part(BaseModel):
@@ -47,6 +47,19 @@ class Encryption(Part):
     owner: str = Field("", pattern=r"^[A-Za-z0-9._-]{0,100}$")
     keys: str = "var/keys.json"
     only_sealed: bool = False  # refuse files from before it was switched on
+
+
+class Universe(Part):
+    """The part of the market that is decided on: the most liquid ones, or those that are named."""
+
+    most_liquid: int | None = Field(None, ge=1, le=65_536)
+    instruments: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Universe":
+        if (self.most_liquid is None) == (not self.instruments):
+            raise ValueError("universe must have either most_liquid or instruments")
+        return self
 
 
 class Sweeps(Part):

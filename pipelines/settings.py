@@ -33,7 +33,7 @@ from pipelines.dagster_home import (
     open_instance,
     postgres_home,
 )
-from pipelines.desk_settings import BookSettings, Encryption, Part, Sweeps, Training
+from pipelines.desk_settings import BookSettings, Encryption, Part, Sweeps, Training, Universe
 from pipelines.source_settings import DefaultSource, FileHints, FilesSource, IbSource, WebSource
 from pipelines.tier_settings import TierSettings
 from pipelines.trade_settings import TradeSettings
@@ -71,9 +71,8 @@ class Environment(BaseSettings):
     )
 
     config: Path = DEFAULT_CONFIG
-    # What may hold a secret is never shown.
     tls: TlsRule = "remote"  # which servers must be reached over TLS
-    redis_url: SecretStr | None = None
+    redis_url: SecretStr | None = None  # what may hold a secret is never shown
     redis_ca_file: Path | None = None
     redis_cert_file: Path | None = None  # what we prove ourselves by, with its key
     redis_key_file: Path | None = None
@@ -209,6 +208,7 @@ class ApiarySettings(Part):
     base_currency: str = Field("USD", pattern="^([A-Z]{3,5}|auto)$")
     foreign_currencies: tuple[str, ...] = ()
     asset_classes: tuple[str, ...] = ("equity", "etf")
+    universe: Universe | None = None
     source_priority: tuple[str, ...] = ()
     benchmark: str | None = None
     windows: Windows | None = None

@@ -12,6 +12,7 @@ from pipelines import resources
 from pipelines.chain import Chain, settle
 from pipelines.resources import Workshop
 from pipelines.settings import Windows, choose_config, settings_for_files
+from pipelines.universe import write_most_liquid
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,11 @@ class Home:
 
 @contextmanager
 def open_home(
-    path: Path, folder: Path, mapping: Path | None, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    folder: Path,
+    mapping: Path | None,
+    monkeypatch: pytest.MonkeyPatch,
+    most_liquid: int | None = None,
 ) -> Iterator[Home]:
     """Open a home on a folder of files; nothing outside of `path` is touched.
 
@@ -36,9 +41,10 @@ def open_home(
     from pipelines.definitions import build_definitions
 
     monkeypatch.setenv("DAGSTER_HOME", str(path))
-    config = settings_for_files(
-        folder, None if mapping is None else str(mapping), path / "home", base=None
-    )
+    named = None if mapping is None else str(mapping)
+    config = settings_for_files(folder, named, path / "home", base=None)
+    if most_liquid is not None:
+        write_most_liquid(config, most_liquid)
     training = path / "home" / "training.yaml"
     training.write_text("settings: {trials: 2, folds: 3, rounds_max: 20, name: forward_return}\n")
     monkeypatch.setenv("APIARY_CONFIG", str(config))
