@@ -1,5 +1,6 @@
 """Bars of crypto exchanges through ccxt, page by page, finished bars only."""
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ import tenacity
 
 from adapters.sources.web.http import SourceRefusedError, SourceUnavailableError
 from features.calendars import utc
-from features.schemas import BARS, INSTRUMENTS
+from features.schemas import BARS, INSTRUMENTS, QUARANTINE_COLUMNS
 
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 4
 # No coin was traded before the first block of the first of them; exchanges refuse older moments.
 _FIRST_MS = int(datetime(2009, 1, 3, tzinfo=UTC).timestamp() * 1000)
@@ -64,6 +66,7 @@ class CryptoSource:
         self._settings = settings
         self._clock = clock
         self._wait_first_s = wait_first_s
+        self._untold: dict[str, str] = {}
         self._step_ms = int(ccxt.Exchange.parse_timeframe(settings.timeframe)) * 1000
 
     @property
@@ -88,15 +91,27 @@ class CryptoSource:
         rows = [self._instrument(symbol) for symbol in self._settings.symbols]
         return INSTRUMENTS.conform(pl.DataFrame(rows, infer_schema_length=None))
 
+    def rejected(self, table: str | None = None) -> pl.DataFrame:
+        """Return no row: a bar that cannot be read is refused with all of its answer."""
+        del table
+        return pl.DataFrame(schema=QUARANTINE_COLUMNS)
+
+    def left_out(self, table: str | None = None) -> tuple[str, ...]:
+        """Return a line for each symbol whose older bars the exchange did not give when asked."""
+        return tuple(self._untold.values()) if table in {None, BARS.name} else ()
+
     def _bars(self, symbol: str, start: datetime, end: datetime) -> pl.DataFrame:
         first_ms = max(_ms(start) - self._step_ms, _FIRST_MS)
         last_ms = min(_ms(end) - 1, _ms(utc(self._clock())))
         rows: dict[int, list[Any]] = {}
         since_ms = first_ms
+        self._untold.pop(symbol, None)
         for _ in range(self._settings.pages_max):
             if since_ms + self._step_ms > last_ms:
                 return self._frame(symbol, rows, first_ms, last_ms)
             page = self._page(symbol, since_ms)
+            if not rows and self._is_the_newest(symbol, page, since_ms, last_ms):
+                rows |= self._backwards(symbol, page, since_ms)
             fresh = {int(row[0]): row for row in page if int(row[0]) >= since_ms}
             rows |= fresh
             # Exchanges that answer for a span alone have nothing to say of a gap, or of the time
@@ -107,10 +122,59 @@ class CryptoSource:
             f"{symbol} of {self.name} must end within {self._settings.pages_max} pages, did not"
         )
 
-    def _page(self, symbol: str, since_ms: int) -> list[list[Any]]:
+    def _is_the_newest(
+        self, symbol: str, page: list[list[Any]], since_ms: int, last_ms: int
+    ) -> bool:
+        """Return whether an exchange gave its newest bars in place of those that were asked for.
+
+        Some heed no `since`, some only within their newest bars (Kraken's 720). A page that begins
+        later than asked and reaches the present is either that or the life of a young listing:
+        the first is as long as a page can be, or comes again when its second half is asked for.
+        """
+        starts = [int(row[0]) for row in page]
+        present = min(last_ms, _ms(utc(self._clock()))) - 2 * self._step_ms
+        if not starts or min(starts) <= since_ms + self._step_ms or max(starts) < present:
+            return False
+        if len(starts) >= min(self._settings.page_size, self._longest_page()):
+            return True
+        middle = (min(starts) + max(starts)) // 2
+        return any(int(row[0]) < middle for row in self._page(symbol, middle))
+
+    def _longest_page(self) -> int:
+        """Return how many bars the exchange gives at once, as ccxt documents it."""
+        spot: dict[str, Any] = (self._exchange.features or {}).get("spot") or {}
+        limit = (spot.get("fetchOHLCV") or {}).get("limit")
+        return limit if isinstance(limit, int) and limit > 0 else self._settings.page_size
+
+    def _backwards(
+        self, symbol: str, newest: list[list[Any]], first_ms: int
+    ) -> dict[int, list[Any]]:
+        """Return the bars before the newest page, asked for by `until`; what is not had is told."""
+        rows = {int(row[0]): row for row in newest}
+        span_ms = self._settings.page_size * self._step_ms
+        for _ in range(self._settings.pages_max):
+            oldest = min(rows)
+            page = self._page(symbol, max(first_ms, oldest - span_ms), oldest - 1)
+            older = {int(row[0]): row for row in page if int(row[0]) < oldest}
+            rows |= older
+            if page and not older:  # the same page again: neither since nor until is heeded
+                day = datetime.fromtimestamp(oldest / 1000, UTC)
+                self._untold[symbol] = (
+                    f"{symbol} of {self.name}: bars before {day:%Y-%m-%d %H:%M} cannot be had, the "
+                    "exchange gives its newest ones whatever is asked for"
+                )
+                _log.warning(self._untold[symbol])
+            if not older or min(older) <= first_ms:
+                return rows
+        raise SourceRefusedError(
+            f"{symbol} of {self.name} must begin within {self._settings.pages_max} pages, did not"
+        )
+
+    def _page(self, symbol: str, since_ms: int, until_ms: int | None = None) -> list[list[Any]]:
+        until = [] if until_ms is None else [{"until": until_ms}]
         page = self._call(
             self._exchange.fetch_ohlcv, symbol, self._settings.timeframe, since_ms,
-            self._settings.page_size,
+            self._settings.page_size, *until,
         )  # fmt: skip
         for row in page:
             if (

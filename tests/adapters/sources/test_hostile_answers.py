@@ -229,6 +229,69 @@ def test_more_pages_than_allowed_are_no_whole_answer() -> None:
         crypto(bars_of(range(92)), pages_max=3)
 
 
+class NewestExchange(ccxt.Exchange):
+    """Answers with its newest bars: heeds no `since`, or one within them alone, and maybe `until`.
+
+    Kraken heeds `since` within its newest 720 bars and knows no `until`.
+    """
+
+    def __init__(self, count: int, *, page: int = 10, since: bool, until: bool) -> None:
+        super().__init__()
+        self.id = "newest"
+        self.bars, self.page = bars_of(range(92 - count, 92)), page
+        self.heeds_since, self.heeds_until = since, until
+        self.asked = 0
+
+    def fetch_ohlcv(  # pyright: ignore[reportIncompatibleMethodOverride]  # ccxt declares one that never returns
+        self,
+        symbol: str,
+        timeframe: str = "1d",
+        since: int = 0,
+        limit: int = 1,
+        params: Mapping[str, int] | None = None,
+    ) -> list[list[Any]]:
+        self.asked += 1
+        until = (params or {}).get("until")
+        held = [b for b in self.bars if not self.heeds_until or until is None or b[0] <= until]
+        newest = held[-self.page :]
+        return [list(b) for b in newest if not self.heeds_since or since <= b[0]]
+
+
+def newest(exchange: NewestExchange, begin: datetime) -> tuple[list[datetime], tuple[str, ...]]:
+    made = CryptoSettings(symbols=("BTC/USDT",), page_size=10)
+    now = datetime(2019, 6, 1, 12, tzinfo=UTC)
+    source = CryptoSource(exchange, made, lambda: now, wait_first_s=0.0)
+    return source.fetch("bars", begin, END)["event_time"].to_list(), source.left_out("bars")
+
+
+@pytest.mark.parametrize("since", [False, True])
+def test_history_is_asked_for_backwards_where_since_is_not_heeded(*, since: bool) -> None:
+    exchange = NewestExchange(92, since=since, until=True)
+    times, told = newest(exchange, START)
+    assert times == [datetime(2019, 3, 2, tzinfo=UTC) + timedelta(days=n) for n in range(92)]
+    assert told == ()
+
+
+@pytest.mark.parametrize(("since", "page"), [(False, 10), (True, 10), (False, 7)])
+def test_history_that_cannot_be_had_is_told_in_a_line(*, since: bool, page: int) -> None:
+    """The newest page came alone and without a word, as if the coin had just been listed."""
+    times, told = newest(NewestExchange(92, page=page, since=since, until=False), START)
+    assert len(times) == page
+    (line,) = told
+    first = datetime(2019, 6, 1, tzinfo=UTC) - timedelta(days=page)
+    assert line == (
+        f"BTC/USDT of crypto/newest: bars before {first:%Y-%m-%d %H:%M} cannot be had, the "
+        "exchange gives its newest ones whatever is asked for"
+    )
+
+
+def test_a_young_listing_is_no_missing_history() -> None:
+    exchange = NewestExchange(6, page=100, since=True, until=False)
+    times, told = newest(exchange, START)
+    assert len(times) == 6
+    assert told == ()
+
+
 @pytest.mark.parametrize("bar", [[1, 2], ["x", 2, 0.5, 1.5, 10], [1, 2, 0.5, True, 10]])
 def test_a_bar_that_is_none_is_shown(bar: list[Any]) -> None:
     (good,) = bars_of([0])
