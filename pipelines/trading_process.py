@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pipelines.dagster_home import make_private
 from pipelines.desk_log import open_event_log
@@ -49,10 +50,12 @@ from trader.ports import Engine, Feed, Item, Showcase
 from trader.price_bands import PriceBands
 from trader.replay import ReplayFeed as BarReplay
 from trader.replay import resume_ns
+from trader.session_bars import SessionBars, one_a_session
 from trader.settings import TraderSettings
 from trader.signals import obey_signals
 
 Tell = Callable[[str], None]
+_LAST_BARS_NS = 120 * 10**9  # a live feed tells the last bars of a session a little after it
 _SHOWN_EVERY_NS = 200_000_000  # a person watches; a replay beats thousands of times a second
 
 
@@ -237,7 +240,10 @@ def _market(
         return _replayed(settings, chosen, chosen.feed, desk, broker, clock)
     feed = _ib_feed(chosen, chosen.feed, desk, clock)
     nights = night_books(settings, chosen, desk, broker)
-    fill = _filled_by_bars(broker, nights, _bands(settings, nights))
+    sessions = SessionBars(
+        ExchangeHours(settings.calendar), since_ns=clock(), grace_ns=_LAST_BARS_NS
+    )
+    fill = _filled_by_bars(broker, nights, _bands(settings, nights), sessions, desk.instruments)
     return Market(feed, clock, fill, nights)
 
 
@@ -271,17 +277,26 @@ def _ib_feed(
 
 
 def _filled_by_bars(
-    broker: OpenableBroker, nights: NightBooks, bands: PriceBands
+    broker: OpenableBroker,
+    nights: NightBooks,
+    bands: PriceBands,
+    sessions: SessionBars,
+    instrument_ids: Collection[str],
 ) -> Callable[[Item], None]:
     """Return what fills paper orders from a feed's bars; any other broker fills its own."""
     from adapters.brokers.paper import PaperBroker
 
+    ending = frozenset(instrument_ids) - frozenset(sessions.whole)
+
     def show(item: Item) -> None:
-        if isinstance(item, Bar) and isinstance(broker, PaperBroker):
+        if not isinstance(broker, PaperBroker):
+            return
+        sessions.end(item.time_ns, partial(broker.end_session, ending))
+        if isinstance(item, Bar):
             opened_ns = item.time_ns if item.open_time_ns is None else item.open_time_ns
             halted = nights.actions.halted(opened_ns, item.time_ns)
             is_halted = item.is_halted or item.instrument_id in halted
-            broker.on_bar(replace(bands.bounded(item), is_halted=is_halted))
+            broker.on_bar(replace(bands.bounded(sessions.told(item)), is_halted=is_halted))
 
     return show
 
@@ -315,12 +330,12 @@ def _replayed(
     _forget_prices_of_before(desk, nights, hours)
     clock.advance(from_ns or bars[0].time_ns)
 
-    bands = _bands(settings, nights)
+    bands, sessions = _bands(settings, nights), SessionBars(hours, one_a_session(bars, hours))
     told_from_ns = replay.bars[0].time_ns if replay.bars else from_ns + 1
     for bar in bars:
         if bar.time_ns < told_from_ns:
-            bands.bounded(bar)  # its close bounds the session after it
-    fill = _filled_by_bars(broker, nights, bands)
+            bands.bounded(sessions.told(bar))  # its close bounds the session after it
+    fill = _filled_by_bars(broker, nights, bands, sessions, desk.instruments)
 
     def before_item(item: Item) -> None:
         clock.advance(item.time_ns)

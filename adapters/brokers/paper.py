@@ -96,6 +96,10 @@ class PaperBroker:
         """Fill what the bar fills; it is told by the next `heard`."""
         self._unheard.extend(self.venue.on_bars([bar], bar.time_ns))
 
+    def end_session(self, instrument_ids: Collection[str], time_ns: int) -> None:
+        """End the day orders whose session is over; it is told by the next `heard`."""
+        self._unheard.extend(self.venue.end_session(instrument_ids, time_ns))
+
     def on_action(self, action: CorporateAction, time_ns: int) -> Sequence[ev.Event]:
         """Adjust or cancel the orders that an action meets; told again, it says the same again."""
         if action.action_id not in self._acted:
