@@ -32,7 +32,9 @@ def _find_gaps(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]
         if sessions is None or chosen.size == 0:
             continue
         yield from _gap_hits(arrays, chosen, days, sessions, context)
-        yield from _off_session_hits(arrays, chosen, days, sessions, _continuous(arrays, context))
+        yield from _off_session_hits(
+            arrays, chosen, days, sessions, continuous_series(arrays, context)
+        )
 
 
 def _gap_hits(
@@ -161,7 +163,7 @@ def _daily(arrays: SeriesArrays) -> Bools:
     return (arrays.names.get_column("interval") == "1d").fill_null(False).to_numpy()
 
 
-def _continuous(arrays: SeriesArrays, context: CheckContext) -> Bools:
+def continuous_series(arrays: SeriesArrays, context: CheckContext) -> Bools:
     """Return which series are of instruments that trade when exchanges are closed (s)."""
     if context.instruments is None:
         return np.zeros(arrays.names.height, dtype=np.bool_)

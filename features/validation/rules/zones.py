@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
+from features import calendars
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits
 from features.validation.rule import TableRule
-from features.validation.rules.sessions import series_by_calendar
+from features.validation.rules.sessions import continuous_series, series_by_calendar
 from features.validation.session_days import Sessions, load_sessions
 from features.validation.view import Floats, Ints, SeriesArrays, TableView
 
@@ -19,6 +20,7 @@ _SESSION_MAX_US = 20 * _HOUR_US
 _SAMPLE = 4_000
 _SHIFTS = np.arange(-28, 29) * (_HOUR_US // 2)
 _DAYS_MIN = 5
+_EVE_US = 14 * _HOUR_US  # before an open: the longest night session of stocks begins 13.5 h before
 # A shifted series must fit this well, and this much better than unshifted, to be called shifted.
 _FIT_MIN, _FIT_GAIN = 0.9, 0.25
 
@@ -29,6 +31,9 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     intraday = (arrays.names.get_column("interval") != "1d").fill_null(False).to_numpy()
     if not intraday.any():
         return
+    is_short = arrays.names.get_column("interval").str.contains(r"^\d+[smh]$")
+    is_short = is_short.fill_null(value=False).to_numpy()
+    rests_never = continuous_series(arrays, context)
     weight = np.nan_to_num(arrays.column("volume"), nan=0.0)
     for calendar, members in series_by_calendar(arrays, context, intraday).items():
         chosen = np.flatnonzero(np.isin(arrays.series, members))
@@ -39,6 +44,8 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
         for member in members.tolist():
             at = np.arange(int(arrays.start[member]), int(arrays.start[member + 1]))
             yield from _offset_hits(arrays, member, at, weight[at], sessions, context)
+            if is_short[member] and not rests_never[member]:
+                yield from _weekend_hits(arrays, member, at, sessions)
 
 
 def _offset_hits(
@@ -82,6 +89,32 @@ def _inside_share(time: Ints, weight: Floats, sessions: Sessions) -> float:
     return float(weight[inside].sum() / weight.sum())
 
 
+def _weekend_hits(
+    arrays: SeriesArrays, member: int, at: Ints, sessions: Sessions
+) -> Iterable[pl.DataFrame]:
+    """Yield the bars of weekdays on which the exchange never opens, by its own clock.
+
+    Bars before the open and after the close of a session are some vendors' extended hours, and so
+    are those of the night before an open: a Sunday's evening in New York.
+    """
+    time = arrays.time[at]
+    zone, _ = calendars.usual_close(sessions.calendar)
+    moments = pl.Series(time).cast(pl.Datetime("us", "UTC")).dt.convert_time_zone(zone)
+    local = moments.dt.replace_time_zone(None).to_physical().to_numpy()
+    after = np.minimum(np.searchsorted(sessions.opens, time), sessions.opens.size - 1)
+    is_eve = (sessions.opens[after] >= time) & (sessions.opens[after] - time <= _EVE_US)
+    found = np.flatnonzero(sessions.never_open(local) & ~is_eve)
+    if found.size:
+        first = moments[int(found[0])]
+        reason = (
+            f"{arrays.label(member)} has {found.size} bars on weekdays on which "
+            f"{sessions.calendar} never opens, the first on {first:%A %Y-%m-%d %H:%M} in {zone}: "
+            "a wrong date or zone"
+        )
+        rows = arrays.row[at[found]]
+        yield make_hits("session_hours", "off_session", "quarantine", 0.9, rows, reason)
+
+
 def _summer_hits(
     arrays: SeriesArrays, member: int, at: Ints, sessions: Sessions
 ) -> Iterable[pl.DataFrame]:
@@ -118,7 +151,8 @@ ZONE_RULES = (
         find=_find,
         text=(
             "intraday volume lies within the exchange's hours; if it does so only when moved by "
-            "a constant, or by an hour in summer, the zone is wrong"
+            "a constant, or by an hour in summer, the zone is wrong; no intraday bar lies on a "
+            "weekday on which the exchange never opens"
         ),
     ),
 )

@@ -1,7 +1,7 @@
 """Bars on days on which the exchange was closed: what is told of them, and which are put aside."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 import pytest
@@ -151,3 +151,51 @@ def test_one_of_few_bars_is_judged_as_one_of_many() -> None:
     rows, report = judged([*days, date(2019, 3, 9)], "XNYS")
     assert stopped_days(rows, report) == {date(2019, 3, 9)}
     assert datetime(2019, 3, 9, tzinfo=UTC).date().weekday() == 5
+
+
+def minutes_of(stamps: Sequence[str], zone: str = "America/New_York") -> pl.DataFrame:
+    """Three weeks of half hours in New York, and more bars that end at these local times."""
+    opens = [
+        datetime.combine(day, time(10)) + timedelta(minutes=30 * n)
+        for day in days_of("XNYS", date(2019, 5, 6), date(2019, 5, 28))
+        for n in range(13)
+    ]
+    local = pl.Series([*opens, *map(datetime.fromisoformat, stamps)]).sort()
+    times = local.dt.replace_time_zone(zone).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    close = 100 + 0.37 * (pl.int_range(pl.len()) % 7)
+    rows = pl.DataFrame({"event_time": times}).with_columns(
+        instrument_id=pl.lit("X.T0"), open=close, high=close, low=close, close=close,
+        volume=pl.lit(1e6), interval=pl.lit("30m"),
+    )  # fmt: skip
+    return conform_bars(rows).with_columns(interval=pl.lit("30m"))
+
+
+@pytest.mark.parametrize(
+    ("stamp", "is_stopped"),
+    [
+        ("2019-05-11 11:00", True),  # a Saturday
+        ("2019-05-12 11:00", True),  # a Sunday's morning
+        ("2019-05-12 20:30", False),  # the night session before Monday's open
+        ("2019-05-10 20:00", False),  # a Friday's extended hours: Saturday in UTC
+        ("2019-05-11 00:00", False),  # the end of Friday
+        ("2019-05-14 07:00", False),  # before an open
+        ("2019-05-27 11:00", False),  # Memorial Day
+    ],
+)
+def test_an_intraday_bar_of_a_weekend_is_put_aside_and_extended_hours_pass(
+    stamp: str, *, is_stopped: bool
+) -> None:
+    rows = minutes_of([stamp])
+    report = check_bars(rows, instruments=make_instruments(rows, calendar="XNYS"))
+    stopped = stopped_rows(report, "off_session")
+    assert len(stopped) == is_stopped
+    if is_stopped:
+        (reason,) = report.findings.filter(kind="off_session", severity="quarantine")["reason"]
+        told = f"{datetime.fromisoformat(stamp):%A %Y-%m-%d %H:%M} in America/New_York"
+        assert told in reason
+
+
+def test_coins_have_bars_on_weekends_whatever_their_calendar_says() -> None:
+    rows = minutes_of(["2019-05-11 11:00"])
+    known = make_instruments(rows, calendar="XNYS").with_columns(asset_class=pl.lit("crypto"))
+    assert not stopped_rows(check_bars(rows, instruments=known), "off_session")
