@@ -10,6 +10,7 @@ from adapters.sources.mapping import Csv, Field, MappingError, TableMapping
 from features.text_format import format_text
 
 _NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
+_SIGNS = "$€£¥"  # written before a price, as exchanges' web pages export it
 _POWERS = {"k": 3, "m": 6, "b": 9}
 _DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m-%d %H:%M:%S")
 
@@ -105,7 +106,8 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
     """Return the text as a finite number or null; `shortened` ones may be written as 2.31M."""
     # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
     grouping = layout.thousands or ("." if layout.decimal == "," else "")
-    digits = text.str.replace_all(grouping, "", literal=True) if grouping else text
+    bare = text.str.strip_chars_start(_SIGNS)
+    digits = bare.str.replace_all(grouping, "", literal=True) if grouping else bare
     if layout.decimal == ",":
         digits = digits.str.replace(",", ".", literal=True)
     number = (

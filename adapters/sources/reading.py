@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -53,14 +54,14 @@ def contents(path: Path) -> Iterator[tuple[str, bytes]]:
     if size > MAX_FILE_BYTES:
         raise UnreadableFileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, was {size}")
     try:
-        if path.suffix == ".zip":
+        if path.suffix.lower() == ".zip":
             yield from _zip_members(path)
-        elif path.suffix == ".gz":
+        elif path.suffix.lower() == ".gz":
             with gzip.open(path) as stream:
-                yield path.name.removesuffix(".gz"), _bounded(stream.read(MAX_FILE_BYTES + 1), path)
+                yield path.name[: -len(".gz")], _bounded(stream.read(MAX_FILE_BYTES + 1), path)
         else:
             yield path.name, path.read_bytes()
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError) as error:
+    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
 
 

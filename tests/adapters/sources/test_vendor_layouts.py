@@ -1,5 +1,7 @@
 """The files that vendors write: named by paths, split in columns, without or with two headers."""
 
+import gzip
+import zipfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -202,3 +204,37 @@ def test_an_adjusted_close_that_steps_by_rounding_implies_nothing(tmp_path: Path
     rows = "".join(f"{day},{10 + n}.01,{9 + n}.99\n" for n, day in enumerate(SESSIONS))
     source = inferred(tmp_path, {"AAPL.csv": f"Date,Close,Adj Close\n{rows}"})
     assert source.tables == ("bars",)
+
+
+def test_prices_with_a_sign_before_them_are_read(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{day[5:7]}/{day[8:]}/{day[:4]},$1{n}.50,5,$1{n},$1{n}.75,$1{n}\n"
+        for n, day in enumerate([*SESSIONS, "2020-01-31"])
+    )
+    source = inferred(tmp_path, {"AAPL.csv": f"Date,Close/Last,Volume,Open,High,Low\n{rows}"})
+    bars = source.fetch("bars", *EVER)
+    assert bars["close"].to_list() == [10.5 + n for n in range(8)]
+    assert source.rejected().is_empty()
+
+
+@pytest.mark.parametrize("name", ["AAPL.CSV.GZ", "DATA.ZIP"])
+def test_archives_are_known_by_their_names_in_capitals(tmp_path: Path, name: str) -> None:
+    text = "Date,Close\n" + "".join(f"{day},1.5\n" for day in SESSIONS)
+    if name.endswith("GZ"):
+        (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+    else:
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("AAPL.csv", text)
+    bars = FileSource(tmp_path, infer_mapping(tmp_path)).fetch("bars", *EVER)
+    assert bars["instrument_id"].to_list() == ["US.AAPL"] * len(SESSIONS)
+
+
+def test_an_archive_that_is_damaged_inside_gets_a_line(tmp_path: Path) -> None:
+    text = "Date,Close\n" + "".join(
+        f"2020-01-{n % 28 + 1:02},{n * 7919 % 1009}\n" for n in range(900)
+    )
+    whole = bytearray(gzip.compress(text.encode()))
+    whole[300:340] = bytes(byte ^ 255 for byte in whole[300:340])
+    (tmp_path / "AAPL.csv.gz").write_bytes(whole)
+    with pytest.raises(MappingError, match=r"AAPL\.csv\.gz must be a whole archive, was not"):
+        infer_mapping(tmp_path)
