@@ -18,27 +18,51 @@ MEAN, STD, SKEW, DOWNSIDE = 0, 1, 2, 3
 MAX, MIN = 0, 1
 BETA, RESIDUAL_STD, T_STATISTIC = 0, 1, 2
 
-# Reordering lets the compiler use vector registers; NaN and infinity must keep their meaning.
-_REORDER = {"reassoc", "contract", "nsz"}
+# Sums run in four lanes that are added up in a fixed order, so that vector registers can be used
+# and every processor and every compilation gives the same bits. A compiler that may reorder by
+# itself gives others when a function is compiled than when it is loaded from the cache.
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _count_and_sum(x: Floats, lo: int, hi: int) -> tuple[int, float]:
     count = 0
-    total = 0.0
-    for j in range(lo, hi):
+    a = b = c = d = 0.0
+    whole = lo + (hi - lo) // 4 * 4
+    for j in range(lo, whole, 4):
+        p, q, r, s = x[j], x[j + 1], x[j + 2], x[j + 3]
+        count += p == p
+        count += q == q
+        count += r == r
+        count += s == s
+        a += p if p == p else 0.0
+        b += q if q == q else 0.0
+        c += r if r == r else 0.0
+        d += s if s == s else 0.0
+    total = (a + b) + (c + d)
+    for j in range(whole, hi):
         known = x[j] == x[j]
         count += known
         total += x[j] if known else 0.0
     return count, total
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _central_power(x: Floats, lo: int, hi: int, centre: float, power: int) -> float:
-    total = 0.0
-    for j in range(lo, hi):
-        d = x[j] - centre if x[j] == x[j] else 0.0
-        total += d * d * d if power == 3 else d * d
+    a = b = c = d = 0.0
+    whole = lo + (hi - lo) // 4 * 4
+    for j in range(lo, whole, 4):
+        p = x[j] - centre if x[j] == x[j] else 0.0
+        q = x[j + 1] - centre if x[j + 1] == x[j + 1] else 0.0
+        r = x[j + 2] - centre if x[j + 2] == x[j + 2] else 0.0
+        s = x[j + 3] - centre if x[j + 3] == x[j + 3] else 0.0
+        a += p * p * p if power == 3 else p * p
+        b += q * q * q if power == 3 else q * q
+        c += r * r * r if power == 3 else r * r
+        d += s * s * s if power == 3 else s * s
+    total = (a + b) + (c + d)
+    for j in range(whole, hi):
+        p = x[j] - centre if x[j] == x[j] else 0.0
+        total += p * p * p if power == 3 else p * p
     return total
 
 
@@ -63,7 +87,7 @@ def _moment(x: Floats, lo: int, hi: int, min_samples: int, kind: int) -> float:
     spread = math.sqrt(squares / count)
     if spread <= 1e-14 * abs(mean) or spread == 0.0:
         return math.nan
-    return _central_power(x, lo, hi, mean, 3) / count / spread**3
+    return _central_power(x, lo, hi, mean, 3) / count / (spread * spread * spread)
 
 
 @njit(cache=True, nogil=True)
@@ -104,14 +128,32 @@ def rolling_extreme(starts: Starts, x: Floats, window: int, min_samples: int, ki
     return out
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True)
 def _weighted(x: Floats, weights: Floats, lo: int) -> tuple[int, float, float]:
-    count, total, mass = 0, 0.0, 0.0
-    for k in range(weights.size):
-        known = x[lo + k] == x[lo + k]
-        count += known
-        total += weights[k] * x[lo + k] if known else 0.0
-        mass += weights[k] if known else 0.0
+    count = 0
+    a = b = c = d = 0.0
+    e = f = g = h = 0.0
+    whole = weights.size // 4 * 4
+    for k in range(0, whole, 4):
+        p, q, r, s = x[lo + k], x[lo + k + 1], x[lo + k + 2], x[lo + k + 3]
+        count += p == p
+        count += q == q
+        count += r == r
+        count += s == s
+        a += weights[k] * p if p == p else 0.0
+        b += weights[k + 1] * q if q == q else 0.0
+        c += weights[k + 2] * r if r == r else 0.0
+        d += weights[k + 3] * s if s == s else 0.0
+        e += weights[k] if p == p else 0.0
+        f += weights[k + 1] if q == q else 0.0
+        g += weights[k + 2] if r == r else 0.0
+        h += weights[k + 3] if s == s else 0.0
+    total, mass = (a + b) + (c + d), (e + f) + (g + h)
+    for k in range(whole, weights.size):
+        p = x[lo + k]
+        count += p == p
+        total += weights[k] * p if p == p else 0.0
+        mass += weights[k] if p == p else 0.0
     return count, total, mass
 
 
