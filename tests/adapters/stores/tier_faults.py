@@ -48,14 +48,16 @@ class Servers:
     def address(self) -> list[str]:
         return [self.redis.url, self.postgres.url, self.s3.endpoint]
 
-    def end(self, victim: str) -> None:
-        """Kill one of them and start it again."""
+    def end(self, victim: str, away_s: float = 0.0) -> None:
+        """Kill one of them, and start it again after so long."""
         if victim == "postgres":
             self.postgres.stop(signal.SIGQUIT)
+            time.sleep(away_s)
             self.postgres.start()
         else:
             server: RedisProcess | S3Process = getattr(self, victim)
             server.kill()
+            time.sleep(away_s)
             server.start()
 
 
@@ -149,7 +151,8 @@ def run_seed(seed: int, running: Servers) -> Outcome:
         def end() -> None:
             begun.wait()
             time.sleep(draw.uniform(0.0, 0.8))
-            running.end(victim)
+            # Redis is back before a client has tried twice, unless it stays away for a while.
+            running.end(victim, draw.uniform(0.0, 1.5) if victim == "redis" else 0.0)
 
         killer = Thread(target=end)
         killer.start()
