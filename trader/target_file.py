@@ -125,9 +125,7 @@ class TargetFileEngine:
         due = [row for row in self.rows if row.time_ns <= time_ns]
         if not due:
             return None
-        of_files = (name for name in book.decisions if name.startswith(_PREFIX))
-        before = [name for name in of_files if name not in self._asked]  # by earlier processes
-        row = due[-1].among([*before, *self._asked])
+        row = due[-1].among([*self._before(book), *self._asked])
         if row.decision_id in self._asked:
             return None
         missing = set(row.instrument_ids) - set(self._quotes)
@@ -137,6 +135,12 @@ class TargetFileEngine:
         return Intent(
             targets=row, lineage=Lineage(decision_id=row.decision_id, session=book.session)
         )
+
+    def _before(self, book: Book) -> list[str]:
+        """Return the rows that earlier processes decided, in their order."""
+        # What a row was worked in has its name too, and a number behind a stroke.
+        rows = (name for name in book.decisions if name.startswith(_PREFIX) and "/" not in name)
+        return [name for name in rows if name not in self._asked]
 
     def _stamped(self) -> tuple[int, int]:
         try:

@@ -69,6 +69,7 @@ def test_a_row_that_comes_back_is_traded_again(tmp_path: Path) -> None:
         write(weight)
         assert asked(TargetFileEngine(path, quotes), weight) == [name]
         book.apply(decision_taken(name, weight))
+        book.apply(decision_taken(f"{name}/1", weight))  # and is worked in slices
         assert asked(TargetFileEngine(path, quotes), weight) == [name]
     late = TargetFileEngine(path, quotes)
     assert asked(late, weights[-1]) == [told[-1]]

@@ -218,21 +218,16 @@ def test_a_parameter_of_a_function_can_be_an_axis_and_an_unknown_one_is_refused(
         check_points(colony, make_ground())
 
 
-def test_limits_of_the_strategy_itself_are_refused_before_anything_is_run() -> None:
-    """What the compiled gate does not know is told, never passed over; other levels are taken."""
+def test_limits_of_every_level_are_taken() -> None:
+    """Those of the strategy itself bind the experiment, those of another do not concern it."""
     ground = make_ground()
-    for levels, refused in (
-        ({"strategy": {"colony": {"gross_fraction_max": 0.5}}}, True),
-        ({"strategy": {"another": {"gross_fraction_max": 0.5}}}, False),
-        ({"instrument": {"A": {"order_value_max": 5}}, "trader": {"b": {"repeats_max": 2}}}, False),
+    for levels in (
+        {"strategy": {"colony": {"gross_fraction_max": 0.5}}},
+        {"strategy": {"another": {"gross_fraction_max": 0.5}}},
+        {"instrument": {"A": {"order_value_max": 5}}, "trader": {"b": {"repeats_max": 2}}},
     ):
         limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), "levels": levels})
-        desk = replace(ground, limits=limits)
-        if refused:
-            with pytest.raises(ExperimentError, match="had some of the strategy colony"):
-                check_points(make_spec(), desk)
-        else:
-            check_points(make_spec(), desk)
+        check_points(make_spec(), replace(ground, limits=limits))
 
 
 def test_windows_follow_each_other_without_a_gap() -> None:
