@@ -10,46 +10,35 @@ from features.calendars import sessions
 
 NAMES = ("ANT", "BEE", "CAT", "DOE", "ELK", "FOX", "GNU", "HEN")
 
-MAPPING = """
-tables:
+
+def _daily(files: str, dataset: str, place: str, calendar: str, currency: str) -> str:
+    """Return the mapping of a file of daily OHLCV bars of one exchange."""
+    return f"""
   - table: bars
-    files: "bars.csv"
-    dataset: daily
-    time: {column: date, format: "%Y-%m-%d", stands_for: session}
-    knowledge: {lag: 15m}
+    files: "{files}"
+    dataset: {dataset}
+    time: {{column: date, format: "%Y-%m-%d", stands_for: session}}
+    knowledge: {{lag: 15m}}
     symbol: symbol
     instrument:
-      {id: "US.{symbol}", calendar: XNYS, price_increment: "0.01", size_increment: "1"}
+      {{id: "{place}.{{symbol}}", calendar: {calendar}, price_increment: "0.01",
+       size_increment: "1"}}
     columns:
-      interval: {constant: 1d}
+      interval: {{constant: 1d}}
       open: open
       high: high
       low: low
       close: close
       volume: volume
-      adjustment: {constant: split}
-      currency: {constant: USD}
+      adjustment: {{constant: split}}
+      currency: {{constant: {currency}}}
 """
 
 
-LONDON = """
-  - table: bars
-    files: "london.csv"
-    dataset: london
-    time: {column: date, format: "%Y-%m-%d", stands_for: session}
-    knowledge: {lag: 15m}
-    symbol: symbol
-    instrument:
-      {id: "XLON.{symbol}", calendar: XLON, price_increment: "0.01", size_increment: "1"}
-    columns:
-      interval: {constant: 1d}
-      open: open
-      high: high
-      low: low
-      close: close
-      volume: volume
-      adjustment: {constant: split}
-      currency: {constant: GBP}
+MAPPING = "\ntables:" + _daily("bars.csv", "daily", "US", "XNYS", "USD")
+LONDON = (
+    _daily("london.csv", "london", "XLON", "XLON", "GBP")
+    + """\
   - table: bars
     files: "pairs.csv"
     dataset: pairs
@@ -65,6 +54,7 @@ LONDON = """
       adjustment: {constant: split}
       currency: {constant: USD}
 """
+)
 
 
 def market_rows(
