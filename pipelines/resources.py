@@ -4,6 +4,7 @@ Everything is built when it is first used, so that loading the code location sta
 """
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,11 @@ class Workshop:
                 from adapters.sources.opening import open_folder
 
                 hints = Hints(**spec.hints.model_dump())
-                return open_folder(spec.folder, spec.mapping, hints, self._tell)
+                kept_in = self.home / "cache" / "files"
+                if self.settings.encryption.owner:  # beside sealed tables nothing lies in plain
+                    shutil.rmtree(kept_in, ignore_errors=True)
+                    kept_in = None
+                return open_folder(spec.folder, spec.mapping, hints, self._tell, kept_in)
             case WebSource():
                 from adapters.sources.opening import open_web_source
 

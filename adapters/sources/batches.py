@@ -11,6 +11,7 @@ from adapters.sources.reading import RawRows
 # What each row of a batch carries beside the columns of its file.
 FILE, SOURCE = "__file", "__source"
 TAGS = (FILE, SOURCE)
+ROW_BITS = 32  # rows of one file; the bits above name the file where a data set has many
 _ROWS_MAX = 1 << 19  # a batch is converted as one, with several copies of its cells in memory
 
 

@@ -9,6 +9,7 @@ from adapters.sources.adjustment_clues import Adjustment, adjustment_of
 from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.drafts import Draft
 from adapters.sources.files import FileSource
+from adapters.sources.kept_frames import KeptFrames
 from adapters.sources.mapping import Field, Mapping, MappingError, TableMapping
 
 _EVER = (datetime(1700, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
@@ -24,7 +25,7 @@ Made = list[tuple[Draft, list[TableMapping]]]
 
 
 def with_adjustments(
-    folder: Path, made: Made, given: Adjustment | None
+    folder: Path, made: Made, given: Adjustment | None, kept: KeptFrames | None = None
 ) -> tuple[list[TableMapping], dict[str, list[str]]]:
     """Return the tables with the adjustment of their bars, and the questions that remain.
 
@@ -32,7 +33,7 @@ def with_adjustments(
     the closes (raw) or do not (split). Payments beside prices that show neither, without an
     adjusted close, are asked about: a total return that is paid out again is money twice. Where
     there is an adjusted close and nothing else tells of actions, its steps are the actions.
-    `given` is the user's word.
+    `given` is the user's word, `kept` holds what files held in earlier processes.
     """
     actions = [t for _, tables in made for t in tables if t.table == "corporate_actions"]
     questions: dict[str, list[str]] = {}
@@ -50,11 +51,13 @@ def with_adjustments(
             if given is not None:
                 adjusted |= dict.fromkeys(names, given)
             elif actions:
-                adjusted |= dict.fromkeys(names, _of_listed(folder, first, bars, actions))
+                adjusted |= dict.fromkeys(
+                    names, _of_listed(_probe(folder, [*bars, *actions], kept), first)
+                )
         except MappingError as error:
             questions.setdefault(str(error), []).extend(names)
         if "adj_close" in first.columns and not actions and given in (None, "raw", "split"):
-            found, kind = _implied(folder, first, bars)
+            found, kind = _implied(folder, first, bars, kept)
             implied |= {names[0]: found}
             adjusted |= dict.fromkeys(names, given or kind)
     tables = [
@@ -65,15 +68,13 @@ def with_adjustments(
     return tables, questions
 
 
-def _probe(folder: Path, tables: list[TableMapping]) -> FileSource:
+def _probe(folder: Path, tables: list[TableMapping], kept: KeptFrames | None) -> FileSource:
     """Return the folder read by these tables, those that are alike as one: that is read at once."""
-    return FileSource(folder, Mapping(name="probe", tables=with_patterns(folder, tables)))
+    mapping = Mapping(name="probe", tables=with_patterns(folder, tables))
+    return FileSource(folder, mapping, kept=kept)
 
 
-def _of_listed(
-    folder: Path, first: Draft, bars: list[TableMapping], actions: list[TableMapping]
-) -> Adjustment:
-    source = _probe(folder, [*bars, *actions])
+def _of_listed(source: FileSource, first: Draft) -> Adjustment:
     listed = source.fetch("corporate_actions", *_EVER)
     shown = adjustment_of(source.fetch("bars", *_EVER), listed)
     pays = first.lists_actions and bool((listed["kind"] == "dividend").any())
@@ -83,7 +84,7 @@ def _of_listed(
 
 
 def _implied(
-    folder: Path, first: Draft, bars: list[TableMapping]
+    folder: Path, first: Draft, bars: list[TableMapping], kept: KeptFrames | None
 ) -> tuple[list[TableMapping], Literal["raw", "split"]]:
     """Return the tables of the actions that the adjusted closes imply, and the bars' adjustment.
 
@@ -97,7 +98,7 @@ def _implied(
                 implied_actions="on_previous_close")
         for table in bars
     ]  # fmt: skip
-    source = _probe(folder, [*bars, *tables])
+    source = _probe(folder, [*bars, *tables], kept)
     found = source.fetch("corporate_actions", *_EVER)
     if found.height > _IMPLIED_SHARE * source.fetch("bars", *_EVER).height:
         return [], "raw"

@@ -21,6 +21,7 @@ from adapters.sources.reading import (
     decode,
     members,
     read_rows,
+    read_whole,
 )
 from adapters.sources.special_formats import grouped_columns, grouped_header
 from adapters.sources.stamps import recognise
@@ -90,7 +91,7 @@ class OpenFile:
 
 def open_file(relative: str, path: Path, hints: FileHints) -> OpenFile:
     """Return the file with its layout; raises as `OpenFile.read` does."""
-    name, content = next(contents(path))
+    name, content = next(contents(path, read_whole(path)))
     is_text = not name.lower().endswith((".parquet", ".pq", ".json", ".jsonl", ".ndjson"))
     if not is_text:
         return OpenFile(relative=relative, path=path, name=name, content=content)

@@ -1,22 +1,27 @@
 """The file source: a folder of CSV, JSON, Parquet or zip files, read as its mapping says."""
 
 import fnmatch
+import hashlib
 import logging
 import operator
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from collections.abc import Mapping as MappingLike
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
-from adapters.sources.batches import FileRows, in_batches, joined
+from adapters.sources.batches import ROW_BITS, FileRows, in_batches, joined
+from adapters.sources.file_batches import Read, batch_of, load, put
+from adapters.sources.file_digests import FileDigests
+from adapters.sources.kept_frames import KeptFrames, Shelf
 from adapters.sources.mapping import Mapping, MappingError, TableMapping
-from adapters.sources.reading import RawRows, contents, read_rows
+from adapters.sources.reading import RawRows, contents, read_rows, read_whole
 from adapters.sources.rows import TableRows, to_table
 from adapters.sources.special_formats import (
     grouped_header,
@@ -24,7 +29,7 @@ from adapters.sources.special_formats import (
     lean_map_file,
     stamped_json,
 )
-from adapters.sources.unread_columns import Layout, layout_of, unread_columns
+from adapters.sources.unread_columns import unread_columns
 from adapters.sources.wheels import Progress, sha256_of
 from features.calendars import utc
 from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
@@ -39,44 +44,34 @@ _SPECIAL = {
 _USUAL_INCREMENTS = {"fx": ("0.00001", "1"), "crypto": ("0.0001", "0.0001")}
 _log = logging.getLogger(__name__)
 _TOLD_EVERY = 100  # files
-_ROW_BITS = 32  # rows of one file; the bits above name the file where a data set has many
-
-
-@dataclass(frozen=True, slots=True)
-class _FileState:
-    """What tells that a file was changed since it was read."""
-
-    modified_ns: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What the files of a table held, in batches of one layout."""
-
-    states: dict[Path, _FileState]
-    parts: list[TableRows]
-    layouts: list[Layout]
-    files: list[frozenset[Path]]
 
 
 class FileSource:
     """A `Source` over a folder, read as its mapping says.
 
     Rows that cannot be read are never dropped: `rejected` returns them with the reason. Files are
-    read when a table is first asked for and again when they change. The source of a row is
+    read when a table is first asked for and again when what they hold changes; with `kept`, what
+    an earlier process read of the same content is not read again. The source of a row is
     "files/<mapping>/<data set>", its source_row the row in the file (`locate` finds it).
     Raises MappingError where the mapping does not fit a file, UnreadableFileError where a file
     cannot be read at all.
     """
 
-    def __init__(self, folder: Path, mapping: Mapping, progress: Progress = _log.info) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        mapping: Mapping,
+        progress: Progress = _log.info,
+        kept: KeptFrames | None = None,
+    ) -> None:
         if not folder.is_dir():
             raise FileNotFoundError(f"folder must be a directory, was {folder}")
         self._folder = folder
         self._mapping = mapping
         self._progress = progress
-        self._read: dict[int, _Read] = {}
+        self._kept = kept
+        self._digests = FileDigests()
+        self._read: dict[int, Read] = {}
         # Sorted tables, each with the parts it was made of: partitions ask for one many times.
         self._sorted: dict[str, tuple[list[TableRows], pl.DataFrame]] = {}
 
@@ -101,10 +96,10 @@ class FileSource:
     def rejected(self, table: str | None = None) -> pl.DataFrame:
         """Return the rows that could not be read, of one table or of all, with reasons."""
         parts = [
-            part.rejected
+            batch.table_rows.rejected
             for number, spec in enumerate(self._mapping.tables)
             if table in {None, spec.table}
-            for part in self._read_spec(number, spec).parts
+            for batch in self._read_spec(number, spec).batches
         ]
         rows = pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *parts])
         return rows.sort("table", "source", "source_row", maintain_order=True)
@@ -113,10 +108,9 @@ class FileSource:
         """Return the INSTRUMENTS rows of the mapping's own table and of every symbol seen."""
         named = self._instrument_table
         found = [
-            self._instruments_of(spec, part.symbols)
+            self._instruments_of(spec, self._symbols_of(number, spec))
             for number, spec in enumerate(self._mapping.tables)
-            if spec.table != INSTRUMENTS.name
-            for part in self._read_spec(number, spec).parts
+            if spec.table != INSTRUMENTS.name and spec.instrument is not None
         ]
         seen = pl.concat([INSTRUMENTS.empty(), *found]).unique(
             ["instrument_id", "ticker"], keep="first", maintain_order=True
@@ -157,9 +151,9 @@ class FileSource:
         Tables are read for it, as by `fetch`.
         """
         found = unread_columns(
-            (spec, layout)
+            (spec, batch.layout)
             for number, spec in enumerate(self._mapping.tables)
-            for layout in self._read_spec(number, spec).layouts
+            for batch in self._read_spec(number, spec).batches
         )
         return tuple(line for name, line in found.items() if table in {None, name})
 
@@ -168,7 +162,7 @@ class FileSource:
 
         Raises KeyError where no file of this folder holds it.
         """
-        tag, row = source_row >> _ROW_BITS, source_row & ((1 << _ROW_BITS) - 1)
+        tag, row = source_row >> ROW_BITS, source_row & ((1 << ROW_BITS) - 1)
         for spec in self._mapping.tables:
             for path in self._paths(spec):
                 same_source = self._source_of(spec, path) == source
@@ -181,64 +175,68 @@ class FileSource:
     def _all_rows(self, table: str) -> pl.DataFrame:
         schema = TABLES[table]
         parts = [
-            part
+            batch.table_rows
             for number, spec in enumerate(self._mapping.tables)
             if spec.table == table
-            for part in self._read_spec(number, spec).parts
+            for batch in self._read_spec(number, spec).batches
         ]
         made_of, rows = self._sorted.get(table, ([], schema.empty()))
         if len(made_of) == len(parts) and all(map(operator.is_, made_of, parts)):
             return rows
-        order = [c for c in (*schema.key, "knowledge_time", "source_row") if c in schema.columns]
+        by = dict.fromkeys((*schema.key, "knowledge_time", "source", "source_row"))
+        order = [column for column in by if column in schema.columns]
         rows = pl.concat([schema.empty(), *(part.rows for part in parts)])
         rows = rows.sort(order, maintain_order=True)
         self._sorted[table] = (parts, rows)
         return rows
 
-    def _read_spec(self, number: int, spec: TableMapping) -> _Read:
-        """Return the rows of the files, in batches of one layout; read again where one changed."""
-        states = {path: _state_of(path) for path in self._paths(spec)}
-        kept = self._read.get(number)
-        if kept is None or kept.states != states:
-            instruments = None
-            if spec.instrument is not None and spec.instrument.resolve:
-                instruments = self._instrument_table
-            kept = self._still_true(kept, states)
-            held = {path for files in kept.files for path in files}
-            wanted = [path for path in states if path not in held]
-            for batch in in_batches(self._file_rows(spec, wanted)):
-                kept.parts.append(self._converted(spec, batch, instruments))
-                kept.layouts.append(layout_of(batch))
-                kept.files.append(frozenset(self._folder / file.name for file in batch))
-            self._read[number] = kept  # whole, or not at all
-        return kept
+    def _read_spec(self, number: int, spec: TableMapping) -> Read:
+        """Return the rows of the files; those that changed are read again."""
+        paths = {path.relative_to(self._folder).as_posix(): path for path in self._paths(spec)}
+        now = {name: self._digests.of(path) for name, path in paths.items()}
+        known = self._read.get(number)
+        if known is not None and known.digests == now:
+            return known
+        instruments = None
+        if spec.instrument is not None and spec.instrument.resolve:
+            instruments = self._instrument_table
+        shelf = self._shelf(number, spec, instruments)
+        if known is None:
+            known = Read({}) if shelf is None else load(shelf)
+        read = known.still_true(now)
+        wanted = {name: path for name, path in paths.items() if name not in read.digests}
+        tags = {name: self._tag(spec, path) for name, path in wanted.items()}
+        for batch in in_batches(self._file_rows(spec, wanted, read.digests)):
+            rows = self._converted(spec, batch, instruments)
+            read.batches.append(batch_of(batch, tags, rows))
+        if shelf is not None and read.digests != known.digests:
+            read = read.tidied()
+            put(shelf, read)
+        self._read[number] = read  # whole, or not at all
+        return read
 
-    def _still_true(self, kept: _Read | None, states: dict[Path, _FileState]) -> _Read:
-        """Return the batches of which no file has changed or gone: only the others are read.
+    def _shelf(
+        self, number: int, spec: TableMapping, instruments: pl.DataFrame | None
+    ) -> Shelf | None:
+        """Return where rows read by this table are kept: of its mapping in all but the files."""
+        if self._kept is None:
+            return None
+        rules = [replace(s, files=("",), exclude=None) for s in self._mapping.tables[: number + 1]]
+        bearers = None if instruments is None else instruments.hash_rows().to_list()
+        return self._kept.shelf(
+            "rows", self._folder.resolve(), self.name, rules[-1], rules.count(rules[-1]),
+            self._has_one_file(spec), bearers,
+        )  # fmt: skip
 
-        A file of a name that stands in several batches (an archive) goes with all of them.
-        """
-        fresh = _Read(states, [], [], [])
-        if kept is None:
-            return fresh
-        stale = {path for path, state in kept.states.items() if states.get(path) != state}
-        while True:
-            more = {path for files in kept.files if not stale.isdisjoint(files) for path in files}
-            if more <= stale:
-                break
-            stale |= more
-        for part, layout, files in zip(kept.parts, kept.layouts, kept.files, strict=True):
-            if stale.isdisjoint(files):
-                fresh.parts.append(part)
-                fresh.layouts.append(layout)
-                fresh.files.append(files)
-        return fresh
-
-    def _file_rows(self, spec: TableMapping, paths: Sequence[Path]) -> Iterator[FileRows]:
-        for count, path in enumerate(paths, start=1):
-            relative = path.relative_to(self._folder).as_posix()
-            source, offset = self._source_of(spec, path), self._tag(spec, path) << _ROW_BITS
-            for name, content in contents(path):
+    def _file_rows(
+        self, spec: TableMapping, paths: MappingLike[str, Path], digests: dict[str, str]
+    ) -> Iterator[FileRows]:
+        """Yield what the files hold, and note the hash of what was read of each."""
+        for count, (relative, path) in enumerate(paths.items(), start=1):
+            source, offset = self._source_of(spec, path), self._tag(spec, path) << ROW_BITS
+            whole = read_whole(path)
+            digests[relative] = hashlib.sha256(whole).hexdigest()
+            for name, content in contents(path, whole):
                 raw = self._raw(spec, name, content)
                 groups = self._groups(spec, relative if name in relative else name)
                 yield FileRows(relative, source, offset, groups, raw)
@@ -290,12 +288,15 @@ class FileSource:
 
     def _tag(self, spec: TableMapping, path: Path) -> int:
         """Return a number that names the file within its data set, whatever files come to it."""
-        dataset = spec.dataset or spec.table
-        is_one = len(spec.files) == 1 and not _is_pattern(spec.files[0])
-        if spec.source_per_file or (is_one and self._layouts_of[dataset] == 1):
+        if spec.source_per_file or self._has_one_file(spec):
             return 0
         relative = path.relative_to(self._folder).as_posix()
         return zlib.crc32(relative.encode()) & 0x3FFFFFFF
+
+    def _has_one_file(self, spec: TableMapping) -> bool:
+        """Return whether the table's data set is one file, whatever files come to the folder."""
+        is_one = len(spec.files) == 1 and not _is_pattern(spec.files[0])
+        return is_one and self._layouts_of[spec.dataset or spec.table] == 1
 
     @cached_property
     def _layouts_of(self) -> Counter[str]:
@@ -308,14 +309,32 @@ class FileSource:
     @cached_property
     def _instrument_table(self) -> pl.DataFrame:
         parts = [
-            part.rows
+            batch.table_rows.rows
             for number, spec in enumerate(self._mapping.tables)
             if spec.table == INSTRUMENTS.name
-            for part in self._read_spec(number, spec).parts
+            for batch in self._read_spec(number, spec).batches
         ]
         return pl.concat([INSTRUMENTS.empty(), *parts]).unique(
             INSTRUMENTS.key, keep="first", maintain_order=True
         )
+
+    def _symbols_of(self, number: int, spec: TableMapping) -> pl.DataFrame:
+        """Return the symbols of a table's files in the order of the files, each once."""
+        batches = self._read_spec(number, spec).batches
+        if not batches:
+            return pl.DataFrame()
+        places = pl.DataFrame(
+            [
+                (self._source_of(spec, path), self._tag(spec, path), place)
+                for place, path in enumerate(self._paths(spec))
+            ],
+            schema={"source": pl.String(), "tag": pl.Int64(), "place": pl.Int64()},
+            orient="row",
+        )
+        seen = pl.concat([batch.table_rows.symbols for batch in batches])
+        names = ("instrument_id", "symbol", "calendar", "currency")
+        placed = seen.join(places, on=["source", "tag"], how="left")
+        return placed.group_by(names).agg(pl.col("place").min()).sort("place", *names).select(names)
 
     def _instruments_of(self, spec: TableMapping, symbols: pl.DataFrame) -> pl.DataFrame:
         if spec.instrument is None or symbols.is_empty():
@@ -332,11 +351,6 @@ class FileSource:
                 source=pl.lit(f"{self.name}/{spec.dataset or spec.table}"),
             )
         )
-
-
-def _state_of(path: Path) -> _FileState:
-    stat = path.stat()
-    return _FileState(stat.st_mtime_ns, stat.st_size)
 
 
 def _is_pattern(files: str) -> bool:

@@ -19,8 +19,11 @@ from adapters.sources.drafts import (
     shared_calendar,
     tables_of,
 )
+from adapters.sources.file_digests import FileDigests
 from adapters.sources.file_drafts import LEAVE_OUT, THESE, NoTableError
-from adapters.sources.like_files import LikeFiles
+from adapters.sources.kept_drafts import load_drafts, put_drafts
+from adapters.sources.kept_frames import KeptFrames
+from adapters.sources.like_files import FileError, LikeFiles
 from adapters.sources.mapping import (
     DEFAULT_NULLS,
     Condition,
@@ -62,9 +65,14 @@ class Hints:
 
 
 def infer_mapping(
-    folder: Path, hints: Hints | None = None, progress: Progress = _log.info
+    folder: Path,
+    hints: Hints | None = None,
+    progress: Progress = _log.info,
+    kept: KeptFrames | None = None,
 ) -> Mapping:
     """Return a mapping of every file that can be recognised.
+
+    With `kept`, files that hold what they held when an earlier process looked are not looked at.
 
     Calendar, currency and class follow from the symbols, from a column that names the exchange or
     the currency, or from the days that the files have. Raises MappingError with all open
@@ -74,7 +82,7 @@ def infer_mapping(
     """
     given = hints or Hints()
     questions: dict[str, list[str]] = {}
-    drafts, ignore = _drafts(folder, given, questions, progress)
+    drafts, ignore = _drafts(folder, given, questions, progress, kept)
     drafts, unnamed = named_by_path(with_shared_intervals(drafts))
     if unnamed:
         questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
@@ -88,7 +96,7 @@ def infer_mapping(
             questions.setdefault(str(error), []).append(draft.relative)
     tables: list[TableMapping] = []
     if not questions:
-        tables, questions = with_adjustments(folder, made, given.adjustment)
+        tables, questions = with_adjustments(folder, made, given.adjustment, kept)
     if questions:
         raise MappingError(
             f"{folder} must be described in a mapping (docs/how-to/add-a-source.md) or by options, "
@@ -101,7 +109,11 @@ def infer_mapping(
 
 
 def _drafts(
-    folder: Path, hints: Hints, questions: dict[str, list[str]], progress: Progress
+    folder: Path,
+    hints: Hints,
+    questions: dict[str, list[str]],
+    progress: Progress,
+    kept: KeptFrames | None,
 ) -> tuple[list[Draft], dict[str, str]]:
     """Return what each file says of itself, and the files left out; questions are added."""
     drafts: list[Draft] = []
@@ -112,7 +124,7 @@ def _drafts(
         for relative, path in named.items()
         if not any(fnmatch.fnmatch(relative, pattern) for pattern in hints.ignore)
     ]
-    answers = LikeFiles(hints, progress).drafts(wanted)
+    answers = _looked_at(wanted, folder, hints, progress, kept)
     for relative in named:
         answer = answers.get(relative)
         match answer:
@@ -127,6 +139,32 @@ def _drafts(
             case MappingError():
                 questions.setdefault(str(answer), []).append(relative)
     return drafts, ignore
+
+
+def _looked_at(
+    wanted: list[tuple[str, Path]],
+    folder: Path,
+    hints: Hints,
+    progress: Progress,
+    kept: KeptFrames | None,
+) -> dict[str, Draft | FileError]:
+    """Return what each file says, of those that hold what they held before as it was kept."""
+    if kept is None:
+        return LikeFiles(hints, progress).drafts(wanted)
+    digests = FileDigests()
+    held = {relative: digests.of(path) for relative, path in wanted}
+    shelf = kept.shelf("drafts", folder.resolve(), hints)
+    known = load_drafts(shelf, held)
+    new = LikeFiles(hints, progress).drafts([each for each in wanted if each[0] not in known])
+    answers: dict[str, Draft | FileError] = {**known, **new}
+    if new:
+        # A file that was written while it was looked at may have said something else.
+        true = {
+            relative: held[relative] for relative, p in wanted if digests.of(p) == held[relative]
+        }
+        drafts = {name: draft for name, draft in answers.items() if isinstance(draft, Draft)}
+        put_drafts(shelf, drafts, true)
+    return answers
 
 
 def _asked(question: str, files: list[str]) -> str:

@@ -10,6 +10,7 @@ from adapters.clock import SystemClock
 from adapters.sources.combined import RecordSource
 from adapters.sources.files import FileSource
 from adapters.sources.inference import Hints, infer_mapping
+from adapters.sources.kept_frames import KeptFrames
 from adapters.sources.mapping import MappingError, load_mapping, shipped_mapping
 from adapters.sources.wheels import Progress
 
@@ -17,22 +18,28 @@ _log = logging.getLogger(__name__)
 
 
 def open_folder(
-    folder: Path, mapping: str | None, hints: Hints | None = None, progress: Progress = _log.info
+    folder: Path,
+    mapping: str | None,
+    hints: Hints | None = None,
+    progress: Progress = _log.info,
+    kept_in: Path | None = None,
 ) -> FileSource:
     """Return the folder as a source, read by a YAML file, a shipped mapping, or an inferred one.
 
     `hints` answer what the files do not say of themselves; `progress` is told how far a folder of
-    many files is read. Raises MappingError where the mapping
-    does not hold or too much would have to be guessed.
+    many files is read. What files held is kept below `kept_in`, so that a later process reads only
+    those that changed. Raises MappingError where the mapping does not hold or too much would have
+    to be guessed.
     """
+    kept = None if kept_in is None else KeptFrames(kept_in)
     if mapping is None:
-        return FileSource(folder, infer_mapping(folder, hints, progress), progress)
+        return FileSource(folder, infer_mapping(folder, hints, progress, kept), progress, kept)
     if mapping.endswith((".yaml", ".yml")):
         path = Path(mapping)
         if not path.is_file():
             raise MappingError(f"a mapping must be a file that exists, was {path}")
-        return FileSource(folder, load_mapping(path), progress)
-    return FileSource(folder, shipped_mapping(mapping), progress)
+        return FileSource(folder, load_mapping(path), progress, kept)
+    return FileSource(folder, shipped_mapping(mapping), progress, kept)
 
 
 def open_web_source(

@@ -45,22 +45,28 @@ class RawRows:
     ragged: pl.DataFrame
 
 
-def contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the (name, content) of a file, or of each member of a .zip; .gz is decompressed.
-
-    Raises UnreadableFileError where it is larger than allowed or not the archive it is named.
-    """
+def read_whole(path: Path) -> bytes:
+    """Return a file's bytes; raises UnreadableFileError where it is larger than allowed."""
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise UnreadableFileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, was {size}")
+    return path.read_bytes()
+
+
+def contents(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the (name, content) of a file, or of each member of a .zip; .gz is decompressed.
+
+    `whole` are the file's bytes. Raises UnreadableFileError where it is not the archive it is
+    named, or unpacks to more than allowed.
+    """
     try:
         if path.suffix.lower() == ".zip":
-            yield from _zip_members(path)
+            yield from _zip_members(path, whole)
         elif path.suffix.lower() == ".gz":
-            with gzip.open(path) as stream:
+            with gzip.open(io.BytesIO(whole)) as stream:
                 yield path.name[: -len(".gz")], _bounded(stream.read(MAX_FILE_BYTES + 1), path)
         else:
-            yield path.name, path.read_bytes()
+            yield path.name, whole
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
 
@@ -121,8 +127,8 @@ def members(path: Path) -> list[str]:
         raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
+def _zip_members(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         for info in sorted(archive.infolist(), key=lambda member: member.filename):
             if info.is_dir():
                 continue

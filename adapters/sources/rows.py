@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from adapters.sources.adjustments import implied_actions
-from adapters.sources.batches import FILE, SOURCE, TAGS
+from adapters.sources.batches import FILE, ROW_BITS, SOURCE, TAGS
 from adapters.sources.cells import cell_of, hashed, shown, template_of
 from adapters.sources.mapping import (
     IMPLIED_COLUMNS,
@@ -35,7 +35,11 @@ _KNOWN_FROM, _WRITTEN, _BAD = "__known_from", "__written", "__bad"
 
 @dataclass(frozen=True, slots=True)
 class TableRows:
-    """Rows that conform to the table, what became of the others, and the symbols seen."""
+    """Rows that conform to the table, what became of the others, and the symbols seen.
+
+    Each has the `source` that it came from, and `source_row` or (symbols) its `tag`, the bits of it
+    that name the file.
+    """
 
     rows: pl.DataFrame
     rejected: pl.DataFrame
@@ -320,7 +324,10 @@ def _symbols(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
     """The symbols and ids seen, for the instruments table."""
     if spec.instrument is None or "symbol" not in rows.columns or spec.table == "instruments":
         return _no_symbols()
-    seen = rows.select("instrument_id", "symbol", pl.col(CALENDAR).alias("calendar"))
+    seen = rows.select(
+        "instrument_id", "symbol", pl.col(CALENDAR).alias("calendar"), "source",
+        tag=pl.col("source_row") // (1 << ROW_BITS),
+    )  # fmt: skip
     instrument: Instrument = spec.instrument
     of_table = HUNDREDTHS.get(instrument.currency, instrument.currency)
     currency = (
@@ -331,5 +338,6 @@ def _symbols(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _no_symbols() -> pl.DataFrame:
-    names = ("instrument_id", "symbol", "calendar", "currency")
-    return pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
+    names = ("instrument_id", "symbol", "calendar", "source")
+    schema = dict.fromkeys(names, pl.String()) | {"tag": pl.Int64(), "currency": pl.String()}
+    return pl.DataFrame(schema=schema)

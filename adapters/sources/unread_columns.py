@@ -19,15 +19,14 @@ class Layout:
     files: tuple[str, ...]
 
 
-def layout_of(batch: list[FileRows]) -> Layout:
-    """Return the columns of a batch; one that is empty in every file says nothing."""
-    frames = [file.raw.rows for file in batch]
-    columns = (
+def filled_columns(file: FileRows) -> tuple[str, ...]:
+    """Return a file's columns with a cell in them; one that is empty says nothing."""
+    rows = file.raw.rows
+    return tuple(
         name
-        for name in frames[0].columns
-        if name != "source_row" and any(f[name].null_count() < f.height for f in frames)
+        for name in rows.columns
+        if name != "source_row" and rows[name].null_count() < rows.height
     )
-    return Layout(tuple(columns), tuple(dict.fromkeys(file.name for file in batch)))
 
 
 def columns_read(spec: TableMapping, columns: Iterable[str]) -> set[str]:
@@ -58,7 +57,7 @@ def unread_columns(layouts: Iterable[tuple[TableMapping, Layout]]) -> dict[str, 
             read.setdefault(file, set()).update(used)
             held.setdefault(file, (spec.table, layout.columns))
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for file, (table, columns) in held.items():
+    for file, (table, columns) in sorted(held.items()):
         left = tuple(column for column in columns if column not in read[file])
         if left:
             alike.setdefault((table, left), []).append(file)
