@@ -5,32 +5,51 @@ import unicodedata
 
 import polars as pl
 
-NAMES: dict[str, tuple[str, ...]] = {
+
+def plain_name(column: str) -> str:
+    """Return a column's name in small letters without accents: Eröffnung is eroffnung."""
+    letters = unicodedata.normalize("NFKD", column.strip().lower())
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
+    return re.sub(r"\W+", "_", bare).strip("_")
+
+
+_AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "ex_date", "exdate", "ex_dividend_date",
              "published", "published_at", "created_at", "open_time",
              "traddt", "date1",
              "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
+             "日付", "日時", "日期", "时间", "날짜", "dato", "tarih",
              "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
     "symbol": ("symbol", "ticker", "sym", "instrument", "mnemonic", "tckrsymb", "isin", "ric",
                "security", "code",
-               "kurzel", "simbolo", "symbole", "pair", "market_symbol", "coin", "contract"),
+               "product", "product_id", "銘柄コード", "代码", "股票代码", "종목코드",
+             "kurzel", "simbolo", "symbole", "pair", "market_symbol", "coin", "contract"),
     "exchange": ("exchange", "mic", "venue", "market", "listing"),
     "open": ("open", "o", "open_price", "px_open", "opening_price", "startprice", "opnpric",
+             "始値", "开盘", "开盘价", "開盤", "開盤價", "시가",
+             "oppen", "oppningskurs", "apning", "openen", "otwarcie",
              "eroffnung", "eroffnungskurs", "erster", "apertura", "ouverture", "abertura"),
     "high": ("high", "h", "high_price", "px_high", "maxprice", "hghpric",
+             "高値", "最高", "最高价", "最高價", "고가",
+             "hogst", "hogsta", "høy", "høj", "hoog", "najwyzszy",
              "hoch", "tageshoch", "maximo", "max", "plus_haut", "massimo", "alto"),
     "low": ("low", "l", "low_price", "px_low", "minprice", "lwpric",
+            "安値", "最低", "最低价", "最低價", "저가",
+            "lagst", "lagsta", "lav", "laag", "najnizszy",
             "tief", "tagestief", "minimo", "min", "plus_bas", "basso", "bajo", "baixo"),
     "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "endprice",
               "clspric", "last",
+              "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
+              "stangning", "stangningskurs", "slutkurs", "slutt", "slotkoers", "zamkniecie",
               "schluss", "schlusskurs", "schlussstand", "cierre", "cloture", "chiusura",
               "fechamento"),
     "adj_close": ("adj_close", "adjclose", "adjusted_close", "close_adj", "close_adjusted",
-                  "adj_close_price"),
+                  "adj_close_price", "調整後終値"),
     "volume": ("volume", "v", "vol", "qty_traded", "shares", "tradedvolume", "tottrdqty",
                "ttl_trd_qnty", "ttltradgvol", "stucke", "stuecke",
+               "出来高", "成交量", "거래량", "volym", "volum", "wolumen",
                "volumen", "stuck", "umsatz", "volumes", "vol_", "tickvol", "tick_volume"),
     "bid": ("bid", "bid_price", "bid_close"),
     "ask": ("ask", "ask_price", "offer", "ask_close"),
@@ -48,6 +67,7 @@ NAMES: dict[str, tuple[str, ...]] = {
                  "divcash", "div_cash", "ex_dividend"),
     "currency": ("currency", "ccy", "wahrung", "waehrung", "devise", "moneda", "valuta"),
 }  # fmt: skip
+NAMES = {m: tuple(map(plain_name, names)) for m, names in _AS_WRITTEN.items()}
 
 
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:
@@ -70,13 +90,6 @@ def known_columns(rows: pl.DataFrame) -> dict[str, str]:
         if len(dated or unnamed) == 1:
             return {"time": (dated or unnamed)[0], **found}
     return found
-
-
-def plain_name(column: str) -> str:
-    """Return a column's name in small letters without accents: Eröffnung is eroffnung."""
-    letters = unicodedata.normalize("NFKD", column.strip().lower())
-    bare = "".join(c for c in letters if not unicodedata.combining(c))
-    return re.sub(r"\W+", "_", bare).strip("_")
 
 
 # What a column's name says of the zone of its stamps.

@@ -10,7 +10,7 @@ import polars as pl
 
 from adapters.sources.action_drafts import MEASURE_OF, action_entries
 from adapters.sources.draft_patterns import glob_of
-from adapters.sources.file_names import FILE_NAME, file_stem
+from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem
 from adapters.sources.mapping import (
     Condition,
     Csv,
@@ -383,4 +383,6 @@ def _zone_question(draft: Draft) -> str:
 
 def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
     laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
+    if draft.columns["time"] == FILE_DAY:
+        laid_out["file_name"] = DAY_IN_NAME
     return TableMapping(table=draft.table, files=(glob_of(draft.relative),), **laid_out, **entries)  # type: ignore[arg-type]  # the keys are its fields

@@ -11,7 +11,7 @@ import polars as pl
 from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_columns, zone_in_name
 from adapters.sources.drafts import Draft
-from adapters.sources.file_names import file_stem, ticker_of
+from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
 from adapters.sources.reading import (
@@ -19,6 +19,7 @@ from adapters.sources.reading import (
     UnreadableFileError,
     contents,
     decode,
+    is_beside_data,
     members,
     read_rows,
     read_whole,
@@ -91,11 +92,13 @@ class OpenFile:
 
 def open_file(relative: str, path: Path, hints: FileHints) -> OpenFile:
     """Return the file with its layout; raises as `OpenFile.read` does."""
-    name, content = next(contents(path, read_whole(path)))
+    name, content = next(contents(path, read_whole(path)), ("", b""))
+    if not name:
+        raise NoTableError("an archive without data files")
     is_text = not name.lower().endswith((".parquet", ".pq", ".json", ".jsonl", ".ndjson"))
     if not is_text:
         return OpenFile(relative=relative, path=path, name=name, content=content)
-    if _is_prose(path):
+    if is_beside_data(path.name):
         raise NoTableError("about the data")
     text = _text(name, content, hints.encoding)
     return OpenFile(
@@ -110,6 +113,12 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     rows = raw.rows.drop("source_row", strict=False)
     columns = known_columns(rows)
     leave_out = f"or {LEAVE_OUT}"
+    day = find_day_in(file.name)
+    if "time" not in columns and "symbol" in columns and day is not None:
+        rows, columns = (
+            rows.with_columns(pl.lit(day).alias(FILE_DAY)),
+            {**columns, "time": FILE_DAY},
+        )
     if "time" not in columns:
         raise MappingError(
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
@@ -151,11 +160,6 @@ def _text(name: str, content: bytes, encoding: str | None) -> str:
 def is_midnight(clock: pl.Series) -> bool:
     """Return whether no time of day is told: 000000 beside every day."""
     return bool(clock.cast(pl.String).str.strip_chars().str.contains(r"^[0:.]*$").all())
-
-
-def _is_prose(path: Path) -> bool:
-    name = path.name.lower()
-    return name.startswith(("readme", "license", "licence", "requirements", "changelog"))
 
 
 def symbols_of(

@@ -11,6 +11,12 @@ _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
 FILE_NAME = rf"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"
+# The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
+FILE_DAY = "file_day"
+DAY_IN_NAME = (
+    rf"(?<!\d)(?P<{FILE_DAY}>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))"
+    r"(?!\d)[^/]*$"
+)
 # Words of file names that speak of the data and not of whom they are.
 _OF_DATA = frozenset({
     "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close", "closes",
@@ -34,6 +40,12 @@ def ticker_of(relative: str) -> str:
     if match is None:
         raise MappingError(f"which instrument is {relative!r}?")
     return match["symbol"].upper()
+
+
+def find_day_in(name: str) -> str | None:
+    """Return the one day that a file's name speaks of, as it is written there; None without one."""
+    found = re.findall(DAY_IN_NAME.removesuffix("[^/]*$"), name.rpartition("/")[2])
+    return found[0] if len(found) == 1 else None
 
 
 def is_of_data(name: str) -> bool:

@@ -21,6 +21,7 @@ from adapters.sources.file_drafts import (
     stamp_of,
     symbols_of,
 )
+from adapters.sources.file_names import FILE_DAY
 from adapters.sources.mapping import MappingError
 from adapters.sources.reading import RawRows, UnreadableFileError, read_rows
 from adapters.sources.stamps import Stamps, recognise, recognise_all
@@ -157,6 +158,7 @@ def _is_plain(draft: Draft) -> bool:
     """Return whether the header alone says what the file is."""
     named = "close" in draft.columns or {"bid", "ask"} <= draft.columns.keys()
     is_one = not draft.relative.lower().endswith(".zip")
+    named = named and draft.columns["time"] != FILE_DAY
     return draft.table in ("bars", "quotes") and named and draft.unpivot is None and is_one
 
 

@@ -6,8 +6,9 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -25,8 +26,13 @@ from adapters.sources.mapping import Csv
 
 MAX_FILE_BYTES = 2 << 30  # beyond this a folder belongs into Parquet parts; also the zip-bomb limit
 _SNIFFED_CHARACTERS = 1 << 16
-_SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|")
 RAGGED = "__line_as_written"
+_DEPTH_MAX = 3  # of archives within archives
+_HIDDEN = ("__macosx", "thumbs.db", "desktop.ini")
+_PROSE = ("readme", "license", "licence", "requirements", "changelog")
+_DOCUMENTS = (".md", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ods", ".html", ".htm", ".png",
+              ".jpg", ".jpeg", ".py", ".ipynb", ".yaml", ".yml", ".exe", ".dll")  # fmt: skip
 
 
 class UnreadableFileError(ValueError):
@@ -113,31 +119,56 @@ def sniff_separator(text: str) -> str:
     """Return the separator that splits the first lines most evenly; a comma where none does."""
     head = text[:_SNIFFED_CHARACTERS].splitlines()
     lines = list(islice((line for line in head if line.strip()), 20))
-    counts = {s: [line.count(s) for line in lines] for s in _SEPARATORS}
+    counts = {s: [line.count(s) for line in lines] for s in SEPARATORS}
     # The header decides first: in "1,5;2,5" both separators are frequent below it.
-    return max(_SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))
+    return max(SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))
 
 
 def members(path: Path) -> list[str]:
-    """Return the names of an archive's files; raises UnreadableFileError where it is none."""
+    """Return the names of an archive's data files; raises UnreadableFileError where it is none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return sorted(info.filename for info in archive.infolist() if not info.is_dir())
+            return [name for name, _ in _members_of(archive, path)]
     except zipfile.BadZipFile as error:
         raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
 
 
+def is_beside_data(name: str) -> bool:
+    """Return whether a file's name says that it is no data: hidden, or a document about them."""
+    parts = Path(name.lower()).parts
+    hidden = any(part.startswith((".", "~$")) or part in _HIDDEN for part in parts)
+    return hidden or parts[-1].startswith(_PROSE) or parts[-1].endswith(_DOCUMENTS)
+
+
+def _members_of(
+    archive: zipfile.ZipFile, path: Path, depth: int = 1
+) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the name of each data file and how it is read, those in archives within included."""
+    for info in sorted(archive.infolist(), key=lambda member: member.filename):
+        if info.is_dir() or is_beside_data(info.filename):
+            continue
+        if info.file_size > MAX_FILE_BYTES:
+            raise UnreadableFileError(
+                f"{info.filename} in {path} must unpack to at most {MAX_FILE_BYTES} bytes, "
+                f"was {info.file_size}"
+            )
+        if not info.filename.lower().endswith(".zip"):
+            yield info.filename, partial(archive.read, info)
+            continue
+        if depth == _DEPTH_MAX:
+            raise UnreadableFileError(
+                f"{path} must hold archives within archives {_DEPTH_MAX} deep at most, "
+                f"was deeper: {info.filename}"
+            )
+        with zipfile.ZipFile(io.BytesIO(archive.read(info))) as inner:
+            for name, read in _members_of(inner, path, depth + 1):
+                yield f"{info.filename}/{name}", read
+
+
 def _zip_members(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        for info in sorted(archive.infolist(), key=lambda member: member.filename):
-            if info.is_dir():
-                continue
-            if info.file_size > MAX_FILE_BYTES:
-                raise UnreadableFileError(
-                    f"{info.filename} in {path} must unpack to at most {MAX_FILE_BYTES} bytes, "
-                    f"was {info.file_size}"
-                )
-            yield info.filename, archive.read(info)
+        for name, read in _members_of(archive, path):
+            yield name, read()
 
 
 def _bounded(content: bytes, path: Path) -> bytes:

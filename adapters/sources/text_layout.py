@@ -1,11 +1,14 @@
 """How a text file is laid out: lines before its header, separator, decimal mark, thousands."""
 
 import re
+from collections.abc import Sequence
 
+from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.mapping import Csv
-from adapters.sources.reading import sniff_separator
+from adapters.sources.reading import SEPARATORS, sniff_separator
 
 _LOOKED_AT = 1 << 16  # characters
+_TITLES_MAX, _TITLE_CELLS_MAX = 20, 2
 # A remark, or the line by which a spreadsheet is told the separator.
 _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
 
@@ -19,6 +22,7 @@ def layout_of(text: str) -> Csv:
     """Recognise the layout; a comma is decimal where ; or tab separates 1,5."""
     head = text[:_LOOKED_AT].splitlines()
     skipped = next((n for n, line in enumerate(head) if not _BEFORE_HEADER.match(line)), 0)
+    skipped += _title_lines(head[skipped:])
     shown = "\n".join(head[skipped:])
     separator = sniff_separator(shown)
     lines = [line.split(separator) for line in head[skipped : skipped + 3]]
@@ -35,6 +39,19 @@ def layout_of(text: str) -> Csv:
     with_comma = re.compile(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE)
     decimal = "," if separator != "," and with_comma.search(shown) else "."
     return Csv(separator=separator, decimal=decimal, skip_lines=skipped)
+
+
+def _title_lines(lines: Sequence[str]) -> int:
+    """Return how many lines stand before a header that names a time: titles, remarks, blanks.
+
+    A title fills two cells at most, a header three at least.
+    """
+    separator = max(SEPARATORS, key=lambda s: sum(line.count(s) for line in lines[:_TITLES_MAX]))
+    for number, line in enumerate(lines[:_TITLES_MAX]):
+        cells = [cell for cell in (plain_name(c) for c in line.split(separator)) if cell]
+        if len(cells) > _TITLE_CELLS_MAX:
+            return number if any(cell in NAMES["time"] for cell in cells) else 0
+    return 0
 
 
 def _is_kline(cells: list[str]) -> bool:
