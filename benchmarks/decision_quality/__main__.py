@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.decision_quality.markets import Market, default_markets, is_ablated
+from benchmarks.decision_quality.markets import FAMILIES, Market, default_markets, is_ablated
 from benchmarks.decision_quality.marks import check_marks
 from benchmarks.decision_quality.real import PRICES, RealResult, compare_real
 from benchmarks.decision_quality.report import last_real, write_report
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.flip:
         markets = [
             Market(
-                family="flip", flip_bars=options.flip, phi=options.phi, seed=options.seed,
+                family=options.family, flip_bars=options.flip, phi=options.phi, seed=options.seed,
                 noise_scouts=options.noise, cost_bps=options.cost_bps, bars=options.bars,
                 instruments=options.instruments,
             )
@@ -82,7 +82,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-real", action="store_true", help="keep the last real table")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--flip", type=int, default=0, help="one flip market of this period")
+    parser.add_argument("--flip", type=int, default=0, help="one market, of this period")
+    parser.add_argument("--family", choices=FAMILIES, default="flip", help="of the one market")
     parser.add_argument("--phi", type=float, default=0.15)
     parser.add_argument("--noise", type=int, default=16, help="noise scouts")
     parser.add_argument("--cost-bps", type=float, default=0.0)

@@ -65,40 +65,39 @@ BASELINES: dict[str, Learner] = {
 }
 
 
-def earned(weights: Floats, payoff: Floats) -> Floats:
-    """Return the payoff [T] of convictions mixed with weights [T, K]."""
-    return (weights * payoff).sum(axis=1)
-
-
 def oracle(payoff: Floats, regime: NDArray[np.int64]) -> Floats:
-    """Return the payoff [T] of one who knows each bar's regime and its best scout."""
-    out = np.zeros(len(payoff))
+    """Return the weights [T, K] of one who knows each bar's regime and its best scout.
+
+    Where no scout of a regime earns anything it stands aside.
+    """
+    weights = np.zeros(payoff.shape)
     for label in np.unique(regime):
         rows = regime == label
-        out[rows] = payoff[rows, payoff[rows].mean(axis=0).argmax()]
-    return out
+        mean = payoff[rows].mean(axis=0)
+        weights[rows, mean.argmax()] = float(mean.max() > 0.0)
+    return weights
 
 
 def informed_observer(payoff: Floats, regime: NDArray[np.int64], hazard: float) -> Floats:
-    """Return the payoff [T] of a Bayesian who knows everything but which of two regimes reigns.
+    """Return the weights [T, K] of a Bayesian who knows all but which of two regimes reigns.
 
     It is told the best scout of each regime, the distribution of the difference of their payoffs
     and the chance `hazard` of a turn per bar, filters the regime from the payoffs (Shiryaev 1963)
     and trusts the likelier scout, which is the best answer as payoff is linear in trust. No
     learner that treats turns as random can expect to beat it; NaN for other than two regimes.
     """
-    out = np.full(len(payoff), np.nan)
     if len(np.unique(regime)) != 2:
-        return out
+        return np.full(payoff.shape, np.nan)
+    weights = np.zeros(payoff.shape)
     best = [int(payoff[regime == label].mean(axis=0).argmax()) for label in (0, 1)]
     gap = payoff[:, best[0]] - payoff[:, best[1]]
     centre = [float(gap[regime == label].mean()) for label in (0, 1)]
     variance = float(np.mean([gap[regime == label].var() for label in (0, 1)]))
     odds = 0.0
     for t in range(len(payoff)):
-        out[t] = payoff[t, best[0] if odds > 0.0 else best[1]]
+        weights[t, best[0] if odds > 0.0 else best[1]] = 1.0
         odds += (centre[0] - centre[1]) * (gap[t] - 0.5 * (centre[0] + centre[1])) / variance
         chance = 1.0 / (1.0 + np.exp(-odds))
         chance = (1.0 - hazard) * chance + hazard * (1.0 - chance)
         odds = float(np.log(chance / (1.0 - chance)))
-    return out
+    return weights

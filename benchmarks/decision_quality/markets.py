@@ -11,6 +11,7 @@ from swarm_core.colony.senses.registry import register
 
 Floats = NDArray[np.float64]
 LOOKBACKS = (1, 2, 3, 5, 8, 13, 21, 34)
+FAMILIES = ("flip", "flip_random", "new_regime", "drift", "crash", "uneven", "noise")
 _DAY_NS = 86_400 * 10**9
 _SIGMA = 0.01
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.decision_quality.synthetic import Result
+from benchmarks.decision_quality.synthetic import FLIPPING, Result
 
 _SHARES = {(500, 16): 0.98, (100, 16): 0.92, (500, 144): 0.97, (100, 144): 0.88}
 
@@ -24,7 +24,7 @@ def check_marks(rows: Sequence[Result]) -> list[dict[str, Any]]:
         if fixed and row.share == row.share:
             lead = row.share - fixed[0].share
             marks.append(_mark(f"lead over fixed-share, {row.market}", -0.01, lead, at_least=True))
-        if row.recovery == row.recovery and row.family == "flip":
+        if row.recovery == row.recovery and row.family in (*FLIPPING, "new_regime"):
             name = f"payoff rate from the 5th bar after a recurring flip, {row.market}"
             told = [r for r in rows if r.market == row.market and r.who.startswith("informed")]
             marks.append(_mark(name, _RATE, row.recovery, at_least=True))

@@ -88,8 +88,8 @@ def page_of(data: dict[str, Any], real_names: Sequence[str]) -> str:
     if synthetic:
         parts += [
             "<h2>The colony beside the others</h2>",
-            "<p>Share of the payoff of an oracle that knows the regime, before cost. The informed "
-            "observer is told everything but when the market turns.</p>",
+            "<p>Share of the payoff of an oracle that knows the regime, all after the market's "
+            "cost. The informed observer is told everything but when the market turns.</p>",
             _beside(synthetic),
             "<h2>What each mechanism adds</h2>",
             _ablations(synthetic),

@@ -12,12 +12,8 @@ import numpy as np
 
 from benchmarks.decision_quality.baselines import informed_observer, oracle
 from benchmarks.decision_quality.markets import Market, generate
-from benchmarks.decision_quality.synthetic import (
-    colony_on,
-    conviction_payoff,
-    recovery_of,
-    settings_for,
-)
+from benchmarks.decision_quality.scouts import net_payoff, scout_book
+from benchmarks.decision_quality.synthetic import colony_on, recovery_of, settings_for
 
 RESULTS = Path(__file__).parents[1] / "results" / "decision_quality_spread.json"
 MARKETS = [
@@ -36,12 +32,11 @@ MARKETS = [
 def shares_of(market: Market) -> tuple[float, float, float, float]:
     """Return the colony's and the informed observer's share of the regime oracle's payoff, and
     their shares of its rate from the fifth bar after recurring flips."""
-    truth = generate(market)
-    records = colony_on(truth, settings_for(market))
-    gross = records.payoff[:, :-1]
-    best = oracle(gross, truth.regime)
-    told = informed_observer(gross, truth.regime, 1.0 / market.flip_bars)
-    payoff = conviction_payoff(records, truth.outcome)
+    truth, settings = generate(market), settings_for(market)
+    book = scout_book(truth, settings, market.cost_bps)
+    best = book.earn(oracle(book.payoff, truth.regime))
+    told = book.earn(informed_observer(book.payoff, truth.regime, 1.0 / market.flip_bars))
+    payoff = net_payoff(colony_on(truth, settings).conviction, truth.outcome, book.cost)
     total = float(best.sum())
     return (
         float(payoff.sum()) / total,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.decision_quality.baselines import BASELINES, earned, informed_observer, oracle
+from benchmarks.decision_quality.baselines import BASELINES, informed_observer, oracle
 from benchmarks.decision_quality.markets import Market, Truth, generate, senses_of
+from benchmarks.decision_quality.scouts import net_payoff, scout_book
 from models.statistics import confidence_interval
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.replay import Records, run
@@ -28,6 +29,7 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "without drones": {"drone": {"enabled": False}},
 }
 RECOVERY_BARS = 5
+FLIPPING = ("flip", "flip_random", "crash", "uneven")  # between two regimes, at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +71,6 @@ def colony_on(truth: Truth, settings: ColonySettings) -> Records:
     return run(settings, state, truth.panel)[1]
 
 
-def conviction_payoff(records: Records, outcome: Floats) -> Floats:
-    """Return [T]: what the last bar's conviction earned on each bar, in sigmas, before cost."""
-    out = np.zeros(len(outcome))
-    out[1:] = (records.conviction[:-1] * np.clip(outcome[1:], -6.0, 6.0)).mean(axis=1)
-    return out
-
-
 def _share(payoff: Floats, best: Floats) -> tuple[float, float, float]:
     """Return the payoff's share of the oracle's with its block-bootstrap interval."""
     if not best.mean() > 0.0:
@@ -107,44 +102,42 @@ def _sharpe(nav: Floats) -> float:
 
 
 def compare(market: Market, *, ablations: bool) -> list[Result]:
-    """Return the rows of one market: colony, ablations, baselines, oracle."""
+    """Return the rows of one market: colony, ablations, baselines, all after the market's cost."""
     truth = generate(market)
-    rows: list[Result] = []
-    records = colony_on(truth, settings_for(market))
-    gross = records.payoff[:, :-1]
-    if market.cost_bps:
-        # Baselines compete on gross payoffs here; their own costs would come on top of them.
-        free = settings_for(market, {"trust": {"cost_bps": 0.0}})
-        gross = colony_on(truth, free).payoff[:, :-1]
-    known = market.family != "noise"
-    best = oracle(gross, truth.regime) if known else np.zeros(len(gross))
-    variants = {"colony": records}
+    variants: dict[str, dict[str, object]] = {"colony": {}}
     if ablations:
-        for name, changes in ABLATIONS.items():
-            variants[name] = colony_on(truth, settings_for(market, changes))
-    for who, found in variants.items():
-        payoff = conviction_payoff(found, truth.outcome)
-        share, low, high = _share(payoff, best)
-        rows.append(
-            Result(
-                market=market.name, family=market.family, who=who, share=share, share_low=low,
-                share_high=high, recovery=recovery_of(payoff, best, truth.regime),
-                nav=float(found.nav[-1]), turnover=float(found.turnover.mean()),
-                sharpe=_sharpe(found.nav),
-            )
-        )  # fmt: skip
-    learned = {who: earned(learner(gross), gross) for who, learner in BASELINES.items()}
-    if market.family.startswith("flip"):
-        told = informed_observer(gross, truth.regime, 1.0 / market.flip_bars)
+        variants |= ABLATIONS
+    book = scout_book(truth, settings_for(market), market.cost_bps)
+    known = market.family != "noise"
+    best = book.earn(oracle(book.payoff, truth.regime)) if known else np.zeros(market.bars)
+    rows: list[Result] = []
+    for who, changes in variants.items():
+        found = colony_on(truth, settings_for(market, changes))
+        payoff = net_payoff(found.conviction, truth.outcome, book.cost)
+        rows.append(_row(market, who, payoff, best, truth, found))
+    learned = {who: learner(book.payoff) for who, learner in BASELINES.items()}
+    if market.family in FLIPPING:
+        told = informed_observer(book.payoff, truth.regime, 1.0 / market.flip_bars)
         learned["informed observer (knows all but the regime)"] = told
-    for who, payoff in learned.items():
-        share, low, high = _share(payoff, best)
-        nan = float("nan")
-        rows.append(
-            Result(
-                market=market.name, family=market.family, who=who, share=share, share_low=low,
-                share_high=high, recovery=recovery_of(payoff, best, truth.regime), nav=nan,
-                turnover=nan, sharpe=nan,
-            )
-        )  # fmt: skip
+    rows += [_row(market, who, book.earn(w), best, truth) for who, w in learned.items()]
     return rows
+
+
+def _row(
+    market: Market, who: str, payoff: Floats, best: Floats, truth: Truth,
+    found: Records | None = None,
+) -> Result:  # fmt: skip
+    share, low, high = _share(payoff, best)
+    nan = float("nan")
+    return Result(
+        market=market.name,
+        family=market.family,
+        who=who,
+        share=share,
+        share_low=low,
+        share_high=high,
+        recovery=recovery_of(payoff, best, truth.regime),
+        nav=nan if found is None else float(found.nav[-1]),
+        turnover=nan if found is None else float(found.turnover.mean()),
+        sharpe=nan if found is None else _sharpe(found.nav),
+    )

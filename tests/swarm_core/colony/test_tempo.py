@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.decision_quality.markets import Market, generate
-from benchmarks.decision_quality.synthetic import colony_on, conviction_payoff, settings_for
+from benchmarks.decision_quality.scouts import net_payoff
+from benchmarks.decision_quality.synthetic import colony_on, settings_for
 from swarm_core.colony import tempo
 from swarm_core.colony.engine import new_state
 from swarm_core.colony.settings import ColonySettings
@@ -99,5 +100,5 @@ def test_the_ablation_shows_what_the_tempo_of_a_regular_market_is_worth() -> Non
     truth = generate(market)
     with_tempo = colony_on(truth, settings_for(market))
     without = colony_on(truth, settings_for(market, {"trust": {"tempo_enabled": False}}))
-    gain = conviction_payoff(with_tempo, truth.outcome).mean()
-    assert gain > 1.02 * conviction_payoff(without, truth.outcome).mean()
+    gain = net_payoff(with_tempo.conviction, truth.outcome, 0.0).mean()
+    assert gain > 1.02 * net_payoff(without.conviction, truth.outcome, 0.0).mean()

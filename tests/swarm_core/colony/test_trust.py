@@ -3,24 +3,19 @@
 import numpy as np
 import pytest
 
-from benchmarks.decision_quality.baselines import earned, fixed_share, oracle
+from benchmarks.decision_quality.baselines import fixed_share, oracle
 from benchmarks.decision_quality.markets import Market, generate
-from benchmarks.decision_quality.synthetic import (
-    colony_on,
-    conviction_payoff,
-    recovery_of,
-    settings_for,
-)
+from benchmarks.decision_quality.scouts import net_payoff, scout_book
+from benchmarks.decision_quality.synthetic import colony_on, recovery_of, settings_for
 
 
 def _share(market: Market) -> tuple[float, float, float]:
     """Return the colony's and fixed-share's share of the oracle's payoff, and the recovery."""
-    truth = generate(market)
-    records = colony_on(truth, settings_for(market))
-    gross = records.payoff[:, :-1]
-    best = oracle(gross, truth.regime)
-    payoff = conviction_payoff(records, truth.outcome)
-    fixed = earned(fixed_share(gross), gross)
+    truth, settings = generate(market), settings_for(market)
+    book = scout_book(truth, settings, market.cost_bps)
+    best = book.earn(oracle(book.payoff, truth.regime))
+    payoff = net_payoff(colony_on(truth, settings).conviction, truth.outcome, book.cost)
+    fixed = book.earn(fixed_share(book.payoff))
     recovery = recovery_of(payoff, best, truth.regime)
     return payoff.sum() / best.sum(), fixed.sum() / best.sum(), recovery
 
