@@ -1,9 +1,11 @@
-"""What holds for every test: those that talk to S3-compatible storage are run on their own."""
+"""What holds for every test: S3-compatible storage on its own, long work spread and done first."""
 
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.spreading import Spreading, place_of
 
 _TALKS_TO_S3 = ("s3_server", "S3Process", "tier_faults")
 
@@ -15,7 +17,7 @@ def _talks_to_s3(path: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests whose clients leave threads behind that read the environment.
+    """Mark the tests whose clients leave threads behind that read the environment; sort all.
 
     The storage clients' threads outlive a server that went away. They read variables while
     another test sets them, and the C library answers that with a crash of the process.
@@ -23,3 +25,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _talks_to_s3(item.path):
             item.add_marker(pytest.mark.s3)
+    items.sort(key=lambda item: place_of(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> Spreading:
+    """Give the workers whole files and groups, in the order of the items."""
+    return Spreading(config)
