@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import dagster as dg
@@ -19,7 +20,6 @@ from models.experiments.points import Ground
 from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
 from models.experiments.search import search_window
 from models.experiments.spec import SEARCH, ExperimentSpec
-from models.experiments.sweeping import WorkerPool
 from models.experiments.trials import (
     Trial,
     TrialCount,
@@ -28,6 +28,7 @@ from models.experiments.trials import (
     finished_trials,
 )
 from models.experiments.windows import find_window, split_key
+from swarm_core.worker_pool import WorkerPool
 
 EXPERIMENTS = dg.DynamicPartitionsDefinition(name="experiments")
 POOL = "backtests"
@@ -114,7 +115,8 @@ def backtests(
         return run_window(asked, market, *kept, context.run.run_id, say, pool)
 
     if spec.sweep is not None and spec.sweep.method == SEARCH:
-        trials, found = search_window(*given, run)
+        with nullcontext() if pool is None else pool:  # a search runs a few trials at a time
+            trials, found = search_window(*given, run)
     else:
         trials = trials_of(*given)
         found = run(trials)

@@ -6,11 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from multiprocessing.context import SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,15 @@ ATTEMPTS_MAX = 3  # an item that has lost its worker so often while alone is wha
 
 _FOLDER, _HELD = "apiary-sweep-", "held"
 
-_mapped: dict[str, NDArray[np.generic]] = {}
+_mapped: dict[str, Arrays] = {}
 
 
-def _open(path: str) -> None:
-    end_with_parent()
-    _mapped.update(map_arrays(Path(path)))
-
-
-def _call(work: Callable[[Arrays, T], R], item: T) -> R:
-    return work(_mapped, item)
+def _call(path: str, work: Callable[[Arrays, T], R], item: T) -> R:
+    """Do one item in a worker; the arrays are mapped once for as long as they are the same."""
+    if path not in _mapped:
+        _mapped.clear()
+        _mapped[path] = map_arrays(Path(path))
+    return work(_mapped[path], item)
 
 
 @contextmanager
@@ -78,19 +78,45 @@ class _KeptContext(SpawnContext):
                 process.kill()
 
 
-class ProcessPool:
-    """Runs a function over items in worker processes; what a killed worker held is run again.
-
-    The arrays are written once and mapped by every worker. Only as many items are handed out as
-    there are workers. A worker that dies breaks what the others hold as well, and nobody knows
-    whose it was: each of these items is run again alone, and only a loss while alone counts.
-    Where this process itself is killed, its workers end with it.
-    """
+class _Crew:
+    """Worker processes that stay until they are sent home, and the folder of what they share."""
 
     def __init__(self, worker_count: int) -> None:
-        if worker_count < 1:
-            raise ValueError(f"worker_count must be at least 1, was {worker_count}")
-        self.worker_count = worker_count
+        self._worker_count = worker_count
+        self._open = ExitStack()
+        self._folder = self._open.enter_context(_shared_folder())
+        self._context, self._pool = _KeptContext(), None
+        self._shared: tuple[Arrays, Path] | None = None
+        self._writes = 0
+
+    def _started(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._context = _KeptContext()  # threads and fork do not mix
+            self._pool = ProcessPoolExecutor(
+                self._worker_count, mp_context=self._context, initializer=end_with_parent
+            )
+        return self._pool
+
+    def _send_home(self, *, broken: bool) -> None:
+        if self._pool is not None:
+            if broken:
+                self._context.kill()
+            self._pool.shutdown()
+            self._pool = None
+
+    def end(self) -> None:
+        self._send_home(broken=False)
+        self._open.close()
+
+    def _path_of(self, arrays: Arrays) -> Path:
+        """Write the arrays where all workers find them, but not the same ones twice."""
+        if self._shared is None or self._shared[0] is not arrays:
+            path = self._folder / f"arrays-{self._writes}.arrow"
+            write_arrays(path, arrays)
+            if self._shared is not None:
+                self._shared[1].unlink()  # who has it mapped keeps it
+            self._shared, self._writes = (arrays, path), self._writes + 1
+        return self._shared[1]
 
     def run(
         self,
@@ -99,36 +125,21 @@ class ProcessPool:
         items: Sequence[T],
         starting: Callable[[int], None],
     ) -> Iterator[tuple[int, R | None]]:
-        """Yield the place of an item and what `work` gave for it, in the order of completion.
-
-        `work` is a function of a module; `starting` is told each item's place before it is handed
-        out, again where it is handed out again. None stands where an item lost its worker
-        ATTEMPTS_MAX times. What `work` raises is raised here.
-        """
-        with _shared_folder() as folder:
-            path = folder / "arrays.arrow"
-            write_arrays(path, arrays)
-            waiting, suspects = deque(range(len(items))), set[int]()
-            lost = [0] * len(items)
-            while waiting:
-                context = _KeptContext()
-                with self._pool(context, path, len(waiting)) as pool:
-                    yield from self._drain(pool, work, items, waiting, suspects, lost, starting)
-                    if waiting:  # the pool is broken
-                        context.kill()
-
-    def _pool(self, context: SpawnContext, path: Path, count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            max_workers=min(self.worker_count, count),
-            mp_context=context,  # threads and fork do not mix
-            initializer=_open,
-            initargs=(str(path),),
-        )
+        call = partial(_call, str(self._path_of(arrays)), work)
+        waiting, suspects = deque(range(len(items))), set[int]()
+        lost = [0] * len(items)
+        while waiting:
+            running: dict[Future[R], int] = {}
+            try:
+                yield from self._drain(running, call, items, waiting, suspects, lost, starting)
+            except GeneratorExit:
+                wait(running)
+                raise
 
     def _drain(
         self,
-        pool: ProcessPoolExecutor,
-        work: Callable[[Arrays, T], R],
+        running: dict[Future[R], int],
+        call: Callable[[T], R],
         items: Sequence[T],
         waiting: deque[int],
         suspects: set[int],
@@ -136,17 +147,16 @@ class ProcessPool:
         starting: Callable[[int], None],
     ) -> Iterator[tuple[int, R | None]]:
         """Work until nothing is left or the pool has lost a worker."""
-        running: dict[Future[R], int] = {}
-        broken = is_alone = False
+        pool, broken, is_alone = self._started(), False, False
         while running or (waiting and not broken):
-            while waiting and not broken and len(running) < self.worker_count:
+            while waiting and not broken and len(running) < self._worker_count:
                 alone = bool(suspects & {waiting[0], *running.values()})
                 if running and alone:
                     break
                 place = waiting.popleft()
                 starting(place)
                 try:
-                    running[pool.submit(_call, work, items[place])] = place
+                    running[pool.submit(call, items[place])] = place
                 except BrokenProcessPool:
                     waiting.appendleft(place)
                     broken = True
@@ -163,3 +173,57 @@ class ProcessPool:
                     yield place, None
                 else:
                     waiting.appendleft(place)
+        if broken:
+            self._send_home(broken=True)
+
+
+class ProcessPool:
+    """Runs a function over items in worker processes; what a killed worker held is run again.
+
+    The arrays are written once and mapped by every worker. Only as many items are handed out as
+    there are workers. A worker that dies breaks what the others hold as well, and nobody knows
+    whose it was: each of these items is run again alone, and only a loss while alone counts.
+    Where this process itself is killed, its workers end with it. As a context it keeps its workers
+    from run to run, else they are started for each and end with it.
+    """
+
+    def __init__(self, worker_count: int) -> None:
+        if worker_count < 1:
+            raise ValueError(f"worker_count must be at least 1, was {worker_count}")
+        self.worker_count = worker_count
+        self._crew: _Crew | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        return self._crew is not None
+
+    def __enter__(self) -> Self:
+        self._crew = _Crew(self.worker_count)
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._crew is not None:
+            self._crew.end()
+            self._crew = None
+
+    def run(
+        self,
+        work: Callable[[Arrays, T], R],
+        arrays: Arrays,
+        items: Sequence[T],
+        starting: Callable[[int], None],
+    ) -> Iterator[tuple[int, R | None]]:
+        """Yield the place of an item and what `work` gave for it, in the order of completion.
+
+        `work` is a function of a module; `starting` is told each item's place before it is handed
+        out, again where it is handed out again. None stands where an item lost its worker
+        ATTEMPTS_MAX times. What `work` raises is raised here.
+        """
+        if self._crew is not None:
+            yield from self._crew.run(work, arrays, items, starting)
+        elif items:
+            crew = _Crew(min(self.worker_count, len(items)))
+            try:
+                yield from crew.run(work, arrays, items, starting)
+            finally:
+                crew.end()

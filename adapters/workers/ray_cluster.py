@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,21 @@ class RayPool:
         if worker_count < 1:
             raise ValueError(f"worker_count must be at least 1, was {worker_count}")
         self.worker_count, self.address = worker_count, address
+        self._ray: Any = None  # while it is kept
+        self._shared: tuple[Arrays, Any] | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        return self._ray is not None
+
+    def __enter__(self) -> Self:
+        self._ray = self._connected()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._ray is not None:
+            self._ray.shutdown()
+            self._ray = self._shared = None
 
     def run(
         self,
@@ -42,28 +57,42 @@ class RayPool:
 
         None stands where an item lost its worker too often. What `work` raises is raised here.
         """
+        if self.is_kept:
+            if self._shared is None or self._shared[0] is not arrays:
+                self._shared = arrays, _put(self._ray, arrays)
+            yield from self._drain(self._ray, work, self._shared[1], items, starting)
+            return
         ray = self._connected()
         try:
-            shared = ray.put({name: np.ascontiguousarray(v) for name, v in arrays.items()})
-            # A worker that dies is retried by Ray itself; an error of the work is not.
-            task = ray.remote(max_retries=ATTEMPTS_MAX - 1, num_cpus=1)(work)
-            waiting = list(range(len(items)))[::-1]
-            running: dict[Any, int] = {}
-            while waiting or running:
-                while waiting and len(running) < 2 * self.worker_count:
-                    place = waiting.pop()
-                    starting(place)
-                    running[task.remote(shared, items[place])] = place
-                (done, *_), _ = ray.wait(list(running), num_returns=1)
-                place = running.pop(done)
-                try:
-                    yield place, ray.get(done)
-                except ray.exceptions.WorkerCrashedError:
-                    yield place, None
-                except ray.exceptions.RayTaskError as error:
-                    raise error.cause from error
+            yield from self._drain(ray, work, _put(ray, arrays), items, starting)
         finally:
             ray.shutdown()
+
+    def _drain(
+        self,
+        ray: Any,
+        work: Callable[[Arrays, T], R],
+        shared: Any,
+        items: Sequence[T],
+        starting: Callable[[int], None],
+    ) -> Iterator[tuple[int, R | None]]:
+        # A worker that dies is retried by Ray itself; an error of the work is not.
+        task = ray.remote(max_retries=ATTEMPTS_MAX - 1, num_cpus=1)(work)
+        waiting = list(range(len(items)))[::-1]
+        running: dict[Any, int] = {}
+        while waiting or running:
+            while waiting and len(running) < 2 * self.worker_count:
+                place = waiting.pop()
+                starting(place)
+                running[task.remote(shared, items[place])] = place
+            (done, *_), _ = ray.wait(list(running), num_returns=1)
+            place = running.pop(done)
+            try:
+                yield place, ray.get(done)
+            except ray.exceptions.WorkerCrashedError:
+                yield place, None
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from error
 
     def _connected(self) -> Any:
         try:
@@ -80,3 +109,7 @@ class RayPool:
         )
         ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR, **given)
         return ray
+
+
+def _put(ray: Any, arrays: Arrays) -> Any:
+    return ray.put({name: np.ascontiguousarray(values) for name, values in arrays.items()})

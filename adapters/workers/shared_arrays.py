@@ -1,6 +1,7 @@
 """Named arrays in one Arrow file that any number of processes map into their memory."""
 
 import json
+import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,17 +34,24 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
 def map_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """Return the arrays as read-only views of the mapped file: nothing is copied.
 
+    The mapping is private to the process: a view may be made writable, as compiled code wants it,
+    and what is written there reaches neither the file nor another process.
+
     Raises OSError where the file is not there, ValueError where it holds no such arrays.
     """
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    whole = pa.py_buffer(mapped)
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader = pa.ipc.open_file(pa.BufferReader(whole))
         described = json.loads(reader.schema.metadata[_SHAPES])
     except (pa.ArrowInvalid, KeyError, TypeError) as error:
         raise ValueError(f"{path} must hold shared arrays: {error}") from error
     arrays: dict[str, NDArray[np.generic]] = {}
     for place, (name, told) in enumerate(described.items()):
-        column = reader.get_batch(place).column(0)
-        data = column.buffers()[2]
-        flat = np.frombuffer(data, dtype=np.dtype(told["dtype"])) if data.size else np.empty(0)
-        arrays[name] = flat.astype(told["dtype"], copy=False).reshape(told["shape"])
+        data, dtype = reader.get_batch(place).column(0).buffers()[2], np.dtype(told["dtype"])
+        at, count = data.address - whole.address, data.size // dtype.itemsize
+        flat = np.frombuffer(mapped, dtype, count, at) if count else np.empty(0, dtype)
+        arrays[name] = values = flat.reshape(told["shape"])
+        values.flags.writeable = False
     return arrays

@@ -1,13 +1,16 @@
 """Runs the engine and its peers in turns on the same tasks, and writes the ratios.
 
     python -m benchmarks.backtest_engine [--rounds 5] [--nautilus-bars 100000] [--seed 42]
+    python -m benchmarks.backtest_engine --sweep-alone
 
 Peers run in environments of their own under .peers/ (vectorbt, nautilus, btpy); one that is not
-there is left out. Every ratio is the median over rounds in which both ran one after the other.
+there is left out, and the two processes of a sweep need none. Every ratio is the median over
+rounds in which both ran one after the other.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,11 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from adapters.workers.processes import ProcessPool
 from benchmarks.backtest_engine import ours
 from benchmarks.backtest_engine import tasks as t
+from swarm_core.backtest.pooled_sweep import PooledSweep
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "backtest_engine.json"
+SHORT_ROUNDS = 15  # of a tenth of a second each: one that another process disturbed is outvoted
 Told = dict[str, Any]
 
 
@@ -104,20 +110,23 @@ def against_vectorbt(rounds: int, seed: int) -> Told:
     found["sweep vectorbt"] = in_turns(
         rounds, len(points), swept, lambda: peer.run("sweep", seed=seed)
     )
-    found["sweep of 2 processes against 1"] = _two_processes(rounds, few)
     peer.close()
     return found
 
 
-def _two_processes(rounds: int, bars: Any) -> Told:
-    pools = [ours.Pool(bars, workers) for workers in (1, 2)]
-    found = in_turns(
-        rounds, len(ours.points()), lambda: {"equity": pools[1].run() / 1e8},
-        lambda: timed(lambda: {"equity": pools[0].run() / 1e8}),
-    )  # fmt: skip
-    for pool in pools:
-        pool.close()
-    return found
+def two_processes(rounds: int, seed: int) -> Told:
+    """Sweep in one worker process and in two, kept from run to run as a sweep keeps them."""
+    bars, points = ours.bars_of(t.minutes(t.SWEEP_BARS, seed)), ours.points()
+    with ProcessPool(1) as one, ProcessPool(2) as two:
+        sweeps = ours.pooled(bars, one), ours.pooled(bars, two)
+
+        def swept(sweep: PooledSweep) -> Told:
+            return {"equity": int(sweep.run(points).nav_minor.max()) / 1e8}
+
+        found = in_turns(
+            rounds, len(points), lambda: swept(sweeps[1]), lambda: timed(lambda: swept(sweeps[0]))
+        )
+    return {"sweep of 2 processes against 1": found | {"load": os.getloadavg()}}
 
 
 def against_event_engines(bars: int, seed: int) -> Told:
@@ -172,8 +181,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--nautilus-bars", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--sweep-alone", action="store_true", help="two processes, no peer")
     given = parser.parse_args()
     found: Told = {"seed": given.seed, "rounds": given.rounds}
+    found |= two_processes(max(given.rounds, SHORT_ROUNDS), given.seed)
+    if given.sweep_alone:
+        print(json.dumps(found, indent=2))
+        return
     found |= against_vectorbt(given.rounds, given.seed)
     found |= against_event_engines(given.nautilus_bars, given.seed)
     found["memory of 20,000,000 bars"] = memory_mark()

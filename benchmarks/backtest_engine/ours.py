@@ -1,11 +1,6 @@
 """The house's engine on the tasks: the same strategy through orders, gate, fills and ledger."""
 
-import concurrent.futures
-import multiprocessing
-import tempfile
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +9,7 @@ from benchmarks.backtest_engine import tasks as t
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.columns import Ints
 from swarm_core.backtest.engine import Backtest
+from swarm_core.backtest.pooled_sweep import PooledSweep
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.backtest.signals import Close, Floats
 from swarm_core.backtest.sweep import SweepResult, sweep
@@ -23,6 +19,7 @@ from swarm_core.fills import FillSettings
 from swarm_core.instruments import Instrument
 from swarm_core.orders import OrderKind
 from swarm_core.sizing_settings import SizingSettings
+from swarm_core.worker_pool import WorkerPool
 
 
 @inlined_kernel
@@ -103,43 +100,5 @@ def sweep_all(bars: Bars, rows: Floats) -> SweepResult:
     return sweep(bars, settings(t.CASH), cross, rows, 2)
 
 
-class Pool:
-    """Worker processes that read one file of bars, mapped and not copied."""
-
-    def __init__(self, bars: Bars, workers: int) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._path = Path(self._folder.name, "bars.npy")
-        m, workers_of = bars.market, multiprocessing.get_context("spawn")
-        np.save(self._path, np.stack([m.open, m.high, m.low, m.close, m.volume]))
-        self._times, self._workers = m.time_ns, workers
-        self._pool = concurrent.futures.ProcessPoolExecutor(workers, mp_context=workers_of)
-
-    def run(self) -> int:
-        """Sweep all points; return the best final NAV in minor units."""
-        parts = [points()[at :: 4 * self._workers] for at in range(4 * self._workers)]
-        done = self._pool.map(
-            _part, [str(self._path)] * len(parts), [self._times] * len(parts), parts
-        )
-        return max(done)
-
-    def close(self) -> None:
-        self._pool.shutdown()
-        self._folder.cleanup()
-
-
-@cache
-def _mapped(path: str, times: bytes) -> Bars:
-    # Copy on write: the loop is compiled for arrays that may be written to, and never does.
-    open_, high, low, close, volume = np.load(path, mmap_mode="c")
-    tick = Decimal("0.0001")
-    share = Instrument(
-        instrument_id="S000", asset_class="equity", currency="USD", price_increment=tick
-    )
-    return Bars.of(
-        [share], np.frombuffer(times, np.int64).copy(), close, open_=open_, high=high, low=low,
-        volume=volume,
-    )  # fmt: skip
-
-
-def _part(path: str, times: Ints, rows: Floats) -> int:
-    return int(sweep_all(_mapped(path, times.tobytes()), rows).nav_minor.max())
+def pooled(bars: Bars, pool: WorkerPool) -> PooledSweep:
+    return PooledSweep(pool, bars, settings(t.CASH), cross, 2)

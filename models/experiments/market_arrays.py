@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.experiments.floor import Floor
 from models.experiments.market import Market
 from swarm_core.backtest import columns
-from swarm_core.backtest.bars import Bars
+from swarm_core.backtest.bars import Bars, writable
 from swarm_core.colony.replay import Panel
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -56,9 +56,10 @@ def to_arrays(market: Market) -> dict[str, NDArray[np.generic]]:
 
 
 def from_arrays(arrays: Arrays) -> Market:
-    """Return the market over views of the arrays; nothing is copied but a floor.
+    """Return the market over views of the arrays; nothing is copied.
 
-    A floor's arrays must be writable ones, because compiled code is made for those.
+    But a floor is, where its arrays lie in memory that may not be written to, as Ray's does:
+    compiled code is made for writable arrays, though it writes to none of these.
     """
     words = json.loads(arrays[_WORDS].tobytes())
 
@@ -98,7 +99,7 @@ def _floor(arrays: Arrays) -> Floor | None:
         return None
     instruments, actions = pickle.loads(arrays[_GRID].tobytes())
     bars = {
-        name: arrays[f"{_FLOOR}{name}"].view(np.int64).copy() for name in columns.Market._fields
+        name: writable(arrays[f"{_FLOOR}{name}"].view(np.int64)) for name in columns.Market._fields
     }
     return Floor(
         bars=Bars(instruments=instruments, market=columns.Market(**bars)),

@@ -12,7 +12,7 @@ from models.experiments.backtest import Result, run_backtest
 from models.experiments.market import Market
 from models.experiments.points import Ground, Point, grid_points, point_text, resolve
 from models.experiments.spec import ExperimentSpec
-from models.experiments.sweeping import WorkerPool, run_pooled
+from models.experiments.sweeping import run_pooled
 from models.experiments.trials import (
     LAUNCHED,
     Outcome,
@@ -22,9 +22,10 @@ from models.experiments.trials import (
     launched,
 )
 from models.experiments.windows import Window
+from swarm_core.worker_pool import WorkerPool
 
 _ROOT = Path(__file__).parents[2]
-POOLED_FROM = 4  # fewer trials are over before a worker process has started
+POOLED_FROM = 4  # fewer trials are over before a worker process has started: kept ones stand
 Frames = Mapping[str, pl.DataFrame]
 
 
@@ -114,7 +115,8 @@ def run_window(
         ran += 1
         tell(f"{trial.experiment} {trial.window.key}: trial {ran} of {len(trials)}")
 
-    if pool is None or len(missing) < POOLED_FROM:
+    least = 2 if pool is not None and pool.is_kept else POOLED_FROM
+    if pool is None or len(missing) < least:
         for trial in missing.values():
             finish(trial, run_backtest(trial, market, ledger, run_id))
     else:

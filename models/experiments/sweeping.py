@@ -1,37 +1,16 @@
 """A sweep over workers: every trial on the ledger first, then wherever there is a free process."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from models.experiments.backtest import Result, compute
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.market_arrays import Arrays, from_arrays, to_arrays
 from models.experiments.trials import Trial, TrialLedger, failed, finished, launched
+from swarm_core.worker_pool import WorkerPool
 
-T = TypeVar("T")
-R = TypeVar("R")
 Outcome = tuple[Result | None, str]  # what a worker gives: a result, or why there is none
-
-
-class WorkerPool(Protocol):
-    """Runs a function over items, each with the same shared arrays."""
-
-    @property
-    def worker_count(self) -> int: ...
-
-    def run(
-        self,
-        work: Callable[[Arrays, T], R],
-        arrays: Arrays,
-        items: Sequence[T],
-        starting: Callable[[int], None],
-    ) -> Iterator[tuple[int, R | None]]:
-        """Yield each item's place and result as it is done; None where its worker kept dying.
-
-        `starting` is called here with an item's place before it is handed out.
-        """
-        ...
 
 
 def run_pooled(
@@ -52,7 +31,7 @@ def run_pooled(
         ledger.append(launched(trials[place], run_id))
 
     failures: list[str] = []
-    for place, outcome in pool.run(run_trial, to_arrays(market), trials, starting):
+    for place, outcome in pool.run(run_trial, _arrays_of(market), trials, starting):
         trial = trials[place]
         result, reason = outcome or (None, "its worker process was lost again and again")
         if result is None:
@@ -74,6 +53,16 @@ def run_trial(arrays: Arrays, trial: Trial) -> Outcome:
         return compute(trial, _market(arrays)), ""
     except (ValueError, ArithmeticError, LookupError) as error:
         return None, f"{type(error).__name__}: {error}"
+
+
+_shared: list[tuple[Market, Arrays]] = []  # the last market that was shared
+
+
+def _arrays_of(market: Market) -> Arrays:
+    """Return the arrays of a market, the same ones each time: a pool shares those once."""
+    if not (_shared and _shared[0][0] is market):
+        _shared[:] = [(market, to_arrays(market))]
+    return _shared[0][1]
 
 
 _markets: dict[int, Any] = {}

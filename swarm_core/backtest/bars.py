@@ -211,8 +211,20 @@ def _check_rolls(m: Market) -> None:
 def _whole(values: Ints) -> Ints:
     """Return the values as the loop takes them: int64, in rows, writable; copied only if not."""
     out = np.ascontiguousarray(values, dtype=np.int64)
-    # A kernel is compiled anew for an array that may not be written to.
     return out if out.flags.writeable else out.copy()
+
+
+def writable(values: Ints) -> Ints:
+    """Return a writable view of values for compiled code, which is made anew for read-only ones.
+
+    A copy where they lie in memory that nobody may write to.
+    """
+    view = values.view()
+    try:
+        view.flags.writeable = True
+    except ValueError:
+        return values.copy()
+    return view
 
 
 def to_ticks(prices: Floats, instruments: Sequence[Instrument]) -> Ints:

@@ -26,9 +26,57 @@ class SweepResult:
     approved: Ints
     fills: Ints
 
+    @classmethod
+    def of(cls, rows: Ints) -> "SweepResult":
+        """Return the result of rows [P, len(RESULTS)]."""
+        return cls(*(rows[:, column].copy() for column in range(len(RESULTS))))
+
     def best(self) -> int:
         """Return the first point with the highest NAV."""
         return int(self.nav_minor.argmax())
+
+
+class Sweeper:
+    """A signal over all bars with what it takes to run it again and again: accounts and room."""
+
+    def __init__(
+        self,
+        bars: Bars,
+        settings: EngineSettings,
+        signal: Signal,
+        memory_size: int,
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        quiet = replace(settings, keep_events=False)
+        n = len(bars.instruments)
+        self._market, self._instrument_count = bars.market, n
+        self._fresh = found_desk(bars.instruments, quiet, rates)
+        self._desk = found_desk(bars.instruments, quiet, rates)
+        self._tape = empty_tape(n, len(bars.market.time_ns), 0)
+        self._rules, self._memory = quiet.packed(), np.zeros(memory_size)
+        self._loop = compiled_sweep(signal)
+
+    def run(self, points: Floats, first: int = 0) -> Ints:
+        """Return [P, len(RESULTS)] of points [P, parameters], each from a fresh account.
+
+        `first` is the place of the first of them among all points. Raises OverflowError where a
+        point's money would leave 64 bits.
+        """
+        results = np.zeros((len(points), len(RESULTS)), np.int64)
+        rows = np.ascontiguousarray(points, np.float64)
+        at = 0
+        while at < len(rows):
+            at = self._loop(
+                self._desk, self._fresh, self._market, self._tape, self._rules, at, rows,
+                self._memory, results,
+            )  # fmt: skip
+            if at < len(rows):
+                if self._desk.state[c.STATUS] != c.RUNNING:
+                    raise OverflowError(
+                        f"money of point {first + at} must stay within 64 bits, did not"
+                    )
+                self._desk = with_more_room(self._desk, self._instrument_count)
+        return results
 
 
 def sweep(
@@ -44,18 +92,4 @@ def sweep(
 
     Raises OverflowError where a point's money would leave 64 bits.
     """
-    quiet = replace(settings, keep_events=False)
-    fresh = found_desk(bars.instruments, quiet, rates)
-    desk = found_desk(bars.instruments, quiet, rates)
-    tape = empty_tape(len(bars.instruments), len(bars.market.time_ns), 0)
-    results = np.zeros((len(points), len(RESULTS)), np.int64)
-    rows, rules = np.ascontiguousarray(points, np.float64), quiet.packed()
-    memory, loop = np.zeros(memory_size), compiled_sweep(signal)
-    at = 0
-    while at < len(rows):
-        at = loop(desk, fresh, bars.market, tape, rules, at, rows, memory, results)
-        if at < len(rows):
-            if desk.state[c.STATUS] != c.RUNNING:
-                raise OverflowError(f"money of point {at} must stay within 64 bits, did not")
-            desk = with_more_room(desk, len(bars.instruments))
-    return SweepResult(*(results[:, column].copy() for column in range(len(RESULTS))))
+    return SweepResult.of(Sweeper(bars, settings, signal, memory_size, rates).run(points))

@@ -45,6 +45,35 @@ def test_what_a_killed_worker_held_is_run_again_and_what_always_kills_is_given_u
     assert {p.name for p in tmp_path.iterdir()} == {"1", "4"}, "they must have been killed once"
 
 
+@pytest.mark.parametrize("kind", [ProcessPool, RayPool], ids=["processes", "ray"])
+def test_a_pool_that_is_kept_has_the_same_workers_and_shares_new_arrays(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    pool = kind(1)
+    assert not pool.is_kept
+    other = {"values": np.ones(3)}
+    with pool:
+        assert pool.is_kept
+        runs = [dict(pool.run(total, a, [1], lambda _: None))[0] for a in (VALUES, VALUES, other)]
+        with pytest.raises(ValueError, match="does not hold"):
+            list(pool.run(fail, VALUES, [1], lambda _: None))
+        assert dict(pool.run(total, other, [2], lambda _: None))[0][0] == 6.0
+    assert not pool.is_kept
+    assert [value for value, _ in runs] == [VALUES["values"].sum()] * 2 + [3.0]
+    assert len({worker for _, worker in runs}) == 1, "the workers must have stayed"
+
+
+def test_a_pool_that_is_kept_outlives_a_killed_worker(tmp_path: Path) -> None:
+    with ProcessPool(2) as pool:
+        items = [(number, str(tmp_path)) for number in range(6)]
+        found = dict(pool.run(die_in_turn, VALUES, items, lambda _: None))
+        assert found == {number: number * 1000 if number != 2 else None for number in range(6)}
+        again = dict(pool.run(total, VALUES, [1, 2], lambda _: None))
+    sums = {place: told[0] for place, told in again.items() if told is not None}
+    assert sums == {0: VALUES["values"].sum(), 1: 2 * VALUES["values"].sum()}
+
+
 @pytest.mark.timeout(60)
 def test_a_worker_that_ignores_its_end_does_not_hold_the_others_up(tmp_path: Path) -> None:
     items = [(number, str(tmp_path)) for number in range(2)]
@@ -129,6 +158,10 @@ def test_shared_arrays_come_back_as_views_of_the_file(tmp_path: Path) -> None:
         np.testing.assert_array_equal(mapped[name], values)
         assert not mapped[name].flags.writeable or not values.size
     assert not mapped["values"].flags.owndata
+    mine = mapped["values"].view()
+    mine.flags.writeable = True  # as compiled code wants it
+    mine[0] = 7.0
+    assert map_arrays(path)["values"][0] == 0.0, "what is written stays in this process"
 
 
 def test_a_file_without_shared_arrays_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from adapters.stores.backtest_results import ArrowResults
@@ -69,6 +70,26 @@ def test_a_trial_that_fails_in_a_worker_is_told_once_the_others_are_done(tmp_pat
     kinds = [r["kind"] for r in ledger.records()]
     assert (kinds.count(LAUNCHED), kinds.count(FINISHED), kinds.count(FAILED)) == (5, 4, 1)
     assert all(results.find(t.trial_id) for n, t in enumerate(asked) if n != 2)
+
+
+def test_a_search_of_two_points_at_a_time_runs_them_in_the_workers_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two trials alone are not worth a start of processes; with workers that stand they are."""
+    ledger, results = SqliteTrialLedger(tmp_path / "t.db"), ArrowResults(tmp_path / "results")
+    market, asked = make_market(), trials()[:6]
+    whole = run_window(asked, market, ledger, results, "r")
+    monkeypatch.setattr("models.experiments.running.run_backtest", _fail)  # not in this process
+    ledger, results = SqliteTrialLedger(tmp_path / "p.db"), ArrowResults(tmp_path / "pooled")
+    with ProcessPool(2) as pool:
+        given = ledger, results, "r"
+        found = [run_window(asked[n : n + 2], market, *given, pool=pool) for n in (0, 2, 4)]
+    for name in ("rows", "parts"):
+        assert pl.concat([frames[name] for frames in found]).equals(whole[name])
+
+
+def _fail(*_: object) -> None:
+    raise AssertionError("trials must run in the workers")
 
 
 def test_a_finished_sweep_is_read_and_not_run(tmp_path: Path) -> None:

@@ -4,10 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
+import pytest
 
+from adapters.workers.processes import ProcessPool
 from swarm_core.backtest.bars import Bars
 from swarm_core.backtest.columns import NONE, Ints
 from swarm_core.backtest.engine import Backtest, Standing
+from swarm_core.backtest.pooled_sweep import PooledSweep, parts_of
 from swarm_core.backtest.settings import EngineSettings
 from swarm_core.backtest.signals import Close, Floats
 from swarm_core.backtest.sweep import sweep
@@ -97,3 +100,33 @@ def test_a_truncated_future_changes_no_decision_of_a_signal() -> None:
         )  # fmt: skip
         test.trade_signal(bars.part(0, count), momentum, (50.0, 7.0), np.zeros(2))
     assert rows[keep] == [row for row in rows[300] if row[1] < keep]
+
+
+@pytest.mark.xdist_group("workers")
+def test_a_sweep_over_two_processes_is_the_sweep_of_one() -> None:
+    bars = make_bars()
+    points = np.array([[10.0 + n, float(n % 7)] for n in range(57)])
+    alone = sweep(bars, DESK, momentum, points, 2)
+    with ProcessPool(2) as pool:
+        pooled = PooledSweep(pool, bars, DESK, momentum, 2)
+        for asked in (points, points[::-1]):  # the second time the workers have it all
+            found = pooled.run(asked)
+            for name in ("nav_minor", "orders", "approved", "fills"):
+                wanted = getattr(alone, name) if asked is points else getattr(alone, name)[::-1]
+                np.testing.assert_array_equal(getattr(found, name), wanted)
+    assert len(set(alone.nav_minor.tolist())) > 50, "the points must differ"
+
+
+def test_the_parts_of_a_sweep_shrink_and_are_all_of_it() -> None:
+    for count, workers in ((1_000, 2), (1_000, 1), (3, 8), (1, 2), (0, 2)):
+        parts = list(parts_of(count, workers))
+        assert [at for first, stop in parts for at in range(first, stop)] == list(range(count))
+        sizes = [stop - first for first, stop in parts]
+        assert sizes == sorted(sizes, reverse=True)
+    last = [stop - first for first, stop in parts_of(1_000, 2)][-1]
+    assert last <= 1_000 / 32, "the last part must be short beside a worker's half"
+
+
+def test_a_signal_that_workers_cannot_import_is_refused() -> None:
+    with pytest.raises(ValueError, match="signal must be a function of a module"):
+        PooledSweep(ProcessPool(1), make_bars(), DESK, lambda *_: None, 2)
