@@ -9,7 +9,7 @@ import polars as pl
 from features.text_format import format_text
 
 # Below this relative step the factor moves by the rounding of published prices alone.
-FACTOR_NOISE = {"on_close": 1e-8, "on_previous_close": 2e-5}
+FACTOR_NOISE = {"on_close": 1e-8, "on_previous_close": 2e-5, "splits_only": 0.1}
 # No company has paid out a fifth of its price and called it a dividend in the sets we hold; a
 # larger step of the factor is a split.
 _SPLIT_STEP = 1.2
@@ -19,7 +19,7 @@ _SIMPLE_RATIOS = sorted(
     | {Fraction(p) for p in range(11, 51)}
 )
 
-DividendBase = Literal["on_close", "on_previous_close"]
+DividendBase = Literal["on_close", "on_previous_close", "splits_only"]
 
 
 def implied_actions(
@@ -32,8 +32,10 @@ def implied_actions(
     `bars` has instrument_id, date, close, adj_close and source_row, one row an instrument and
     date. With f = adj_close / close and step r = f_t / f_(t-1): a split of ratio R gives r = R; a
     dividend d gives r = 1 + d / close_t ("on_close", the WIKI convention) or
-    r = 1 / (1 - d / close_(t-1)) ("on_previous_close", CRSP and Yahoo). Result: instrument_id,
-    date, kind, ratio (new shares for an old one), amount (cash a share), detail, source_row.
+    r = 1 / (1 - d / close_(t-1)) ("on_previous_close", CRSP and Yahoo). "splits_only" is for
+    prices so coarsely written (2 decimals or fewer) that rounding moves f as payments do.
+    Result: instrument_id, date, kind, ratio (new shares for an old one), amount (cash a share), detail,
+    source_row.
     """
     factor = pl.col("adj_close") / pl.col("close")
     series = [*within, "instrument_id"]
@@ -42,6 +44,7 @@ def implied_actions(
         .with_columns(
             step=(factor / factor.shift(1)).over(series),
             previous_close=pl.col("close").shift(1).over(series),
+            is_told=_is_told().over(series),
         )
         .filter((pl.col("step") - 1).abs() > FACTOR_NOISE[dividend_base])
         .with_columns(ratio=pl.col("step").map_elements(_split_ratio, return_dtype=pl.Float64))
@@ -53,6 +56,8 @@ def implied_actions(
         amount=pl.lit(None, pl.Float64),
         detail=format_text("the adjustment factor steps by {}", pl.col("step").round(6)),
     )
+    if dividend_base == "splits_only":
+        return splits.filter("is_told").select(columns).sort(*series, "date")
     dividends = (
         steps.filter((pl.col("rest") - 1).abs() > FACTOR_NOISE[dividend_base])
         .with_columns(
@@ -64,6 +69,19 @@ def implied_actions(
     )
     both = pl.concat([splits.select(columns), dividends.select(columns)])
     return both.sort(*series, "date", "kind")
+
+
+def _is_told() -> pl.Expr:
+    """Whether rounding moves neither price of a day, nor of the day before, by a hundredth."""
+    prices = [pl.col("close"), pl.col("adj_close")]
+
+    def are_written_with(places: int) -> pl.Expr:
+        moved = [price * 10**places for price in prices]
+        return pl.all_horizontal(((m - m.round()).abs() < 1e-6).all() for m in moved)
+
+    unit = pl.when(are_written_with(0)).then(1.0).when(are_written_with(1)).then(0.1)
+    least = pl.min_horizontal(*prices, *(price.shift(1) for price in prices))
+    return least >= 50 * unit.otherwise(0.01)
 
 
 def _dividend(base: DividendBase) -> pl.Expr:

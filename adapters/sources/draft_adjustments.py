@@ -21,6 +21,7 @@ _PAYMENTS = (
     "it; write --adjustment raw, split or total_return"
 )
 
+Implied = Literal["on_previous_close", "splits_only"]
 Made = list[tuple[Draft, list[TableMapping]]]
 
 
@@ -88,21 +89,34 @@ def _implied(
 ) -> tuple[list[TableMapping], Literal["raw", "split"]]:
     """Return the tables of the actions that the adjusted closes imply, and the bars' adjustment.
 
-    None where rounding would be taken for payments.
+    Of coarsely written prices, whose rounding would be taken for payments, the splits alone, and
+    only where the closes step with them.
     """
     if first.decimals < _IMPLIED_DECIMALS:
-        return [], "raw"
-    columns = {name: Field(column=(first.columns[name],)) for name in ("close", "adj_close")}
-    tables = [
-        replace(table, table="corporate_actions", columns=columns,
-                implied_actions="on_previous_close")
-        for table in bars
-    ]  # fmt: skip
-    source = _probe(folder, [*bars, *tables], kept)
+        source, tables = _with_implied(folder, first, bars, "splits_only", kept)
+        splits = source.fetch("corporate_actions", *_EVER)
+        try:
+            shown = adjustment_of(source.fetch("bars", *_EVER), splits)
+        except MappingError:  # some steps show in the closes: the others are roundings
+            shown = None
+        return (tables, "raw") if shown == "raw" else ([], "raw")
+    source, tables = _with_implied(folder, first, bars, "on_previous_close", kept)
     found = source.fetch("corporate_actions", *_EVER)
     if found.height > _IMPLIED_SHARE * source.fetch("bars", *_EVER).height:
         return [], "raw"
     return tables, "raw" if (found["kind"] == "split").any() else "split"
+
+
+def _with_implied(
+    folder: Path, first: Draft, bars: list[TableMapping], how: Implied, kept: KeptFrames | None
+) -> tuple[FileSource, list[TableMapping]]:
+    """Return the bars with the actions that adjusted closes imply, and the tables of these."""
+    columns = {name: Field(column=(first.columns[name],)) for name in ("close", "adj_close")}
+    tables = [
+        replace(table, table="corporate_actions", columns=columns, implied_actions=how)
+        for table in bars
+    ]
+    return _probe(folder, [*bars, *tables], kept), tables
 
 
 def _of_adjustment(table: TableMapping, adjustment: Adjustment | None) -> TableMapping:

@@ -208,7 +208,7 @@ class TableMapping:
     symbol: Field | None = None
     instrument: Instrument | None = None
     calendar: Field | None = None
-    implied_actions: Literal["", "on_close", "on_previous_close"] = ""
+    implied_actions: Literal["", "on_close", "on_previous_close", "splits_only"] = ""
 
     def __post_init__(self) -> None:
         if self.table not in TABLES:

@@ -197,6 +197,7 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
     text = decode(name, content, layout.encoding)
     if layout.skip_lines:
         text = "".join(text.splitlines(keepends=True)[layout.skip_lines :])
+    is_ended = text.endswith(("\n", "\r"))
     text = text.rstrip("\r\n") + "\n"  # lines after the last row are none
     if not text.strip():
         return _numbered(pl.DataFrame())
@@ -205,6 +206,8 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
     header = list(layout.header) or [cell.strip() for cell in first_line]
     _check_header(name, header)
     columns = _column_names(header)
+    if not is_ended and _is_cut(text, separator, columns):
+        return _csv_line_by_line(text, separator, columns, has_header=not layout.header, cut=True)
     try:
         rows = pl.read_csv(
             io.BytesIO(text.encode()), separator=separator, has_header=not layout.header,
@@ -216,10 +219,23 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
     return _numbered(rows)
 
 
+def _is_cut(text: str, separator: str, columns: list[str]) -> bool:
+    """Return whether a last line without an end lacks cells that the line before has.
+
+    Its writer died, so that its last cell may be a part of what was to be written.
+    """
+    before, last = ([""] * 2 + text[-_SNIFFED_CHARACTERS:].splitlines())[-2:]
+    count = last.count(separator)
+    return count < len(columns) - 1 and count < before.count(separator)
+
+
 def _csv_line_by_line(
-    text: str, separator: str, columns: list[str], *, has_header: bool
+    text: str, separator: str, columns: list[str], *, has_header: bool, cut: bool = False
 ) -> RawRows:
-    """The slow way, for files with lines longer than their header: those lines are set aside."""
+    """The slow way, for files with lines longer than their header: those lines are set aside.
+
+    The last one as well where it is `cut` short.
+    """
     csv.field_size_limit(MAX_FILE_BYTES >> 1)
     reader = csv.reader(io.StringIO(text), delimiter=separator)
     kept: list[list[str | None]] = []
@@ -227,9 +243,10 @@ def _csv_line_by_line(
     ragged: list[tuple[int, str]] = []
     if has_header:
         next(reader, None)
-    for number, cells in enumerate(line for line in reader if line):
+    lines = [line for line in reader if line]
+    for number, cells in enumerate(lines):
         extra = cells[len(columns) :]
-        if any(cell.strip() for cell in extra):
+        if any(cell.strip() for cell in extra) or (cut and number == len(lines) - 1):
             ragged.append((number, json.dumps(cells)))
             continue
         padded: list[str | None] = [cell or None for cell in cells[: len(columns)]]

@@ -125,3 +125,60 @@ def test_an_archive_without_data_says_so(tmp_path: Path) -> None:
     (tmp_path / "empty.zip").write_bytes(packed({".DS_Store": b"\x00"}))
     found = infer_mapping(tmp_path)
     assert found.ignore == {"empty.zip": "an archive without data files"}
+
+
+@pytest.mark.parametrize(("end", "kept"), [("", False), ("\n", True)])
+def test_a_last_line_whose_writer_died_is_put_aside(tmp_path: Path, end: str, kept: bool) -> None:
+    """16,17,15,1 was to become 16.5 and a volume: a line that is cut short is no record."""
+    *whole, last = LINES.splitlines(keepends=True)
+    (tmp_path / "KO.csv").write_text(HEADER + "".join(whole) + last[: last.index(".")] + end)
+    (tmp_path / "PEP.csv").write_text(HEADER + LINES.rstrip())  # whole, without an end
+    source = FileSource(tmp_path, infer_mapping(tmp_path))
+    found = closes(tmp_path)
+    assert found["US.PEP"] == CLOSES
+    assert found["US.KO"] == ([*CLOSES[:-1], 16.0] if kept else CLOSES[:-1])
+    assert source.rejected("bars").height == (0 if kept else 1)
+
+
+def _adjusted(folder: Path, factor: dict[int, float], start: float) -> None:
+    """A file of closes with two decimals, and closes adjusted by the factor up to each place."""
+    lines = ["Date,Close,Adj Close"]
+    for n, day in enumerate(DAYS):
+        whole = start * (1 + 0.01 * (n % 3))
+        rest = 1.0
+        for place, ratio in factor.items():
+            rest *= ratio if n < place else 1.0
+        lines.append(f"{day},{whole / rest:.2f},{whole:.2f}")
+    folder.mkdir(exist_ok=True)
+    (folder / "KO.csv").write_text("\n".join(lines) + "\n")
+
+
+def test_prices_of_two_decimals_tell_their_splits_and_no_payments(tmp_path: Path) -> None:
+    """A factor of 1/4 up to the tenth day is a split; the roundings beside it are nothing."""
+    _adjusted(tmp_path / "in", {10: 0.25, 15: 0.99}, 50.0)
+    mapping = infer_mapping(tmp_path / "in")
+    actions = FileSource(tmp_path / "in", mapping).fetch("corporate_actions", *EVER)
+    assert actions.select("kind", "ratio").rows() == [("split", 4.0)]
+    assert str(actions["event_time"][0].date()) == DAYS[10]
+    bars = next(table for table in mapping.tables if table.table == "bars")
+    assert bars.columns["adjustment"].constant == "raw"
+
+
+@pytest.mark.parametrize(
+    ("close", "adjusted"),
+    [
+        (["0.04"] * 19, ["0.03"] * 10 + ["0.04"] * 9),  # a payment, rounded
+        (["0.04"] * 10 + ["0.03"] * 9, ["0.03"] * 19),  # a fall, which the factor seems to tell
+        (["4"] * 10 + ["3"] * 9, ["3"] * 19),  # without decimals
+    ],
+)
+def test_roundings_of_small_prices_are_no_splits(
+    tmp_path: Path, close: list[str], adjusted: list[str]
+) -> None:
+    rows = zip(DAYS, close, adjusted, strict=True)
+    lines = "".join(f"{','.join(row)}\n" for row in rows)
+    (tmp_path / "KO.csv").write_text(f"Date,Close,Adj Close\n{lines}")
+    mapping = infer_mapping(tmp_path)
+    source = FileSource(tmp_path, mapping)
+    assert "corporate_actions" not in source.tables
+    assert source.fetch("bars", *EVER)["adjustment"].unique().to_list() == ["raw"]
