@@ -34,8 +34,8 @@ def implied_actions(
     dividend d gives r = 1 + d / close_t ("on_close", the WIKI convention) or
     r = 1 / (1 - d / close_(t-1)) ("on_previous_close", CRSP and Yahoo). "splits_only" is for
     prices so coarsely written (2 decimals or fewer) that rounding moves f as payments do.
-    Result: instrument_id, date, kind, ratio (new shares for an old one), amount (cash a share), detail,
-    source_row.
+    Result: instrument_id, date, kind, ratio (new shares for an old one), amount (cash a share),
+    detail, source_row.
     """
     factor = pl.col("adj_close") / pl.col("close")
     series = [*within, "instrument_id"]
