@@ -10,6 +10,12 @@ def read_venue(settings: ApiarySettings) -> Venue:
     fees = settings.book.fees
     default = simple_venue(fees.commission_bps, fees.slippage_bps)
     try:
-        return venue_of(settings.book.venue, default)
+        venue = venue_of(settings.book.venue, default)
     except ValueError as error:
         raise SettingsError(f"book.venue: {error}") from error
+    if venue.conversion is not None:
+        raise SettingsError(
+            "book.venue: conversion.model must be none or sweep for the desk, was at_fill: only "
+            "experiments convert each fill"
+        )
+    return venue

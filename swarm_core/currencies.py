@@ -1,4 +1,4 @@
-"""Cash from one currency to another: at the day's rates, with what a dealer takes, and when."""
+"""Cash from one currency to another: at which rates, with what a dealer takes, and when."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import ceil
 
 from swarm_core import events as ev
+from swarm_core.instruments import convert_minor, to_minor
 from swarm_core.ledger import Ledger
 
 
@@ -135,3 +136,68 @@ class CurrencySweep(CurrencyExchange):
                 trade = self.cover(currency, -minor, rates, base_currency=base, time_ns=time_ns)
             found.append(trade)
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillConversion:
+    """What a fill brings or costs in a foreign currency becomes the base currency's with the fill.
+
+    value = cash x rate, rounded half to even. A sale brings value - spread, a purchase costs
+    value + spread; spread = value x spread_bps / 10,000, rounded up. A fee on top, of
+    `fee_bps` of the value and at least `fee_minimum`, both in the base currency. The rate is that
+    of the bar that filled. Where none is known, or the value is less than half a minor unit, the
+    cash stays as it is. It counts at once, and not two days later when spot settles.
+    Source: Interactive Brokers' automatic currency conversion, 0.03 % in the rate (2024).
+    """
+
+    spread_bps: Decimal = Decimal(3)
+    fee_bps: Decimal = Decimal(0)
+    fee_minimum: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        for name, high in (("spread_bps", 1_000), ("fee_bps", 1_000), ("fee_minimum", 10_000)):
+            value = getattr(self, name)
+            if not (value.is_finite() and 0 <= value <= high):
+                raise ValueError(f"{name} must be in [0, {high}], was {value}")
+
+    @property
+    def parameters(self) -> tuple[int, int, int, int, int]:
+        """Return the spread and the fee as numerator and denominator, and the minimum, compiled."""
+        spread = (Fraction(self.spread_bps) / 10_000).as_integer_ratio()
+        fee = (Fraction(self.fee_bps) / 10_000).as_integer_ratio()
+        return (*spread, *fee, to_minor(self.fee_minimum))
+
+    def exchange(self, cash_minor: int, rate: Decimal) -> tuple[int, int]:
+        """Return what cash brings in the base currency, negative where it costs, and the fee.
+
+        (0, 0) where its value is nothing.
+        """
+        value = convert_minor(abs(cash_minor), rate)
+        if value == 0:
+            return 0, 0
+        spread = ceil(value * Fraction(self.spread_bps) / 10_000)
+        share = round(value * Fraction(self.fee_bps) / 10_000)
+        base = value - spread if cash_minor > 0 else -(value + spread)
+        return base, max(share, to_minor(self.fee_minimum))
+
+    def of_fill(
+        self, fill: ev.OrderFilled, cash_minor: int, rate: Decimal, base_currency: str
+    ) -> ev.CurrencyConverted | None:
+        """Return the trade of what a fill did to its currency's cash; None where there is none."""
+        base, fee = self.exchange(cash_minor, rate)
+        if base == 0:
+            return None
+        sold, bought = (fill.currency, cash_minor), (base_currency, base)
+        if cash_minor < 0:
+            sold, bought = (base_currency, -base), (fill.currency, -cash_minor)
+        return ev.CurrencyConverted(
+            event_id=ev.make_event_id("CurrencyConverted", fill.execution_id),
+            time_ns=fill.time_ns,
+            correlation_id=fill.correlation_id,
+            from_currency=sold[0],
+            from_minor=sold[1],
+            to_currency=bought[0],
+            to_minor=bought[1],
+            fee_currency=base_currency,
+            fee_minor=fee,
+        )

@@ -11,6 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
 
+from swarm_core.frictions.auction_cutoffs import NO_CUTOFFS, AuctionCutoffs
 from swarm_core.frictions.latency import NO_LATENCY, Latency
 from swarm_core.frictions.slippage import PPM, SlippageModel, SquareRootSlippage
 from swarm_core.market import Bar
@@ -33,6 +34,7 @@ class FillSettings:
     day_order_age_s_max: float = 345_600.0  # four days: the longest weekend
     slippage: SlippageModel | None = None
     latency: Latency = NO_LATENCY
+    cutoffs: AuctionCutoffs = NO_CUTOFFS
 
     def __post_init__(self) -> None:
         for name, high in (
@@ -126,6 +128,21 @@ def waits_for_auction(order: Order, submitted_ns: int, bar: Bar) -> bool:
     passed = bar.open_time_ns is not None and bar.open_time_ns < submitted_ns
     is_missed = not bar.opens_session or (passed and not bar.closes_session)
     return order.kind.is_at_open and is_missed
+
+
+def misses_cutoff(order: Order, submitted_ns: int, bar: Bar, cutoff_ns: tuple[int, int]) -> bool:
+    """Return whether the bar has the order's auction, and the order came after its cut-off.
+
+    `cutoff_ns` is how long before the opening and the closing auction it must have come; with 0
+    there is none.
+    """
+    before_open, before_close = cutoff_ns
+    if order.kind.is_at_close:
+        is_late = submitted_ns > bar.time_ns - before_close
+        return before_close > 0 and bar.closes_session and is_late
+    if not (order.kind.is_at_open and before_open > 0 and bar.opens_session):
+        return False
+    return bar.open_time_ns is not None and submitted_ns > bar.open_time_ns - before_open
 
 
 def ends_with_session(order: Order, settings: FillSettings) -> bool:

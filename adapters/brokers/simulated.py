@@ -19,6 +19,7 @@ from swarm_core.fills import (
     fill_of,
     find_trigger_ticks,
     is_over,
+    misses_cutoff,
     waits_for_auction,
 )
 from swarm_core.instruments import Instrument
@@ -327,11 +328,12 @@ class SimulatedBroker:
         if ticket.bars_to_wait:
             ticket.bars_to_wait -= 1
             return [ticket.hold(bar.time_ns)]
-        if waits_for_auction(ticket.order, ticket.received_ns, bar):
+        order, received_ns, cutoffs = ticket.order, ticket.received_ns, self._fills.cutoffs
+        if misses_cutoff(order, received_ns, bar, cutoffs.of(self._instruments[bar.instrument_id])):
+            return [ticket.expire(bar.time_ns)] if cutoffs.late_expires else []
+        if waits_for_auction(order, received_ns, bar):
             return []
-        happened: list[ev.Event] = []
-        order, received_ns = ticket.order, ticket.received_ns
-        was_triggered = ticket.is_triggered
+        happened, was_triggered = list[ev.Event](), ticket.is_triggered
         if not was_triggered and find_trigger_ticks(order, received_ns, bar) is not None:
             happened.append(ticket.trigger(bar.time_ns))
         fill = fill_of(

@@ -217,6 +217,7 @@ def desk_of(trial: Trial, decision_lag_s: float) -> EngineSettings:
         fills=trial.venue.fills,
         commission=trial.venue.commission,
         borrow=trial.venue.borrow,
+        conversion=trial.venue.conversion,
         sizing=trial.sizing,
         decision_lag_s=decision_lag_s,
     )

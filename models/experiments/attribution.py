@@ -62,6 +62,7 @@ class _Books:
     interest: Ints  # [T, C]
     converted: Ints  # [T, C] what conversions brought into each currency, without their fees
     fees: Ints  # [T, C] of conversions
+    exchanged: Ints  # [T, C] what conversions of fills brought, without their fees
 
 
 def attribute(
@@ -72,20 +73,21 @@ def attribute(
     names = sorted({*traded_in, base_currency})
     at = np.array([names.index(i.currency) for i in bars.instruments])
     lot_tick = np.array([i.lot_tick_minor for i in bars.instruments], np.int64)
-    books = _read(bars, fills, actions, lot_tick, len(names))
+    books = _read(bars, fills, actions, lot_tick, at, names.index(base_currency))
     value = books.held * books.marks * lot_tick
     earned = np.diff(value, axis=0, prepend=0) + books.flow
     taken = books.commission + books.slippage + books.borrow
     change = np.stack([(earned - taken)[:, at == row].sum(axis=1) for row in range(len(names))], 1)
     change += books.interest - books.fees
     begin = np.array([cash_minor if name == base_currency else 0 for name in names])
-    after = begin + np.cumsum(change + books.converted, axis=0)
-    # Conversions stand before the bar's change of rates: they were made at the close before.
+    after = begin + np.cumsum(change + books.converted + books.exchanged, axis=0)
+    # Conversions stand before the bar's change of rates: they were made at the close before. Those
+    # of fills were made with the bar, at its rates.
     before = np.vstack([begin, after])[:-1] + books.converted
     rates = _rates(bars, names, traded_in, base_currency)
     past = np.vstack([rates[:1], rates])[:-1]
     moved = (rates - past) * before / _MINOR
-    lost = (books.fees * rates - books.converted * past).sum(axis=1) / _MINOR
+    lost = books.fees * rates - books.converted * past - books.exchanged * rates
     rate = rates[:, at] / _MINOR
     return Attribution(
         earned * rate,
@@ -94,7 +96,7 @@ def attribute(
             "slippage": (books.slippage * rate).sum(axis=1),
             "borrow": (books.borrow * rate).sum(axis=1),
             "interest": -(books.interest * rates).sum(axis=1) / _MINOR,
-            "conversion": lost,
+            "conversion": lost.sum(axis=1) / _MINOR,
         },
         {n: moved[:, row] for row, n in enumerate(names) if n != base_currency},
         value * rate,
@@ -102,11 +104,16 @@ def attribute(
     )
 
 
-def _read(bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currencies: int) -> _Books:
+def _read(
+    bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currency: Ints, base_row: int
+) -> _Books:
+    """Sum the tapes by bar; `currency` [N] is the row of each instrument's."""
+    currencies = max(base_row, int(currency.max())) + 1
     shape = bars.market.close.shape
     zeros = [np.zeros(shape, np.int64) for _ in range(6)]
     lots, flow, traded, commission, slippage, borrow = zeros
-    interest, converted, fees = (np.zeros((shape[0], currencies), np.int64) for _ in range(3))
+    by_currency = [np.zeros((shape[0], currencies), np.int64) for _ in range(4)]
+    interest, converted, fees, exchanged = by_currency
     t, i, side, size, ticks, charge = fills.T[1:7]
     base, unit = fills[:, 8], lot_tick[i]
     np.add.at(lots, (t, i), side * size)
@@ -114,6 +121,9 @@ def _read(bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currencies: in
     np.add.at(traded, (t, i), np.abs(size * ticks) * unit)
     np.add.at(commission, (t, i), charge)
     np.add.at(slippage, (t, i), size * np.abs(ticks - base) * unit)
+    np.subtract.at(exchanged, (t, currency[i]), fills[:, 9])
+    np.add.at(exchanged[:, base_row], t, fills[:, 10])
+    np.add.at(fees[:, base_row], t, fills[:, 11])
     margined = [i.is_margined for i in bars.instruments]
     giver = -1
     for bar, place, what, _, count, cost, cash, _ in actions.tolist():
@@ -137,8 +147,9 @@ def _read(bars: Bars, fills: Ints, actions: Ints, lot_tick: Ints, currencies: in
             fees[bar, count] += cost
     held, marks = np.cumsum(lots, axis=0), _marks(bars, actions)
     return _Books(
-        held, marks, flow, traded, commission, slippage, borrow, interest, converted, fees
-    )
+        held, marks, flow, traded, commission, slippage, borrow, interest, converted, fees,
+        exchanged,
+    )  # fmt: skip
 
 
 def _marks(bars: Bars, actions: Ints) -> Ints:

@@ -107,7 +107,11 @@ def resolve(spec: ExperimentSpec, point: Point, ground: Ground) -> Resolved:
         limits = RiskLimits.from_mapping({**ground.limits.to_mapping(), **parts[GATE]})
         sizing = _sizing(parts[ORDERS])
         EngineSettings(
-            limits=limits, fills=venue.fills, commission=venue.commission, sizing=sizing
+            limits=limits,
+            fills=venue.fills,
+            commission=venue.commission,
+            sizing=sizing,
+            conversion=venue.conversion,
         ).check_alone([sizing.strategy, ROLL] if spec.contracts.roll else [sizing.strategy])
     except (ValueError, TypeError, KeyError) as error:
         told = error.args[0] if isinstance(error, KeyError) and error.args else error

@@ -28,8 +28,10 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     BORROWABLE,  # lots that can be borrowed, NONE for any number
     TURNED_AWAY,  # lots to sell of this moment that the venue took no order for
     INCOME,  # what was ever owed for holding it
-) = range(17)
-HOLDING_COLUMNS = 17
+    CUT_OPEN,  # ns before its opening auction at which orders for it are late, 0 for never
+    CUT_CLOSE,  # the same of its closing auction
+) = range(19)
+HOLDING_COLUMNS = 19
 # Where an instrument stands in the session of its own exchange: in it; after it, and its last bar
 # closed it; after it, and its last bar was earlier.
 IN_SESSION, CLOSED, CLOSED_UNSEEN = range(3)
@@ -72,8 +74,9 @@ MONEY_COLUMNS = 6
     PROFIT_KNOWN,
     PROFIT_START,  # the same when the session opened
     PROFIT_PEAK,  # and at its highest at any opening or close
-) = range(30)
-STATE_COLUMNS = 30
+    BASE_ROW,  # the base currency's row of `money`
+) = range(31)
+STATE_COLUMNS = 31
 RUNNING, OVERFLOWED = 0, 1
 SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the loop
 
@@ -115,6 +118,8 @@ ORDER_TAPE = (
 FILL_TAPE = (
     *("order", "bar", "instrument", "side", "lots", "price_ticks", "commission_minor"),
     *("is_maker", "base_ticks"),  # what the market offered before slippage
+    # What was converted of the fill's cash, what that brought in the base currency, and the fee.
+    *("converted_minor", "converted_base_minor", "conversion_fee_minor"),
 )
 # What became of an order beside fills; `lots` are unfilled lots, or bars that it still misses,
 # and `at_fill` counts the fills of the run before it. Rejected is what cannot be borrowed.

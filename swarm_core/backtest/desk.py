@@ -33,6 +33,7 @@ def found_desk(
     state[[c.NAV, c.SESSION_NAV, c.PEAK_NAV]] = to_minor(settings.starting_cash)
     state[c.NAV_KNOWN], state[c.SESSION] = 1, c.NONE
     base = currencies.index(settings.base_currency)
+    state[c.BASE_ROW] = base
     state[c.BASE_GAP] = len(currencies) if settings.base_currency in traded else base
     account = np.zeros(k.ACCOUNT_COLUMNS, np.int64)
     account[k.STATE] = k.ACTIVE_STATE
@@ -127,6 +128,7 @@ def _holdings(
         holding[c.SENT_HEAD] = holding[c.TAKEN_BAR] = -1
         holding[c.MARGINED] = instrument.is_margined
         holding[c.BY_ID] = by_id[at]
+        holding[c.CUT_OPEN], holding[c.CUT_CLOSE] = settings.fills.cutoffs.of(instrument)
         lots = settings.borrow.available(instrument)
         holding[c.BORROWABLE] = c.NONE if lots is None else lots
     return holdings

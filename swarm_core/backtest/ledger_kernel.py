@@ -5,7 +5,14 @@ import numpy as np
 from swarm_core.backtest import columns as c
 from swarm_core.backtest import settings as r
 from swarm_core.backtest.columns import NONE, Desk, Ints
-from swarm_core.backtest.exact import I64_MAX, SAFE, even_share, floor_share, whole
+from swarm_core.backtest.exact import (
+    I64_MAX,
+    SAFE,
+    ceil_share,
+    even_share,
+    floor_share,
+    whole,
+)
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel
 from swarm_core.commissions import IB_TIERS
 from swarm_core.instruments import MINOR_PER_UNIT
@@ -101,8 +108,11 @@ def month_of(time_ns: int) -> int:
 
 
 @inlined_kernel
-def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> None:
-    """Move position, cost, profit and cash of instrument i; the caller has checked that it fits."""
+def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> int:
+    """Move position, cost, profit and cash of instrument i; the caller has checked that it fits.
+
+    Returns what came into its currency's cash.
+    """
     holding = desk.holdings[i]
     if not holding[c.KNOWN]:
         holding[c.KNOWN] = 1
@@ -112,11 +122,46 @@ def book_fill(desk: Desk, i: int, signed: int, ticks: int, commission: int) -> N
     desk.risks[i, POSITION] = position + signed
     paid = -signed * ticks * holding[c.LOT_TICK]
     money = desk.money[holding[c.CASH_ROW]]
-    money[c.CASH] += (realised if holding[c.MARGINED] else paid) - commission
+    change = (realised if holding[c.MARGINED] else paid) - commission
+    money[c.CASH] += change
     money[c.FEES] += commission
     money[c.CHARGED] += commission
     if abs(money[c.CASH]) > SAFE or abs(holding[c.COST]) > SAFE or abs(holding[c.REALISED]) > SAFE:
         desk.state[c.STATUS] = c.OVERFLOWED
+    return change
+
+
+@flat_kernel
+def exchange_cash(
+    money: Ints, state: Ints, rates: Ints, t: int, row: int, cash: int, rules: Ints
+) -> tuple[int, int]:  # fmt: skip
+    """Convert a fill's cash of one currency, as `FillConversion` does; return base and fee.
+
+    `rates` are the market's [T, M, 2], or [0, M, 2]. (0, 0) where it stays as it is.
+    """
+    above, below, zero = money[row, c.RATE_ABOVE], money[row, c.RATE_BELOW], whole(0)
+    m = row - 1 if row > state[c.BASE_GAP] else row
+    if rates.shape[0] > 0 and rates[t, m, 1] != 0:
+        above, below = rates[t, m, 0], rates[t, m, 1]
+    if below == 0 or cash == 0:
+        return zero, zero
+    value = even_share(abs(cash), above, below)
+    if value > SAFE // 4:
+        state[c.STATUS] = c.OVERFLOWED
+        return zero, zero
+    if value == 0:
+        return zero, zero
+    at = r.R_EXCHANGE
+    spread = ceil_share(value, rules[at + 1], rules[at + 2])
+    fee = max(even_share(value, rules[at + 3], rules[at + 4]), rules[at + 5])
+    base = value - spread if cash > 0 else -(value + spread)
+    money[row, c.CASH] -= cash
+    into = money[state[c.BASE_ROW]]
+    into[c.CASH] += base - fee
+    into[c.FEES] += fee
+    if abs(into[c.CASH]) > SAFE:
+        state[c.STATUS] = c.OVERFLOWED
+    return base, fee
 
 
 @inlined_kernel

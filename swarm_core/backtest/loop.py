@@ -7,11 +7,13 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest import order_kernel as orders
 from swarm_core.backtest import settings as r
 from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
+from swarm_core.backtest.exact import whole
 from swarm_core.backtest.fill_kernel import fill_of, trigger_ticks
 from swarm_core.backtest.ledger_kernel import (
     book_fill,
     commission_of,
     count_cost,
+    exchange_cash,
     fits,
     month_of,
     settle,
@@ -23,6 +25,7 @@ from swarm_core.backtest.session_kernel import (
     ends_at,
     is_at_open,
     is_in_session,
+    misses_cutoff,
     waits_for_auction,
 )
 from swarm_core.colony.compiled import flat_kernel, inlined_kernel, kernel, merged_kernel
@@ -83,7 +86,10 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     charge = total - work[c.W_COMMISSION]
     if state[c.DECISIONS] > 0:
         count_cost(desk, work, lots, ticks, charge)
-    book_fill(desk, i, sign * lots, ticks, charge)
+    cash = book_fill(desk, i, sign * lots, ticks, charge)
+    base_cash, fee, row = whole(0), whole(0), holding[c.CASH_ROW]
+    if rules[r.R_EXCHANGE] and row != state[c.BASE_ROW]:
+        base_cash, fee = exchange_cash(desk.money, state, market.rates, t, row, cash, rules)
     work[c.W_COMMISSION] = total
     work[c.W_FILLS] += 1
     holding[c.TAKEN] += lots
@@ -93,10 +99,11 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
             state[c.STATUS] = c.OVERFLOWED
     _close_open_lots(desk, work, lots)
     if rules[r.R_KEEP]:
-        row = tape.fills[state[c.FILL_ROWS]]
-        row[0], row[1], row[2], row[3] = work[c.W_ORDER], t_run, i, sign
-        row[4], row[5], row[6], row[7] = lots, ticks, charge, is_maker
-        row[8] = base
+        told = tape.fills[state[c.FILL_ROWS]]
+        told[0], told[1], told[2], told[3] = work[c.W_ORDER], t_run, i, sign
+        told[4], told[5], told[6], told[7] = lots, ticks, charge, is_maker
+        told[8], told[9] = base, cash if base_cash != 0 else 0
+        told[10], told[11] = base_cash, fee
         state[c.FILL_ROWS] += 1
     state[c.FILLS] += 1
 
@@ -139,6 +146,10 @@ def _meet(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     if work[c.W_WAIT] > 0:
         work[c.W_WAIT] -= 1
         _note(desk, tape, rules, t_run, work, c.HELD)
+        return
+    if misses_cutoff(desk, market, t, work):
+        if rules[r.R_LATE_ENDS]:
+            _expire(desk, tape, rules, t_run, work)
         return
     if waits_for_auction(desk, market, t, work):
         return

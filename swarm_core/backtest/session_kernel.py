@@ -47,6 +47,20 @@ def waits_for_auction(desk: Desk, market: Market, t: int, work: Ints) -> bool:
     return (passed and not ends_at(market, t, i)) or is_in_session(desk, market, i)
 
 
+@inlined_kernel
+def misses_cutoff(desk: Desk, market: Market, t: int, work: Ints) -> bool:
+    """Return whether this bar has the order's auction and it came too late, as `fills` has it."""
+    i = work[c.W_INSTRUMENT]
+    holding, received = desk.holdings[i], work[c.W_RECEIVED_NS]
+    if work[c.W_RANK] == AT_CLOSE:
+        before = holding[c.CUT_CLOSE]
+        return before > 0 and ends_at(market, t, i) and received > market.time_ns[t] - before
+    before, opened = holding[c.CUT_OPEN], market.open_ns[t]
+    if before == 0 or not is_at_open(work) or is_in_session(desk, market, i):
+        return False
+    return opened != NONE and received > opened - before
+
+
 @merged_kernel
 def close_exchanges(desk: Desk, market: Market, t: int) -> None:
     """Take in whose exchange is closed now: a closed one's last close stays the newest there is."""

@@ -19,6 +19,7 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
+from swarm_core.currencies import FillConversion
 from swarm_core.fills import PPM, FillSettings
 from swarm_core.instruments import MINOR_PER_UNIT, to_minor
 from swarm_core.orders import OrderKind, TimeInForce
@@ -74,11 +75,13 @@ _SHARES = (
     R_FORCE,
     R_LAG,
     R_KEEP,
+    R_LATE_ENDS,  # whether an order that missed its auction's cut-off expires
     R_CHARGE,  # which commission, then six numbers of it
-) = range(14, 41)
+) = range(14, 42)
 LIMIT_ROWS = R_PARTICIPATION  # the limits stand first
 R_SLIPPAGE = R_CHARGE + 7  # which model, then two numbers of it
-R_ROWS = R_SLIPPAGE + 3
+R_EXCHANGE = R_SLIPPAGE + 3  # whether each fill is converted, then five numbers of it
+R_ROWS = R_EXCHANGE + 6
 CHARGE_BPS, CHARGE_FIXED, CHARGE_TIERED, CHARGE_CONTRACT, CHARGE_MAKER = range(5)
 SLIP_BPS, SLIP_TICKS, SLIP_VOLUME_SHARE, SLIP_SQUARE_ROOT = range(4)
 _VOLUME_SHARE_MAX = 9_000_000  # times the square of a share in ppm, this still fits 64 bits
@@ -102,6 +105,7 @@ class EngineSettings:
     decision_lag_s: float = 0.0
     located: frozenset[str] = frozenset()
     borrow: BorrowAvailability = field(default_factory=BorrowAvailability)
+    conversion: FillConversion | None = None  # of each fill that is not in the base currency
     keep_events: bool = True
 
     def __post_init__(self) -> None:
@@ -118,6 +122,8 @@ class EngineSettings:
         rows = [*_limit_rows(self.limits.on_book()), *self._fill_rows(), *self._order_rows()]
         rows += charge_rows(self.commission)
         rows += slippage_rows(self.fills)
+        exchange = self.conversion
+        rows += [0] * 6 if exchange is None else [1, *exchange.parameters]
         assert len(rows) == R_ROWS
         return _whole_rows(rows)
 
@@ -170,6 +176,7 @@ class EngineSettings:
         yield from (above, below.bit_length() - 1)
         yield from (KINDS.index(self.sizing.kind), FORCES.index(self.sizing.time_in_force))
         yield from (int(self.decision_lag_s * NS_PER_S), int(self.keep_events))
+        yield int(self.fills.cutoffs.late_expires)
 
 
 def _limit_rows(limits: RiskLimits) -> Iterator[int]:

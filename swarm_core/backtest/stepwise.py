@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swarm_core import events as ev
+from swarm_core.backtest.bar_objects import bars_at, ended_at
 from swarm_core.backtest.bars import Bars, currencies_of
 from swarm_core.backtest.columns import LEFT, NONE, ZERO, Ints
 from swarm_core.backtest.opening import Openings
@@ -73,7 +74,7 @@ class StepwiseBacktest:
             if currency != settings.base_currency:
                 self._apply([self._marked(currency, rate)])
 
-    def _marked(self, currency: str, rate: Decimal, bar: int = -1) -> ev.Event:
+    def _marked(self, currency: str, rate: Decimal, bar: int = -1) -> ev.CurrencyMarked:
         return ev.CurrencyMarked(
             event_id=ev.make_event_id("CurrencyMarked", currency, str(rate), self._bar, bar),
             time_ns=0,
@@ -143,6 +144,21 @@ class StepwiseBacktest:
             self.events.append(event)
             self.book.apply(event)
 
+    def _fill(self, told: Sequence[ev.Event], rates: Sequence[ev.CurrencyMarked]) -> None:
+        """Take in what the venue told; a fill's foreign cash is converted at the bar's rate."""
+        ledger, exchange = self.book.ledger, self.settings.conversion
+        known = ledger.rates | {marked.currency: marked.rate for marked in rates}
+        for event in told:
+            before = dict(ledger.cash)
+            self._apply([event])
+            if exchange is None or not isinstance(event, ev.OrderFilled):
+                continue
+            if event.currency != ledger.base_currency and event.currency in known:
+                cash = ledger.cash[event.currency] - before.get(event.currency, 0)
+                rate = known[event.currency]
+                trade = exchange.of_fill(event, cash, rate, ledger.base_currency)
+                self._apply([] if trade is None else [trade])
+
     def _begin(self, bars: Bars, t: int) -> None:
         """Open the session where one begins, fill, mark what is held, and close it."""
         self._bar += 1
@@ -151,7 +167,7 @@ class StepwiseBacktest:
             opens_ns = time_ns if market.open_ns[t] == NONE else int(market.open_ns[t])
             self._open(int(market.session[t]), opens_ns)
         shown = bars_at(bars, t, self._in_session)
-        self._apply(self.venue.on_bars(shown, time_ns))
+        self._fill(self.venue.on_bars(shown, time_ns), self._rates(bars, t))
         self._apply(self.venue.end_session(self._unmet(bars, t), time_ns))
         for bar in shown:
             position = self.book.ledger.positions.get(bar.instrument_id)
@@ -219,7 +235,7 @@ class StepwiseBacktest:
                 orders += roll_pair(f"roll-{self._bar}", held, name, following[name])
         self._release(orders, context)
 
-    def _rates(self, bars: Bars, t: int) -> list[ev.Event]:
+    def _rates(self, bars: Bars, t: int) -> list[ev.CurrencyMarked]:
         rates = bars.market.rates
         return [
             self._marked(currency, Decimal(int(rates[t, m, 0])) / Decimal(int(rates[t, m, 1])), t)
@@ -344,42 +360,3 @@ def _mark(bar: Bar, lot_tick_minor: int, currency: str) -> ev.Event:
         lot_tick_minor=lot_tick_minor,
         currency=currency,
     )
-
-
-def ended_at(bars: Bars, t: int) -> set[str]:
-    """Return the instruments whose exchange's session ends with this moment."""
-    m = bars.market
-    ends = m.ends[t] if len(m.ends) else [m.session_end[t]] * len(bars.instruments)
-    return {i.instrument_id for i, end in zip(bars.instruments, ends, strict=True) if end}
-
-
-def bars_at(bars: Bars, t: int, in_session: Collection[str] = ()) -> list[Bar]:
-    """Return the bars of one moment as objects; an instrument without a close has none.
-
-    `in_session` names those whose session has had a bar already.
-    """
-    m, ended = bars.market, ended_at(bars, t)
-
-    def given(values: Ints, at: int, nothing: int = NONE) -> int | None:
-        value = NONE if not len(values) else int(values[t, at])
-        return None if value in (NONE, nothing) else value
-
-    return [
-        Bar(
-            instrument_id=instrument.instrument_id,
-            time_ns=int(m.time_ns[t]),
-            close_ticks=int(m.close[t, at]),
-            open_ticks=given(m.open, at),
-            high_ticks=given(m.high, at),
-            low_ticks=given(m.low, at),
-            volume_lots=given(m.volume, at, -1),
-            open_time_ns=None if m.open_ns[t] == NONE else int(m.open_ns[t]),
-            band_low_ticks=given(m.band_low, at),
-            band_high_ticks=given(m.band_high, at),
-            is_halted=bool(given(m.halted, at, 0)),
-            opens_session=instrument.instrument_id not in in_session,
-            closes_session=instrument.instrument_id in ended,
-        )
-        for at, instrument in enumerate(bars.instruments)
-        if m.close[t, at] != NONE
-    ]

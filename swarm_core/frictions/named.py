@@ -15,7 +15,8 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
-from swarm_core.currencies import CurrencySweep
+from swarm_core.currencies import CurrencySweep, FillConversion
+from swarm_core.frictions.auction_cutoffs import AuctionCutoffs
 from swarm_core.frictions.latency import Latency
 from swarm_core.frictions.price_limits import PriceLimits
 from swarm_core.frictions.slippage import (
@@ -44,10 +45,14 @@ SLIPPAGES: dict[str, type[Any]] = {
     "volume_share": VolumeShareSlippage,
     "square_root": SquareRootSlippage,
 }
-CONVERSIONS: dict[str, type[Any]] = {"none": type(None), "sweep": CurrencySweep}
+CONVERSIONS: dict[str, type[Any]] = {
+    "none": type(None),
+    "sweep": CurrencySweep,
+    "at_fill": FillConversion,
+}
 PARTS = (
     *("commission", "slippage", "latency", "participation_fraction_max"),
-    *("borrow", "interest", "conversion", "price_limit_fraction"),
+    *("borrow", "interest", "conversion", "price_limit_fraction", "auction_cutoffs"),
 )
 
 
@@ -62,6 +67,9 @@ def venue_of(given: Given, default: Venue) -> Venue:
         fills = replace(fills, slippage=slippage_of(given["slippage"]))
     if "latency" in given:
         fills = replace(fills, latency=_built(Latency, given["latency"], "latency"))
+    if "auction_cutoffs" in given:
+        cutoffs = _built(AuctionCutoffs, given["auction_cutoffs"], "auction_cutoffs")
+        fills = replace(fills, cutoffs=cutoffs)
     if "participation_fraction_max" in given:
         share = to_decimal(_number(given, "participation_fraction_max"), "participation")
         fills = replace(fills, participation_fraction_max=float(share))
@@ -75,7 +83,7 @@ def venue_of(given: Given, default: Venue) -> Venue:
         carry = replace(venue.carry, interest=interest_of(given["interest"]))
         venue = replace(venue, carry=carry)
     if "conversion" in given:
-        venue = replace(venue, carry=replace(venue.carry, sweep=conversion_of(given["conversion"])))
+        venue = _with_conversion(venue, conversion_of(given["conversion"]))
     if "borrow" in given:
         venue = _with_borrow(venue, _mapping(given["borrow"], "borrow"))
     return venue
@@ -100,13 +108,19 @@ def interest_of(given: object) -> CashInterest:
     return CashInterest(rates=rates)
 
 
-def conversion_of(given: object) -> CurrencySweep | None:
+def _with_conversion(venue: Venue, found: CurrencySweep | FillConversion | None) -> Venue:
+    sweep = found if isinstance(found, CurrencySweep) else None
+    at_fill = found if isinstance(found, FillConversion) else None
+    return replace(venue, carry=replace(venue.carry, sweep=sweep), conversion=at_fill)
+
+
+def conversion_of(given: object) -> CurrencySweep | FillConversion | None:
     """Return how foreign cash is converted of {model: NAME, ...}; None leaves balances alone."""
     told = _mapping(given, "conversion")
     if told.get("model") == "none":
         known(told, "conversion", ("model",))
         return None
-    return cast(CurrencySweep, _named(CONVERSIONS, given, "conversion"))
+    return cast(CurrencySweep | FillConversion, _named(CONVERSIONS, given, "conversion"))
 
 
 def _with_borrow(venue: Venue, given: Given) -> Venue:

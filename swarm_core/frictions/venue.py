@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from swarm_core.carry.borrow import BorrowAvailability
 from swarm_core.commissions import BpsCommission, CommissionModel
+from swarm_core.currencies import FillConversion
 from swarm_core.fills import FillSettings
 from swarm_core.frictions.price_limits import PriceLimits
 from swarm_core.overnight import NO_CARRY, Carry
@@ -19,6 +20,7 @@ class Venue:
     carry: Carry = NO_CARRY
     borrow: BorrowAvailability = field(default_factory=BorrowAvailability)
     price_limits: PriceLimits | None = None
+    conversion: FillConversion | None = None  # of each fill; None leaves its cash as it comes
 
 
 def simple_venue(commission_bps: float, slippage_bps: float) -> Venue:

@@ -64,6 +64,10 @@ def test_a_wrong_field_is_named_in_one_line(
     [
         ({"fee": 1}, "book.venue: venue.fee must be one of commission"),
         ({"commission": {"model": "free"}}, "book.venue: commission.model must be one of bps"),
+        (
+            {"conversion": {"model": "at_fill"}},
+            "book.venue: conversion.model must be none or sweep",
+        ),
         ({"slippage": {"model": "ticks", "ticks": -1}}, "ticks must be in [0, 1000], was -1"),
     ],
 )

@@ -1,12 +1,13 @@
 """What a sweep of foreign cash does to an experiment, worked out by hand in the base currency."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from models.experiments.costs import venue_with
 from models.experiments.fields import ExperimentError
-from swarm_core.currencies import CurrencySweep
+from swarm_core.currencies import CurrencySweep, FillConversion
 from swarm_core.frictions.venue import Venue
 from tests.models.experiments.known import FREE, Told, flat, order, run, share
 
@@ -74,19 +75,73 @@ def test_interest_is_on_what_a_sweep_has_left() -> None:
     assert swept.walked.costs["interest"][2] * swept.nav[1] == pytest.approx(-cash / 1e4, abs=1e-6)
 
 
+AT_FILL = {"model": "at_fill", "spread_bps": 20, "fee_bps": 2, "fee_minimum": 1.1}
+
+
+def test_each_fill_is_converted_at_the_rate_of_its_own_bar_for_spread_and_fee() -> None:
+    """100 shares at 50 EUR bought on day 1 at 1.25 and sold on day 3 at 1.5; 7 EUR an order.
+
+    Day 1: 5,007 EUR are worth 6,258.75 USD; the purchase costs 12.5175 of spread and 2 bps,
+    1.25175, of fee. The shares are worth 6,250.
+    Day 3: 4,993 EUR are worth 7,489.50 USD and bring 14.979 of spread less; the fee is 1.4979.
+    No euro is left, so the rate of day 3 moves the shares alone, and nothing after their sale.
+    """
+    commission = {"model": "per_contract", "per_contract": 0.07, "exchange_fee": 0, "minimum": 0}
+    costs = {**FREE, "conversion": AT_FILL, "commission": commission}
+    del costs["commission_bps"]
+    told = run([SHARE], PRICES, {"orders": TRADES}, costs=costs, rates=RATES)
+    bought = 100_000 - 6_258.75 - 12.5175 - 1.25175
+    sold = bought + 7_489.5 - 14.979 - 1.4979
+    expected = [100_000, bought + 6_250, bought + 6_250, sold, sold, sold]
+    assert told.nav == pytest.approx(expected, abs=1e-7)
+    before = [100_000, *told.nav[:-1]]
+
+    def amounts(fractions: Any) -> list[float]:
+        return [part * nav for part, nav in zip(fractions, before, strict=True)]
+
+    lost = amounts(told.walked.costs["conversion"])
+    expected = [0, 12.5175 + 1.25175, 0, 14.979 + 1.4979, 0, 0]
+    assert lost == pytest.approx(expected, abs=1e-7)
+    moved = amounts(told.walked.currencies["EUR"])
+    assert moved == pytest.approx([0, 0, 0, 5_000 * 0.25, 0, 0], abs=1e-7)
+
+
+def test_the_smallest_fee_is_taken_of_each_fill_and_spread_is_rounded_against_it() -> None:
+    """1 share at 50 EUR is 62.50 USD: 2 bps are 0.0125, so 1.10 is charged, and 0.125 of spread."""
+    told = run(
+        [SHARE], PRICES, {"orders": [order(0, "buy", 1, "B")]},
+        costs={**FREE, "conversion": AT_FILL}, rates=RATES,
+    )  # fmt: skip
+    assert told.nav[1] == pytest.approx(100_000 - 0.125 - 1.1, abs=1e-8)
+    exchange = FillConversion(spread_bps=Decimal(3))
+    assert exchange.exchange(10**8, Decimal("1.3")) == (130_000_000 - 39_000, 0)
+    assert exchange.exchange(-1, Decimal("1.3")) == (-2, 0), "a minor unit of spread at least"
+    assert exchange.exchange(1, Decimal("0.4")) == (0, 0), "worth nothing: it stays"
+
+
 def test_it_is_an_axis_of_a_sweep_and_a_setting_of_the_desk() -> None:
     venue = venue_with({"conversion": SWEEP}, Venue())
     assert isinstance(venue.carry.sweep, CurrencySweep)
     assert venue_with({"conversion": {"model": "none"}}, venue).carry.sweep is None
+    at_fill = venue_with({"conversion": AT_FILL}, venue)
+    assert at_fill.carry.sweep is None
+    assert isinstance(at_fill.conversion, FillConversion)
+    assert venue_with({"conversion": SWEEP}, at_fill).conversion is None
 
 
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"model": "each"}, "costs.conversion.model must be one of none, sweep, was 'each'"),
+        (
+            {"model": "each"},
+            "costs.conversion.model must be one of none, sweep, at_fill, was 'each'",
+        ),
         ({"model": "none", "minimum": 1}, "costs.conversion.minimum must be one of model"),
         ({"model": "sweep", "minimum": 0}, r"minimum must be in \[1, 1000000000\], was 0"),
         ({"model": "sweep", "spread_bps": -1}, r"spread_bps must be in \[0, 1000\], was -1"),
+        ({"model": "at_fill", "minimum": 1}, "costs.conversion.minimum must be one of spread_bps"),
+        ({"model": "at_fill", "fee_bps": "much"}, "costs.conversion.fee_bps must be a number"),
+        ({"model": "at_fill", "spread_bps": 1_001}, r"spread_bps must be in \[0, 1000\], was 1001"),
         ("sweep", "costs.conversion must be a mapping of fields, was 'sweep'"),
     ],
 )

@@ -16,7 +16,9 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
+from swarm_core.currencies import FillConversion
 from swarm_core.fills import FillSettings
+from swarm_core.frictions.auction_cutoffs import AuctionCutoffs
 from swarm_core.frictions.latency import Latency
 from swarm_core.frictions.slippage import (
     BpsSlippage,
@@ -39,9 +41,11 @@ def pick(rng: np.random.Generator, *choices: object) -> object:
 
 
 def make_instruments(rng: np.random.Generator, count: int) -> tuple[Instrument, ...]:
+    venues = rng.spawn(1)[0]  # apart, so that the rest is drawn as without them
     return tuple(
         Instrument(
             instrument_id=f"X.{name}",
+            venue=str(pick(venues, "", "XNYS", "XNAS")),
             asset_class=str(pick(rng, "equity", "equity", "future", "crypto", "option")),
             currency=str(pick(rng, "USD", "USD", "EUR", "JPY")),
             price_increment=Decimal(str(pick(rng, "0.01", "0.05", "0.0001"))),
@@ -208,6 +212,7 @@ def make_settings(rng: np.random.Generator) -> EngineSettings:
         SquareRootSlippage(Decimal(1), Decimal(12)),
     )  # fmt: skip
     kinds = [kind for kind in OrderKind if not kind.has_limit and not kind.has_stop]
+    apart = rng.spawn(1)[0]
     return EngineSettings(
         starting_cash=Decimal(str(pick(rng, "20_000", "100_000.55", "1_000_000"))),
         limits=make_limits(rng),
@@ -217,6 +222,12 @@ def make_settings(rng: np.random.Generator) -> EngineSettings:
             day_order_ends_with_session=bool(rng.random() < 0.5),
             day_order_age_s_max=float(rng.choice([150.0, 345_600.0])),
             slippage=slippage,  # type: ignore[arg-type]  # one of the models
+            cutoffs=AuctionCutoffs(
+                by_exchange=bool(apart.random() < 0.3),
+                open_s=int(apart.choice([0, 20, 30_000, 30_000])),
+                close_s=int(apart.choice([0, 20, 30_000, 30_000])),
+                late_expires=bool(apart.random() < 0.5),
+            ),
             latency=Latency(
                 milliseconds=int(rng.choice([0, 0, 70_000])), bars=int(rng.choice([0, 0, 2]))
             ),
@@ -226,6 +237,13 @@ def make_settings(rng: np.random.Generator) -> EngineSettings:
             kind=kinds[int(rng.integers(len(kinds)))],
             time_in_force=FORCES[int(rng.integers(len(FORCES)))],
         ),
+        conversion=FillConversion(
+            spread_bps=Decimal(str(pick(apart, "0", "3", "17.5"))),
+            fee_bps=Decimal(str(pick(apart, "0", "0.2"))),
+            fee_minimum=Decimal(str(pick(apart, "0", "2"))),
+        )
+        if apart.random() < 0.5
+        else None,
         decision_lag_s=float(rng.choice([0.0, 30.0])),
         located=frozenset({"X.A", "X.B"}) if rng.random() < 0.5 else frozenset(),
         borrow=BorrowAvailability(

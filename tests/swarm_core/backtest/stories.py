@@ -1,5 +1,6 @@
 """What becomes of a market, told by the compiled engine and step by step."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -113,7 +114,7 @@ def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
     rows: Rows = {name: [] for name in TAPES}
     number: dict[str, int] = {}
     terms: dict[str, tuple[int, ...]] = {}
-    fills = 0
+    fills, converted = 0, _converted(test.events)
     for event in test.events:
         if isinstance(event, ev.OrderIntended):
             order = event.order
@@ -133,19 +134,8 @@ def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
             rows["orders"].append(terms[event.client_order_id] + verdict)
         elif isinstance(event, ev.OrderFilled):
             fills += 1
-            assert event.commission_minor is not None
-            rows["fills"].append(
-                (
-                    number[event.client_order_id],
-                    bar_of[event.time_ns],
-                    ids.index(event.instrument_id),
-                    event.side.sign,
-                    event.lots,
-                    event.price_ticks,
-                    event.commission_minor,
-                    event.is_maker,
-                )
-            )  # fmt: skip
+            order_number, bar = number[event.client_order_id], bar_of[event.time_ns]
+            rows["fills"].append(_fill_row(event, order_number, bar, ids, converted))
         elif isinstance(event, ev.OrderRejected):
             order_id = event.client_order_id
             lots, bar = terms[order_id][4], terms[order_id][1]
@@ -172,6 +162,35 @@ def _rows(test: StepwiseBacktest, ids: list[str], bars: Bars) -> Rows:
     return rows
 
 
+def _converted(events: list[ev.Event]) -> dict[str, ev.CurrencyConverted]:
+    """Return the conversions of fills, by execution: each stands right behind its fill."""
+    return {
+        fill.execution_id: event
+        for fill, event in itertools.pairwise(events)
+        if isinstance(event, ev.CurrencyConverted) and isinstance(fill, ev.OrderFilled)
+    }
+
+
+def _fill_row(
+    fill: ev.OrderFilled,
+    number: int,
+    bar: int,
+    ids: list[str],
+    converted: dict[str, ev.CurrencyConverted],
+) -> tuple[int, ...]:
+    assert fill.commission_minor is not None
+    cash = base = fee = 0
+    trade = converted.get(fill.execution_id)
+    if trade is not None:
+        cash, base, fee = trade.from_minor, trade.to_minor, trade.fee_minor
+        if trade.to_currency == fill.currency:
+            cash, base = -base, -cash
+    return (
+        number, bar, ids.index(fill.instrument_id), fill.side.sign, fill.lots, fill.price_ticks,
+        fill.commission_minor, fill.is_maker, cash, base, fee,
+    )  # fmt: skip
+
+
 def assert_same(compiled: Story, stepwise: Story) -> None:
     """Hold the loop to the objects: every row, every NAV and the books, to the minor unit."""
     for name in TAPES:
@@ -179,7 +198,7 @@ def assert_same(compiled: Story, stepwise: Story) -> None:
         if name == "changes":
             left = [(*row[:3], -1, row[4]) if row[2] == c.TRIGGERED else row for row in left]
         if name == "fills":
-            left = [row[:8] for row in left]  # what the market offered stands in no event
+            left = [row[:8] + row[9:] for row in left]  # what the market offered stands in no event
         for at, (a, b) in enumerate(zip(left, stepwise.rows[name], strict=False)):
             assert a == tuple(map(int, b)), f"{name}[{at}] of {TAPES[name]}"
         assert len(left) == len(stepwise.rows[name]), name
@@ -237,7 +256,9 @@ def _conversion_rows(
 ) -> list[tuple[int, ...]]:
     rows: list[tuple[int, ...]] = []
     for event in events:
-        if isinstance(event, ev.CurrencyConverted):
+        if (
+            isinstance(event, ev.CurrencyConverted) and not event.correlation_id
+        ):  # of a fill otherwise
             for currency, minor in (
                 (event.from_currency, -event.from_minor),
                 (event.to_currency, event.to_minor),

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from swarm_core.backtest.orders import OrderPlan
+from swarm_core.frictions.auction_cutoffs import NO_CUTOFFS
 from swarm_core.risk import kernel as k
 from tests.swarm_core.backtest.markets import (
     NONE,
@@ -89,15 +90,36 @@ def test_limits_by_level_are_met_in_the_markets_drawn() -> None:
 def test_the_markets_drawn_reach_most_of_what_can_happen() -> None:
     codes: Counter[int] = Counter()
     changes: Counter[int] = Counter()
-    fills = makers = 0
+    fills = makers = exchanged = charged = 0
     for seed in range(60):
         story = run_orders(seed)
         codes.update(row[9] for row in story.rows["orders"])
         changes.update(row[2] for row in story.rows["changes"])
         fills += len(story.rows["fills"])
         makers += sum(row[7] for row in story.rows["fills"])
+        exchanged += sum(row[10] != 0 for row in story.rows["fills"])
+        charged += sum(row[11] != 0 for row in story.rows["fills"])
     assert codes[k.APPROVED] > 300
     assert len(codes) >= 14, codes
     assert min(changes[what] for what in range(4)) > 20, changes
     assert fills > 300
     assert makers > 10
+    assert exchanged > 40
+    assert charged > 20
+
+
+def test_cut_offs_are_met_in_the_markets_drawn() -> None:
+    """Without them some of the orders for auctions are filled that were late, or at another one."""
+    met = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        instruments = make_instruments(rng, int(rng.integers(1, 5)))
+        bars, chosen = make_bars(rng, instruments, 60), make_settings(rng)
+        plan = OrderPlan.of(make_orders(rng, bars), [i.instrument_id for i in instruments])
+        never = replace(chosen, fills=replace(chosen.fills, cutoffs=NO_CUTOFFS))
+        with_them, without = (
+            compiled_story(bars, given, lambda test, b, p=plan: test.place_orders(b, p)).rows
+            for given in (chosen, never)
+        )
+        met += with_them["fills"] != without["fills"]
+    assert met >= 6

@@ -13,6 +13,8 @@ from swarm_core.commissions import (
     MakerTakerCommission,
     PerContractCommission,
 )
+from swarm_core.currencies import FillConversion
+from swarm_core.frictions.auction_cutoffs import AuctionCutoffs
 from swarm_core.frictions.latency import Latency
 from swarm_core.frictions.named import commission_of, slippage_of, venue_of
 from swarm_core.frictions.price_limits import PriceLimits
@@ -66,6 +68,8 @@ def test_a_whole_venue_is_described() -> None:
             "participation_fraction_max": 0.05,
             "latency": {"milliseconds": 250, "bars": 1},
             "price_limit_fraction": 0.1,
+            "auction_cutoffs": {"by_exchange": True, "close_s": 90, "late_expires": True},
+            "conversion": {"model": "at_fill", "spread_bps": 1.5},
             "interest": {"USD": {"credit": 0.03, "debit": 0.06}},
             "borrow": {"annual_rate": 0.01, "rates": {"US.A": 0.3}, "lots": {"US.A": 500}},
         },
@@ -75,6 +79,8 @@ def test_a_whole_venue_is_described() -> None:
     assert venue.fills.participation_fraction_max == 0.05
     assert venue.fills.latency == Latency(milliseconds=250, bars=1)
     assert venue.fills.slippage_bps == 2.0
+    assert venue.fills.cutoffs == AuctionCutoffs(by_exchange=True, close_s=90, late_expires=True)
+    assert venue.conversion == FillConversion(spread_bps=Decimal("1.5"))
     assert venue.price_limits == PriceLimits(Decimal("0.1"))
     assert venue.borrow == BorrowAvailability(lots={"US.A": 500})
     assert venue.carry.interest is not None
@@ -105,6 +111,12 @@ def test_what_is_left_open_is_the_defaults() -> None:
         ({"latency": {"bars": -1}}, r"bars of a latency must be in 0\.\.1000, was -1"),
         ({"participation_fraction_max": 2}, r"participation_fraction_max must be in \[0, 1"),
         ({"price_limit_fraction": 0}, r"fraction of price limits must be in \(0, 1\], was 0"),
+        ({"auction_cutoffs": {"close": 1}}, r"auction_cutoffs\.close must be one of by_exchange"),
+        (
+            {"auction_cutoffs": {"close_s": 86_401}},
+            r"close_s of auction_cutoffs must be in 0\.\.86400",
+        ),
+        ({"auction_cutoffs": {"by_exchange": 1}}, r"auction_cutoffs\.by_exchange must be true or"),
         ({"interest": {"USD": {"credit": 3}}}, r"credit rate must be in \[-1, 1\], was 3"),
         ({"borrow": {"cost": 1}}, r"borrow\.cost must be one of annual_rate, rates"),
         ({"borrow": {"lots": {"US.A": -1}}}, r"lots to borrow of US\.A must be >= 0, was -1"),
