@@ -19,24 +19,32 @@ _log = logging.getLogger(__name__)
 _ATTEMPTS = 4
 # No coin was traded before the first block of the first of them; exchanges refuse older moments.
 _FIRST_MS = int(datetime(2009, 1, 3, tzinfo=UTC).timestamp() * 1000)
+_DAY_MS = 86_400_000
 _FIELDS = 6  # start, open, high, low, close, volume
 _WAIT_FIRST_S, _WAIT_LONGEST_S = 0.5, 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CryptoSettings:
-    """Which symbols ("BTC/USDT", ccxt's unified names) in which timeframe ("1d", "1h", "1m")."""
+    """Which symbols ("BTC/USDT", ccxt's unified names) in which timeframe ("1d", "1h", "1m").
+
+    Asked backwards, an exchange may have nothing for `gap_days_max` days, and a page at least,
+    before what is older is taken not to be there.
+    """
 
     symbols: tuple[str, ...]
     timeframe: str = "1d"
     page_size: int = 500
     pages_max: int = 100_000  # a loop that no answer can make endless
+    gap_days_max: int = 30
 
     def __post_init__(self) -> None:
         if not self.symbols or not all("/" in symbol for symbol in self.symbols):
             raise ValueError(f'symbols must be names like "BTC/USDT", was {self.symbols}')
         if not 1 <= self.page_size <= 5_000:
             raise ValueError(f"page_size must lie within 1 to 5000, was {self.page_size}")
+        if not 0 <= self.gap_days_max <= 10_000:
+            raise ValueError(f"gap_days_max must lie within 0 to 10000, was {self.gap_days_max}")
         if not re.fullmatch(r"[1-9]\d*[smhdw]", self.timeframe):
             raise ValueError(
                 'timeframe must be of one length, such as "1d", "1h" or "1m", was '
@@ -149,26 +157,40 @@ class CryptoSource:
     def _backwards(
         self, symbol: str, newest: list[list[Any]], first_ms: int
     ) -> dict[int, list[Any]]:
-        """Return the bars before the newest page, asked for by `until`; what is not had is told."""
+        """Return the bars before the newest page, asked for by `until`; what is not had is told.
+
+        Exchanges that answer for a span alone have nothing to say of a gap: what is before it is
+        asked for as well, up to the longest gap that the settings allow.
+        """
         rows = {int(row[0]): row for row in newest}
+        before_ms = min(rows)
         span_ms = self._settings.page_size * self._step_ms
+        gap_ms = self._settings.gap_days_max * _DAY_MS
         for _ in range(self._settings.pages_max):
-            oldest = min(rows)
-            page = self._page(symbol, max(first_ms, oldest - span_ms), oldest - 1)
+            oldest, since_ms = min(rows), max(first_ms, before_ms - span_ms)
+            page = self._page(symbol, since_ms, before_ms - 1)
             older = {int(row[0]): row for row in page if int(row[0]) < oldest}
             rows |= older
+            before_ms = min(older, default=since_ms)
             if page and not older:  # the same page again: neither since nor until is heeded
-                day = datetime.fromtimestamp(oldest / 1000, UTC)
-                self._untold[symbol] = (
-                    f"{symbol} of {self.name}: bars before {day:%Y-%m-%d %H:%M} cannot be had, the "
-                    "exchange gives its newest ones whatever is asked for"
-                )
-                _log.warning(self._untold[symbol])
-            if not older or min(older) <= first_ms:
+                why = "cannot be had, the exchange gives its newest ones whatever is asked for"
+                self._leave_out(symbol, oldest, why)
+                return rows
+            if before_ms <= first_ms:
+                return rows
+            if oldest - before_ms > gap_ms and not older:
+                empty_days = (oldest - before_ms) // _DAY_MS
+                self._leave_out(symbol, oldest, f"are not there for {empty_days} days, older ones "
+                                "were not asked for (gap_days_max)")  # fmt: skip
                 return rows
         raise SourceRefusedError(
             f"{symbol} of {self.name} must begin within {self._settings.pages_max} pages, did not"
         )
+
+    def _leave_out(self, symbol: str, oldest_ms: int, why: str) -> None:
+        day = datetime.fromtimestamp(oldest_ms / 1000, UTC)
+        self._untold[symbol] = f"{symbol} of {self.name}: bars before {day:%Y-%m-%d %H:%M} {why}"
+        _log.warning(self._untold[symbol])
 
     def _page(self, symbol: str, since_ms: int, until_ms: int | None = None) -> list[list[Any]]:
         until = [] if until_ms is None else [{"until": until_ms}]
