@@ -14,6 +14,7 @@ from assets.ports import EventLog, HotStore, LiveBook, TableStore
 from assets.readiness import release_of
 from assets.session_market import SessionMarkets
 from assets.session_tables import Tables, instruments_of
+from assets.universe_record import find_news
 from features.calendars import is_session
 from features.data_status import Release
 from features.observing import SessionTables, observe
@@ -87,6 +88,7 @@ class TradingFloor:
         self.closed: dict[str, int] = {}  # session -> log sequence of its close
         self.taken: dict[str, ev.DecisionTaken] = {}
         self.changes: list[ev.ColonySettingsChanged] = []  # of the colony's settings, in order
+        self.universe: ev.UniverseChosen | None = None  # the last that stands in the log
         self._releases: dict[str, Release] = {}
         self._served: dict[str, ServedFeatures] = {}
         self._features_at = _by_close(tables.features)
@@ -176,6 +178,7 @@ class TradingFloor:
     def _trade(self, session: str, walk: Walk) -> None:
         release, fault = self._release(session), self._serve(session).fault
         market, ids = self._market(session, release.withheld)
+        self._tell_universe(market)
         settings, before = self.taken_up(session)
         outcome = trade_session(
             market,
@@ -199,6 +202,13 @@ class TradingFloor:
         self._take_up()
         walk.decided.append((session, self._close(session), self._as_of(session), outcome.decision))
 
+    def _tell_universe(self, market: SessionMarket) -> None:
+        """Put on record which part of its market the desk decides on, where that is news."""
+        news = find_news(self.desk.universe, self.universe, market.session, market.open_ns)
+        if news is not None:
+            self.log.append([news])
+            self.universe = news
+
     def _release(self, session: str) -> Release:
         """Return whether the month of the session may be traded, asked once per walk and month."""
         key = month_key(self._close(session))
@@ -217,6 +227,8 @@ class TradingFloor:
                 self.taken[recorded.event.lineage.session] = recorded.event
             elif isinstance(recorded.event, ev.ColonySettingsChanged):
                 self.changes.append(recorded.event)
+            elif isinstance(recorded.event, ev.UniverseChosen):
+                self.universe = recorded.event
 
     def _note(self, market: SessionMarket, walk: Walk) -> None:
         benchmark = self.tables.benchmark.get(market.session)

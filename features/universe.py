@@ -5,7 +5,7 @@ versions of bars that were known at the moment count, so that a universe of the 
 that a desk would have chosen then.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,9 +18,15 @@ _LOOKED_BACK = timedelta(days=130)  # holds the ranked sessions of every calenda
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """Who belongs to the universe from each moment (UTC, ascending) on, until the next one."""
+    """Who belongs to the universe from each moment (UTC, ascending) on, until the next one.
+
+    `rule` says in words why, `values` has what each of the `newest` was chosen by, in their order;
+    none where the universe is a list.
+    """
 
     spans: tuple[tuple[datetime, tuple[str, ...]], ...]
+    rule: str = "listed"
+    values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         begins = [begin for begin, _ in self.spans]
@@ -60,22 +66,27 @@ def most_liquid(bars: pl.DataFrame, count: int, decided_from: datetime) -> Unive
     ).sort("event_time")
     first = ranked["event_time"].min()
     months = () if not isinstance(first, datetime) else _months(first, decided_from)
-    spans = tuple(
-        (begin, names)
-        for begin in (*months, decided_from)
-        if (names := _ranked(ranked, count, begin))
-    )
+    chosen = [(begin, _ranked(ranked, count, begin)) for begin in (*months, decided_from)]
+    spans = tuple((begin, tuple(found["instrument_id"])) for begin, found in chosen if len(found))
     if not spans or spans[-1][0] != decided_from:
         raise ValueError(
             f"most_liquid must have instruments with volumes on {_SESSIONS_MIN} sessions before "
             f"{decided_from:%Y-%m-%d}, the first that is decided, had none"
         )
-    return Universe(spans)
+    return Universe(spans, liquidity_rule(count), tuple(chosen[-1][1]["value"]))
 
 
-def _ranked(bars: pl.DataFrame, count: int, moment: datetime) -> tuple[str, ...]:
-    """Return the most liquid instruments as they were known at a moment, by name."""
-    seen = (
+def liquidity_rule(count: int) -> str:
+    """Return in words by which rule the most liquid are chosen."""
+    return (
+        f"the {count} most liquid: median of close times volume over the {RANKED_SESSIONS} "
+        f"sessions before ({_SESSIONS_MIN} at least), as it was known then"
+    )
+
+
+def _ranked(bars: pl.DataFrame, count: int, moment: datetime) -> pl.DataFrame:
+    """Return the most liquid instruments as they were known at a moment, by name, with `value`."""
+    return (
         bars.filter(
             pl.col("event_time").is_between(moment - _LOOKED_BACK, moment, closed="left"),
             pl.col("knowledge_time") <= moment,
@@ -88,9 +99,9 @@ def _ranked(bars: pl.DataFrame, count: int, moment: datetime) -> tuple[str, ...]
         .agg(pl.col("value").tail(RANKED_SESSIONS).median(), sessions=pl.len())
         .filter(pl.col("sessions") >= _SESSIONS_MIN, pl.col("value") > 0)
         .sort("value", "instrument_id", descending=[True, False])
+        .head(count)
+        .sort("instrument_id")
     )
-    names: Sequence[str] = seen["instrument_id"].head(count).sort().to_list()
-    return tuple(names)
 
 
 def _months(first: datetime, end: datetime) -> Iterator[datetime]:

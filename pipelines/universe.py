@@ -7,7 +7,7 @@ import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from features.universe import Universe, most_liquid
+from features.universe import Universe, liquidity_rule, most_liquid
 from pipelines.chosen_market import keep, read_kept
 from pipelines.desk_settings import Universe as UniverseSettings
 from pipelines.settings import ApiarySettings, SettingsError
@@ -17,12 +17,16 @@ _EVER = datetime(1800, 1, 1, tzinfo=UTC)
 
 
 class ChosenUniverse(BaseModel):
-    """What a first run chose, by which rule: who belongs to it from each moment on."""
+    """What a first run chose, by which rule: who belongs to it from each moment on.
+
+    `values` has what each of the last ones was chosen by; homes of older releases have none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     most_liquid: int
     spans: tuple[tuple[datetime, tuple[str, ...]], ...]
+    values: tuple[float, ...] = ()
 
 
 def write_most_liquid(config: Path, count: int) -> None:
@@ -63,7 +67,7 @@ def settle_universe(
             chosen = most_liquid(bars, count, decided_from)
         except ValueError as error:
             raise SettingsError(f"universe: {error}") from error
-        keep(path, ChosenUniverse(most_liquid=count, spans=chosen.spans))
+        keep(path, ChosenUniverse(most_liquid=count, spans=chosen.spans, values=chosen.values))
     return find_universe(settings)
 
 
@@ -76,7 +80,8 @@ def find_universe(settings: ApiarySettings) -> Universe | None:
     if wanted is None:
         return None
     if wanted.instruments:
-        return Universe(((_EVER, tuple(sorted(wanted.instruments))),))
+        names = tuple(sorted(wanted.instruments))
+        return Universe(((_EVER, names),), f"the {len(names)} that universe.instruments lists")
     path = settings.home / UNIVERSE_FILE
     if not path.is_file():
         raise SettingsError(
@@ -88,7 +93,7 @@ def find_universe(settings: ApiarySettings) -> Universe | None:
             f"universe.most_liquid must stay {kept.most_liquid} in {settings.home}, whose book was "
             f"begun with it, was {wanted.most_liquid}: take another home"
         )
-    return Universe(kept.spans)
+    return Universe(kept.spans, liquidity_rule(kept.most_liquid), kept.values)
 
 
 def universe_sentence(universe: Universe, wanted: UniverseSettings) -> str:

@@ -26,6 +26,7 @@ from swarm_core.event_upcasts import UPCASTS
 from swarm_core.fill_events import ExecutionCorrected, ExecutionRecalled
 from swarm_core.house_events import ModelPromoted as ModelPromoted
 from swarm_core.house_events import TierMoved as TierMoved
+from swarm_core.house_events import UniverseChosen as UniverseChosen
 from swarm_core.instruments import Instrument
 from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
@@ -371,6 +372,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     CashMoved,
     TierMoved,
     ModelPromoted,
+    UniverseChosen,
     WorkingStarted,
     WorkingEnded,
     *ACTION_CLASSES,

@@ -24,6 +24,7 @@ from adapters.stores.lineage_reads import (
 )
 from adapters.stores.lineage_touches import orders_touched_by
 from adapters.stores.lineage_tree import LineageNode, LineageTree, render
+from adapters.stores.lineage_universe import universe_node
 from features.catalog import BY_NAME
 from swarm_core.events import (
     DecisionTaken,
@@ -164,6 +165,7 @@ class LineageQueries:
             title=f"decision {decision_id}",
             facts=facts,
             children=(
+                universe_node(self._history.universes.get(decision_id), instrument_id),
                 self._contributions(lineage, instrument_id),
                 _state(lineage),
                 self._model(lineage, instrument_id),

@@ -12,6 +12,7 @@ from swarm_core.events import (
     OrderEvent,
     OrderIntended,
     RecordedEvent,
+    UniverseChosen,
     WorkingStarted,
 )
 from swarm_core.execution.working import WorkingPlan
@@ -53,13 +54,19 @@ class OrderHistory:
     def __init__(self, events: Events) -> None:
         self.decisions: dict[str, DecisionTaken] = {}
         self.intents: dict[str, OrderIntended] = {}
+        self.universes: dict[str, UniverseChosen] = {}  # by the decision that was taken on it
         self.plans: dict[str, WorkingPlan] = {}  # by the decision that is worked
         self._orders: dict[str, list[Event]] = {}
         self._of_decision: dict[str, list[OrderIntended]] = {}
+        universe: UniverseChosen | None = None
         for recorded in events.read():
             event = recorded.event
-            if isinstance(event, DecisionTaken):
+            if isinstance(event, UniverseChosen):
+                universe = event
+            elif isinstance(event, DecisionTaken):
                 self.decisions[event.lineage.decision_id] = event
+                if universe is not None:
+                    self.universes[event.lineage.decision_id] = universe
             elif isinstance(event, WorkingStarted):
                 self.plans[event.decision_id] = event.plan
             elif isinstance(event, OrderIntended):

@@ -35,6 +35,7 @@ def test_who_was_liquid_before_each_month_belongs_to_it() -> None:
     months = {begin.month: names for begin, names in found.spans}
     assert months == {2: ("EARLY",), 3: ("EARLY",), 4: ("EARLY",), 5: ("EARLY",), 6: ("LATE",)}
     assert found.spans[-1] == (DECIDED, ("LATE",))  # from the first decision on it stays
+    assert found.values == (90.0,)  # what LATE was chosen by: a close of 10 times a volume of 9
 
 
 def test_nothing_that_comes_later_changes_who_belonged() -> None:

@@ -112,3 +112,20 @@ def test_features_forecasts_and_decisions_are_of_the_universe_alone(traded: Home
         counts = rows.group_by("event_time").agg(pl.col("instrument_id").n_unique())
         assert counts["instrument_id"].max() == MOST
     assert rows["event_time"].min().date() > date(2016, 1, 31)
+
+
+def test_an_order_is_explained_by_the_universe_that_it_is_of(traded: Home) -> None:
+    """The choice stands once in the event log, before the first decision that it was made for."""
+    events = [record.event for record in traded.workshop.event_log().read()]
+    kinds = [type(event).__name__ for event in events]
+    assert kinds.count("UniverseChosen") == 1
+    assert kinds.index("UniverseChosen") < kinds.index("DecisionTaken")
+    queries = traded.workshop.lineage()
+    tree = queries.explain_order(queries.order_ids()[-1])
+    decision = next(node for node in tree.children if node.kind == "decision")
+    universe = next(node for node in decision.children if node.kind == "universe")
+    assert f"the {MOST} most liquid" in universe.title
+    rank, _, of = str(universe.facts["rank"]).partition(" of ")
+    assert of == str(MOST)
+    assert int(rank) <= MOST
+    assert universe.facts["median_traded_value"] >= universe.facts["least_of_the_universe"] > 0
