@@ -31,9 +31,9 @@ class Book(BookState):
 
     def apply_all(self, events: Iterable[ev.Event | ev.RecordedEvent]) -> None:
         """Take in events in order; what was applied already is passed over."""
-        find = _APPLY.get
+        find, recorded = _APPLY.get, ev.RecordedEvent
         for item in events:
-            if isinstance(item, ev.RecordedEvent):
+            if isinstance(item, recorded):
                 sequence, event, _, _ = item
                 if sequence <= self.sequence:
                     continue

@@ -29,6 +29,16 @@ class Event:
             raise ValueError(f"time_ns must be >= 0, was {self.time_ns}")
 
 
+def sort_fields(cls: type[Event]) -> None:
+    """Let whoever walks over the fields of an event meet them in the order of their names.
+
+    Canonical bytes hold them so: what writes them need not sort, and what reads them finds each
+    where it looks first. Fields are given by keyword, so their order means nothing else.
+    """
+    unsorted = cls.__dataclass_fields__
+    cls.__dataclass_fields__ = {name: unsorted[name] for name in sorted(unsorted)}
+
+
 class RecordedEvent(NamedTuple):
     """An event at its place in the log; `hash` covers it and everything before it (hex)."""
 

@@ -22,6 +22,7 @@ from swarm_core.event_record import Event as Event
 from swarm_core.event_record import OrderEvent as OrderEvent
 from swarm_core.event_record import RecordedEvent as RecordedEvent
 from swarm_core.event_record import make_event_id as make_event_id
+from swarm_core.event_record import sort_fields
 from swarm_core.event_upcasts import UPCASTS
 from swarm_core.fill_events import ExecutionCorrected, ExecutionRecalled
 from swarm_core.house_events import ModelPromoted as ModelPromoted
@@ -380,6 +381,9 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     *MODIFY_CLASSES,
     ExecutionRecalled,
 )
+
+for _cls in EVENT_CLASSES:
+    sort_fields(_cls)
 
 # A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.
 _codec = Codec(EVENT_CLASSES, upcasts=UPCASTS)

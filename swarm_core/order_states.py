@@ -59,6 +59,18 @@ _SETTLED = FINAL_STATES | {
     _S.MODIFY_PENDING,
 }  # or changing: no fill says otherwise
 
+# Python 3.11 looks a member up by a property of its class: as names they cost a tenth of that.
+_INTENDED = _S.INTENDED
+_APPROVED = _S.APPROVED
+_SUBMITTED = _S.SUBMITTED
+_ACCEPTED = _S.ACCEPTED
+_PARTIALLY_FILLED = _S.PARTIALLY_FILLED
+_FILLED = _S.FILLED
+_MODIFY_PENDING = _S.MODIFY_PENDING
+_CANCEL_PENDING = _S.CANCEL_PENDING
+_CANCELLED = _S.CANCELLED
+_UNKNOWN = _S.UNKNOWN
+
 # What we do ourselves: (state, act) -> state. Anything else is refused.
 ACTS: dict[tuple[OrderState, type[ev.OrderEvent]], OrderState] = {
     (_S.INTENDED, ev.OrderApproved): _S.APPROVED,
@@ -185,19 +197,19 @@ class OrderRecord:
     @property
     def is_unsent(self) -> bool:
         """Whether the order may still leave."""
-        return self.state in (_S.INTENDED, _S.APPROVED)
+        return self.state in (_INTENDED, _APPROVED)
 
     @property
     def is_ending(self) -> bool:
         """Whether the order has ended, or its cancel is asked for."""
-        return self.state.is_final or self.state is _S.CANCEL_PENDING
+        return self.state.is_final or self.state is _CANCEL_PENDING
 
     @property
     def is_unheard(self) -> bool:
         """Whether the broker has never spoken of the order, or was last uncertain."""
-        never = self.state is _S.CANCEL_PENDING and not self.broker_order_id
+        never = self.state is _CANCEL_PENDING and not self.broker_order_id
         never = never and self.told_end is None
-        return never or self.state in (_S.SUBMITTED, _S.UNKNOWN)
+        return never or self.state in (_SUBMITTED, _UNKNOWN)
 
     def apply(self, event: ev.OrderEvent) -> None:
         """Take in one event; raises IllegalTransitionError where an act of ours is not legal."""
@@ -224,7 +236,7 @@ class OrderRecord:
         """End, or wait for the fills that the broker counts and has not told."""
         ending = ENDINGS[type(event)]
         # A replaced order was cancelled first: that another took its place is told after.
-        is_replaced = self.state is _S.CANCELLED and isinstance(event, ev.OrderReplaced)
+        is_replaced = self.state is _CANCELLED and isinstance(event, ev.OrderReplaced)
         if self.state.is_final and not is_replaced:
             return
         told_lots = self._find_told_lots(event)
@@ -233,7 +245,7 @@ class OrderRecord:
         if self.told_end is not None and not is_replaced:
             ending = self.told_end[0]  # the first stands; how much was filled, the last one says
         self.told_end = (ending, told_lots)
-        self.state = _S.CANCEL_PENDING if told_lots > self.filled_lots else ending
+        self.state = _CANCEL_PENDING if told_lots > self.filled_lots else ending
 
     def _alter(self, event: ev.OrderTriggered | ev.OrderHeld | ev.OrderAdjusted) -> None:
         if isinstance(event, ev.OrderTriggered):
@@ -265,8 +277,8 @@ class OrderRecord:
                 f"was {self.state.value} for {event.client_order_id}"
             )
         self.state = state
-        if state is _S.ACCEPTED and self.filled_lots:
-            self.state = _S.PARTIALLY_FILLED
+        if state is _ACCEPTED and self.filled_lots:
+            self.state = _PARTIALLY_FILLED
         if isinstance(event, ev.OrderApproved):
             self.attempt = event.attempt
         elif isinstance(event, ev.OrderSubmitted):
@@ -279,8 +291,8 @@ class OrderRecord:
 
     def _accept(self, event: ev.OrderAccepted) -> None:
         self.broker_order_id = event.broker_order_id
-        if self.state in (_S.SUBMITTED, _S.UNKNOWN, _S.APPROVED):
-            self.state = _S.PARTIALLY_FILLED if self.filled_lots else _S.ACCEPTED
+        if self.state in (_SUBMITTED, _UNKNOWN, _APPROVED):
+            self.state = _PARTIALLY_FILLED if self.filled_lots else _ACCEPTED
 
     def _fill(self, event: ev.OrderFilled) -> None:
         if event.execution_id in self.executions:
@@ -290,17 +302,17 @@ class OrderRecord:
         if self.pending is not None and self.filled_lots > self.order.quantity_lots:
             self._take(self.pending)  # only in its new terms can it fill so much
         if self.filled_lots >= self.most_lots:
-            self.state = _S.FILLED
+            self.state = _FILLED
         elif self.awaits_fills and not self.open_lots and self.told_end is not None:
             self.state = self.told_end[0]
         elif self.state not in _SETTLED:
-            self.state = _S.PARTIALLY_FILLED
+            self.state = _PARTIALLY_FILLED
 
     def correct(self, lots: int) -> None:
         """Count so many lots more (or fewer) as filled; what has ended is not opened again."""
         self.filled_lots += lots
         if self.state.is_working and self.filled_lots >= self.most_lots:
-            self.state = _S.FILLED
+            self.state = _FILLED
 
     def _answer(self, event: ev.OrderModified | ev.OrderModifyRejected) -> None:
         """Take in what became of a change; that of an earlier one says nothing any more."""
@@ -315,9 +327,9 @@ class OrderRecord:
         if self.state.is_final:
             return
         if self.filled_lots >= terms.quantity_lots:
-            self.state = _S.FILLED
-        elif self.state is _S.MODIFY_PENDING:
-            self.state = _S.PARTIALLY_FILLED if self.filled_lots else _S.ACCEPTED
+            self.state = _FILLED
+        elif self.state is _MODIFY_PENDING:
+            self.state = _PARTIALLY_FILLED if self.filled_lots else _ACCEPTED
 
     def _adjust(self, event: ev.OrderAdjusted) -> None:
         """Take over the terms that a corporate action left the open order with; told once.
@@ -332,7 +344,7 @@ class OrderRecord:
         self.adjusted_ns = event.time_ns
         self.order = adjusted_order(self.order, event)
         if self.filled_lots >= self.order.quantity_lots and not self.state.is_final:
-            self.state = _S.FILLED  # its last fill was told before what made it the last
+            self.state = _FILLED  # its last fill was told before what made it the last
 
     def knows(self, event: ev.OrderEvent) -> bool:
         """Return whether this was told before."""

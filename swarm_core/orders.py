@@ -14,9 +14,8 @@ class OrderSide(Enum):
     BUY = "buy"
     SELL = "sell"
 
-    @property
-    def sign(self) -> int:
-        return 1 if self is OrderSide.BUY else -1
+    def __init__(self, value: str) -> None:
+        self.sign = 1 if value == "buy" else -1  # worked out once: every fill asks several times
 
 
 class OrderKind(Enum):
@@ -29,13 +28,9 @@ class OrderKind(Enum):
     STOP = "stop"  # becomes a market order when its stop price trades
     STOP_LIMIT = "stop_limit"  # becomes a limit order when its stop price trades
 
-    @property
-    def has_limit(self) -> bool:
-        return self in _WITH_LIMIT
-
-    @property
-    def has_stop(self) -> bool:
-        return self in (OrderKind.STOP, OrderKind.STOP_LIMIT)
+    def __init__(self, value: str) -> None:
+        self.has_limit = "limit" in value
+        self.has_stop = value.startswith("stop")
 
     @property
     def is_at_open(self) -> bool:
@@ -49,16 +44,6 @@ class OrderKind(Enum):
     def waits_for_auction(self) -> bool:
         """Whether the order may be placed while the session is closed."""
         return self.is_at_open or self.is_at_close
-
-
-_WITH_LIMIT = frozenset(
-    {
-        OrderKind.LIMIT,
-        OrderKind.LIMIT_ON_OPEN,
-        OrderKind.LIMIT_ON_CLOSE,
-        OrderKind.STOP_LIMIT,
-    }
-)
 
 
 class ExitKind(Enum):
@@ -165,4 +150,5 @@ def like_key(order: Order) -> LikeKey:
     """Return what makes two orders alike for the duplicate check, whoever decided them."""
     limit = order.limit_price_ticks if order.limit_price_ticks is not None else -1
     stop = order.stop_price_ticks if order.stop_price_ticks is not None else -1
-    return order.instrument_id, order.side.value, order.kind.value, order.quantity_lots, limit, stop
+    side, kind = order.side._value_, order.kind._value_  # `value` is a property, in Python
+    return order.instrument_id, side, kind, order.quantity_lots, limit, stop

@@ -62,7 +62,7 @@ _READERS_BY_END = {
     if _ends_simply(cls)
 }
 _find_version = re.compile(rb'\w+","v":[0-9]+(?=,)').match
-_encoder = msgspec.json.Encoder(order="sorted")
+_encoder = msgspec.json.Encoder()  # fields are in the order of their names: `sort_fields`
 _write_sorted, _write_lines = _encoder.encode, _encoder.encode_lines
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from adapters.stores.event_log_anchor import Anchor
 from adapters.stores.event_log_bytes import find_event_id
 from adapters.stores.event_log_frames import Frame, key_of, unpack
+from adapters.stores.event_log_head import Head
 from swarm_core.event_chain import ChainReport, check_chain
 
 _PROBES_MAX = 64  # ids of one number lie side by side; so many never will
@@ -53,7 +54,7 @@ class _Checked:
 
 def verify_file(
     db: sqlite3.Connection,
-    read_head: Callable[[sqlite3.Connection], tuple[int, bytes]],
+    read_head: Callable[[sqlite3.Connection], Head],
     anchor: Anchor,
 ) -> ChainReport:
     """Return what is wrong first, in the order in which a person would have to mend it.
@@ -76,8 +77,8 @@ def verify_file(
     if checked.misnamed is not None:
         detail = f"record {checked.misnamed} must be found under its own event id, and is not"
         return _bad(checked.misnamed - 1, detail, report.head)
-    if (report.checked_count, report.head) != (head[0], head[1].hex()):
-        detail = f"the last record must be {head[0]}, was {report.checked_count}"
+    if (report.checked_count, report.head) != (head.sequence, head.hash.hex()):
+        detail = f"the last record must be {head.sequence}, was {report.checked_count}"
         return _bad(report.checked_count, detail, report.head)
     if promised is not None and checked.broken_promise:
         detail = f"record {promised[0]} must be there as it was acknowledged, and is not"

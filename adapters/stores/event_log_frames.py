@@ -9,7 +9,12 @@ from adapters.stores.event_log_appends import Row
 
 FRAME_RECORDS_MAX = 250  # bounds the memory of a reader
 _HASH_BYTES, _ID_BYTES, _KEY_BYTES = 32, 16, 8
+_ONE_BY_ONE = 8  # so few ids cost less one after the other
 _KEY_MASK = 2**63 - 1  # what an integer key of SQLite holds
+
+
+FrameRow = tuple[int, bytes, bytes, bytes]  # as it lies in the file: the fields of a Frame
+Records = tuple[list[int], list[bytes], list[bytes]]  # numbers, bodies and hashes
 
 
 class Frame(NamedTuple):
@@ -56,6 +61,21 @@ class Frame(NamedTuple):
         return Row(sequence, bodies[place], hashes[place], hashes[place - 1] if place else before)
 
 
+def split_together(rows: Sequence[FrameRow]) -> Records | None:
+    """Return the records of frames that follow each other, in one go.
+
+    None where there is not one hash and one key for each: then one of the frames is none.
+    """
+    lasts, bodies, hashes, keys = zip(*rows, strict=True)
+    first = lasts[0] + 1 - len(hashes[0]) // _HASH_BYTES
+    count = lasts[-1] + 1 - first
+    split, hashed, keyed = b"\n".join(bodies).split(b"\n"), b"".join(hashes), sum(map(len, keys))
+    if (len(split), len(hashed), keyed) != (count, count * _HASH_BYTES, count * _KEY_BYTES):
+        return None
+    found = list(struct.unpack(f"{_HASH_BYTES}s" * count, hashed))
+    return list(range(first, first + count)), split, found
+
+
 def pack(
     first: int, bodies: Sequence[bytes], hashes: Sequence[bytes], keys: Sequence[int]
 ) -> Iterator[Frame]:
@@ -82,7 +102,7 @@ def unpack(frames: Iterable[Frame]) -> Iterator[tuple[int, bytes, bytes, int]]:
 
 def keys_of(event_ids: Sequence[str]) -> list[int]:
     """Return the key of each id; of ids as this house makes them, all at once."""
-    if set(map(len, event_ids)) == {2 * _ID_BYTES}:
+    if len(event_ids) > _ONE_BY_ONE and set(map(len, event_ids)) == {2 * _ID_BYTES}:
         try:
             numbers = bytes.fromhex("".join(event_ids))
         except ValueError:

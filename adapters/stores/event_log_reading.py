@@ -1,11 +1,11 @@
 """Records of a stored log on their way to whoever acts on them: each one proved by the chain."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 from adapters.stores.event_log_bytes import read_event
-from adapters.stores.event_log_frames import FRAME_RECORDS_MAX, Frame
+from adapters.stores.event_log_frames import FRAME_RECORDS_MAX, Frame, FrameRow, split_together
 from swarm_core.event_chain import packed_numbers
 from swarm_core.events import RecordedEvent
 
@@ -18,25 +18,32 @@ class Stored(NamedTuple):
     hashes: list[bytes]
 
 
-def joined(frames: Iterable[Frame], after_sequence: int) -> Iterator[Stored]:
+def joined(rows: Sequence[FrameRow], after_sequence: int) -> Iterator[Stored]:
     """Yield the records of frames behind a sequence number, those of small frames together."""
-    sequences, bodies, hashes = list[int](), list[bytes](), list[bytes]()
-    for frame in frames:
-        try:
-            frame_bodies, frame_hashes = frame.split()
-        except ValueError:
-            if sequences:
-                yield Stored(sequences, bodies, hashes)  # what comes before it is sound
-            raise
-        skipped = max(0, after_sequence + 1 - frame.first)
-        sequences += range(frame.first + skipped, frame.last + 1)
-        bodies += frame_bodies[skipped:]
-        hashes += frame_hashes[skipped:]
-        if len(sequences) >= FRAME_RECORDS_MAX:
-            yield Stored(sequences, bodies, hashes)
-            sequences, bodies, hashes = [], [], []
-    if sequences:
-        yield Stored(sequences, bodies, hashes)
+    start, begun = 0, after_sequence
+    for end, row in enumerate(rows, 1):
+        if row[0] - begun >= FRAME_RECORDS_MAX or end == len(rows):
+            yield from _split(rows[start:end], after_sequence)
+            start, begun = end, row[0]
+
+
+def _split(rows: Sequence[FrameRow], after_sequence: int) -> Iterator[Stored]:
+    """Yield the records of frames: at once where each is sound, else up to the one that is not."""
+    split = split_together(rows)
+    if split is not None:
+        yield _behind(Stored(*split), after_sequence)
+        return
+    for frame in map(Frame._make, rows):
+        sequences = list(range(frame.first, frame.last + 1))
+        yield _behind(Stored(sequences, *frame.split()), after_sequence)
+
+
+def _behind(stored: Stored, after_sequence: int) -> Stored:
+    skipped = max(0, after_sequence + 1 - stored.sequences[0])
+    if not skipped:
+        return stored
+    sequences, bodies, hashes = stored
+    return Stored(sequences[skipped:], bodies[skipped:], hashes[skipped:])
 
 
 def linked(

@@ -21,12 +21,12 @@ from adapters.stores.event_log_appends import (
 from adapters.stores.event_log_bytes import find_event_id, write_events
 from adapters.stores.event_log_check import verify_file
 from adapters.stores.event_log_frames import Frame, key_of, keys_of, pack
+from adapters.stores.event_log_head import SCHEMA as HEAD_SCHEMA
+from adapters.stores.event_log_head import Head, Heads
 from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
 from adapters.stores.event_log_reading import Stored, joined, linked
-from adapters.stores.event_log_times import QUERY as TIMES_QUERY
-from adapters.stores.event_log_times import SQLITE_SCHEMA as TIMES_SCHEMA
-from adapters.stores.event_log_times import parts, written_now
+from adapters.stores.event_log_times import written_now
 from swarm_core.event_chain import GENESIS, ChainReport
 from swarm_core.events import Event, RecordedEvent
 from swarm_core.ports import ConcurrentAppendError
@@ -41,7 +41,6 @@ _OLD_ROWS = (
 )
 _COMMITS_UNTENDED = 128  # about half of the thousand pages at which SQLite does it by itself
 
-# The head repeats the last record, so that records cut off the end are missed.
 _SCHEMA = f"""
 create table if not exists frames (
     last integer primary key,
@@ -49,13 +48,8 @@ create table if not exists frames (
     hashes blob not null,
     keys blob not null
 );
-create table if not exists head (
-    only integer primary key check (only = 1),
-    sequence integer not null,
-    hash blob not null
-);
 {IDS_SCHEMA}
-{TIMES_SCHEMA}
+{HEAD_SCHEMA}
 """
 
 
@@ -78,6 +72,7 @@ class SqliteEventLog:
         try:
             self._db, self._reader = self._connect(), self._connect()
             self._db.executescript(_SCHEMA)
+            self._heads = Heads(self._db)
             self._rows_last = self._adopt_rows()
             self._ids = EventIds(self._db)
             self._commits = 0  # since the write-ahead file was emptied
@@ -166,7 +161,7 @@ class SqliteEventLog:
 
     def _index(self) -> None:
         with self._transaction():
-            sequence = self._head(self._db)[0]
+            sequence = self._heads.read(self._db).sequence
             self._ids.catch_up(sequence)
             flushed = self._ids.flush({}, sequence, INDEX_AT)
         self._ids.committed({}, sequence, flushed=flushed)
@@ -196,9 +191,9 @@ class SqliteEventLog:
 
     def _place(self, group: Sequence[Request]) -> tuple[tuple[int, bytes], dict[int, int], bool]:
         """Write what is new; return the new head, the new keys, and whether the index has all."""
-        head = self._head(self._db)
-        self._ids.catch_up(head[0])
-        first = head[0] + 1
+        before = self._heads.read(self._db)
+        head = before.sequence, before.hash
+        self._ids.catch_up(before.sequence)
         keys = [keys_of([event.event_id for event in request.events]) for request in group]
         flat = keys[0] if len(keys) == 1 else [key for some in keys for key in some]
         known = _Known(self, self._ids.find(flat))
@@ -226,16 +221,10 @@ class SqliteEventLog:
         if not bodies:
             return head, {}, False
         fresh = known.fresh
-        frames = pack(first, bodies, hashes, list(fresh))
+        frames = pack(before.sequence + 1, bodies, hashes, list(fresh))
         self._db.executemany("insert into frames values (?, ?, ?, ?)", frames)
-        self._db.executemany("insert or replace into written values (?, ?, ?)", lines)
-        self._db.execute("insert or replace into head values (1, ?, ?)", head)
+        self._heads.write(self._db, Head(*head, before.times), lines)
         return head, fresh, self._ids.flush(fresh, head[0])
-
-    @staticmethod
-    def _head(db: sqlite3.Connection) -> tuple[int, bytes]:
-        row = db.execute("select sequence, hash from head").fetchone()
-        return (0, GENESIS) if row is None else (row[0], row[1])
 
     def read_row(self, sequence: int) -> Row:
         """Return one record's bytes as the writer sees them; to be called inside an append."""
@@ -273,7 +262,7 @@ class SqliteEventLog:
             try:
                 self._db.execute("begin")
                 try:
-                    self._ids.catch_up(self._head(self._db)[0])
+                    self._ids.catch_up(self._heads.read(self._db).sequence)
                     known = _Known(self, self._ids.find([key_of(i) for i in event_ids]))
                     found = {i: known.find(i) for i in event_ids}
                 finally:
@@ -304,7 +293,7 @@ class SqliteEventLog:
             f"select * from frames where last > ? order by last limit {_READ_FRAMES}",
             after_sequence,
         ):
-            yield from joined(map(Frame._make, frames), after_sequence)
+            yield from joined(frames, after_sequence)
             after_sequence = frames[-1][0]
 
     def _fetch(self, query: str, *parameters: int) -> list[Any]:
@@ -328,14 +317,16 @@ class SqliteEventLog:
 
         Records from before there were such times are in none.
         """
-        end = self.last_sequence() if through is None else through
-        rows = self._fetch(TIMES_QUERY.replace("%s", "?"), end, after_sequence + 1)
-        return parts(rows, after_sequence, end)
+        with self._reading:
+            try:
+                return self._heads.written(self._reader, after_sequence, through)
+            except sqlite3.Error as error:
+                raise OSError(f"the event log {self.path} must be readable: {error}") from error
 
     def last_sequence(self) -> int:
         """Return the sequence number of the last record, 0 in an empty log."""
         with self._reading:
-            return self._head(self._reader)[0]
+            return self._heads.read(self._reader).sequence
 
     def hash_at(self, sequence: int) -> str | None:
         """Return the hash of a record in hex, None where there is no such record."""
@@ -350,7 +341,7 @@ class SqliteEventLog:
         with self._reading:
             self._reader.execute("begin")
             try:
-                return verify_file(self._reader, self._head, self._anchor)
+                return verify_file(self._reader, self._heads.read, self._anchor)
             finally:
                 with suppress(sqlite3.Error):  # a damaged file was told by the report
                     self._reader.execute("rollback")

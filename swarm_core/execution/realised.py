@@ -44,7 +44,9 @@ class RealisedCost:
     def fill(self, fill: OrderFilled, rate: Decimal | None, commission_minor: int | None) -> None:
         """Count a fill that is new; `rate` is what its currency is worth in the base one."""
         name = fill.client_order_id
-        arrival = self._arrival_ticks.get(name, self._carried.get(name))
+        arrival = self._arrival_ticks.get(name)
+        if arrival is None:
+            arrival = self._carried.get(name)
         if arrival is None or rate is None:
             return
         value = fill.lots * fill.lot_tick_minor
