@@ -11,7 +11,7 @@ import polars as pl
 from assets.desk import Desk
 from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.pictures import picture
-from assets.ports import TableStore
+from assets.ports import ModelRegistry, TableStore
 from assets.steady_tables import SteadyTables
 from models.experiments.guard import Peek, samples_of, trial_peeks
 from models.experiments.judgement import judge, judge_points
@@ -90,6 +90,7 @@ def backtests(
     context: dg.AssetExecutionContext,
     desk: dg.ResourceParam[Desk],
     tables: dg.ResourceParam[TableStore],
+    registry: dg.ResourceParam[ModelRegistry],
     experiments: dg.ResourceParam[Experiments],
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
@@ -101,7 +102,7 @@ def backtests(
     spec = experiments.get(name)
     window = find_window(spec, key)
     tables = SteadyTables(tables)
-    market = market_of(desk, tables, spec, window)
+    market = market_of(desk, tables, spec, window, registry)
     abroad = bool(abroad_of(desk, tables, spec.universe))
     given = spec, window, ground_of(desk), data_versions(tables, abroad=abroad)
     pool = None if spec.sweep is None else open_pool(spec.sweep.workers)

@@ -8,7 +8,8 @@ import polars as pl
 
 from assets.desk import Desk
 from assets.feature_tables import ClosedInputs, read_inputs
-from assets.ports import StoredTable, TableStore
+from assets.forecasts_abroad import forecast_abroad
+from assets.ports import ModelRegistry, StoredTable, TableStore
 from assets.session_tables import instruments_of
 from features import catalog, series
 from features.calendars import same_hours, sessions
@@ -23,6 +24,7 @@ from models.experiments.spec import ExperimentSpec, Universe
 from models.experiments.windows import Window
 
 _ROLL_AHEAD = timedelta(days=400)  # a roll counts the sessions to an expiry beyond the window
+_MODEL_BEHIND = timedelta(days=14)  # the desk's forecasts before a window name its first model
 _READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
 _READ_ABROAD = ("clean_macro", "clean_news")  # what features of other exchanges are computed from
 
@@ -68,11 +70,18 @@ def abroad_of(desk: Desk, tables: TableStore, universe: Universe) -> tuple[Abroa
     )
 
 
-def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Window) -> Market:
+def market_of(
+    desk: Desk,
+    tables: TableStore,
+    spec: ExperimentSpec,
+    window: Window,
+    registry: ModelRegistry,
+) -> Market:
     """Return the sessions of a window and its warm-up as the live decision would have seen them.
 
     Features of the desk's exchange are those of the table; of another they are computed here as
-    that table's are, over all that is traded there, at that exchange's closes.
+    that table's are, over all that is traded there, at that exchange's closes, and the desk's
+    models forecast from them (forecast_abroad).
     """
     start, end = _midnight(window.warmup_start), _midnight(window.end)
     within = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
@@ -80,11 +89,18 @@ def market_of(desk: Desk, tables: TableStore, spec: ExperimentSpec, window: Wind
     features = [tables.read("features", start=start, end=end)]
     abroad = abroad_of(desk, tables, spec.universe)
     read = [home, *(read_inputs(desk, tables, start, end, a.market) for a in abroad)]
+    spoken = StoredTable(tables, "forecasts", FORECASTS.columns).read(
+        start=start - _MODEL_BEHIND if abroad else start, end=end
+    )
+    forecasts = [spoken.filter(within)]
     for place, inputs in zip(abroad, read[1:], strict=True):
-        features.append(_features(desk, place, inputs, start, end))
+        rows, own = _features(desk, place, inputs, start, end), sorted(place.members)
+        told = forecast_abroad(spoken, rows, registry)
+        features.append(rows.filter(pl.col("instrument_id").is_in(own)))
+        forecasts.append(told.filter(pl.col("instrument_id").is_in(own)))
     tables_read = MarketTables(
         features=pl.concat(features, how="diagonal_relaxed"),
-        forecasts=StoredTable(tables, "forecasts", FORECASTS.columns).read(start=start, end=end),
+        forecasts=_whole(forecasts),
         bars=_whole([i.bars for i in read]).filter(within),
         instruments=home.instruments,
         benchmark=_benchmark(desk, tables, start, end),
@@ -115,10 +131,9 @@ def _features(
             f"universe must be instruments that have bars at closes of {place.market.calendar}, "
             f"was {min(place.members)}"
         )
-    rows = catalog.compute(
+    return catalog.compute(
         inputs.for_catalog(), start=start, end=end, as_of_offset=desk.decision_lag
     )
-    return rows.filter(pl.col("instrument_id").is_in(sorted(place.members)))
 
 
 def _is_abroad(calendar: str, desk: Desk) -> bool:

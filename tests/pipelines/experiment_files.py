@@ -13,6 +13,7 @@ import yaml
 
 from adapters.sources.files import FileSource
 from adapters.sources.mapping import load_mapping
+from adapters.stores.model_registry import FileModelRegistry
 from adapters.stores.tables_delta import DeltaTableStore
 from assets.backtests import ground_of
 from assets.cleaning import CLEAN_TABLES
@@ -110,13 +111,7 @@ def run_files(
 ) -> Ran:
     """Ingest, validate and compute what the folder holds, and run an experiment over it."""
     days = trading_days(sessions)
-    desk = Desk(
-        calendar="XNYS", base_currency="USD", asset_classes=asset_classes, source_priority=(),
-        starting_cash=100_000, benchmark_id=None, training_start=date(2018, 1, 1),
-        training_end=date(2019, 1, 1), colony=ColonySettings(), limits=LOOSEST,
-        training=TrainingSettings(), promotion=PromotionRule(), foreign_currencies=foreign,
-    )  # fmt: skip
-    (folder / "mapping.yaml").write_text(yaml.safe_dump({"tables": [dict(t) for t in mapping]}))
+    desk = make_desk(foreign, asset_classes)
     experiment = {
         "question": "does it come out as by hand?",
         "start": days[0].isoformat(),
@@ -126,15 +121,26 @@ def run_files(
         **fields,
     }
     (folder / "by_hand.yaml").write_text(yaml.safe_dump(experiment))
-    tables = _ingested(folder, desk)
+    tables = ingested(folder, mapping, desk)
     spec = read_file(folder / "by_hand.yaml")
     (window,) = windows_of(spec)
-    market = market_of(desk, tables, spec, window)
+    market = market_of(desk, tables, spec, window, FileModelRegistry(folder / "models"))
     (trial,) = trials_of(spec, window, ground_of(desk), "by hand")
     return Ran(walk(trial, market), market.panel.instrument_ids, tables)
 
 
-def _ingested(folder: Path, desk: Desk) -> DeltaTableStore:
+def make_desk(foreign: tuple[str, ...] = (), asset_classes: tuple[str, ...] = ("equity",)) -> Desk:
+    return Desk(
+        calendar="XNYS", base_currency="USD", asset_classes=asset_classes, source_priority=(),
+        starting_cash=100_000, benchmark_id=None, training_start=date(2018, 1, 1),
+        training_end=date(2019, 1, 1), colony=ColonySettings(), limits=LOOSEST,
+        training=TrainingSettings(), promotion=PromotionRule(), foreign_currencies=foreign,
+    )  # fmt: skip
+
+
+def ingested(folder: Path, mapping: Sequence[Mapping[str, Any]], desk: Desk) -> DeltaTableStore:
+    """Return the tables of what the folder holds, each row of it in its place."""
+    (folder / "mapping.yaml").write_text(yaml.safe_dump({"tables": [dict(t) for t in mapping]}))
     source = FileSource(folder, load_mapping(folder / "mapping.yaml"))
     tables = DeltaTableStore(folder / "cold")
     named = {asset.key.to_user_string(): asset for asset in (*RAW_TABLES, *CLEAN_TABLES)}
