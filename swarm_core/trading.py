@@ -1,5 +1,6 @@
 """From a decision to the broker: one intent becomes at most one live order."""
 
+import gc
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -92,11 +93,20 @@ def release(
         except ConcurrentAppendError:
             continue  # the log moved on: read it, and resume from what it says now
         if isinstance(log, TendedLog):
-            log.tend()
+            _tidy_up(log)
         return _report(decision.decision_id, fault or "", book, path.sent_count)
     raise ConcurrentAppendError(
         f"the log must rest for one step in {_TRIES_MAX} tries, and did not"
     )
+
+
+def _tidy_up(log: TendedLog) -> None:
+    """Do while nobody waits what the orders of the next decision would else wait for.
+
+    The young generations of the collector take a millisecond, and fill once in some decisions.
+    """
+    log.tend()
+    gc.collect(1)
 
 
 def recover(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> int:

@@ -103,10 +103,18 @@ class EventIds:
 
     def _on_disk_perhaps(self, keys: Sequence[int]) -> list[int]:
         """Return the keys that may be on disk: seldom one of those that are not."""
+        return self._filter().candidates(keys)
+
+    def _filter(self) -> KeyFilter:
         if self._maybe is None:
             self._maybe = KeyFilter()
             self._maybe.add([key for (key,) in self._db.execute("select key from ids")])
-        return self._maybe.candidates(keys)
+        return self._maybe
+
+    def prepare(self) -> None:
+        """Make the filter while nobody waits: else a question does, for milliseconds."""
+        if not self._disk_is_empty:
+            self._filter()
 
     @property
     def waiting_count(self) -> int:

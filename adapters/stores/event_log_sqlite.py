@@ -155,6 +155,7 @@ class SqliteEventLog:
         with self._lock, suppress(sqlite3.Error):
             if self._ids.waiting_count >= INDEX_AT:
                 self._index()
+            self._ids.prepare()
             if self._commits >= _COMMITS_UNTENDED:
                 self._commits = 0
                 self._db.execute("pragma wal_checkpoint(passive)").fetchall()

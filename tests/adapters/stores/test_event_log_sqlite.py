@@ -378,6 +378,20 @@ def test_ids_are_indexed_while_nobody_waits(tmp_path: Path) -> None:
     assert other.append(mine[:1])[0].sequence == 1
 
 
+def test_no_append_after_tending_reads_the_whole_index(tmp_path: Path) -> None:
+    """It took four milliseconds, in which the orders of a decision waited."""
+    log = SqliteEventLog(tmp_path / "events.db")
+    log.append([make_event(n) for n in range(INDEX_AT)])
+    log.tend()
+    asked: list[str] = []
+    log._db.set_trace_callback(asked.append)
+
+    log.append([make_event(10**6 + n) for n in range(100)])
+
+    assert any("into frames" in statement for statement in asked)
+    assert not [statement for statement in asked if statement == "select key from ids"]
+
+
 def indexed(path: Path) -> int:
     db = sqlite3.connect(path)
     count: int = db.execute("select count(*) from ids").fetchone()[0]
