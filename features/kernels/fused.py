@@ -40,7 +40,7 @@ class FusedSettings:
             raise ValueError(f"spans must be 1 <= fast < slow, were {self.fast} and {self.slow}")
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _clean_segment(
     close: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32],
     volume: NDArray[np.float32], window: int, quantile: float, fast: int, slow: int,
@@ -50,8 +50,7 @@ def _clean_segment(
     c, h, lo, v, g = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n], scratch[4, :n]
     for i in range(n):
         c[i], h[i], lo[i], v[i] = close[i], high[i], low[i], volume[i]
-    for i in range(n):
-        g[i] = math.log(v[i] + 1.0)
+    clean.log_volume(v, scratch[5, :n], g)
     clean.macd_feature(c, fast, slow, out)
     if n < window:
         return
@@ -63,7 +62,7 @@ def _clean_segment(
     clean.quantile_feature(c, window, quantile, pair, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fused_clean(
     starts: NDArray[np.int64], gaps: NDArray[np.bool_],
     close: NDArray[np.float32], high: NDArray[np.float32], low: NDArray[np.float32],
@@ -84,7 +83,7 @@ def fused_clean(
             )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def fused_direct(
     starts: NDArray[np.int64], gaps: NDArray[np.bool_], prices: NDArray[np.float64],
     nulls: NDArray[np.bool_], window: int, quantile: float, fast: int, slow: int,
@@ -171,9 +170,10 @@ def _run_direct(
     masks = {r: _known_after(starts, r) for r in {_first_known(n, settings) for n in FUSED_NAMES}}
     known = np.stack([masks[_first_known(n, settings)] for n in FUSED_NAMES])
     doubles = [_without_infinity(s) for s in columns]
-    doubles.append((doubles[3] + 1.0).log())
-    prices = np.stack([s.to_numpy() for s in doubles])
-    nulls = np.stack([s.is_null().to_numpy() for s in doubles])
+    prices = np.empty((5, starts[-1]))
+    prices[:4] = [s.to_numpy() for s in doubles]
+    clean.log_volume(prices[3], np.empty(starts[-1]), prices[4])
+    nulls = np.stack([s.is_null().to_numpy() for s in [*doubles, doubles[3]]])
     s = settings
     fused_direct(starts, gaps, prices, nulls, s.window, s.quantile, s.fast, s.slow, out, known)
     return known

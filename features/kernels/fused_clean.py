@@ -16,10 +16,41 @@ ROC, MA, STD, BETA, RSQR, RESI, MAX, MIN, QTLU, RSV, CORR, CNTP, VSTD, MACD = ra
 
 BLOCK = 256  # rows between refreshes; the block's sums stay in the first-level cache
 _EPSILON = 1e-12  # of Qlib's Alpha158 (Yang et al., 2020): keeps RSV and VSTD finite
-_REORDER = {"reassoc", "contract", "nsz", "arcp"}
+_LN2_HIGH = 6.93147180369123816490e-01  # ln 2 split in two (Cody & Waite 1980), so that
+_LN2_LOW = 1.90821492927058770002e-10  # x - k ln 2 loses no digit
+_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD  # sqrt(0.5) as it stands in memory
+_MANTISSA_BITS = 52
+
+# No sum here is left to the compiler to order, and no division to turn into a product: every
+# processor and every compilation gives the same bits. What is divided often by one number is
+# multiplied by its reciprocal, as a compiler with that freedom would.
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def log_volume(v: Floats, scratch: Floats, out: Floats) -> None:
+    """Write ln(v + 1) to a few units in the last place; NaN below v = -1.
+
+    Made of exactly rounded operations, as the logarithm of the C library is not.
+    """
+    for i in range(v.size):
+        out[i] = v[i] + 1.0
+    bits = out.view(np.int64)
+    for i in range(v.size):
+        exponent = (bits[i] - _ROOT_HALF_BITS) >> _MANTISSA_BITS
+        scratch[i] = exponent
+        bits[i] -= exponent << _MANTISSA_BITS  # out[i] is now in [sqrt(0.5), sqrt(2))
+    for i in range(v.size):
+        # ln m = 2 atanh((m - 1) / (m + 1)): t^2 <= 0.0295
+        t = (out[i] - 1.0) / (out[i] + 1.0)
+        q = t * t
+        r = q * (1 / 13 + q * (1 / 15 + q * (1 / 17 + q * (1 / 19 + q * (1 / 21)))))
+        r = q * (1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + r)))))
+        ln = scratch[i] * _LN2_HIGH + (2.0 * (t + t * r) + scratch[i] * _LN2_LOW)
+        above = v[i] + 1.0
+        out[i] = ln if above > 0.0 else (-math.inf if above == 0.0 else math.nan)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _sum_block(
     c: Floats, g: Floats, v: Floats, begin: int, end: int, window: int, sums: Floats
 ) -> None:
@@ -49,7 +80,7 @@ def _sum_block(
         v1, v2 = v1 - q, v2 - q * q
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _close_block(
     c: Floats, begin: int, end: int, window: int, sums: Floats, out: NDArray[np.float32]
 ) -> None:
@@ -57,27 +88,30 @@ def _close_block(
     n = float(window)
     places = n * (n - 1.0) / 2.0
     spread = n * ((n - 1.0) * n * (2.0 * n - 1.0) / 6.0) - places * places
+    per_row, per_pair, per_spread = 1.0 / n, 1.0 / (n * (n - 1.0)), 1.0 / spread
+    middle = (n - 1.0) / 2.0
     anchor = c[begin]
     for i in range(begin, end):
         s1, s2, sx = sums[0, i - begin], sums[1, i - begin], sums[2, i - begin]
         inverse = 1.0 / c[i]
         joint = n * sx - places * s1
         square = max(n * s2 - s1 * s1, 0.0)
-        slope = joint / spread
-        mean = s1 / n
+        slope = joint * per_spread
+        mean = s1 * per_row
         out[MA, i] = (anchor + mean) * inverse
-        out[STD, i] = math.sqrt(square / (n * (n - 1.0))) * inverse
+        out[STD, i] = math.sqrt(square * per_pair) * inverse
         out[BETA, i] = slope * inverse
-        out[RSQR, i] = joint * joint / (spread * square)
-        out[RESI, i] = (c[i] - anchor - mean - slope * (n - 1.0) / 2.0) * inverse
+        out[RSQR, i] = slope * joint / square
+        out[RESI, i] = (c[i] - anchor - mean - slope * middle) * inverse
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _volume_block(
     v: Floats, begin: int, end: int, window: int, sums: Floats, out: NDArray[np.float32]
 ) -> None:
     """Write what follows from the sums of volume and of close with log volume: CORR, VSTD."""
     n = float(window)
+    per_pair = 1.0 / (n * (n - 1.0))
     for i in range(begin, end):
         r = i - begin
         square = max(n * sums[1, r] - sums[0, r] * sums[0, r], 0.0)
@@ -85,10 +119,10 @@ def _volume_block(
         joint = n * sums[5, r] - sums[0, r] * sums[3, r]
         out[CORR, i] = joint / math.sqrt(square * other)
         spread = max(n * sums[7, r] - sums[6, r] * sums[6, r], 0.0)
-        out[VSTD, i] = math.sqrt(spread / (n * (n - 1.0))) / (v[i] + _EPSILON)
+        out[VSTD, i] = math.sqrt(spread * per_pair) / (v[i] + _EPSILON)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def sum_features(
     c: Floats, g: Floats, v: Floats, window: int, sums: Floats, out: NDArray[np.float32]
 ) -> None:
@@ -100,7 +134,7 @@ def sum_features(
         _volume_block(v, begin, end, window, sums, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _sliding_max(x: Floats, sign: float, window: int, suffix: Floats, best: Floats) -> None:
     """Fill best[i] = max(sign * x) of the window ending at i, by block prefixes and suffixes.
 
@@ -123,7 +157,7 @@ def _sliding_max(x: Floats, sign: float, window: int, suffix: Floats, best: Floa
         best[i] = max(best[i], suffix[i - window + 1])
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy")
 def extreme_features(
     c: Floats, h: Floats, low: Floats, window: int, scratch: Floats, out: NDArray[np.float32]
 ) -> None:
@@ -132,12 +166,13 @@ def extreme_features(
     _sliding_max(h, 1.0, window, suffix, top)
     _sliding_max(low, -1.0, window, suffix, bottom)
     for i in range(window - 1, c.size):
-        out[MAX, i] = top[i] / c[i]
-        out[MIN, i] = -bottom[i] / c[i]
+        inverse = 1.0 / c[i]
+        out[MAX, i] = top[i] * inverse
+        out[MIN, i] = -bottom[i] * inverse
         out[RSV, i] = (c[i] + bottom[i]) / (top[i] + bottom[i] + _EPSILON)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def quantile_feature(
     c: Floats, window: int, quantile: float, pair: Floats, out: NDArray[np.float32]
 ) -> None:
@@ -166,7 +201,7 @@ def quantile_feature(
         out[QTLU, i] = (a + (b - a) * share) / c[i]
 
 
-@njit(cache=True, nogil=True, fastmath=_REORDER)
+@njit(cache=True, nogil=True, error_model="numpy")
 def plain_features(c: Floats, window: int, out: NDArray[np.float32]) -> None:
     """Write ROC and CNTP: an old close over the new one, and the share of rising days."""
     rises = 0
@@ -180,7 +215,7 @@ def plain_features(c: Floats, window: int, out: NDArray[np.float32]) -> None:
         out[ROC, i] = c[i - window] / c[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def macd_feature(c: Floats, fast: int, slow: int, out: NDArray[np.float32]) -> None:
     """Write MACD: the difference of two means, weights falling from the newest, over the close."""
     a, b = 1.0 - 2.0 / (fast + 1.0), 1.0 - 2.0 / (slow + 1.0)

@@ -32,26 +32,34 @@ Flags = NDArray[np.bool_]
 _EPSILON = 1e-12
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _any(flags: Flags, lo: int, hi: int) -> bool:
     return bool(flags[lo:hi].any()) if lo >= 0 else True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _mean(x: Floats) -> float:
+    total = 0.0  # in order: numpy's own sum adds in another one when this is not compiled
+    for k in range(x.size):
+        total += x[k]
+    return total / x.size
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _fit(y: Floats) -> tuple[float, float, float]:
     """Return the window's mean, its sum of squares about it, and its slope on time."""
-    n = y.size
-    mean = y.sum() / n
+    n, mean = y.size, _mean(y)
     squares = joint = 0.0
     for k in range(n):
-        squares += (y[k] - mean) ** 2
-        joint += (k - (n - 1) / 2.0) * (y[k] - mean)
+        away = y[k] - mean
+        squares += away * away
+        joint += (k - (n - 1) / 2.0) * away
     return mean, squares, joint * 12.0 / (n * (n * n - 1.0))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _correlation(x: Floats, y: Floats) -> float:
-    mean_x, mean_y = x.sum() / x.size, y.sum() / y.size
+    mean_x, mean_y = _mean(x), _mean(y)
     xx = yy = xy = 0.0
     for k in range(x.size):
         dx, dy = x[k] - mean_x, y[k] - mean_y
@@ -60,7 +68,7 @@ def _correlation(x: Floats, y: Floats) -> float:
     return xy / product if product > 0.0 else math.nan
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _quantile(x: Floats, quantile: float) -> float:
     ordered = np.sort(x)
     place = quantile * (x.size - 1)
@@ -68,7 +76,7 @@ def _quantile(x: Floats, quantile: float) -> float:
     return ordered[k] + (ordered[k + 1] - ordered[k]) * (place - k)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _close_window(
     c: Floats, i: int, window: int, quantile: float, out: NDArray[np.float32]
 ) -> None:
@@ -84,7 +92,7 @@ def _close_window(
     out[QTLU, i] = math.nan if np.isnan(y).any() else _quantile(y, quantile) / c[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _range_window(
     c: Floats, h: Floats, low: Floats, i: int, window: int, out: NDArray[np.float32]
 ) -> None:
@@ -95,7 +103,7 @@ def _range_window(
     out[RSV, i] = (c[i] - bottom) / (top - bottom + _EPSILON)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _rising_share(c: Floats, i: int, window: int) -> float:
     rises = 0
     for j in range(i - window + 1, i + 1):
@@ -105,7 +113,7 @@ def _rising_share(c: Floats, i: int, window: int) -> float:
     return rises / window
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def window_features(
     prices: Floats, nulls: Flags, window: int, quantile: float, out: NDArray[np.float32],
     known: Flags,
@@ -141,7 +149,7 @@ def window_features(
             known[CNTP, i] = not _any(nulls[0], lo - 1, i + 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def macd_with_nulls(
     c: Floats, nulls: NDArray[np.bool_], fast: int, slow: int, out: NDArray[np.float32],
     known: Flags,

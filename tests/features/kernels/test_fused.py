@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.kernels import FUSED_NAMES, FusedSettings, panel
+from features.kernels.fused_clean import log_volume
 
 
 def polars_expressions(n: int = 20, fast: int = 12, slow: int = 26) -> list[pl.Expr]:
@@ -158,3 +159,28 @@ def test_no_rows_give_no_rows():
 def test_settings_out_of_bounds_are_refused(bad):
     with pytest.raises(ValueError, match="must"):
         FusedSettings(**bad)
+
+
+def test_a_price_that_stands_still_is_no_fault() -> None:
+    """It spreads nowhere and correlates with nothing; a division by it once ended the run."""
+    still = {"close": [10.0] * 50, "high": [10.0] * 50, "low": [10.0] * 50, "volume": [7.0] * 50}
+    last = panel(pl.DataFrame({"symbol": ["S"] * 50, **still}), by="symbol").tail(1).row(0)
+    found = dict(zip(FUSED_NAMES, last, strict=True))
+    assert (found["MA"], found["STD"], found["BETA"], found["VSTD"]) == (1.0, 0.0, 0.0, 0.0)
+    assert math.isnan(found["RSQR"])
+    assert math.isnan(found["CORR"])
+    halted = panel(pl.DataFrame({"symbol": ["S"] * 50, **still, "close": [0.0] * 50}), by="symbol")
+    assert halted["MA"].tail(1).is_nan().all()
+
+
+def test_the_logarithm_of_the_volume_is_that_of_the_c_library_to_two_units() -> None:
+    """Whole, broken and large volumes; nothing below minus one has one."""
+    volume = np.concatenate([np.arange(5_000.0), 10.0 ** np.linspace(-9, 15, 5_000)])
+    found = np.empty_like(volume)
+    log_volume(volume, np.empty_like(volume), found)
+    expected = np.log(volume + 1.0)
+    assert (np.abs(found - expected) <= 2 * np.spacing(expected)).all()
+    odd = np.array([-1.0, -2.0, math.nan])
+    log_volume(odd.copy(), np.empty(3), odd)
+    assert odd[0] == -math.inf
+    assert np.isnan(odd[1:]).all()

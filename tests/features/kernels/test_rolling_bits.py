@@ -1,4 +1,4 @@
-"""The rolling statistics give the same bits however they came to run: replays depend on it."""
+"""Rolling and fused features have the same bits however they came to run: replays need it."""
 
 import hashlib
 import os
@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
-from features.kernels import rolling
+from features.kernels import FUSED_NAMES, panel, rolling
 from pipelines.settings import ROOT
 
 ROWS = 400
@@ -26,7 +27,27 @@ def digests() -> list[str]:
     told += [rolling.rolling_extreme(starts, x, 21, 12, k) for k in range(2)]
     told += [rolling.rolling_regression(starts, x, y, 21, 12, k) for k in range(3)]
     assert all(np.isfinite(values).sum() > ROWS / 4 for values in told)
+    told += _fused(rng)
     return [hashlib.sha256(values.tobytes()).hexdigest()[:16] for values in told]
+
+
+def _fused(rng: np.random.Generator) -> list[np.ndarray]:
+    """Return the fused features of an instrument without gaps and of one with a few."""
+    close = 30.0 * np.exp(np.cumsum(0.02 * rng.standard_normal(ROWS)))
+    prices = {"close": close, "high": close * 1.01, "low": close * 0.98}
+    volume = rng.integers(0, 9_000_000, ROWS).astype(float)
+    whole = pl.DataFrame({"instrument_id": "A", **prices, "volume": volume})
+    gaps = pl.int_range(ROWS) % 90 == 50
+    holed = whole.with_columns(
+        pl.lit("B").alias("instrument_id"),
+        pl.when(~gaps).then("volume"),
+        pl.when(~gaps).then("close"),
+    )
+    found = panel(pl.concat([whole, holed]))
+    for name in FUSED_NAMES:
+        for part in (found[name][:ROWS], found[name][ROWS:]):
+            assert np.isfinite(part.drop_nulls().to_numpy()).sum() > ROWS / 2, name
+    return [found[name].fill_null(0.0).to_numpy() for name in FUSED_NAMES]
 
 
 def in_another_process(**environment: str) -> list[str]:
