@@ -59,6 +59,18 @@ def _of_copies(table: str, copies: pl.DataFrame) -> str | None:
     )
 
 
+def _of_hours(table: str, rejected: pl.DataFrame) -> str | None:
+    """Return what is to be said of bars outside the hours that the mapping asks for, if any are."""
+    outside = rejected.filter(kind="off_session")
+    if outside.is_empty():
+        return None
+    return (
+        f"{table}: {outside.height} bars are put aside, e.g. {outside['reason'][0]}; apiary sql "
+        f"'select reason, row from rejected_{table}' shows them, hours: extended takes those "
+        "before the open and after the close"
+    )
+
+
 def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"raw_{schema.name}",
@@ -89,7 +101,8 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
             f"{schema.name}: {rows.height} rows from {source.name}, "
             f"{receipt.inserted_row_count} of them new"
         )
-        remark = _of_copies(schema.name, copies)
+        told = (_of_copies(schema.name, copies), _of_hours(schema.name, rejected))
+        remark = "; ".join(text for text in told if text is not None) or None
         if remark is not None:
             context.log.warning(remark)
         return dg.MaterializeResult(

@@ -62,6 +62,9 @@ CalendarOption = Annotated[
 ClassOption = Annotated[
     str | None, typer.Option(help="What the instruments are: equity, etf, fx, future, crypto.")
 ]
+HoursOption = Annotated[
+    str | None, typer.Option(help="Hours that intraday bars must lie in: regular or extended.")
+]
 DayFirstOption = Annotated[
     bool | None,
     typer.Option("--day-first/--month-first", help="How dates like 1/2/2020 are to be read."),
@@ -76,6 +79,7 @@ def _hints(
     currency: str | None,
     calendar: str | None,
     asset_class: str | None,
+    hours: str | None,
     day_first: bool | None,
     ignore: list[str] | None,
     encoding: str | None,
@@ -91,6 +95,7 @@ def _hints(
             currency=currency,
             calendar=calendar,
             asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
+            hours=hours,  # type: ignore[arg-type]  # checked by its own model
             day_first=day_first,
             encoding=encoding,
             adjustment=adjustment,  # type: ignore[arg-type]  # checked by its own model
@@ -121,6 +126,7 @@ def run(
     currency: CurrencyOption = None,
     calendar: CalendarOption = None,
     asset_class: ClassOption = None,
+    hours: HoursOption = None,
     day_first: DayFirstOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
@@ -135,7 +141,7 @@ def run(
         from pipelines.settings import choose_config, settings_for_files
 
         hints = _hints(
-            zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
+            zone, currency, calendar, asset_class, hours, day_first, ignore, encoding, adjustment
         )
         if files is not None:
             config = settings_for_files(files, mapping, home, base=config, hints=hints)
@@ -301,6 +307,7 @@ def mapping(
     currency: CurrencyOption = None,
     calendar: CalendarOption = None,
     asset_class: ClassOption = None,
+    hours: HoursOption = None,
     day_first: DayFirstOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
@@ -314,7 +321,7 @@ def mapping(
         if not folder.is_dir():
             raise ValueError(f"the folder must be one that exists, was {folder}")
         hints = _hints(
-            zone, currency, calendar, asset_class, day_first, ignore, encoding, adjustment
+            zone, currency, calendar, asset_class, hours, day_first, ignore, encoding, adjustment
         )
         tell = spaced(printed_on=errors)
         found = infer_mapping(folder, Hints(**hints.model_dump()), tell)

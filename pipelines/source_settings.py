@@ -25,6 +25,7 @@ class FileHints(_Part):
     currency: str | None = None
     calendar: str | None = None
     asset_class: Literal["equity", "etf", "fx", "future", "crypto"] | None = None
+    hours: Literal["regular", "extended"] | None = None
     day_first: bool | None = None
     ignore: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ from adapters.sources.mapping import (
     Csv,
     Field,
     Format,
+    Hours,
     Instrument,
     Knowledge,
     MappingError,
@@ -62,6 +63,8 @@ class Answers(Protocol):
     def id_prefix(self) -> str | None: ...
     @property
     def asset_class(self) -> str | None: ...
+    @property
+    def hours(self) -> Hours | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +285,7 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
         price_increment=tick,
         size_increment=lot,
         multiplier=clue.multiplier,
+        hours=_hours(draft, answers),
     )
     entries: dict[str, object] = {"instrument": instrument}
     if "currency" not in draft.columns and draft.table in (*_TRADED, "corporate_actions"):
@@ -302,6 +306,13 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
     symbol = draft.symbols[0][0]
     bare = next((symbol.removesuffix(end) for end in ends), symbol)
     return entries | {"symbol": Field(constant=bare)}
+
+
+def _hours(draft: Draft, answers: Answers) -> Hours:
+    """Return in which hours bars must lie: the regular ones, where the user names the calendar."""
+    if draft.table != "bars" or draft.stamps.interval == _DAILY:
+        return ""
+    return answers.hours or ("regular" if answers.calendar else "")
 
 
 def _increments(decimals: int, asset_class: str) -> tuple[str, str]:

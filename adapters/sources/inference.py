@@ -29,6 +29,7 @@ from adapters.sources.mapping import (
     Condition,
     Csv,
     Field,
+    Hours,
     Instrument,
     Knowledge,
     Mapping,
@@ -50,7 +51,8 @@ class Hints:
     """Answers to what no file says of itself; None where the user does not know either.
 
     `currency` may be a hundredth (GBX), `encoding` is of text that is not UTF-8, `ignore` are
-    patterns of files to leave out.
+    patterns of files to leave out. `hours` are those in which intraday bars must lie; who names the
+    `calendar` means its regular ones.
     """
 
     day_first: bool | None = None
@@ -61,6 +63,7 @@ class Hints:
     calendar: str | None = None
     id_prefix: str | None = None
     asset_class: str | None = None
+    hours: Hours | None = None
     ignore: tuple[str, ...] = ()
 
 

@@ -14,16 +14,10 @@ from features.schemas import TABLES
 
 StandsFor = Literal["instant", "session", "bar_start", "day"]
 Format = Literal[
-    "auto",
-    "csv",
-    "parquet",
-    "jsonl",
-    "json",
-    "lean_map_file",
-    "lean_factor_file",
-    "stamped_json",
+    "auto", "csv", "parquet", "jsonl", "json", "lean_map_file", "lean_factor_file", "stamped_json",
     "grouped_header",
-]
+]  # fmt: skip
+Hours = Literal["", "regular", "extended"]
 Ambiguous = Literal["reject", "earliest", "latest"]
 
 DEFAULT_NULLS = (
@@ -136,7 +130,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """What is true of all instruments of a table: how their id is made, where they trade."""
+    """What is true of all instruments of a table: how their id is made, where they trade.
+
+    With `hours` only intraday bars of the calendar's sessions are taken ("regular"), or of the
+    hours around them as well ("extended"); the others are put aside.
+    """
 
     id: str = "{symbol}"
     asset_class: str = "equity"
@@ -148,6 +146,10 @@ class Instrument:
     multiplier: str | None = None
     # Names rows by the ticker's bearer on the row's day, as the instruments table has it.
     resolve: bool = False
+    hours: Hours = ""
+
+    def __post_init__(self) -> None:
+        _check_choice("hours", self.hours, Hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

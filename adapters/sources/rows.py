@@ -20,6 +20,7 @@ from adapters.sources.mapping import (
 )
 from adapters.sources.moments import MOMENT, Moment, with_moment
 from adapters.sources.reading import RAGGED, RawRows
+from adapters.sources.session_hours import OFF_HOURS, off_hours
 from features.calendars import with_session_close
 from features.schemas import QUARANTINE_COLUMNS, TABLES
 from features.symbology import resolve_rows
@@ -65,7 +66,16 @@ def to_table(spec: TableMapping, raw: RawRows, *, instruments: pl.DataFrame | No
     named = _in_whole_units(spec, _named(spec, typed, instruments))
     readable = named.filter(pl.col(REASON).is_null())
     unreadable = named.filter(pl.col(REASON).is_not_null())
-    rejected = pl.concat([_rejected(spec, unreadable), _ragged(spec, raw)])
+    readable, outside = _in_hours(spec, readable)
+    rejected = pl.concat(
+        [
+            _rejected(spec, unreadable),
+            _rejected(spec, outside).with_columns(
+                rule=pl.lit(OFF_HOURS), kind=pl.lit("off_session")
+            ),
+            _ragged(spec, raw),
+        ]
+    )
     rows = _from_adjustments(spec, readable) if spec.implied_actions else readable
     return TableRows(TABLES[spec.table].conform(rows), rejected, _symbols(spec, readable))
 
@@ -190,6 +200,25 @@ def _timed(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:
     later = known.dt.offset_by(spec.knowledge.lag)
     # A clock that is off, or a day's stamp, cannot make a record known before it was true.
     return frame.with_columns(knowledge_time=pl.max_horizontal(later, "event_time"))
+
+
+def _in_hours(spec: TableMapping, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the intraday bars that lie outside the hours that the mapping asks for, if it does."""
+    hours = "" if spec.instrument is None or spec.table != "bars" else spec.instrument.hours
+    if not hours or not {"interval", "event_time"} <= set(rows.columns):
+        return rows, rows.clear()
+    kept, outside = [rows.clear()], [rows.clear()]
+    for part in rows.partition_by(CALENDAR, maintain_order=True):
+        found = off_hours(part, str(part[CALENDAR][0]), hours)
+        marked = part.with_row_index("__row").join(
+            found.rename({"row": "__row", "reason": "__outside"}), on="__row", how="left",
+            maintain_order="left",
+        ).drop("__row")  # fmt: skip
+        is_out = pl.col("__outside").is_not_null()
+        kept.append(marked.filter(~is_out).drop("__outside"))
+        told = marked.filter(is_out).with_columns(pl.col("__outside").alias(REASON))
+        outside.append(told.drop("__outside"))
+    return pl.concat(kept), pl.concat(outside)
 
 
 def _in_whole_units(spec: TableMapping, frame: pl.DataFrame) -> pl.DataFrame:

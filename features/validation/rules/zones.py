@@ -21,6 +21,7 @@ _SAMPLE = 4_000
 _SHIFTS = np.arange(-28, 29) * (_HOUR_US // 2)
 _DAYS_MIN = 5
 _EVE_US = 14 * _HOUR_US  # before an open: the longest night session of stocks begins 13.5 h before
+_LATE_US = 8 * _HOUR_US  # after a close: late trading ends before, in New York on half days too
 # A shifted series must fit this well, and this much better than unshifted, to be called shifted.
 _FIT_MIN, _FIT_GAIN = 0.9, 0.25
 
@@ -94,6 +95,7 @@ def _weekend_hits(
 ) -> Iterable[pl.DataFrame]:
     """Yield the bars of weekdays on which the exchange never opens, by its own clock.
 
+    Those of its holidays are told and pass: it may have opened where its calendar did not know.
     Bars before the open and after the close of a session are some vendors' extended hours, and so
     are those of the night before an open: a Sunday's evening in New York.
     """
@@ -103,7 +105,22 @@ def _weekend_hits(
     local = moments.dt.replace_time_zone(None).to_physical().to_numpy()
     after = np.minimum(np.searchsorted(sessions.opens, time), sessions.opens.size - 1)
     is_eve = (sessions.opens[after] >= time) & (sessions.opens[after] - time <= _EVE_US)
-    found = np.flatnonzero(sessions.never_open(local) & ~is_eve)
+    never = sessions.never_open(local) & ~is_eve
+    before = np.maximum(np.searchsorted(sessions.closes, time) - 1, 0)
+    is_late = (sessions.closes[before] < time) & (time - sessions.closes[before] <= _LATE_US)
+    is_in = sessions.opens[np.maximum(after - 1, 0)] < time
+    is_in &= time <= sessions.closes[np.maximum(after - 1, 0)]
+    closed = np.flatnonzero(~(never | is_eve | is_late | is_in))
+    if closed.size:
+        first = moments[int(closed[0])]
+        reason = (
+            f"{arrays.label(member)} has {closed.size} bars on days on which {sessions.calendar} "
+            f"was closed, the first on {first:%A %Y-%m-%d %H:%M} in {zone}; hours: extended in a "
+            "mapping puts them aside"
+        )
+        rows = arrays.row[at[closed]]
+        yield make_hits("session_hours", "off_session", "warn", 0.7, rows, reason)
+    found = np.flatnonzero(never)
     if found.size:
         first = moments[int(found[0])]
         reason = (
@@ -152,7 +169,7 @@ ZONE_RULES = (
         text=(
             "intraday volume lies within the exchange's hours; if it does so only when moved by "
             "a constant, or by an hour in summer, the zone is wrong; no intraday bar lies on a "
-            "weekday on which the exchange never opens"
+            "weekday on which the exchange never opens, and those of its holidays are told"
         ),
     ),
 )

@@ -195,6 +195,27 @@ def test_an_intraday_bar_of_a_weekend_is_put_aside_and_extended_hours_pass(
         assert told in reason
 
 
+@pytest.mark.parametrize(
+    ("stamp", "is_told"),
+    [
+        ("2019-05-27 11:00", True),  # Memorial Day, a Monday
+        ("2019-05-27 03:00", True),
+        ("2019-05-24 23:30", False),  # late on the Friday before it
+        ("2019-05-27 20:00", False),  # the night before Tuesday's open
+        ("2019-05-14 12:00", False),
+    ],
+)
+def test_an_intraday_bar_of_a_holiday_is_told_and_passes(stamp: str, *, is_told: bool) -> None:
+    rows = minutes_of([stamp]).unique(["event_time"]).sort("event_time")
+    report = check_bars(rows, instruments=make_instruments(rows, calendar="XNYS"))
+    found = report.findings.filter(rule="session_hours", kind="off_session")
+    assert found["severity"].to_list() == ["warn"] * is_told
+    if is_told:
+        assert (
+            "on days on which XNYS was closed, the first on Monday 2019-05-27" in found["reason"][0]
+        )
+
+
 def test_coins_have_bars_on_weekends_whatever_their_calendar_says() -> None:
     rows = minutes_of(["2019-05-11 11:00"])
     known = make_instruments(rows, calendar="XNYS").with_columns(asset_class=pl.lit("crypto"))
