@@ -203,7 +203,7 @@ def _engine(
     if isinstance(chosen.engine, TargetsEngine):
         from trader.target_file import TargetFileEngine
 
-        return TargetFileEngine(chosen.engine.file, desk.quotes, tell)
+        return TargetFileEngine(chosen.engine.file, desk.quotes, tell, desk.has_retired)
     return _colony(settings, chosen.engine, desk, live, tell)
 
 

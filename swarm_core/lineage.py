@@ -2,6 +2,13 @@
 
 from dataclasses import dataclass
 
+ROW_PREFIX = "targets-"  # decisions that are a row of a target file are named so
+
+
+def is_row(decision_id: str) -> bool:
+    """Return whether a decision is a row of a target file, and not a slice of one."""
+    return decision_id.startswith(ROW_PREFIX) and "/" not in decision_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:

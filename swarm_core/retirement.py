@@ -12,11 +12,14 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount
 from swarm_core.fill_events import ExecutionRecalled
+from swarm_core.lineage import is_row
 from swarm_core.order_states import OrderRecord
 from swarm_core.ports import EventLog, IndexedLog
 
 # Of a colony's decisions the newest stay: the next one begins from their state.
 _COLONY_DECISIONS_KEPT = 2
+# And of a target file: they tell whether a row that is put back had been replaced.
+_ROWS_KEPT = 2
 # Bounds the size of one event; what is left goes the next time.
 RETIRED_AT_ONCE_MAX = 1_000
 
@@ -25,7 +28,7 @@ def retirable(book: Book, before_ns: int) -> list[str]:
     """Return the decisions of which nothing more is to be expected: all ended before a moment.
 
     Kept are what is being worked, the newest exits of each instrument, what has a commission
-    outstanding, and the newest decisions of a colony.
+    outstanding, and the newest decisions of a colony and of a target file.
     """
     kept = _kept(book)
     plan = book.working_plan
@@ -50,7 +53,8 @@ def _kept(book: Book) -> set[str]:
         book.orders[i].order.decision_id for pair in book.exits.values() for i in pair.values()
     )
     of_colony = [i for i, taken in book.decisions.items() if taken.lineage.colony_state_digest]
-    return {*exits, *of_colony[-_COLONY_DECISIONS_KEPT:]}
+    rows = [i for i in book.decisions if is_row(i)]
+    return {*exits, *of_colony[-_COLONY_DECISIONS_KEPT:], *rows[-_ROWS_KEPT:]}
 
 
 def _is_settled(book: Book, record: OrderRecord, before_ns: int) -> bool:

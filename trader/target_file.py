@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from math import isfinite
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from swarm_core.book import Book
-from swarm_core.lineage import Lineage
+from swarm_core.lineage import ROW_PREFIX, Lineage, is_row
 from swarm_core.market import Quote
 from swarm_core.trading_state import TradingState
 from trader.ports import Intent, Item, Moment
@@ -18,7 +19,6 @@ from trader.ports import Intent, Item, Moment
 # How long an instrument that has not been quoted yet is waited for, from the row's moment or from
 # the first look at the market, whichever is later; then the gate denies it.
 PATIENCE_NS = 60 * 10**9
-_PREFIX = "targets-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,22 @@ class TargetRow:
     def decision_id(self) -> str:
         contents = (self.time_ns, self.instrument_ids, self.target_weights)
         text = repr((*contents, self.after) if self.after else contents)
-        return f"{_PREFIX}{sha256(text.encode()).hexdigest()[:16]}"
+        return f"{ROW_PREFIX}{sha256(text.encode()).hexdigest()[:16]}"
 
-    def among(self, decided: Sequence[str]) -> "TargetRow":
-        """Return the row as it stands after what was decided, the newest decision last."""
-        if self.decision_id not in decided or self.decision_id == decided[-1]:
+    def among(self, decided: Sequence[str], was_decided: Callable[[str], bool]) -> "TargetRow":
+        """Return the row as it stands after what was decided, the newest decision last.
+
+        `decided` is what is in memory, at least the newest two; `was_decided` knows the others.
+        """
+        if not decided or self.decision_id == decided[-1]:
             return self
-        resumed = replace(self, after=decided[-2])
-        is_resumed = resumed.decision_id == decided[-1]
-        return resumed if is_resumed else replace(self, after=decided[-1])
+        if len(decided) > 1:
+            resumed = replace(self, after=decided[-2])
+            if resumed.decision_id == decided[-1]:
+                return resumed
+        if self.decision_id in decided or was_decided(self.decision_id):
+            return replace(self, after=decided[-1])
+        return self
 
 
 def read_targets(path: Path) -> tuple[TargetRow, ...]:
@@ -101,14 +108,20 @@ class TargetFileEngine:
     """Decides the newest row whose moment has come; a changed file is read again by itself.
 
     A file that cannot be read keeps the rows that were read before, and is told once. `quotes`
-    are the desk's: a row waits, for a while, until each of its instruments has one.
+    are the desk's: a row waits, for a while, until each of its instruments has one. `has_retired`
+    tells whether a decision was taken and is only in the log any more.
     """
 
     def __init__(
-        self, path: Path, quotes: Mapping[str, Quote], tell: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        quotes: Mapping[str, Quote],
+        tell: Callable[[str], None] = lambda _: None,
+        has_retired: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """Read the file; raises ValueError where it does not hold."""
         self.path, self._quotes, self._tell = path, quotes, tell
+        self._has_retired = cache(has_retired)  # what is not decided yet is asked for by name
         self._stamp = self._stamped()
         self.rows = read_targets(path)
         self._asked: list[str] = []  # decisions of this process: the log knows the others
@@ -125,22 +138,26 @@ class TargetFileEngine:
         due = [row for row in self.rows if row.time_ns <= time_ns]
         if not due:
             return None
-        row = due[-1].among([*self._before(book), *self._asked])
+        decided = [*self._before(book), *self._asked]
+        row = due[-1].among(decided, self._has_retired)
         if row.decision_id in self._asked:
             return None
         missing = set(row.instrument_ids) - set(self._quotes)
         if missing and time_ns < max(row.time_ns, self._first_ns) + PATIENCE_NS:
             return None
         self._asked.append(row.decision_id)
+        if not decided and self._has_retired(row.decision_id):
+            self._tell(
+                f"the row of {self.path} that is due was traded long ago: "
+                "give it a later `at` to have it traded again"
+            )
         return Intent(
             targets=row, lineage=Lineage(decision_id=row.decision_id, session=book.session)
         )
 
     def _before(self, book: Book) -> list[str]:
         """Return the rows that earlier processes decided, in their order."""
-        # What a row was worked in has its name too, and a number behind a stroke.
-        rows = (name for name in book.decisions if name.startswith(_PREFIX) and "/" not in name)
-        return [name for name in rows if name not in self._asked]
+        return [name for name in book.decisions if is_row(name) and name not in self._asked]
 
     def _stamped(self) -> tuple[int, int]:
         try:

@@ -10,6 +10,7 @@ from swarm_core.book import Book
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
+from swarm_core.retirement import retirement
 from tests.gateway_simulator.gateways import wait_until
 from tests.trader.gateways import gateway_process
 from tests.trader.homes import book_of, trader_process
@@ -76,6 +77,46 @@ def test_a_row_that_comes_back_is_traded_again(tmp_path: Path) -> None:
     del book.decisions[told[0]]  # what ended long ago leaves the memory
     assert asked(late, weights[-1]) == []
     assert asked(late, 0.5) != []
+
+
+def test_a_row_that_had_left_memory_is_traded_again_when_it_is_put_back(tmp_path: Path) -> None:
+    """The trader was down longer than what has ended stays in memory; an unchanged file is not."""
+    path, book, told = tmp_path / "targets.yaml", Book("USD", 10**14), list[str]()
+    instrument = Instrument(instrument_id="US.A", asset_class="equity", currency="USD")
+    quotes = {"US.A": Quote.from_price(instrument, 10.0, DUE_NS)}
+    gone = set[str]()
+
+    def asked(weight: float) -> str:
+        """Return what a new process decides on these weights."""
+        path.write_text(TEXT.replace("0.1", str(weight)))
+        engine = TargetFileEngine(path, quotes, told.append, gone.__contains__)
+        intent = engine.on_market(Moment(DUE_NS), book, DUE_NS)
+        assert intent is not None
+        return intent.targets.decision_id
+
+    names = list[str]()
+    for weight in (0.1, 0.25, 0.5, 0.1):
+        name = asked(weight)
+        assert name not in names
+        names.append(name)
+        book.apply(decision_taken(name, weight))
+        assert asked(weight) == name
+        event = retirement(book, DUE_NS + 1, DUE_NS + 1)
+        if event is not None:
+            book.apply(event)
+            gone.update(event.decision_ids)
+        assert asked(weight) == name
+    assert gone == set(names[:2])
+    assert told == []
+
+    # A log in which all of them had left memory before any was kept.
+    gone.update(names)
+    book.decisions.clear()
+    assert asked(0.25) == names[1]
+    assert told == [
+        f"the row of {path} that is due was traded long ago: "
+        "give it a later `at` to have it traded again"
+    ]
 
 
 def decision_taken(decision_id: str, weight: float) -> ev.DecisionTaken:
