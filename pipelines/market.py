@@ -36,6 +36,12 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
             f"there must be bars to trade, the source has only {', '.join(source.tables) or 'none'}"
         )
     bars, instruments = source.fetch("bars", *ALL_TIME), source.instruments()
+    rejected = source.rejected("bars")
+    if bars.is_empty() and not rejected.is_empty():
+        raise SettingsError(
+            f"there must be bars that can be read, of {rejected.height} none was, e.g. "
+            f"{rejected['reason'][0]} in {rejected['row'][0]}"
+        )
     try:
         found = choose_market(
             bars,

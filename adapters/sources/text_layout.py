@@ -8,6 +8,14 @@ from adapters.sources.mapping import Csv
 from adapters.sources.reading import SEPARATORS, sniff_separator
 
 _LOOKED_AT = 1 << 16  # characters
+_WITH_COMMA = re.compile(
+    r"(?:^|[;\t|\"])-?\d+(?:[. \u00a0\u202f]\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE
+)
+# 1 234,50 as Sweden and France write it, most often with a space that does not break.
+_SPACED = re.compile(
+    r"(?:^|[;\t|\"])-?\d{1,3}(?:([ \u00a0\u202f])\d{3})+(?:[.,]\d+)?(?:$|[;\t|\"\r])",
+    re.MULTILINE,
+)
 _TITLES_MAX, _TITLE_CELLS_MAX = 20, 2
 # A remark, or the line by which a spreadsheet is told the separator.
 _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
@@ -36,9 +44,10 @@ def layout_of(text: str) -> Csv:
     edge = '"' if separator == "," else rf'["{separator}]'
     if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", shown):
         return Csv(separator=separator, thousands=",", skip_lines=skipped)
-    with_comma = re.compile(r"(?:^|[;\t|\"])-?\d+(?:\.\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE)
-    decimal = "," if separator != "," and with_comma.search(shown) else "."
-    return Csv(separator=separator, decimal=decimal, skip_lines=skipped)
+    spaced = _SPACED.search(shown) if separator != "," else None
+    thousands = "" if spaced is None else spaced[1]
+    decimal = "," if separator != "," and _WITH_COMMA.search(shown) else "."
+    return Csv(separator=separator, decimal=decimal, thousands=thousands, skip_lines=skipped)
 
 
 def _title_lines(lines: Sequence[str]) -> int:

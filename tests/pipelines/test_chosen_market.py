@@ -55,6 +55,19 @@ def test_bars_that_come_after_the_next_open_are_refused(tmp_path: Path) -> None:
         settle_market(given, source)
 
 
+def test_bars_of_which_none_can_be_read_are_told_with_the_reason(tmp_path: Path) -> None:
+    """It said that there were bars "of nothing"."""
+    source_known_after(tmp_path, "0s")
+    bars = tmp_path / "data" / "bars.csv"
+    bars.write_text(bars.read_text().replace("10.0", "ten"))
+    source = open_folder(tmp_path / "data", str(tmp_path / "mornings.yaml"))
+    given = read_settings(settings_for_files(tmp_path / "data", None, tmp_path / "home", base=None))
+    with pytest.raises(
+        SettingsError, match=r"can be read, of 7 none was, e\.g\. close .*'ten'.*\{"
+    ):
+        settle_market(given, source)
+
+
 def test_bars_of_minutes_are_told_to_become_sessions(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

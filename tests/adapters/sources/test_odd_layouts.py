@@ -1,6 +1,7 @@
 """Layouts that people's folders have: titles, headers in other scripts, days in names, archives."""
 
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,6 +90,24 @@ def test_files_of_all_symbols_are_dated_by_their_names(
         "US.KO": CLOSES,
         "US.PEP": [float(number) for number in range(len(SESSIONS))],
     }
+
+
+@pytest.mark.parametrize("space", [" ", "\u00a0", "\u202f"])
+@pytest.mark.parametrize("decimal", [",", "."])
+def test_thousands_may_be_set_apart_by_spaces(tmp_path: Path, space: str, decimal: str) -> None:
+    lines = [
+        f"{day};{1234 + n}.5;{1235 + n}.5;1000.25;{1234 + n}.75;1234567"
+        for n, day in enumerate(DAYS)
+    ]
+    between = re.compile(r"(?<=\d)(?=(?:\d{3})+(?:[.;]|$))(?<![-\d]{5})")
+    text = "\n".join(between.sub(space, line) for line in lines)
+    assert f"1{space}234.5;" in text
+    assert f"1{space}234{space}567" in text
+    header = "Datum;Öppen;Högst;Lägst;Stängning;Volym\n"
+    (tmp_path / "KO.csv").write_text(header + text.replace(".", decimal) + "\n")
+    assert closes(tmp_path) == {"US.KO": [1234.75 + n for n in range(len(DAYS))]}
+    rows = FileSource(tmp_path, infer_mapping(tmp_path)).fetch("bars", *EVER)
+    assert rows["volume"].unique().to_list() == [1234567.0]
 
 
 def test_a_name_with_two_days_dates_nothing(tmp_path: Path) -> None:
