@@ -131,4 +131,5 @@ def trader_lines(settings: "ApiarySettings") -> list[str]:
     held = f"; held back: {told['held_back']}" if told.get("held_back") else ""
     beat = f"last beat {age_s:.1f} s ago"
     orders = f"{told.get('working_orders')} orders working"
-    return [*lines, f"the trader {life}, {beat}: {stands}, {orders}{held}"]
+    stand = f"the trader {life}, {beat}: {stands}, {orders}{held}"
+    return [*lines, stand, *map(str, told.get("ends", ()))]

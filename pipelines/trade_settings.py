@@ -163,13 +163,14 @@ class ContractNames(_Part):
 
 
 class ContractEnd(_Part):
-    """What is done with a future as its last trading day comes near, in sessions before it."""
+    """What is done with a contract as its last trading day comes near, in sessions before it."""
 
     warn_sessions: int = Field(5, ge=0, le=250)
     reduce_sessions: int = Field(2, ge=0, le=250)
     act_sessions: int = Field(1, ge=0, le=250)
     then: Literal["nothing", "close", "roll"] = "nothing"
     into: dict[str, str] = {}  # the contract that each is rolled into
+    asset_classes: tuple[Literal["future", "option"], ...] = ("future", "option")
 
     def to_core(self) -> EndSettings:
         return EndSettings(**self.model_dump())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ROW_PREFIX = "targets-"  # decisions that are a row of a target file are named so
+END_PREFIX = "end-"  # and those that close or roll a contract before its last trading day
 
 
 def is_row(decision_id: str) -> bool:

@@ -1,11 +1,11 @@
-"""Futures near their last trading day: warned of, let only shrink, then closed or rolled."""
+"""Futures and options near their last day: warned of, let only shrink, closed or rolled."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
 
-from swarm_core.lineage import Lineage
+from swarm_core.lineage import END_PREFIX, Lineage
 from swarm_core.order_states import OrderRecord
 from swarm_core.risk.context import InstrumentRisk
 from swarm_core.risk.gate import Denied, check_order
@@ -17,8 +17,13 @@ from trader.desk import TradingDesk
 from trader.ports import Hours
 
 _AGAIN_NS = 60 * 10**9  # between two tries: a denial lasts longer than a beat
+_AT_THE_END = {
+    True: "in the money they are exercised at the end, which takes or delivers the underlying",
+    False: "they may be assigned, at the end or before, which takes or delivers the underlying",
+}
 _NOTHING_MORE = LimitValue(name="position_value_max", text="0")
 THENS = ("nothing", "close", "roll")
+ENDING = ("future", "option")  # asset classes of contracts that end
 
 
 @runtime_checkable
@@ -38,7 +43,8 @@ class EndSettings:
     """What is done so many sessions before the last trading day; that day itself is 0 before.
 
     From `warn_sessions` on it is told, from `reduce_sessions` on the position may only get
-    smaller, from `act_sessions` on it is closed, or rolled `into` the contract named after it.
+    smaller, from `act_sessions` on it is closed, or rolled `into` the contract named after it. What
+    is of none of `asset_classes` is left alone.
     """
 
     warn_sessions: int = 5
@@ -46,6 +52,7 @@ class EndSettings:
     act_sessions: int = 1
     then: str = "nothing"
     into: Mapping[str, str] = field(default_factory=dict[str, str])
+    asset_classes: tuple[str, ...] = ENDING
 
     def __post_init__(self) -> None:
         counts = (self.act_sessions, self.reduce_sessions, self.warn_sessions)
@@ -56,6 +63,8 @@ class EndSettings:
             )
         if self.then not in THENS:
             raise ValueError(f"then must be one of {THENS}, was {self.then!r}")
+        if not set(self.asset_classes) <= set(ENDING):
+            raise ValueError(f"asset_classes must be of {ENDING}, were {self.asset_classes}")
         for name, following in self.into.items():
             if name == following:
                 raise ValueError(f"{name} must be rolled into another contract, was into itself")
@@ -72,7 +81,7 @@ class EndTargets:
 
 
 class ContractEnds:
-    """Looks after the futures of one desk; `last_days` are ISO dates that the settings tell.
+    """Looks after the contracts of one desk; `last_days` are ISO dates that the settings tell.
 
     What they do not tell is asked of the broker. `sessions_left` counts the sessions after one up
     to a day. Everything it does is a decision over the order path: the gate judges its orders, and
@@ -92,6 +101,7 @@ class ContractEnds:
         self._sessions_left = sessions_left
         self._days: dict[str, str | None] = dict(last_days)
         self._told: dict[tuple[str, str], str] = {}  # (instrument, about) -> what was told last
+        self._lines: dict[str, str] = {}  # instrument -> the last line about it in this session
         self._denied_ns: dict[str, int] = {}
         self._asked_ns: dict[str, int] = {}
         self._ended: set[str] = set()  # decisions of which nothing is left to do
@@ -126,8 +136,12 @@ class ContractEnds:
             if 0 <= left <= self.settings.act_sessions and self.settings.then != "nothing":
                 self._end(name, left)
 
+    def standing(self) -> list[str]:
+        """Return a line for each contract of which something was told in this session."""
+        return [f"{name}: {line}" for name, line in sorted(self._lines.items())]
+
     def _left(self) -> Mapping[str, int]:
-        """Return by future how many sessions are left after this one; below 0 where it has ended.
+        """Return by contract how many sessions are left after this one; below 0 where it has ended.
 
         Without those whose last trading day nobody knows.
         """
@@ -137,9 +151,10 @@ class ContractEnds:
         session = self.hours.session_at(now_ns)
         if session != self._counted[0]:
             self._counted = (session, {})
+            self._lines.clear()
         left = self._counted[1]
         for name, instrument in self.desk.instruments.items():
-            if instrument.asset_class == "future" and name not in left:
+            if instrument.asset_class in self.settings.asset_classes and name not in left:
                 day = self._last_day(name, now_ns)
                 if day is not None:
                     left[name] = -1 if day < session else self._sessions_left(session, day)
@@ -175,6 +190,8 @@ class ContractEnds:
         settings = self.settings
         if left <= settings.reduce_sessions:
             parts.append("it may only be reduced")
+        if held and self.desk.instruments[name].asset_class == "option":
+            parts.append(_AT_THE_END[held > 0])
         if held and settings.then != "nothing":
             due = "now" if left <= settings.act_sessions else f"with {settings.act_sessions} left"
             parts.append(f"to be {self._what(name, left)} {due}")
@@ -190,6 +207,7 @@ class ContractEnds:
     def _say(self, name: str, about: str, mark: str, line: str) -> None:
         if self._told.get((name, about)) != mark:
             self._told[name, about] = mark
+            self._lines[name] = line
             self._tell(f"{name}: {line}")
 
     def _records(self, decision_id: str) -> list[OrderRecord]:
@@ -212,7 +230,7 @@ class ContractEnds:
             self._begin(name, left, decision_id)
 
     def _decision_id(self, name: str, number: int) -> str:
-        return f"end-{name}-{self._days[name]}-{number}"
+        return f"{END_PREFIX}{name}-{self._days[name]}-{number}"
 
     def _has_ended(self, decision_id: str) -> bool:
         """Return whether a try is over, also one that has left memory."""
@@ -240,7 +258,11 @@ class ContractEnds:
             if wait:
                 self._denied_ns[name] = desk.now_ns()
             else:
-                why = f"{name} is {what}: its last trading day is {self._days[name]}"
+                why = (
+                    f"{name} is {what}: its last trading day is {self._days[name]}, "
+                    f"{left} sessions after {session} (trade.contract_end: {self.settings.then} "
+                    f"from {self.settings.act_sessions} on)"
+                )
                 self._say(name, "act", decision_id, what)
                 lineage = Lineage(decision_id=decision_id, session=session, run_id=why)
                 desk.release(decision, lineage=lineage)

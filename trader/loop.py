@@ -70,7 +70,7 @@ class Trader:
         A `replayed` feed may be silent, and tells the moments at which is decided; beside any
         other the engine is shown the time at each beat. `limits` is asked at each beat which
         limits are in force. With `working`, decisions are worked in slices. `nights` books what
-        happens between sessions, `ends` looks after futures whose last trading day is near.
+        happens between sessions, `ends` looks after contracts whose last trading day is near.
 
         `before_item` is shown every item first (a replayed market moves its clock and fills its
         orders by it); `on_beat` gets the machine's time, the health and whether it is the last.
@@ -121,6 +121,7 @@ class Trader:
             "unprotected": unprotected(self.desk.book),
             "session": self.desk.book.session,
             "limits": self.desk.limits.digest(),
+            "ends": [] if self._ends is None else self._ends.standing(),
             "log_sequence": self.desk.book.sequence,
             "now_ns": self.desk.now_ns(),
         }

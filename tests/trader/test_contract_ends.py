@@ -23,7 +23,7 @@ from trader.contract_ends import ContractEnds, EndSettings, iso_day
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 
-FRONT, NEXT = "FUT.ESZ6", "FUT.ESH7"
+FRONT, NEXT, OPTION = "FUT.ESZ6", "FUT.ESH7", "OPT.ES6000"
 FUTURES = {
     n: make_instrument(n, asset_class="future", multiplier=Decimal(50), sector="index")
     for n in (FRONT, NEXT)
@@ -87,7 +87,9 @@ class Future:
 
     def show(self, *names: str) -> None:
         for name in names:
-            quote = Quote.from_price(FUTURES[name], 100.0, self.desk.now_ns(), session_open=True)
+            quote = Quote.from_price(
+                self.desk.instruments[name], 100.0, self.desk.now_ns(), session_open=True
+            )
             self.desk.quotes[name] = quote
 
     def release(self, decision_id: str, name: str, lots: int) -> dict[str, DenialCode]:
@@ -103,7 +105,7 @@ class Future:
 
     def beat(self, seconds: float = 0.0) -> None:
         self.desk.now_ns.ns += int(seconds * 1e9)  # type: ignore[attr-defined]  # a Timepiece
-        self.show(*(name for name in FUTURES if name in self.desk.quotes))
+        self.show(*(name for name in (*FUTURES, OPTION) if name in self.desk.quotes))
         self.hear()
         self.desk.limits = self.ends.limited(self.limits)
         self.ends.act()
@@ -184,8 +186,15 @@ def test_a_position_is_rolled_by_two_orders_that_the_gate_has_approved(
     assert cash != 0
     decision = book.decisions[future.orders()[0].decision_id]
     assert decision.lineage.run_id == (
-        f"{FRONT} is rolled into {NEXT}: its last trading day is {day(1)}"
+        f"{FRONT} is rolled into {NEXT}: its last trading day is {day(1)}, 1 sessions "
+        f"after {day(0)} (trade.contract_end: roll from 1 on)"
     )
+    assert future.ends.standing() == [f"{FRONT}: rolled into {NEXT}"]
+    future.beat(86_400)
+    assert future.ends.standing() == [
+        f"{FRONT}: last trading day {day(1)}, 0 sessions after this one, 0 lots held, "
+        "it may only be reduced"
+    ]
 
 
 def test_a_roll_stands_in_the_log_and_is_worked_out_again_from_it(tmp_path: Path) -> None:
@@ -366,6 +375,7 @@ def test_shares_are_left_alone_and_limits_of_others_stay(tmp_path: Path) -> None
         ({"act_sessions": 3}, "act_sessions <= reduce_sessions"),
         ({"warn_sessions": 251}, "0..250"),
         ({"then": "hope"}, "then must be one of"),
+        ({"asset_classes": ("equity",)}, "asset_classes must be of"),
         ({"into": {FRONT: FRONT}}, "into itself"),
     ],
 )
