@@ -17,7 +17,13 @@ from models.experiments.guard import Peek, samples_of, trial_peeks
 from models.experiments.judgement import judge, judge_points
 from models.experiments.market import Market
 from models.experiments.points import Ground
-from models.experiments.running import ResultStore, pooled_digest, run_window, trials_of
+from models.experiments.running import (
+    POOLED_FROM,
+    ResultStore,
+    pooled_digest,
+    run_window,
+    trials_of,
+)
 from models.experiments.search import search_window
 from models.experiments.spec import SEARCH, ExperimentSpec
 from models.experiments.trials import (
@@ -116,7 +122,9 @@ def backtests(
         return run_window(asked, market, *kept, context.run.run_id, say, pool)
 
     if spec.sweep is not None and spec.sweep.method == SEARCH:
-        with nullcontext() if pool is None else pool:  # a search runs a few trials at a time
+        is_short = spec.sweep.trials < POOLED_FROM
+        # A search runs a few trials at a time: its workers stay from the first to the last.
+        with nullcontext() if pool is None or is_short else pool:
             trials, found = search_window(*given, run)
     else:
         trials = trials_of(*given)

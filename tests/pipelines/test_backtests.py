@@ -121,16 +121,30 @@ def test_a_member_that_no_exchange_is_known_of_is_refused(home: Home, tmp_path: 
     }
 
 
-def test_a_search_asks_for_the_same_points_again(home: Home, tmp_path: Path) -> None:
-    """A search over a range ends with the same bytes, and the second time launches nothing."""
-    axes = {"worker.gross_max": {"low": 0.3, "high": 1.0}}
-    path = _write(tmp_path, name="search", sweep={"method": "optuna", "axes": axes, "trials": 3})
+@pytest.mark.parametrize(("trials", "workers"), [(3, 1), (4, 2)])
+def test_a_search_asks_for_the_same_points_again(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trials: int, workers: int
+) -> None:
+    """A search over a range ends with the same bytes, and the second time launches nothing.
+
+    With two workers it asks for two points at a time, and they have them all.
+    """
+    if workers > 1:
+        monkeypatch.setattr("models.experiments.running.run_backtest", _in_workers_only)
+    # Other bounds for each, so that neither reads what the other has run.
+    axes = {"worker.gross_max": {"low": 0.2 + workers / 10, "high": 1.0}}
+    search = {"method": "optuna", "axes": axes, "trials": trials, "workers": workers}
+    path = _write(tmp_path, name=f"search_{workers}", sweep=search)
     first = launch(path, defs, home.instance, lambda *_: None)
-    assert [run.figures["points"] for run in first] == [3, 3]
+    assert [run.figures.get("points") for run in first] == [trials, trials], first
     launched = _launches()
     again = launch(path, defs, home.instance, lambda *_: None)
     assert [r.figures["result_hash"] for r in again] == [r.figures["result_hash"] for r in first]
     assert _launches() == launched
+
+
+def _in_workers_only(*_: object) -> None:
+    raise AssertionError("trials of a search over workers must run in them")
 
 
 def test_a_strategy_that_peeks_fails_the_check(
