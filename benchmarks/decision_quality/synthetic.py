@@ -29,6 +29,8 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "without drones": {"drone": {"enabled": False}},
 }
 RECOVERY_BARS = 5
+_DEFAULT = ColonySettings()
+SCOUTS_PAY = _DEFAULT.trust.cost_bps / _DEFAULT.worker.cost_bps  # of what trading costs
 FLIPPING = ("flip", "flip_random", "crash", "uneven")  # between two regimes, at once
 
 
@@ -54,7 +56,7 @@ def settings_for(market: Market, changes: dict[str, object] | None = None) -> Co
         "senses": list(senses_of(market)),
         "scouts_max": 1_024,
         "lifecycle": {"enabled": False},
-        "trust": {"cost_bps": market.cost_bps},
+        "trust": {"cost_bps": SCOUTS_PAY * market.cost_bps},
         "worker": {"cost_bps": market.cost_bps},
     }
     for caste, values in (changes or {}).items():

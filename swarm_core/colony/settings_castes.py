@@ -60,7 +60,7 @@ class TrustSettings:
     switch_rates: tuple[float, ...] = (0.002, 0.02)  # grid: how often, per bar, regimes change
     memory_switch_rate: float = 0.005
     idle_prior: float = 0.02  # share of the scout that does nothing and pays nothing
-    cost_bps: float = 5.0  # per unit of turnover
+    cost_bps: float = 2.5  # a scout is charged per unit of turnover: half of what trading costs
     outcome_clip: float = 6.0  # a return counts for at most this many sigmas
     variance_half_life_bars: float = 250.0
 

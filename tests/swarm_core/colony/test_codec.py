@@ -54,6 +54,7 @@ def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_i
         senses=["carry", "model_forecast"],
         memory_bars=8,
         trails=_THEN,
+        trust={"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0},
         worker={"engagement_prior": 0.3, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_1.bin").read_bytes()
@@ -74,6 +75,7 @@ def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_b
         senses=["carry", "model_forecast"],
         memory_bars=8,
         trails=_THEN,
+        trust={"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0},
         worker={"engagement_prior": 0.9, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_2.bin").read_bytes()

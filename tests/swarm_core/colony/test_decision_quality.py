@@ -13,7 +13,8 @@ COSTLY = Market(family="drift", flip_bars=300, cost_bps=5.0, bars=600, phi=0.25,
 
 def test_the_baselines_see_the_payoffs_that_the_colony_pays_its_scouts() -> None:
     """To single precision, which scouts look in; cost in, places in the colony's order."""
-    truth, settings = generate(COSTLY), settings_for(COSTLY)
+    truth = generate(COSTLY)
+    settings = settings_for(COSTLY, {"trust": {"cost_bps": COSTLY.cost_bps}})
     paid = colony_on(truth, settings).payoff
     book = scout_book(truth, settings, COSTLY.cost_bps)
     assert np.abs(book.payoff).max() > 0.1
@@ -61,3 +62,20 @@ def test_after_costs_a_slow_drift_is_no_worse_than_with_fixed_share() -> None:
     colony = net_payoff(colony_on(truth, settings).conviction, truth.outcome, book.cost).sum()
     assert best > 0.0
     assert colony / best > book.earn(fixed_share(book.payoff)).sum() / best - 0.01
+
+
+def test_what_only_just_pays_its_cost_is_traded_by_who_knows_which_regime_reigns() -> None:
+    """Charged in full, the idle scout wins each short reign and no regime is ever learned."""
+    market = Market(family="flip", flip_bars=200, phi=0.15, cost_bps=10.0, seed=93, bars=4_000)
+    truth = generate(market)
+    book = scout_book(truth, settings_for(market), market.cost_bps)
+    best = book.earn(oracle(book.payoff, truth.regime)).sum()
+    shares = [
+        net_payoff(colony_on(truth, settings).conviction, truth.outcome, book.cost).sum() / best
+        for settings in (
+            settings_for(market),
+            settings_for(market, {"trust": {"cost_bps": market.cost_bps}}),
+        )
+    ]
+    assert shares[0] > book.earn(fixed_share(book.payoff)).sum() / best
+    assert shares[0] > 0.8 > shares[1]
