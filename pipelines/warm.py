@@ -6,6 +6,7 @@ A small made-up market goes through the same functions as a real one; what numba
 way is kept beside the modules. Nothing is stored and no number of it is used.
 """
 
+import gc
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -160,4 +161,5 @@ def fetch_data() -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000, 20, 10)  # compiling makes millions of objects that live
     {"colony": warm_colony, "features": warm_features, "data": fetch_data}[sys.argv[1]]()

@@ -1,5 +1,6 @@
 """What holds for every test: S3-compatible storage on its own, long work spread and done first."""
 
+import gc
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,17 @@ _TALKS_TO_S3 = ("s3_server", "S3Process", "tier_faults")
 def _talks_to_s3(path: Path) -> bool:
     text = path.read_text()
     return any(word in text for word in _TALKS_TO_S3)
+
+
+def pytest_configure() -> None:
+    """Look for cycles seldom: what a compiler makes by the million lives, and is looked through."""
+    gc.set_threshold(100_000, 20, 10)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of every later search what the modules and the tests themselves are made of."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,13 +18,20 @@ _GROUP = re.compile(r'^pytestmark = pytest\.mark\.xdist_group\("(\w+)"\)', re.MU
 _FIRST = (
     "experiments",
     "workers",
-    "tests/simulation/test_planted_bugs.py",
     "daemon",
     "chain",
+    "tests/trader/test_nights.py",
     "notebooks",
     "parity",
-    "bus",
     "backup",
+    "universe",
+    "bus",
+    "tests/pipelines/test_foreign_markets.py",
+    "tests/trader/test_process.py",
+    "tests/trader/test_working.py",
+    "tests/simulation/test_sessions.py",
+    "tests/simulation/test_planted_bugs.py",
+    "tests/features/kernels/test_fused.py",
 )
 _LAST = "tests/swarm_core/"
 

@@ -212,10 +212,14 @@ BUGS: tuple[Plant, ...] = (
 )
 
 
+# Where the first seed that finds a bug comes late, it is tried before the others.
+FOUND_LATE = {take_silence_for_a_refusal: 161}
+
+
 @pytest.mark.parametrize("plant", BUGS, ids=lambda plant: plant.__name__)
 def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
-    for seed in SEEDS:
+    for seed in (FOUND_LATE.get(plant, 0), *SEEDS):
         try:
             verdict = judge(play(seed))
         except (AssertionError, ValueError) as found:
