@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
+from assets.contract_ends import KnownEnds
 from features.calendars import rests_after_close
 from features.session_bars import Market
 from features.universe import Universe
@@ -48,6 +49,7 @@ class Desk:
     colony_seed: int = 20200102
     foreign_currencies: tuple[str, ...] = ()  # traded beside the base, at rates of currency pairs
     universe: Universe | None = None  # the part of its market that is decided on; None is all
+    ends: KnownEnds = field(default_factory=KnownEnds)  # contracts whose last trading day is known
 
     def decided_on(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the feature rows of the instruments that are decided on at their sessions."""

@@ -116,6 +116,8 @@ class TradingFloor:
                     "which is decided"
                 )
             else:
+                for line in self.desk.ends.warnings(self._left(session)):
+                    progress(f"session {session}: {line}")
                 self._trade(session, walk)
         return walk
 
@@ -164,7 +166,7 @@ class TradingFloor:
             book=book,
             quotes={k: v for k, v in market.quotes.items() if k not in checks.withheld},
             instruments=self.rules.instruments,
-            limits=self.rules.limits,
+            limits=self.rules_of(session, self.rules.colony).limits,
             log=self.log,
             broker=self.broker,
             checks_passed=checks.passed,
@@ -182,7 +184,7 @@ class TradingFloor:
         settings, before = self.taken_up(session)
         outcome = trade_session(
             market,
-            replace(self.rules, colony=settings),
+            self.rules_of(session, settings),
             before,
             book=self.book,
             log=self.log,
@@ -201,6 +203,14 @@ class TradingFloor:
             return
         self._take_up()
         walk.decided.append((session, self._close(session), self._as_of(session), outcome.decision))
+
+    def _left(self, session: str) -> dict[str, int]:
+        return self.desk.ends.left(self.rules.instruments, self.desk.calendar, session)
+
+    def rules_of(self, session: str, colony: ColonySettings) -> SessionRules:
+        """Return the rules that a session trades by: what ends soon may only get smaller."""
+        limits = self.desk.ends.limited(self.rules.limits, self._left(session))
+        return replace(self.rules, colony=colony, limits=limits)
 
     def _tell_universe(self, market: SessionMarket) -> None:
         """Put on record which part of its market the desk decides on, where that is news."""

@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 from pathlib import Path
 
+from assets.contract_ends import KnownEnds
 from assets.desk import Desk
 from features.validation import ValidationSettings
 from models.promotion import PromotionRule
@@ -101,6 +102,15 @@ def build_desk(settings: ApiarySettings) -> Desk:
             slippage_bps=settings.book.fees.slippage_bps,
             commission_bps=settings.book.fees.commission_bps,
             venue=read_venue(settings),
+            ends=ends_of(settings),
         )
     except (ValueError, TypeError) as error:
         raise SettingsError(f"the desk's settings do not hold: {error}") from error
+
+
+def ends_of(settings: ApiarySettings) -> KnownEnds:
+    """Return what `trade:` says of contracts that end, where it is there."""
+    trade = settings.trade
+    if trade is None:
+        return KnownEnds()
+    return KnownEnds(trade.contract_end.to_core(), trade.last_days())

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from swarm_core.contract_ends import EndSettings, iso_day
 from swarm_core.execution.schedules import ScheduleKind
 from swarm_core.execution.working import CostAssumptions, WorkingSettings
 from swarm_core.orders import OrderKind
 from swarm_core.sizing_settings import ExitSettings
-from trader.contract_ends import EndSettings
 
 
 class _Part(BaseModel):
@@ -234,6 +234,11 @@ class TradeSettings(_Part):
                     f"was {self.broker.kind} at speed {self.feed.speed}"
                 )
         return self
+
+    def last_days(self) -> dict[str, str]:
+        """Return by contract the last trading day (ISO date) where `contracts` tells one."""
+        told = {name: iso_day(names.last_trade_date) for name, names in self.contracts.items()}
+        return {name: day for name, day in told.items() if day is not None}
 
     def beside(self, folder: Path, root: Path) -> "TradeSettings":
         """Return the settings with files taken beside the configuration, homes below `root`."""

@@ -14,7 +14,7 @@ from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
 from swarm_core.sizing_settings import SizingSettings
 from trader.clocks import wall_ns
-from trader.contract_ends import ContractEnds, iso_day
+from trader.contract_ends import ContractEnds
 from trader.desk import TradingDesk
 from trader.limit_changes import limits_in_force
 from trader.opening import open_desk
@@ -191,8 +191,7 @@ def contract_ends(
                 f"trade.contract_end.into must lead from a future of this desk to one of the same "
                 f"currency, multiplier and lots, was {name}: {following}"
             )
-    days = {n: day for n, c in trade.contracts.items() if (day := iso_day(c.last_trade_date))}
-    return ContractEnds(desk, hours, hours.sessions_left, settings, days, tell)
+    return ContractEnds(desk, hours, hours.sessions_left, settings, trade.last_days(), tell)
 
 
 def _terms_of(instrument: Instrument) -> tuple[object, ...]:

@@ -1,15 +1,14 @@
 """Futures and options near their last day: warned of, let only shrink, closed or rolled."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from swarm_core.contract_ends import EndSettings, closed_to_more
 from swarm_core.lineage import END_PREFIX, Lineage
 from swarm_core.order_states import OrderRecord
 from swarm_core.risk.context import InstrumentRisk
 from swarm_core.risk.gate import Denied, check_order
-from swarm_core.risk.levels import Level, LevelLimits, LimitValue
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing import size
 from swarm_core.trading_state import TradingState
@@ -21,9 +20,6 @@ _AT_THE_END = {
     True: "in the money they are exercised at the end, which takes or delivers the underlying",
     False: "they may be assigned, at the end or before, which takes or delivers the underlying",
 }
-_NOTHING_MORE = LimitValue(name="position_value_max", text="0")
-THENS = ("nothing", "close", "roll")
-ENDING = ("future", "option")  # asset classes of contracts that end
 
 
 @runtime_checkable
@@ -36,38 +32,6 @@ class DatedBroker(Protocol):
         OSError where the broker does not answer, ValueError where it knows no such contract.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndSettings:
-    """What is done so many sessions before the last trading day; that day itself is 0 before.
-
-    From `warn_sessions` on it is told, from `reduce_sessions` on the position may only get
-    smaller, from `act_sessions` on it is closed, or rolled `into` the contract named after it. What
-    is of none of `asset_classes` is left alone.
-    """
-
-    warn_sessions: int = 5
-    reduce_sessions: int = 2
-    act_sessions: int = 1
-    then: str = "nothing"
-    into: Mapping[str, str] = field(default_factory=dict[str, str])
-    asset_classes: tuple[str, ...] = ENDING
-
-    def __post_init__(self) -> None:
-        counts = (self.act_sessions, self.reduce_sessions, self.warn_sessions)
-        if not 0 <= counts[0] <= counts[1] <= counts[2] <= 250:
-            raise ValueError(
-                "act_sessions <= reduce_sessions <= warn_sessions must hold within 0..250, "
-                f"were {counts[0]}, {counts[1]} and {counts[2]}"
-            )
-        if self.then not in THENS:
-            raise ValueError(f"then must be one of {THENS}, was {self.then!r}")
-        if not set(self.asset_classes) <= set(ENDING):
-            raise ValueError(f"asset_classes must be of {ENDING}, were {self.asset_classes}")
-        for name, following in self.into.items():
-            if name == following:
-                raise ValueError(f"{name} must be rolled into another contract, was into itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +87,7 @@ class ContractEnds:
             return limits
         before, known, made = self._limited
         if made is None or before is not limits or known != names:
-            made = _closed_to_more(limits, names)
+            made = closed_to_more(limits, names)
             self._limited = (limits, names, made)
         return made
 
@@ -320,32 +284,3 @@ class ContractEnds:
 def _with_working(risk: InstrumentRisk) -> int:
     """Return what is held once all has filled that works, as sizing counts it."""
     return risk.position_lots + risk.open_buy_lots - risk.open_sell_lots
-
-
-def _closed_to_more(limits: RiskLimits, names: frozenset[str]) -> RiskLimits:
-    """Return the limits with a position of nothing allowed in these instruments."""
-    own = {one.name: one for one in limits.levels if one.level is Level.INSTRUMENT}
-    closed = [
-        LevelLimits(
-            level=Level.INSTRUMENT,
-            name=name,
-            values=(*_others(own.get(name)), _NOTHING_MORE),
-        )
-        for name in sorted(names)
-    ]
-    others = [
-        one for one in limits.levels if one.level is not Level.INSTRUMENT or one.name not in names
-    ]
-    return replace(limits, levels=(*others, *closed))
-
-
-def _others(level: LevelLimits | None) -> tuple[LimitValue, ...]:
-    values = () if level is None else level.values
-    return tuple(value for value in values if value.name != _NOTHING_MORE.name)
-
-
-def iso_day(last_trade_date: str) -> str | None:
-    """Return YYYYMMDD as an ISO date; None where it names a month or nothing."""
-    if len(last_trade_date) != 8:
-        return None
-    return datetime.strptime(last_trade_date, "%Y%m%d").replace(tzinfo=UTC).date().isoformat()

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from assets.contract_ends import KnownEnds
 from pipelines.cli import app
+from pipelines.desk import ends_of
 from pipelines.desk_log import open_event_log
 from pipelines.settings import SettingsError, read_settings
 from pipelines.trading_parts import (
@@ -16,8 +18,8 @@ from pipelines.trading_parts import (
     open_broker,
     trade_settings,
 )
+from swarm_core.contract_ends import EndSettings
 from tests.trader.homes import make_home, write_config, write_targets
-from trader.contract_ends import EndSettings
 from trader.hours import ExchangeHours
 
 TRADE: dict[str, Any] = {
@@ -109,6 +111,21 @@ def test_a_future_that_ends_soon_is_warned_of_unless_something_else_is_asked_for
     trade = trade_settings(read_settings(make_home(tmp_path)))
 
     assert trade.contract_end.to_core() == EndSettings()
+
+
+def test_the_scheduled_decision_knows_the_same_ends(tmp_path: Path) -> None:
+    """What the trader is told of contracts that end binds the desk of the decision job as well."""
+    listed = [{"instrument_id": "FUT.A", **FUTURE}, {"instrument_id": "FUT.B", **FUTURE}]
+    named = {"FUT.A": {"last_trade_date": "20261218"}, "FUT.B": {"last_trade_date": "202703"}}
+    end = {"warn_sessions": 9, "reduce_sessions": 3}
+    settings = read_settings(
+        make_home(tmp_path, instruments=listed, contracts=named, contract_end=end)
+    )
+
+    assert ends_of(settings) == KnownEnds(
+        EndSettings(warn_sessions=9, reduce_sessions=3), {"FUT.A": "2026-12-18"}
+    )
+    assert ends_of(settings.model_copy(update={"trade": None})) == KnownEnds()
 
 
 def test_the_example_holds() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from swarm_core import events as ev
+from swarm_core.contract_ends import EndSettings, iso_day
 from swarm_core.market import Quote
 from swarm_core.orders import Order, OrderSide
 from swarm_core.replay import replay
@@ -19,7 +20,7 @@ from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import CASH, NOW_NS, A, B, Targeted, make_instrument
 from tests.trader.desks import make_desk
 from tests.trader.venue import FileVenue
-from trader.contract_ends import ContractEnds, EndSettings, iso_day
+from trader.contract_ends import ContractEnds
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 

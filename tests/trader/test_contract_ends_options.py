@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from swarm_core.contract_ends import EndSettings
 from swarm_core.risk.codes import DenialCode
 from tests.swarm_core.builders import make_instrument
 from tests.trader.test_contract_ends import OPTION, Future, day
-from trader.contract_ends import EndSettings
 
 
 @pytest.mark.parametrize(
