@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 
 from tests.spreading import Spreading, place_of
 
@@ -41,6 +42,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Spreading:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Spreading:
     """Give the workers whole files and groups, in the order of the items."""
-    return Spreading(config)
+    return Spreading(config, log)

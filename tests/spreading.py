@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 _ROOT = Path(__file__).parents[1]
@@ -55,9 +56,9 @@ def place_of(nodeid: str) -> int:
 class Spreading(LoadScopeScheduling):
     """Hands out whole units, in the order in which they were collected."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: Producer | None) -> None:
         config.option.loadscopereorder = False
-        super().__init__(config)
+        super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
         # xdist's own groups are written into a private field that pytest no longer reads.
