@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -43,8 +44,7 @@ def with_adjustments(
     layouts: dict[tuple[object, ...], Made] = {}
     for draft, tables in made:
         if draft.table == "bars" and draft.unpivot is None:
-            layout = (tuple(sorted(draft.columns.items())), draft.stamps.interval, draft.format)
-            layouts.setdefault(layout, []).append((draft, tables))
+            layouts.setdefault(_layout_of(draft), []).append((draft, tables))
     for alike in layouts.values():
         first, names = alike[0][0], [draft.relative for draft, _ in alike]
         bars = [table for _, tables in alike for table in tables if table.table == "bars"]
@@ -53,7 +53,7 @@ def with_adjustments(
                 adjusted |= dict.fromkeys(names, given)
             elif actions:
                 adjusted |= dict.fromkeys(
-                    names, _of_listed(_probe(folder, [*bars, *actions], kept), first)
+                    names, _of_listed(_probe(folder, first, [*bars, *actions], kept), first)
                 )
         except MappingError as error:
             questions.setdefault(str(error), []).extend(names)
@@ -69,9 +69,19 @@ def with_adjustments(
     return tables, questions
 
 
-def _probe(folder: Path, tables: list[TableMapping], kept: KeptFrames | None) -> FileSource:
-    """Return the folder read by these tables, those that are alike as one: that is read at once."""
-    mapping = Mapping(name="probe", tables=with_patterns(folder, tables))
+def _layout_of(draft: Draft) -> tuple[object, ...]:
+    return tuple(sorted(draft.columns.items())), draft.stamps.interval, draft.format
+
+
+def _probe(
+    folder: Path, first: Draft, tables: list[TableMapping], kept: KeptFrames | None
+) -> FileSource:
+    """Return the folder read by these tables, those that are alike as one: that is read at once.
+
+    It is named after the layout: what is kept of one would else take the place of another's.
+    """
+    name = f"probe {sha256(repr(_layout_of(first)).encode()).hexdigest()[:12]}"
+    mapping = Mapping(name=name, tables=with_patterns(folder, tables))
     return FileSource(folder, mapping, kept=kept)
 
 
@@ -116,7 +126,7 @@ def _with_implied(
         replace(table, table="corporate_actions", columns=columns, implied_actions=how)
         for table in bars
     ]
-    return _probe(folder, [*bars, *tables], kept), tables
+    return _probe(folder, first, [*bars, *tables], kept), tables
 
 
 def _of_adjustment(table: TableMapping, adjustment: Adjustment | None) -> TableMapping:

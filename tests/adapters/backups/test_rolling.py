@@ -172,6 +172,7 @@ def test_a_log_in_the_markets_time_of_which_nobody_noted_the_writing_is_not_foll
         replayed.restore(manifest, home)
         with closing(sqlite3.connect(home / "warm" / "events.db")) as db, db:
             db.execute("delete from written")
+            db.execute("update head set times = x''")
         older.take(home, manifest.moment)
 
     said = restore(older, tmp_path / "again", "2026-01-02T12:15:00")

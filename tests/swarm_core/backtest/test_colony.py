@@ -146,7 +146,8 @@ def test_a_dear_instrument_costs_the_senses_that_trade_it_their_trust_in_both_pa
             "cost_prior_turnover": 0.1,
             "cost_feedback_enabled": heard,
         }
-        colony = make_settings(worker=worker, lifecycle={"enabled": False})
+        charged = {"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0}
+        colony = make_settings(trust=charged, worker=worker, lifecycle={"enabled": False})
         _, end, records = walk_both_ways(panel, bars, desk, colony, Openings())
         assert end.book.friction[purse.PAID] > 5e-4 * end.book.friction[purse.TRADED]
         column = end.scouts.column == end.columns.index("rev_5d_rank")
