@@ -311,8 +311,18 @@ class TradingFloor:
         earlier = [s for s in self.taken if s < session]
         if not earlier:
             ids = tuple(sorted(self._features(session)["instrument_id"].unique()))
-            return new_state(self.desk.colony, ids, self.desk.colony_seed)
-        newest = max(earlier)
+            return new_state(self._founding_settings(session), ids, self.desk.colony_seed)
+        return self._state_after(max(earlier))
+
+    def _founding_settings(self, session: str) -> ColonySettings:
+        """Return what the first session is decided by: the file's settings, or its own again."""
+        taken = self.taken.get(session)
+        if taken is None or taken.lineage.settings_digest == self.desk.colony.digest():
+            return self.desk.colony
+        told = self._state_after(session).settings
+        return ColonySettings.from_text(told) if told else self.desk.colony
+
+    def _state_after(self, newest: str) -> ColonyState:
         stored = self.hot.find(STATES, newest)
         if stored is None:
             raise ValueError(f"the colony's state after {newest} must be stored, was not")

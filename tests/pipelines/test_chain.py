@@ -1,6 +1,7 @@
 """The whole chain on a small market: orders leave, repeat to the bit, and stop on bad data."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from assets.readiness import next_session
 from pipelines.chain import ChainStoppedError
 from swarm_core import events as ev
+from swarm_core.colony.settings import ColonySettings
 from swarm_core.replay import replay
 from swarm_core.trading_state import TradingState
 from tests.pipelines import colony_changes as changes
@@ -80,6 +82,27 @@ def test_running_the_same_partitions_again_changes_nothing(traded: Home) -> None
     assert {name: tables.version(name) for name in versions} == versions
     for name, rows in before.items():
         assert _rows(traded, name).equals(rows), name
+
+
+def test_decided_sessions_repeat_to_the_bit_when_the_file_says_other_settings(
+    traded: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one too, which no earlier state tells the settings of."""
+    desk: Any = traded.workshop.get("desk")
+    colony = ColonySettings.from_mapping({"worker": {"gross_max": 0.5}})
+    assert colony.digest() != desk.colony.digest()
+    monkeypatch.setitem(traded.workshop._built, "desk", replace(desk, colony=colony))
+    log: Any = traded.workshop.get("log")
+    events = sum(1 for _ in log.read())
+    rows = {name: _rows(traded, name) for name in ("decisions", "trails")}
+    traded.chain.whole(traded.windows)
+    told = traded.instance.get_latest_materialization_event(dg.AssetKey("decisions"))
+    assert told is not None
+    assert told.asset_materialization is not None
+    changed = told.asset_materialization.metadata["sessions_whose_inputs_changed"]
+    assert changed.value == "none"
+    assert sum(1 for _ in log.read()) == events
+    assert all(_rows(traded, name).equals(before) for name, before in rows.items())
 
 
 def test_a_decided_session_is_not_asked_for_again(traded: Home) -> None:
