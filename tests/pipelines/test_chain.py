@@ -43,6 +43,14 @@ def _rows(home: Home, table: str) -> pl.DataFrame:
     return rows.query(table)
 
 
+def _changed_inputs(home: Home) -> object:
+    """Return what the newest run of the decisions says of sessions that differ when repeated."""
+    told = home.instance.get_latest_materialization_event(dg.AssetKey("decisions"))
+    assert told is not None
+    assert told.asset_materialization is not None
+    return told.asset_materialization.metadata["sessions_whose_inputs_changed"].value
+
+
 def test_orders_are_approved_sent_and_filled(traded: Home) -> None:
     orders, fills = _rows(traded, "orders"), _rows(traded, "fills")
     assert orders.filter(pl.col("status") == "filled").height > 0
@@ -73,11 +81,7 @@ def test_running_the_same_partitions_again_changes_nothing(traded: Home) -> None
     events = sum(1 for _ in log.read())
     versions = {name: tables.version(name) for name in ("raw_bars", "clean_bars", "features")}
     traded.chain.whole(traded.windows)
-    told = traded.instance.get_latest_materialization_event(dg.AssetKey("decisions"))
-    assert told is not None
-    assert told.asset_materialization is not None
-    changed = told.asset_materialization.metadata["sessions_whose_inputs_changed"]
-    assert changed.value == "none"
+    assert _changed_inputs(traded) == "none"
     assert sum(1 for _ in log.read()) == events
     assert {name: tables.version(name) for name in versions} == versions
     for name, rows in before.items():
@@ -96,11 +100,7 @@ def test_decided_sessions_repeat_to_the_bit_when_the_file_says_other_settings(
     events = sum(1 for _ in log.read())
     rows = {name: _rows(traded, name) for name in ("decisions", "trails")}
     traded.chain.whole(traded.windows)
-    told = traded.instance.get_latest_materialization_event(dg.AssetKey("decisions"))
-    assert told is not None
-    assert told.asset_materialization is not None
-    changed = told.asset_materialization.metadata["sessions_whose_inputs_changed"]
-    assert changed.value == "none"
+    assert _changed_inputs(traded) == "none"
     assert sum(1 for _ in log.read()) == events
     assert all(_rows(traded, name).equals(before) for name, before in rows.items())
 
