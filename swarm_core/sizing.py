@@ -102,7 +102,11 @@ def size(
         if abs(change) > LOTS_MAX:
             denied.append(_out_of_range(instrument_id, change))
             continue
-        changes[instrument_id] = _change_of(risk, change, wanted)
+        found = _change_of(risk, change, wanted)
+        if settings.exits is not None and found.held_after and risk.reference_ticks < 0:
+            denied.append(_without_exits(instrument_id))
+            continue
+        changes[instrument_id] = found
     return _orders_of(decision.decision_id, changes, book, settings), denied
 
 
@@ -131,7 +135,11 @@ def size_lots(
         if abs(change) > LOTS_MAX:
             denied.append(_out_of_range(instrument_id, change))
             continue
-        changes[instrument_id] = _change_of(risk, change, targets[instrument_id])
+        found = _change_of(risk, change, targets[instrument_id])
+        if settings.exits is not None and found.held_after and risk.reference_ticks < 0:
+            denied.append(_without_exits(instrument_id))
+            continue
+        changes[instrument_id] = found
     return _orders_of(decision_id, changes, book, settings), denied
 
 
@@ -196,6 +204,12 @@ def _exits_of(order: Order, change: _Change, exits: ExitSettings) -> tuple[Order
 def _out_of_range(instrument_id: str, change: int) -> DeniedTarget:
     detail = f"{abs(change)} lots must be within {LOTS_MAX}"
     return DeniedTarget(instrument_id, DenialCode.OUT_OF_RANGE, detail)
+
+
+def _without_exits(instrument_id: str) -> DeniedTarget:
+    """Deny what would be held without a stop: none stands below zero."""
+    code = DenialCode.BAD_REFERENCE
+    return DeniedTarget(instrument_id, code, f"{code.explanation} Exits need a price above zero.")
 
 
 def _parent_of(settings: SizingSettings, instrument_id: str) -> str:

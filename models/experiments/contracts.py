@@ -13,16 +13,21 @@ from swarm_core.derivatives.options import OptionContract, OptionRight, OptionSe
 Roll = CalendarRoll | VolumeRoll
 STYLES: dict[str, type[Roll]] = {"calendar": CalendarRoll, "volume": VolumeRoll}
 _FUTURE = ("expires", "root")
-_OPTION = ("expires", "underlying", "right", "strike", "settlement")
+_OPTION = ("expires", "underlying", "right", "strike", "settlement", "listed")
 
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The contracts of an experiment that end in it, and how futures of a root are rolled."""
+    """The contracts of an experiment that end in it, and how futures of a root are rolled.
+
+    `listed` has the days at which the terms of options held; of the others it is that of the
+    first bar. Splits since then have changed them.
+    """
 
     futures: tuple[FutureContract, ...] = ()
     options: tuple[OptionContract, ...] = ()
     roll: Roll | None = None
+    listed: Mapping[str, date] = field(default_factory=dict[str, date])
 
     def chains(self) -> Mapping[str, Sequence[FutureContract]]:
         """Return the futures of each root in the order in which they end."""
@@ -36,6 +41,7 @@ class Contracts:
 class _Read:
     futures: list[FutureContract] = field(default_factory=list[FutureContract])
     options: list[OptionContract] = field(default_factory=list[OptionContract])
+    listed: dict[str, date] = field(default_factory=dict[str, date])
 
 
 def read_contracts(value: object, rolls: object) -> Contracts:
@@ -53,7 +59,9 @@ def read_contracts(value: object, rolls: object) -> Contracts:
             )
         else:
             read.options.append(_option(name, given, expires, where))
-    return Contracts(tuple(read.futures), tuple(read.options), _roll(rolls))
+            if "listed" in given:
+                read.listed[name] = fields.day(given["listed"], f"{where}.listed")
+    return Contracts(tuple(read.futures), tuple(read.options), _roll(rolls), read.listed)
 
 
 def _option(name: str, given: Mapping[str, object], expires: date, where: str) -> OptionContract:

@@ -162,8 +162,14 @@ def build_floor(
         found = actions_between(happened, own, before, close)
         if found:
             actions[session_number(day_of(close))] = found
-    for session, ended in ends(contracts, bars, closes).items():
-        actions[session] = (*actions.get(session, ()), *ended)
+
+    def of(name: str, after: datetime, until: datetime) -> list[CorporateAction]:
+        known = actions_between(happened, own, after, until)
+        return [action for action in known if action.instrument_id == name]
+
+    # What a contract that ended before the session brings is held when the session's actions come.
+    for session, ended in ends(contracts, bars, closes, of).items():
+        actions[session] = (*ended, *actions.get(session, ()))
     return Floor(bars=bars, actions=actions)
 
 

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from models.experiments.fields import ExperimentError
@@ -30,8 +32,13 @@ _FORMATS = "csv|parquet|ipc|feather|ndjson|json|delta|database|excel|avro|iceber
 _READER = re.compile(rf"(?:read|scan)_(?:{_FORMATS})\w*|Parquet(?:File|Dataset)|OSFile|memory_map")
 _IN_TEXT = re.compile(rf"\b(?:read|scan)_(?:{_FORMATS})\w*\s*\(")
 _LIBRARIES = frozenset({"duckdb", "deltalake", "adbc_driver_manager", "connectorx"})
+# What reaches into the memory of whoever asks, where the whole market lies.
+_MEMORY = frozenset(
+    {"_getframe", "_current_frames", "currentframe", "f_back", "f_locals", "gc", "ctypes"}
+)
 # What a process keeps beside a module's own names, and what the settings of a machine say.
 _BEYOND = re.compile(r"environb?|(?:get|put)env|builtins")
+_ASKS_FOR_CORES = re.compile(r"\b(?:sklearn|joblib)\b")
 _state = threading.local()
 
 
@@ -55,8 +62,15 @@ def only_the_market() -> Iterator[None]:
             )
 
 
+def count_cores_of(source: str) -> None:
+    """Let joblib ask for the number of cores where scikit-learn will: once, by a process."""
+    if _ASKS_FOR_CORES.search(source) and find_spec("joblib") is not None:
+        cores = import_module("joblib.externals.loky").cpu_count
+        cores(only_physical_cores=True)
+
+
 def check_readers(source: str) -> None:
-    """Raise ExperimentError where a module's text names what reads files by itself.
+    """Raise ExperimentError where a module's text names what reads files or memory by itself.
 
     Or where it keeps something outside itself (in another module, the environment): a module is
     loaded anew for each of the guard's questions, and what lies elsewhere would be remembered.
@@ -108,7 +122,8 @@ def _kept(node: ast.AST, imported: set[str]) -> Iterator[str]:
 
 
 def _is_reader(name: str) -> bool:
-    return _READER.fullmatch(name) is not None or name.split(".")[0] in _LIBRARIES
+    first = name.split(".")[0]
+    return _READER.fullmatch(name) is not None or first in _LIBRARIES or first in _MEMORY
 
 
 def _names(node: ast.AST) -> tuple[str, ...]:

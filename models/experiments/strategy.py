@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import cast
 
 import numpy as np
+from numba.core.errors import NumbaError
 from numpy.typing import NDArray
+from polars.exceptions import PolarsError
 
 from models.experiments import fields
 from models.experiments.fields import ExperimentError, wrong
-from models.experiments.sealing import check_readers, only_the_market
+from models.experiments.sealing import check_readers, count_cores_of, only_the_market
 from swarm_core.instruments import Instrument
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 
@@ -27,7 +29,8 @@ _ORDER = (
 # What a person's own function may raise by mistake.
 _MISTAKES = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
-    *(RuntimeError, TypeError, ValueError),
+    *(OSError, RuntimeError, StopIteration, SystemExit, TypeError, ValueError),
+    *(NumbaError, PolarsError),  # which are of none of these
 )
 
 
@@ -130,6 +133,11 @@ class PlannedOrder:
 
     def on_grid(self, instrument: Instrument, number: int) -> Order:
         """Return the order in lots and ticks; raises ValueError where it does not fit."""
+        if self.limit is not None and self.limit <= 0 and not instrument.is_margined:
+            raise ValueError(
+                f"limit of {self.instrument_id} must be positive where it is paid for in full, "
+                f"was {self.limit}"
+            )
         return Order(
             decision_id=f"planned-{self.day}",
             instrument_id=self.instrument_id,
@@ -205,7 +213,11 @@ def _price(
     if needed != (name in given):
         must = "given" if needed else "left out"
         raise wrong(f"{where}.{name}", f"{must} for a {kind.value} order", given.get(name))
-    return _positive(given[name], f"{where}.{name}") if needed else None
+    if not needed:
+        return None
+    if name == "stop":
+        return _positive(given[name], f"{where}.{name}")
+    return Decimal(str(fields.number(given[name], f"{where}.{name}", -1e9, 1e9)))  # of a future
 
 
 def _positive(value: object, where: str) -> Decimal:
@@ -223,6 +235,7 @@ def _function(source: str, name: str) -> Ask:
 def _load(source: str, name: str) -> Ask:
     """Return the function that a module's text defines; the text is a person's own."""
     space: dict[str, object] = {"__name__": "strategy"}
+    count_cores_of(source)
     with only_the_market():
         exec(compile(source, "strategy.py", "exec"), space)
     found = space.get(name)

@@ -30,8 +30,9 @@ NONE = -(2**63)  # a price, a time or a target that is not there
     INCOME,  # what was ever owed for holding it
     CUT_OPEN,  # ns before its opening auction at which orders for it are late, 0 for never
     CUT_CLOSE,  # the same of its closing auction
-) = range(19)
-HOLDING_COLUMNS = 19
+    ROLLED,  # lots that were closed to go over, less those that were opened for them; short: < 0
+) = range(20)
+HOLDING_COLUMNS = 20
 # Where an instrument stands in the session of its own exchange: in it; after it, and its last bar
 # closed it; after it, and its last bar was earlier.
 IN_SESSION, CLOSED, CLOSED_UNSEEN = range(3)
@@ -103,8 +104,9 @@ SAFE_UNITS = 4 * 10**10  # beyond this an amount of minor units does not fit the
     W_MAKER_VALUE,  # the part of it that was filled at its limit
     W_MONTH,  # traded in the month before its first fill
     W_COMMISSION,
-) = range(21)
-WORKING_COLUMNS = 21
+    W_ROLL,  # 1 + the instrument whose holding goes over by it, 0 for any other order
+) = range(22)
+WORKING_COLUMNS = 22
 
 # An order that was sent, as far as the next ones are measured against it.
 S_NS, S_BEFORE, S_SIGN, S_KIND, S_LOTS, S_LIMIT, S_STOP = range(7)

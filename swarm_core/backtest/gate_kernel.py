@@ -100,8 +100,9 @@ def _measure_one(desk: Desk, market: Market, t: int, i: int, now_ns: int, rules:
         age = now_ns - holding[c.LAST_NS]
         if age < 0 or age > rules[r.R_QUOTE_AGE]:
             code = _STALE
-        elif ticks <= 0:
+        elif ticks == 0 or (ticks < 0 and not holding[c.MARGINED]):
             code = _BAD
+        ticks = abs(ticks)
     if code >= 0:
         ticks = abs(holding[c.MARK]) if holding[c.KNOWN] else 0
     value = 0
@@ -244,9 +245,10 @@ def judge(
     order[k.LIMIT_PRICE] = limit if limit != NONE else 0
     order[k.STOP] = stop if stop != NONE else 0
     order[k.WAITS] = _WAITS[kind]
-    value, worst = risk[k.LOT_VALUE], max(limit, stop)  # NONE is below every price
-    if worst > risk[k.REFERENCE] > 0 and risk[k.UNMEASURED] < 0:
-        value = ceil_share(value, worst, risk[k.REFERENCE])
+    value, reference = risk[k.LOT_VALUE], abs(risk[k.REFERENCE])
+    worst = max(abs(limit) if limit != NONE else 0, abs(stop) if stop != NONE else 0)
+    if worst > reference > 0 and risk[k.UNMEASURED] < 0:
+        value = ceil_share(value, worst, reference)
     order[k.ORDER_LOT_VALUE] = min(value, VALUE_MICROS_MAX + 1)
     repeats, like = _look_back(desk, i, now_ns, rules, kind, limit, stop)
     risk[k.REPEATS] = repeats

@@ -63,6 +63,12 @@ def _charge_of(desk: Desk, work: Ints, time_ns: int, filled: int, rules: Ints) -
 
 
 @inlined_kernel
+def _count_rolled(desk: Desk, work: Ints, signed: int) -> None:
+    if work[c.W_ROLL] > 0:
+        desk.holdings[work[c.W_ROLL] - 1, c.ROLLED] -= signed
+
+
+@inlined_kernel
 def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, w: int) -> None:
     """Trade a working order in this bar, as far as the bar carries it."""
     work, state = desk.working[w], desk.state
@@ -93,6 +99,7 @@ def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: in
     work[c.W_COMMISSION] = total
     work[c.W_FILLS] += 1
     holding[c.TAKEN] += lots
+    _count_rolled(desk, work, sign * lots)
     if rules[r.R_CHARGE] == r.CHARGE_TIERED:
         state[c.MONTH_QUANTITY] += lots * holding[c.SIZE]
         if not fits(state[c.MONTH_QUANTITY], 1, 1):

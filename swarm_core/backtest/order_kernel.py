@@ -254,18 +254,50 @@ def trade_changes(
     _release(desk, tape, rules, t_run, now_ns)
 
 
+@inlined_kernel
+def _place_leg(
+    desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int, i: int, signed: int, rolled: int
+) -> bool:  # fmt: skip
+    """Judge and send one order of the roll of an instrument; return whether it was approved."""
+    state = desk.state
+    approved, working = state[c.APPROVED_ORDERS], state[c.WORKING]
+    place(desk, tape, rules, t, now_ns, i, signed, _ON_OPEN, _DAY, NONE, NONE)
+    if state[c.WORKING] > working:
+        desk.working[working, c.W_ROLL] = rolled + 1
+    return bool(state[c.APPROVED_ORDERS] > approved)
+
+
+@inlined_kernel
+def _owed_by_roll(desk: Desk, i: int) -> int:
+    """Return the lots to open for what was closed of an instrument, or is about to be."""
+    owed = desk.holdings[i, c.ROLLED]
+    for w in range(desk.state[c.WORKING]):
+        if desk.working[w, c.W_ROLL] == i + 1:
+            owed -= desk.working[w, c.W_SIGN] * desk.working[w, c.W_OPEN]
+    return owed
+
+
 @flat_kernel
 def roll(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int) -> None:
-    """Send the two orders of each holding that goes over into another contract at this close."""
+    """Send the two orders of each holding that goes over into another contract at this close.
+
+    As much is opened as is closed, however often that is tried: where the following contract
+    cannot be measured nothing is closed, and for what the gate keeps nothing is opened.
+    """
     now_ns = market.time_ns[t] + rules[r.R_LAG]
     gate.measure(desk, market, t, now_ns, rules)
     for place_of in range(desk.change.shape[0]):
         i = desk.holdings[place_of, c.BY_ID]
         following = market.roll_to[t, i]
-        signed = _open_change(desk, i, 0)
-        if following != NONE and signed != 0:
-            place(desk, tape, rules, t_run, now_ns, i, signed, _ON_OPEN, _DAY, NONE, NONE)
-            place(desk, tape, rules, t_run, now_ns, following, -signed, _ON_OPEN, _DAY, NONE, NONE)
+        if following == NONE:
+            continue
+        closing, owed = _open_change(desk, i, 0), _owed_by_roll(desk, i)
+        opening = owed - closing
+        closes = closing != 0 and desk.risks[following, k.UNMEASURED] < 0
+        if closes and not _place_leg(desk, tape, rules, t_run, now_ns, i, closing, i):
+            opening = owed
+        if opening != 0:
+            _place_leg(desk, tape, rules, t_run, now_ns, following, opening, i)
     _let_go(desk)
 
 

@@ -4,6 +4,7 @@ It is the text that the compiled loop is held to: slow, and with nothing of its 
 of the steps.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
@@ -20,7 +21,7 @@ from swarm_core.backtest.settings import EngineSettings
 from swarm_core.backtest.weights import check_weights
 from swarm_core.book import Book
 from swarm_core.colony.decision import Decision
-from swarm_core.derivatives.futures import roll_pair, variation_settlements
+from swarm_core.derivatives.futures import roll_leg, variation_settlements
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
@@ -68,6 +69,8 @@ class StepwiseBacktest:
         self._quotes: dict[str, Quote] = {}
         self._bar = -1
         self._session: int | None = None
+        self._rolls: dict[str, str] = {}  # the orders of rolls: what goes over by each
+        self._rolled: Counter[str] = Counter()  # closed to go over, less what was opened for it
         self._in_session: set[str] = set()  # had a bar since their exchange's session ended
         self._closed_seen: set[str] = set()  # are closed, and their last bar closed the session
         for currency, rate in (rates or {}).items():
@@ -151,6 +154,9 @@ class StepwiseBacktest:
         for event in told:
             before = dict(ledger.cash)
             self._apply([event])
+            if isinstance(event, ev.OrderFilled) and event.client_order_id in self._rolls:
+                signed = event.side.sign * event.lots
+                self._rolled[self._rolls[event.client_order_id]] -= signed
             if exchange is None or not isinstance(event, ev.OrderFilled):
                 continue
             if event.currency != ledger.base_currency and event.currency in known:
@@ -227,13 +233,32 @@ class StepwiseBacktest:
             if bars.market.roll_to[t, at] != NONE
         }
         context = self._references(bars, t).measure(self.book)
-        orders: list[Order] = []
         for name in sorted(following):
-            risk = context.instruments[name]
-            held = risk.position_lots + risk.open_buy_lots - risk.open_sell_lots
-            if held:
-                orders += roll_pair(f"roll-{self._bar}", held, name, following[name])
-        self._release(orders, context)
+            to, risk = following[name], context.instruments[name]
+            closing = -(risk.position_lots + risk.open_buy_lots - risk.open_sell_lots)
+            owed = self._owed_by_roll(name)
+            opening = owed - closing
+            closes = closing and context.instruments[to].unmeasured is None
+            if closes and not self._roll_leg(name, name, closing, context):
+                opening = owed
+            if opening:
+                self._roll_leg(name, to, opening, context)
+
+    def _roll_leg(self, rolled: str, name: str, signed: int, context: RiskContext) -> bool:
+        """Send one order of a roll; return whether the gate approved it."""
+        order = roll_leg(f"roll-{self._bar}", signed, name)
+        self._rolls[order.client_order_id] = rolled
+        self._release([order], context)
+        return order.client_order_id in context.order_ids
+
+    def _owed_by_roll(self, rolled: str) -> int:
+        """Return the lots to open for what was closed of an instrument, or is about to be."""
+        working = [
+            record.order.side.sign * record.open_lots
+            for record in self.book.working_orders()
+            if self._rolls.get(record.order.client_order_id) == rolled
+        ]
+        return self._rolled[rolled] - sum(working)
 
     def _rates(self, bars: Bars, t: int) -> list[ev.CurrencyMarked]:
         rates = bars.market.rates

@@ -138,18 +138,20 @@ def roll_pair(
     """Return the two orders of a roll between contracts that are named."""
     if not held_lots:
         raise ValueError(f"a position in {instrument_id} must be held to roll, was none")
-    closing = OrderSide.SELL if held_lots > 0 else OrderSide.BUY
-    opening = OrderSide.BUY if held_lots > 0 else OrderSide.SELL
+    return (
+        roll_leg(decision_id, -held_lots, instrument_id),
+        roll_leg(decision_id, held_lots, following_id),
+    )
 
-    def order(instrument_id: str, side: OrderSide) -> Order:
-        return Order(
-            decision_id=decision_id,
-            instrument_id=instrument_id,
-            side=side,
-            quantity_lots=abs(held_lots),
-            kind=OrderKind.MARKET_ON_OPEN,
-            time_in_force=TimeInForce.DAY,
-            strategy=ROLL,
-        )
 
-    return order(instrument_id, closing), order(following_id, opening)
+def roll_leg(decision_id: str, signed_lots: int, instrument_id: str) -> Order:
+    """Return one of the two orders: to buy so many lots, or to sell them where they are below 0."""
+    return Order(
+        decision_id=decision_id,
+        instrument_id=instrument_id,
+        side=OrderSide.BUY if signed_lots > 0 else OrderSide.SELL,
+        quantity_lots=abs(signed_lots),
+        kind=OrderKind.MARKET_ON_OPEN,
+        time_in_force=TimeInForce.DAY,
+        strategy=ROLL,
+    )

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 
 from swarm_core import events as ev
 from swarm_core.action_events import ActionKind
-from swarm_core.instruments import Instrument, to_minor
+from swarm_core.instruments import MINOR_PER_UNIT, Instrument
 from swarm_core.ledger import Ledger, Position
 
 
@@ -29,6 +30,9 @@ class OptionContract:
     who is short of it is assigned: pays or delivers. Physical: units x multiplier of the
     underlying change hands at the strike. Cash: the intrinsic value is paid. Source: the OCC's
     exercise by exception, rule 805 (0.01 since 2008).
+    `shares` is how many units of the underlying one unit is of by now, for the same strike: 3 / 2
+    after a split of 3 for 2. Half a share that cannot be delivered is paid at the last price
+    (OCC by-laws, article VI section 11A: the aggregate exercise price stays).
     """
 
     instrument_id: str
@@ -38,15 +42,18 @@ class OptionContract:
     expiry_session: str  # ISO date
     settlement: OptionSettlement = OptionSettlement.PHYSICAL
     exercise_threshold: Decimal = Decimal("0.01")
+    shares: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         if not (self.strike.is_finite() and self.strike > 0):
             raise ValueError(f"strike of {self.instrument_id} must be positive, was {self.strike}")
+        if self.shares <= 0:
+            raise ValueError(f"shares of {self.instrument_id} must be positive, were {self.shares}")
 
-    def intrinsic(self, underlying_price: Decimal) -> Decimal:
-        """Return what exercising one unit of the underlying brings, at least 0."""
-        gain = underlying_price - self.strike
-        return max(Decimal(0), gain if self.right is OptionRight.CALL else -gain)
+    def intrinsic(self, underlying_price: Decimal) -> Fraction:
+        """Return what exercising one unit brings, at least 0."""
+        gain = self.shares * Fraction(underlying_price) - Fraction(self.strike)
+        return max(Fraction(0), gain if self.right is OptionRight.CALL else -gain)
 
     def expiry_events(
         self,
@@ -68,7 +75,8 @@ class OptionContract:
         option = instruments[self.instrument_id]
         units = option.lots_to_quantity(position.lots) * option.multiplier
         if self.settlement is OptionSettlement.CASH:
-            return [self._end(position, action, action_id, to_minor(units * value), time_ns)]
+            cash = round(Fraction(units) * value * MINOR_PER_UNIT)
+            return [self._end(position, action, action_id, cash, time_ns)]
         price = instruments[self.underlying_id].price_to_ticks(underlying_price)
         return [self._deliver(position, action, action_id, units, price, instruments, time_ns)]
 
@@ -106,18 +114,20 @@ class OptionContract:
                 f"{self.underlying_id} is on margin"
             )
         signed = units if self.right is OptionRight.CALL else -units
-        lots = underlying.quantity_to_lots(signed)
-        if underlying.lots_to_quantity(lots) != signed:
+        exact = Fraction(signed) * self.shares / Fraction(underlying.size_increment)
+        lots = int(exact)
+        if lots != exact and self.shares == 1:
             raise ValueError(
                 f"{self.instrument_id} must deliver whole lots of {self.underlying_id}, "
                 f"was {signed} units"
             )
-        paid = to_minor(signed * self.strike)
+        paid = round(Fraction(signed * self.strike) * MINOR_PER_UNIT)
+        rest = round((exact - lots) * underlying_ticks * underlying.lot_tick_minor)
         return replace(
-            self._end(position, action, action_id, -paid, time_ns),
+            self._end(position, action, action_id, rest - paid, time_ns),
             to_instrument_id=self.underlying_id,
             to_lots=lots,
-            to_cost_minor=paid,
+            to_cost_minor=paid - rest,
             to_mark_ticks=underlying_ticks,
             to_lot_tick_minor=underlying.lot_tick_minor,
         )

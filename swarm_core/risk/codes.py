@@ -52,9 +52,7 @@ _EXPLANATIONS = {
     DenialCode.STALE_QUOTE: (
         "The reference must not be older than `quote_age_s_max`, nor newer than now."
     ),
-    DenialCode.BAD_REFERENCE: (
-        "The reference price must be positive; other prices are sized by hand."
-    ),
+    DenialCode.BAD_REFERENCE: ("The reference price must be above zero, or below it for a future."),
     DenialCode.NO_CURRENCY_RATE: (
         "There must be a rate from the instrument's currency to the base currency."
     ),

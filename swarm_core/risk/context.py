@@ -361,10 +361,18 @@ def _measure_instrument(
         risk.session_open = quote.session_open
         if not 0 <= time_ns - quote.time_ns <= limits.quote_age_ns:
             risk.unmeasured = DenialCode.STALE_QUOTE
-        elif quote.reference_ticks <= 0:
+        elif not can_stand(quote.reference_ticks, instrument.is_margined):
             risk.unmeasured = DenialCode.BAD_REFERENCE
     _value_lot(risk, book, instrument, rate)
     return risk
+
+
+def can_stand(ticks: int, is_margined: bool) -> bool:
+    """Return whether a price can be a reference: a future's may be below zero, and counts by size.
+
+    Nothing that is paid for in full trades there, and at zero there is nothing to measure with.
+    """
+    return ticks > 0 or (is_margined and ticks < 0)
 
 
 def _value_lot(
@@ -372,7 +380,7 @@ def _value_lot(
 ) -> None:
     """Set the value of one lot: at the reference, or, for what is held without one, at its mark."""
     position = book.ledger.positions.get(instrument.instrument_id)
-    ticks = risk.reference_ticks
+    ticks = abs(risk.reference_ticks)
     if risk.unmeasured is not None:
         ticks = 0 if position is None else abs(position.mark_ticks)
     if rate is not None:

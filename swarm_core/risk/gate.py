@@ -119,10 +119,11 @@ class _Check:
 def order_lot_value(order: Order, risk: InstrumentRisk) -> int:
     """Return one lot's value in micros at the worst of reference, limit and stop, rounded up."""
     prices = (order.limit_price_ticks, order.stop_price_ticks)
-    worst = max((price for price in prices if price is not None), default=None)
-    if worst is None or worst <= risk.reference_ticks or risk.reference_ticks <= 0:
+    worst = max((abs(price) for price in prices if price is not None), default=0)
+    reference = abs(risk.reference_ticks)
+    if worst <= reference or reference == 0:
         return risk.lot_value
-    return -(-risk.lot_value * worst // risk.reference_ticks)
+    return -(-risk.lot_value * worst // reference)
 
 
 Rule: TypeAlias = Callable[[_Check], Denied | None]
@@ -202,7 +203,7 @@ def _collar(check: _Check) -> Denied | None:
         return None
     if check.order.stop_price_ticks is not None:
         base = check.order.stop_price_ticks  # where the limit comes to count
-    ppm = -(-abs(price - base) * PPM // base)
+    ppm = -(-abs(price - base) * PPM // abs(base))
     limit = check.limits.collar_ppm
     return Denied(DenialCode.PRICE_COLLAR, ppm, limit) if ppm > limit else None
 

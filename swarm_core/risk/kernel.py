@@ -196,7 +196,8 @@ def _size(order: Ints, risk: Ints, limits: Ints) -> Judgement:
     """Rules on the order alone: collar, value and volume."""
     if order[HAS_LIMIT]:
         base = order[STOP] if order[STOP] else risk[REFERENCE]
-        ppm = (abs(order[LIMIT_PRICE] - base) * PPM + base - 1) // base
+        size = abs(base)  # a future's price may be below zero
+        ppm = (abs(order[LIMIT_PRICE] - base) * PPM + size - 1) // size
         if ppm > limits[LIM_COLLAR]:
             return _COLLAR, ppm, limits[LIM_COLLAR]
     value = order[LOTS] * order[ORDER_LOT_VALUE]

@@ -61,12 +61,17 @@ def make_bars(rng: np.random.Generator, instruments: tuple[Instrument, ...], cou
     """Return a market with gaps, halts, bands, bars without an open and unreported volumes."""
     n = len(instruments)
     shape = (count, n)
+    # A future's prices may be below zero, or go through it; drawn apart from the rest.
+    apart = rng.spawn(1)[0]
+    deep = np.array([i.is_margined and apart.random() < 0.4 for i in instruments])
+    shift = np.where(deep, int(apart.choice([-2_200, -1_010])), 0)
     step = int(pick(rng, MINUTE_NS, DAY_NS, 7 * 3_600 * 10**9))  # type: ignore[call-overload]  # ints
     time_ns = 20_000 * DAY_NS + np.cumsum(rng.integers(1, 3, count)) * step
     close = np.maximum(2, 1_000 + np.cumsum(rng.integers(-30, 31, shape), axis=0))
     open_ = np.maximum(1, close + rng.integers(-25, 26, shape))
     high = np.maximum(open_, close) + rng.integers(0, 20, shape)
     low = np.maximum(1, np.minimum(open_, close) - rng.integers(0, 20, shape))
+    close, open_, high, low = (prices + shift for prices in (close, open_, high, low))
     volume = rng.integers(0, 400, shape)
     rare = lambda share: rng.random(shape) < share  # noqa: E731  # one line, used six times here
     close = np.where(rare(0.1), NONE, close)
@@ -268,10 +273,11 @@ def make_orders(rng: np.random.Generator, bars: Bars) -> list[list[Order]]:
 def _order(rng: np.random.Generator, bars: Bars, t: int, number: int) -> Order:
     at = int(rng.integers(len(bars.instruments)))
     kind = KINDS[int(rng.integers(len(KINDS)))]
-    near = max(1, int(bars.market.close[t, at])) if bars.market.close[t, at] != NONE else 1_000
+    near = int(bars.market.close[t, at]) if bars.market.close[t, at] != NONE else 1_000
+    least = -10_000 if bars.instruments[at].is_margined else 1
 
-    def price() -> int:
-        return max(1, near + int(rng.integers(-40, 41)))
+    def price(least: int) -> int:
+        return max(least, near + int(rng.integers(-40, 41)))
 
     return Order(
         decision_id=f"bar-{t}",
@@ -280,7 +286,7 @@ def _order(rng: np.random.Generator, bars: Bars, t: int, number: int) -> Order:
         quantity_lots=int(rng.integers(1, 60)),
         kind=kind,
         time_in_force=TimeInForce(pick(rng, "day", "gtc", "gtc", "ioc")),
-        limit_price_ticks=price() if kind.has_limit else None,
-        stop_price_ticks=price() if kind.has_stop else None,
+        limit_price_ticks=price(least) if kind.has_limit else None,
+        stop_price_ticks=price(1) if kind.has_stop else None,
         slice_index=number,
     )

@@ -22,7 +22,7 @@ usually = st.sampled_from([True] * 19 + [False])
 risks = st.builds(
     InstrumentRisk,
     unmeasured=st.sampled_from([None] * 19 + [DenialCode.STALE_QUOTE]),
-    reference_ticks=st.sampled_from([90, 100, 100, 100, 110, 10**12]),
+    reference_ticks=st.sampled_from([90, 100, 100, 100, 110, 10**12, -95]),
     lot_value=st.sampled_from([5, 10, 10, 20, 50] * 6 + [10**12, 10**18]),
     daily_volume_lots=st.sampled_from([None, 10**6, 10**6, 300]),
     session_open=st.sampled_from([True] * 8 + [False, None]),

@@ -155,6 +155,15 @@ CASES: list[tuple[DenialCode, tuple[Callable[[Desk], None], ...]]] = [
     (DenialCode.STALE_QUOTE, (quoted(time_ns=NOW_NS + 1),)),
     (DenialCode.BAD_REFERENCE, (quoted(reference_ticks=0),)),
     (DenialCode.BAD_REFERENCE, (quoted(reference_ticks=-3_763),)),
+    (DenialCode.BAD_REFERENCE, (instrument(asset_class="future"), quoted(reference_ticks=0))),
+    (
+        DenialCode.PRICE_COLLAR,  # 5 % of 3,763 are 188
+        (
+            instrument(asset_class="future"),
+            quoted(reference_ticks=-3_763),
+            ordered(limit=-3_952),
+        ),
+    ),
     (DenialCode.NO_CURRENCY_RATE, (instrument(currency="EUR"),)),
     (DenialCode.NO_NET_ASSET_VALUE, (bankrupt,)),
     (DenialCode.NO_NET_ASSET_VALUE, (peak(0, "session_nav_minor"),)),
