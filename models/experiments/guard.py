@@ -111,7 +111,7 @@ def find_peeks(
     each = (perf_counter() - began) / len(places)
     if seconds > 0 and not any(found):
         further = _further(count - 1, places, int(seconds / max(each, 1e-6)), seed)
-        found += [_peek(market, asked, whole, last, rounding) for last in further]
+        found += [_peek(market, asked, whole, last, rounding, last < first) for last in further]
     return tuple(peek for peek in found if peek is not None)
 
 
@@ -144,13 +144,23 @@ def _turning(weights: Weights, most: int, seed: int) -> list[int]:
 
 
 def _peek(
-    market: Market, decide: Decide, whole: Weights, last: int, rounding: float
+    market: Market,
+    decide: Decide,
+    whole: Weights,
+    last: int,
+    rounding: float,
+    is_early: bool = False,
 ) -> Peek | None:
+    """Return the first change under a cut. What has too few sessions to decide anything, and
+    decided nothing by then (`is_early`), may fail.
+    """
     day = day_of(market.closes[last])
     cut = market.between(day_of(market.closes[0]), day + timedelta(days=1))
     try:
         with_cut = decide(cut)
     except ExperimentError as error:
+        if is_early:
+            return None
         raise ExperimentError(f"of the sessions up to {day} alone: {error}") from error
     with_all = whole[: last + 1]
     known = np.isfinite(with_cut) & np.isfinite(with_all)
