@@ -14,9 +14,11 @@ versions with `knowledge_time <= as_of`; its own `knowledge_time` is that of the
 within its windows. A value is null where it is not known, and never infinite.
 
 C, O, H, L, V are close, open, high, low and volume; r = ln(C[t] / C[t-1]). A window may miss one
-value in ten. Windows are finite, so that a table computed in pieces equals the table computed at
-once (to 1e-12; nulls and times exactly). Lookback counts the instrument's own sessions before the
-row, or a macro series' observations; the lag from the newest bar is 0 for all: a decision is taken
+value in ten. Windows are finite, so that a table computed in pieces has the bits of the table
+computed at once. Where an old bar comes late or is revised, only what it reaches is computed again:
+its own instrument's windows, and the features of all instruments that read the market's mean.
+Lookback counts the instrument's own sessions before the row, or a macro series' observations; the
+lag from the newest bar is 0 for all: a decision is taken
 after the close is known.
 """
 

@@ -28,8 +28,9 @@ class Feature:
     """One column of the feature table: its name, its formula, and what it reads.
 
     `expr` is evaluated on the panel of `features.catalog.panel`, one row per instrument and
-    session; `lookback_sessions` is how many rows before its own it reads; `needs` names the
-    features that must be computed first. `reference` gives author and year of the formula.
+    session; `lookback_sessions` is how many rows before its own it reads. `needs` names the
+    features that must be computed first: what needs others compares their values at one moment,
+    and reads no other row. `reference` gives author and year of the formula.
     """
 
     name: str
@@ -47,6 +48,11 @@ class Feature:
             raise ValueError(f"a feature's name must be a lower-case word, was {self.name!r}")
         if self.lookback_sessions < 0 or self.lag_sessions < 0:
             raise ValueError(f"lookback and lag of {self.name} must be 0 or more")
+
+    @property
+    def reads_market(self) -> bool:
+        """Whether it reads a mean over all instruments: no instrument can be computed alone."""
+        return "market_return" in self.expr.meta.root_names()
 
     @property
     def lag(self) -> int:

@@ -78,17 +78,19 @@ def _window(
     else:
         sums, count, newest = _pool_windows(everyone, low, high)
     heard = count.copy()
-    runs = panel.group_by("instrument_id", maintain_order=True).agg(
-        pl.col("position").min().alias("first"), pl.len().alias("rows")
+    runs = panel.group_by(SEGMENT, maintain_order=True).agg(
+        pl.col("instrument_id").first(),
+        pl.col("position").min().alias("first"),
+        pl.len().alias("rows"),
     )
+    runs = runs.drop(SEGMENT).filter(pl.col("instrument_id").is_in(list(pools)))
     for name, first, rows in runs.iter_rows():
-        if name in pools:
-            at = slice(first, first + rows)
-            own_sums, own_count, own_newest = _pool_windows(pools[name], low[at], high[at])
-            spoke = own_count > 0
-            sums[at][spoke], count[at][spoke] = own_sums[spoke], own_count[spoke]
-            heard[at] += own_count
-            newest[at] = np.maximum(newest[at], own_newest)
+        at = slice(first, first + rows)
+        own_sums, own_count, own_newest = _pool_windows(pools[name], low[at], high[at])
+        spoke = own_count > 0
+        sums[at][spoke], count[at][spoke] = own_sums[spoke], own_count[spoke]
+        heard[at] += own_count
+        newest[at] = np.maximum(newest[at], own_newest)
     return {"sum": sums, "count": count, "heard": heard, "newest": newest}
 
 

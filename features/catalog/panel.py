@@ -3,13 +3,12 @@
 import polars as pl
 
 from features.calendars import day_of_close
-from features.kernels.expressions import SEGMENT, mean_of_moment
+from features.kernels.expressions import MOMENT, SEGMENT, mean_of_moment
 
 CLOSE, OPEN, HIGH, LOW, VOLUME = (pl.col(c) for c in ("close", "open", "high", "low", "volume"))
 LOG_RETURN = pl.col("log_return")  # ln(C[t] / C[t-1])
 MARKET_RETURN = pl.col("market_return")  # its mean over the instruments of the same close
 SESSION = pl.col("session")  # the date of the session that the bar closes
-POSITION = pl.col("position")  # 0, 1, 2, ... over the rows of the panel
 
 _KEYS = ("instrument_id", "event_time", "knowledge_time")
 
@@ -51,20 +50,21 @@ def with_all_columns(bars: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def build_panel(view: pl.DataFrame) -> pl.LazyFrame:
-    """Return the panel of one view of the bars: one row per instrument and event_time, sorted.
+    """Return the panel of rows of bars that lie by history (`segment`) and event_time.
 
-    Adds segment, position, session, log_return and market_return. Impossible prices are null.
+    Adds position, session and log_return, and market_return where the view has the `moment` of
+    each row: there it must hold every instrument of that moment. Impossible prices are null.
     """
-    return (
+    panel = (
         view.lazy()
-        .sort("instrument_id", "event_time")
         .with_columns(
             *(_price(c) for c in ("open", "high", "low", "close")),
             _volume(),
-            pl.col("instrument_id").rle_id().alias(SEGMENT),
             pl.int_range(pl.len(), dtype=pl.Int64).alias("position"),
             day_of_close().alias("session"),
         )
         .with_columns(log_return=(CLOSE / shifted(CLOSE, 1)).log())
-        .with_columns(market_return=mean_of_moment(LOG_RETURN))
     )
+    if MOMENT not in view.columns:
+        return panel
+    return panel.with_columns(market_return=mean_of_moment(LOG_RETURN))

@@ -37,10 +37,12 @@ FEATURES = (
         formula="sqrt(252 * mean(ln(H/L)^2, 21) / (4 ln 2))",
         lookback_sessions=20,
         reference="Parkinson (1980)",
+        # Times the reciprocal: polars divides by a number so, except in a chunk of a single row,
+        # and the last bit would depend on how the rows were cut.
         expr=(
             moment(squared((HIGH / LOW).log()), "mean", 21)
             * SESSIONS_PER_YEAR
-            / (4.0 * math.log(2.0))
+            * (1.0 / (4.0 * math.log(2.0)))
         ).sqrt(),
     ),
     Feature(

@@ -1,10 +1,8 @@
 """Trend: which way the price leans against its own averages."""
 
-import polars as pl
-
 from features.catalog.feature import Feature
-from features.catalog.panel import CLOSE, POSITION, shifted
-from features.kernels.expressions import exponential, moment, regression
+from features.catalog.panel import CLOSE, shifted
+from features.kernels.expressions import exponential, moment, trend_t_statistic
 
 # The slow average's weights beyond it sum to one in ten million.
 _MACD_WINDOW = 208
@@ -53,6 +51,6 @@ FEATURES = (
         formula="t-statistic of the slope of ln(C) on time over 63 sessions",
         lookback_sessions=62,
         reference="Lo, Mamaysky and Wang (2000)",
-        expr=regression(CLOSE.log(), POSITION.cast(pl.Float64), "t_statistic", 63),
+        expr=trend_t_statistic(CLOSE.log(), 63),
     ),
 )

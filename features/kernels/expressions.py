@@ -15,6 +15,7 @@ Extreme = Literal["max", "min"]
 Regression = Literal["beta", "residual_std", "t_statistic"]
 
 SEGMENT = "segment"  # a code that changes where the next instrument begins
+MOMENT = "moment"  # a code of the event_time, the same for the instruments that closed together
 
 # A window may miss one value in ten: a single bad print must not silence a year.
 _KNOWN_SHARE_MIN = 0.9
@@ -121,8 +122,18 @@ def regression(y: pl.Expr, x: pl.Expr, kind: Regression, window: int) -> pl.Expr
     )
 
 
+def trend_t_statistic(column: pl.Expr, window: int) -> pl.Expr:
+    """Return the t-statistic of the column's slope on time, counted in rows of the window."""
+    _check_window(window)
+    least = samples_min(window)
+    return _expression(
+        lambda starts, a: rolling.rolling_trend(starts, a[0], window, least, rolling.T_STATISTIC),
+        column,
+    )
+
+
 def mean_of_moment(column: pl.Expr) -> pl.Expr:
-    """Return the mean of the column over the rows of one event_time, null where none is known.
+    """Return the mean of the column over the rows of one moment, null where none is known.
 
     Added up in the order of the rows, so that the same rows always give the same bits.
     """
@@ -135,5 +146,5 @@ def mean_of_moment(column: pl.Expr) -> pl.Expr:
         mean = total / np.where(count > 0.0, count, np.nan)
         return pl.Series(series[1].name, mean[code], nan_to_null=True)
 
-    code = pl.col("event_time").rank("dense").cast(pl.Int64)
-    return pl.map_batches([code, column], call, return_dtype=pl.Float64, returns_scalar=False)
+    inputs = [pl.col(MOMENT), column]
+    return pl.map_batches(inputs, call, return_dtype=pl.Float64, returns_scalar=False)

@@ -207,3 +207,17 @@ def rolling_regression(
         for i in range(starts[s] + window - 1, starts[s + 1]):
             out[i] = _regress(y, x, i - window + 1, i + 1, min_samples, kind)
     return out
+
+
+@njit(cache=True, nogil=True)
+def rolling_trend(starts: Starts, y: Floats, window: int, min_samples: int, kind: int) -> Floats:
+    """Return the same of y on the place in the window: 0, 1, 2, ..., window - 1.
+
+    On the place in the panel the last bits would depend on how much of the panel was read.
+    """
+    out = np.full(y.size, math.nan)
+    place = np.arange(window).astype(np.float64)
+    for s in range(starts.size - 1):
+        for i in range(starts[s] + window - 1, starts[s + 1]):
+            out[i] = _regress(y[i - window + 1 : i + 1], place, 0, window, min_samples, kind)
+    return out

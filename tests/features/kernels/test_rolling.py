@@ -93,6 +93,16 @@ def test_regression_gives_slope_residual_and_t_statistic_of_least_squares():
             assert ours[i] == pytest.approx((slope, residual, t)[pick], rel=1e-9)
 
 
+def test_a_trend_is_the_regression_on_time_wherever_the_rows_begin():
+    rng = np.random.default_rng(6)
+    values: list[float | None] = list(rng.normal(size=40))
+    values[12] = values[23] = None
+    on_time = kernels.regression(pl.col("x"), pl.col("place"), "t_statistic", 21)
+    ours = run(kernels.trend_t_statistic(pl.col("x"), 21), values)
+    assert_close(ours, run(on_time, values, place=[*map(float, range(1000, 1040))]))
+    assert run(kernels.trend_t_statistic(pl.col("x"), 21), values[7:])[20:] == ours[27:]
+
+
 def test_a_regression_on_a_constant_has_no_slope():
     ours = run(
         kernels.regression(pl.col("y"), pl.col("x"), "beta", 5),

@@ -26,6 +26,7 @@ def digests() -> list[str]:
     told += [rolling.rolling_weighted(starts, x, weights, 12)]
     told += [rolling.rolling_extreme(starts, x, 21, 12, k) for k in range(2)]
     told += [rolling.rolling_regression(starts, x, y, 21, 12, k) for k in range(3)]
+    told += [rolling.rolling_trend(starts, x, 21, 12, rolling.T_STATISTIC)]
     assert all(np.isfinite(values).sum() > ROWS / 4 for values in told)
     told += _fused(rng)
     return [hashlib.sha256(values.tobytes()).hexdigest()[:16] for values in told]
