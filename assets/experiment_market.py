@@ -26,6 +26,7 @@ from models.experiments.windows import Window
 _ROLL_AHEAD = timedelta(days=400)  # a roll counts the sessions to an expiry beyond the window
 _MODEL_BEHIND = timedelta(days=14)  # the desk's forecasts before a window name its first model
 _READ = ("features", "forecasts", "clean_bars", "clean_corporate_actions", "instruments")
+_NEEDED = ("clean_bars", "instruments", "features")
 _READ_ABROAD = ("clean_macro", "clean_news")  # what features of other exchanges are computed from
 
 
@@ -41,6 +42,15 @@ def data_versions(tables: TableStore, *, abroad: bool = False) -> str:
     """Return the versions of the tables that a backtest reads, on the desk's exchange or abroad."""
     names = (*_READ, *(_READ_ABROAD if abroad else ()))
     return ",".join(f"{name}@{tables.version(name)}" for name in names if tables.exists(name))
+
+
+def check_tables(tables: TableStore) -> None:
+    """Raise ExperimentError in a home whose chain has never run: there is nothing to test on."""
+    missing = [name for name in _NEEDED if not tables.exists(name)]
+    if missing:
+        raise ExperimentError(
+            f"the home must have bars and features, which `apiary run` makes, had no {missing[0]}"
+        )
 
 
 def abroad_of(desk: Desk, tables: TableStore, universe: Universe) -> tuple[Abroad, ...]:
@@ -81,8 +91,9 @@ def market_of(
 
     Features of the desk's exchange are those of the table; of another they are computed here as
     that table's are, over all that is traded there, at that exchange's closes, and the desk's
-    models forecast from them (forecast_abroad).
+    models forecast from them (forecast_abroad). Raises ExperimentError in a home without tables.
     """
+    check_tables(tables)
     start, end = _midnight(window.warmup_start), _midnight(window.end)
     within = (pl.col("event_time") >= start) & (pl.col("event_time") < end)
     home = read_inputs(desk, tables, start, end)

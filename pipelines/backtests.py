@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import yaml
@@ -13,6 +13,8 @@ import yaml
 from adapters.run_launcher import here
 from assets.backtests import EXPERIMENTS, POOL, ground_of
 from assets.desk import Desk
+from assets.experiment_market import check_tables
+from assets.ports import TableStore
 from models.experiments.fields import ExperimentError, wrong
 from models.experiments.points import check_points
 from models.experiments.spec import ExperimentSpec, read_spec
@@ -283,6 +285,7 @@ def _launch(
     desk = built.get("desk")
     assert isinstance(desk, Desk)
     check_points(read_file(path), ground_of(desk))
+    check_tables(cast("TableStore", built.get("tables")))
     spec = experiment_files(built.home).keep(path)
     keys = keys_of(spec)
     instance.add_dynamic_partitions("experiments", keys)

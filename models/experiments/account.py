@@ -47,7 +47,8 @@ class Walked:
     """What a trial left behind over T sessions of N instruments.
 
     Contributions, costs and what currencies did are fractions of NAV at the close before; together
-    they are the change of NAV to the minor unit.
+    they are the change of NAV to the minor unit. From the close at which nothing is left of NAV
+    there is nothing to be a fraction of: they are 0.
     """
 
     targets: Floats  # [T, N] weights decided at each close, NaN where nothing was
@@ -195,10 +196,11 @@ def _told(
     colony: tuple[ColonyState, Records] | None,
 ) -> Walked:
     nav = nav_minor / _MINOR
-    before = np.concatenate(([trial.nav], nav[:-1]))
+    own = np.where(np.maximum.accumulate(nav <= 0.0), np.inf, nav)
+    before = np.concatenate(([trial.nav], own[:-1]))
     return Walked(
         targets=targets,
-        held=found.value / nav[:, None],
+        held=found.value / own[:, None],
         nav=nav,
         turnover=found.traded / before[:, None],
         costs={name: values / before for name, values in found.costs.items()},

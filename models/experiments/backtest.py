@@ -100,12 +100,22 @@ def _changes(levels: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(out), out, 0.0)
 
 
+def _returns(nav: np.ndarray) -> np.ndarray:
+    """Return each session's return; all is lost where nothing is left, and nothing comes after it.
+
+    Below zero a loss would count as a gain: -50 that become -100 have doubled.
+    """
+    out = np.maximum(_changes(nav), -1.0)
+    out[1:][np.maximum.accumulate(nav <= 0.0)[:-1]] = 0.0
+    return out
+
+
 def _rows(trial: Trial, seen: Market, walked: Walked, first: int) -> pl.DataFrame:
     held, turnover = walked.held, walked.turnover
     return pl.DataFrame(
         {
             **_head(trial, seen, first),
-            "net_return": _changes(walked.nav)[first:],
+            "net_return": _returns(walked.nav)[first:],
             "cost": np.sum(list(walked.costs.values()), axis=0)[first:],
             "turnover": turnover.sum(axis=1)[first:],
             "gross": np.abs(held).sum(axis=1)[first:],

@@ -130,7 +130,7 @@ def rolls(
             for number, place in enumerate(at):
                 hidden[t, place] = number != front
                 if number < front and day <= date.fromisoformat(chain[number].expiry_session):
-                    to[t, place] = at[front] if number == front - 1 else NONE
+                    to[t, place] = at[front]
     return to, hidden
 
 

@@ -200,12 +200,12 @@ def rate_ratios(rates: Rates, currencies: Sequence[str], bars: int) -> Ints:
 
 
 def _check_rolls(m: Market) -> None:
-    """Raise ValueError where a roll leads nowhere, or two holdings into one contract at once."""
+    """Raise ValueError where a roll leads nowhere."""
     n = m.close.shape[1]
     for t, i in np.argwhere(m.roll_to != NONE).tolist():
         to = int(m.roll_to[t, i])
-        if not 0 <= to < n or to == i or int((m.roll_to[t] == to).sum()) > 1:
-            raise ValueError(f"roll_to must name another place in 0..{n - 1}, each once, was {to}")
+        if not 0 <= to < n or to == i:
+            raise ValueError(f"roll_to must name another place in 0..{n - 1}, was {to}")
 
 
 def _whole(values: Ints) -> Ints:

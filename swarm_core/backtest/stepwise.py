@@ -246,7 +246,7 @@ class StepwiseBacktest:
 
     def _roll_leg(self, rolled: str, name: str, signed: int, context: RiskContext) -> bool:
         """Send one order of a roll; return whether the gate approved it."""
-        order = roll_leg(f"roll-{self._bar}", signed, name)
+        order = roll_leg(f"roll-{self._bar}-{rolled}", signed, name)
         self._rolls[order.client_order_id] = rolled
         self._release([order], context)
         return order.client_order_id in context.order_ids

@@ -1,5 +1,6 @@
 """Models by their names in a settings file, each with its own fields and one-line errors."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from decimal import Decimal
@@ -50,6 +51,7 @@ CONVERSIONS: dict[str, type[Any]] = {
     "sweep": CurrencySweep,
     "at_fill": FillConversion,
 }
+_CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,9}")
 PARTS = (
     *("commission", "slippage", "latency", "participation_fraction_max"),
     *("borrow", "interest", "conversion", "price_limit_fraction", "auction_cutoffs"),
@@ -101,10 +103,13 @@ def slippage_of(given: object) -> SlippageModel:
 
 def interest_of(given: object) -> CashInterest:
     """Return interest by currency, of {USD: {credit: 0.03, debit: 0.05}}."""
-    rates = {
-        currency: _built(CashRates, rate, f"interest.{currency}")
-        for currency, rate in _mapping(given, "interest").items()
-    }
+    told = _mapping(given, "interest")
+    for currency in told:
+        if not _CURRENCY.fullmatch(currency):
+            raise ValueError(
+                f"interest must be of currencies by their codes in capitals, was of {currency!r}"
+            )
+    rates = {name: _built(CashRates, rate, f"interest.{name}") for name, rate in told.items()}
     return CashInterest(rates=rates)
 
 

@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from adapters.reports.tearsheet import TearsheetPages
+from assets.experiment_market import check_tables
 from models.experiments.fields import ExperimentError
 from models.experiments.points import check_points
 from models.experiments.trials import LAUNCHED
@@ -236,6 +237,15 @@ def test_a_mistake_on_the_command_line_gets_one_line(
         read_file(tmp_path / "none.yaml")
     shown = CliRunner().invoke(app, ["backtest", "--help"])
     assert "trials" in shown.output
+
+
+def test_a_home_without_tables_is_told_of_the_chain() -> None:
+    class Empty:
+        def exists(self, name: str) -> bool:
+            return False
+
+    with pytest.raises(ExperimentError, match="which `apiary run` makes, had no clean_bars"):
+        check_tables(Empty())  # type: ignore[arg-type]  # all that is asked of it
 
 
 @pytest.mark.parametrize(

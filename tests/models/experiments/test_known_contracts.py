@@ -215,3 +215,31 @@ def test_an_option_on_what_was_bought_for_cash_pays_the_difference() -> None:
     )
     assert told.nav == [START] * 6
     assert _held(told)[-1] == 0
+
+
+def test_a_roll_passes_over_a_month_that_hardly_trades() -> None:
+    """-2 of January go over into March, because by then March trades more than February does.
+
+    Volumes of January, February and March are 1,000, 50 and 900, and on Thursday 40, 50 and 900:
+    February trades more than January then, and March more than February. Short from 20 to 18, in
+    March from 25 to 26: 2 x 1,000 x (2 - 1).
+    """
+    far = {"expires": "2020-03-20"}
+    told = run(
+        [_crude("CL.F"), _crude("CL.G"), _crude("CL.H")],
+        {
+            "CL.F": [*flat(20, 3, 1_000), *flat(18, 2, 40), None, None],
+            "CL.G": flat(22, 7, 50),
+            "CL.H": [*flat(25, 5, 900), *flat(26, 2, 900)],
+        },
+        {"orders": [order(0, "sell", 2, "CL.F")]},
+        contracts={
+            "CL.F": {"root": "CL", "expires": "2020-01-10"},
+            "CL.G": {"root": "CL", "expires": "2020-02-20"},
+            "CL.H": {"root": "CL", **far},
+        },
+        rolls={"style": "volume", "sessions_before": 1},
+    )
+    assert [round(v / 25_000) for v in _held(told, 2)[:5]] == [0, 0, 0, 0, -2]
+    assert _held(told, 1) == [0.0] * 7
+    assert told.nav == [START, START, START, START + 4_000, START + 4_000, *[START + 2_000] * 2]

@@ -328,3 +328,20 @@ def test_who_waits_at_a_limit_is_a_maker() -> None:
     )
     assert told.nav[1] == pytest.approx(START + 100 + 0.99)
     assert told.nav[2] == pytest.approx(START + 100 + 0.99 - 5)
+
+
+def test_what_is_lost_beyond_everything_is_no_gain() -> None:
+    """10,000 short at 20 with 100,000: at 35 NAV is -50,000, at 40 it is -100,000, at 30 zero.
+
+    All is lost on day 2. What the debt does then is no return, nor anything a fraction of NAV.
+    """
+    told = run(
+        [share("A")],
+        {"A": [*flat(20, 2), *flat(35, 1), *flat(40, 2), *flat(30, 1), *flat(25, 1)]},
+        {"orders": [order(0, "sell", 10_000), order(3, "buy", 1)]},
+    )
+    assert told.nav == [START, START, -50_000, -START, -START, 0, 50_000]
+    rows = told.result.rows
+    assert rows["net_return"].to_list() == [0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0]
+    assert rows["gross"].to_list() == [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert told.parts("instrument") == {"A": pytest.approx(-1.5)}

@@ -105,6 +105,8 @@ def make_rolls(rng: np.random.Generator, count: int, n: int) -> c.Ints:
     for t in np.flatnonzero(rng.random(count) < 0.2):
         at = int(rng.integers(n))
         rolls[t, at] = (at + 1) % n
+        if n > 2 and t % 3 == 0:  # two holdings into one contract
+            rolls[t, (at + 2) % n] = (at + 1) % n
     return rolls
 
 

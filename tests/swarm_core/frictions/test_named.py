@@ -118,6 +118,7 @@ def test_what_is_left_open_is_the_defaults() -> None:
         ),
         ({"auction_cutoffs": {"by_exchange": 1}}, r"auction_cutoffs\.by_exchange must be true or"),
         ({"interest": {"USD": {"credit": 3}}}, r"credit rate must be in \[-1, 1\], was 3"),
+        ({"interest": {"usd": {"credit": 0.03}}}, "codes in capitals, was of 'usd'"),
         ({"borrow": {"cost": 1}}, r"borrow\.cost must be one of annual_rate, rates"),
         ({"borrow": {"lots": {"US.A": -1}}}, r"lots to borrow of US\.A must be >= 0, was -1"),
         ({"borrow": {"rounds_up": 1}}, r"borrow\.rounds_up must be true or false, was 1"),
