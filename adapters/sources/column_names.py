@@ -24,6 +24,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
              "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
     "symbol": ("symbol", "ticker", "sym", "instrument", "mnemonic", "tckrsymb", "isin", "ric",
                "security", "code",
+               "tidm", "epic", "s",
                "product", "product_id", "銘柄コード", "代码", "股票代码", "종목코드",
              "kurzel", "simbolo", "symbole", "pair", "market_symbol", "coin", "contract"),
     "exchange": ("exchange", "mic", "venue", "market", "listing"),
@@ -40,7 +41,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
             "lagst", "lagsta", "lav", "laag", "najnizszy",
             "tief", "tagestief", "minimo", "min", "plus_bas", "basso", "bajo", "baixo"),
     "close": ("close", "c", "close_price", "px_last", "closing_price", "close_last", "endprice",
-              "clspric", "last",
+              "clspric", "last", "settle", "settlement",
               "終値", "收盘", "收盘价", "收盤", "收盤價", "종가",
               "stangning", "stangningskurs", "slutkurs", "slutt", "slotkoers", "zamkniecie",
               "schluss", "schlusskurs", "schlussstand", "cierre", "cloture", "chiusura",
@@ -48,6 +49,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "adj_close": ("adj_close", "adjclose", "adjusted_close", "close_adj", "close_adjusted",
                   "adj_close_price", "調整後終値"),
     "volume": ("volume", "v", "vol", "qty_traded", "shares", "tradedvolume", "tottrdqty",
+               "shares_traded",
                "ttl_trd_qnty", "ttltradgvol", "stucke", "stuecke",
                "出来高", "成交量", "거래량", "volym", "volum", "wolumen",
                "volumen", "stuck", "umsatz", "volumes", "vol_", "tickvol", "tick_volume"),
@@ -70,14 +72,28 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
 NAMES = {m: tuple(map(plain_name, names)) for m, names in _AS_WRITTEN.items()}
 
 
+# Words of a name that say nothing of what the column is beside open, high, low, close and volume.
+_FILLERS = frozenset({"px", "price", "prc"})
+_TIME_WORDS = frozenset({"date", "day", "datetime", "timestamp"})
+# Of these the letters o, h, l, c are; alone a capital is a ticker: C is Citigroup, V is Visa.
+_LETTERS_MIN = 3
+# When a row was made public: beside the time that it tells of, two versions of a bar may differ.
+_KNOWN = ("knowledge_time", "known_at", "published_at", "published_time", "publication_time",
+          "available_at", "released_at", "release_time", "revised_at", "revision_time")  # fmt: skip
+
+
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:
     """Return which column bears which meaning, by its name."""
     plain = {plain_name(c): c for c in rows.columns}
+    if len({"o", "h", "l", "c"} & plain.keys()) < _LETTERS_MIN:
+        tickers = {name for name, c in plain.items() if len(c) == 1 and c.isupper()}
+        plain = {name: c for name, c in plain.items() if name not in tickers - {"t"}}
     found = {
         meaning: next(plain[name] for name in names if name in plain)
         for meaning, names in NAMES.items()
         if any(name in plain for name in names)
     }
+    found = {**_by_words(rows, set(found.values())), **found}
     days = [c for n in ("date", "day") if (c := plain.get(n)) is not None]
     clocks = [c for n in ("time", "hour", "time_of_day") if (c := plain.get(n)) is not None]
     if days and clocks:  # the moment is written in two columns
@@ -87,9 +103,34 @@ def known_columns(rows: pl.DataFrame) -> dict[str, str]:
     if "time" not in found:  # one column whose type says it, or a nameless index column
         dated = [c for c, dtype in rows.schema.items() if dtype.is_temporal()]
         unnamed = [c for c in rows.columns if c in {"unnamed_0", "Unnamed: 0", "index"}]
-        if len(dated or unnamed) == 1:
-            return {"time": (dated or unnamed)[0], **found}
+        named = [c for c in rows.columns if _TIME_WORDS & set(_words(c))]
+        for group in (dated, unnamed, named):
+            if len(group) == 1:
+                return {"time": group[0], **found}
     return found
+
+
+def known_column(rows: pl.DataFrame, time: str) -> str | None:
+    """Return the column that says when a row was made public, where it is not the row's time."""
+    plain = {"_".join(_words(c)): c for c in rows.columns if c != time}
+    return next((plain[name] for name in _KNOWN if name in plain), None)
+
+
+def _by_words(rows: pl.DataFrame, taken: set[str]) -> dict[str, str]:
+    """Return the columns of bars that a word beside fillers names, as in PxOpen and Close Px."""
+    found: dict[str, list[str]] = {}
+    for column in rows.columns:
+        words = [w for w in _words(column) if w not in _FILLERS]
+        for meaning in ("open", "high", "low", "close", "volume"):
+            if column not in taken and len(words) == 1 and words[0] in NAMES[meaning]:
+                found.setdefault(meaning, []).append(column)
+    wanted = {meaning: columns[0] for meaning, columns in found.items() if len(columns) == 1}
+    return wanted if any(_FILLERS & set(_words(c)) for c in wanted.values()) else {}
+
+
+def _words(column: str) -> list[str]:
+    """Return the words of a name: TradingDay and trading_day are trading, day."""
+    return plain_name(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.strip())).split("_")
 
 
 # What a column's name says of the zone of its stamps.

@@ -81,6 +81,7 @@ class Draft:
     symbols: list[tuple[str, str | None]]
     decimals: int = 2
     format: Format = "auto"
+    known: TimeField | None = None  # when each row was made public, where a column says it
 
     @property
     def lists_actions(self) -> bool:
@@ -248,7 +249,7 @@ def _entries(draft: Draft) -> dict[str, object]:
     return {
         "columns": fields,
         "unpivot": draft.unpivot,
-        "knowledge": Knowledge(lag=lag),
+        "knowledge": Knowledge(lag=lag) if draft.known is None else Knowledge(time=draft.known),
         "dataset": file_stem(draft.relative),
     }
 
@@ -256,7 +257,7 @@ def _entries(draft: Draft) -> dict[str, object]:
 def _macro(draft: Draft) -> TableMapping:
     """Return the mapping of series, named by a column, by a wide file's header, or by the file."""
     stem = file_stem(draft.relative)
-    entries = _entries(draft) | {"knowledge": Knowledge()}
+    entries = _entries(draft) | {"knowledge": Knowledge(time=draft.known)}
     fields: dict[str, Field] = entries["columns"]  # type: ignore[assignment]  # made above
     if draft.unpivot is not None:
         fields["series_id"] = Field(template=f"{stem}.{{series}}")

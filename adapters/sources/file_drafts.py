@@ -9,11 +9,11 @@ from typing import Protocol
 import polars as pl
 
 from adapters.sources.action_drafts import MEASURE_OF, with_actions
-from adapters.sources.column_names import known_columns, zone_in_name
+from adapters.sources.column_names import known_column, known_columns, zone_in_name
 from adapters.sources.drafts import Draft
 from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
-from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
+from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
@@ -32,6 +32,7 @@ THESE = "{files}"  # the file, or a pattern of the files, that a question is abo
 LEAVE_OUT = f"leave it out with --ignore {THESE}"
 _SAMPLED = 2_000  # prices looked at for their decimals
 _DECIMALS = 2  # where no price says how many
+_REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
 _PLAIN = Csv()
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
@@ -133,6 +134,9 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
+    known = None if table == "corporate_actions" else _known_time(rows, time, hints)
+    if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
+        columns |= _symbol_by_content(rows, stamped, columns)
     decimals = _DECIMALS
     if "close" in columns:
         alone = pl.zeros(rows.height, dtype=pl.Int64, eager=True)
@@ -141,8 +145,52 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         relative=file.relative, table=table, layout=file.layout, columns=columns, stamps=stamps,
         parts=parts, unpivot=unpivot, decimals=decimals,
         symbols=symbols_of(rows, columns, unpivot, file),
-        format="grouped_header" if file.is_grouped else "auto",
+        format="grouped_header" if file.is_grouped else "auto", known=known,
     )  # fmt: skip
+
+
+def _known_time(rows: pl.DataFrame, time: str, hints: FileHints) -> TimeField | None:
+    """Return how the moment is read at which a row was made public; None where nothing says it.
+
+    A day without its hour says nothing of what was known at a decision.
+    """
+    column = known_column(rows, time)
+    if column is None or rows[column].null_count() == rows.height:
+        return None
+    stamps = recognise(rows[column], column, hints.day_first, hints.zone or zone_in_name(column))
+    if stamps.days_only:
+        return None
+    if stamps.needs_zone:
+        raise MappingError(
+            f"in which zone are the times of {column!r}? write --zone UTC, America/New_York or "
+            "another"
+        )
+    return TimeField(column=(column,), format=stamps.format, zone=stamps.zone, take=stamps.take)
+
+
+def _symbol_by_content(
+    rows: pl.DataFrame, stamped: pl.Series, columns: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the column of symbols where times repeat and one text column tells them apart.
+
+    Raises MappingError where none or several do: the series of a file must not be read as one.
+    """
+    written = stamped.drop_nulls()
+    if written.len() < _REPEATED * written.n_unique():
+        return {}
+    left = [c for c in rows.columns if rows.schema[c] == pl.String and c not in columns.values()]
+    told = [
+        name
+        for name in left
+        if rows[name].n_unique() > 1
+        and pl.DataFrame({"time": stamped, "name": rows[name]}).n_unique() >= 0.9 * rows.height
+    ]
+    if len(told) != 1:
+        raise MappingError(
+            f"which of the columns {rows.columns} names the instrument? its times are there "
+            f"several times over; write symbol: in a mapping, or {LEAVE_OUT}"
+        )
+    return {"symbol": told[0]}
 
 
 def _text(name: str, content: bytes, encoding: str | None) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 
 from adapters.sources.drafts import Draft
 from adapters.sources.kept_frames import Shelf
-from adapters.sources.mapping import Csv, Unpivot
+from adapters.sources.mapping import Csv, TimeField, Unpivot
 from adapters.sources.stamps import Stamps
 
 _SCHEMA = {
@@ -57,13 +57,15 @@ def _text_of(draft: Draft) -> str:
     plain = {f.name: getattr(draft, f.name) for f in fields(draft)}
     stamps = {f.name: getattr(draft.stamps, f.name) for f in fields(Stamps) if f.name != "moments"}
     unpivot = None if draft.unpivot is None else asdict(draft.unpivot)
+    known = None if draft.known is None else asdict(draft.known)
     return json.dumps(
-        plain | {"layout": asdict(draft.layout), "stamps": stamps, "unpivot": unpivot}
+        plain
+        | {"layout": asdict(draft.layout), "stamps": stamps, "unpivot": unpivot, "known": known}
     )
 
 
 def _draft_from(plain: dict[str, Any], moments: pl.Series) -> Draft:
-    unpivot = plain["unpivot"]
+    unpivot, known = plain["unpivot"], plain["known"]
     symbols = [(symbol, exchange) for symbol, exchange in plain["symbols"]]
     return Draft(
         **plain
@@ -73,6 +75,7 @@ def _draft_from(plain: dict[str, Any], moments: pl.Series) -> Draft:
             "parts": tuple(plain["parts"]),
             "unpivot": None if unpivot is None else Unpivot(**_tupled(unpivot)),
             "symbols": symbols,
+            "known": None if known is None else TimeField(**_tupled(known)),
         }
     )
 

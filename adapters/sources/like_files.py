@@ -158,7 +158,7 @@ def _is_plain(draft: Draft) -> bool:
     """Return whether the header alone says what the file is."""
     named = "close" in draft.columns or {"bid", "ask"} <= draft.columns.keys()
     is_one = not draft.relative.lower().endswith(".zip")
-    named = named and draft.columns["time"] != FILE_DAY
+    named = named and draft.columns["time"] != FILE_DAY and draft.known is None
     return draft.table in ("bars", "quotes") and named and draft.unpivot is None and is_one
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 from features import calendars
 
@@ -75,6 +76,7 @@ _DAYS_MAX = 800  # the newest ones: three years tell, and a calendar is costly t
 _DAYS_MIN = 120  # fewer days have too few holidays among them to tell exchanges apart
 _SURE_SHARE, _FIT_SHARE = 0.004, 0.01
 _MARGIN_DAYS = 2
+_STRAY_DAYS, _STRAY_SHARE = 60, 0.98  # so far from all others, and so many are those
 _WEEKEND_SHARE = 0.2  # of the days: two of seven where a market never rests
 
 
@@ -165,7 +167,7 @@ def calendar_of_days(days: Sequence[date]) -> DaysFit:
     known = [day for day in days if first <= day <= last]
     if not known:
         raise ValueError(f"days must lie in {first} to {last}, were {days[0]} to {days[-1]}")
-    days = known[-_DAYS_MAX:]
+    days = _without_strays(known)[-_DAYS_MAX:]
     weekend = sum(day.weekday() >= 5 for day in days) / len(days)
     if weekend > _WEEKEND_SHARE:
         return DaysFit("24/7")
@@ -185,6 +187,14 @@ def calendar_of_days(days: Sequence[date]) -> DaysFit:
     if best > _FIT_SHARE * len(days):
         return DaysFit(None)
     return DaysFit(near[0]) if len(near) == 1 else DaysFit(None, near)
+
+
+def _without_strays(days: Sequence[date]) -> Sequence[date]:
+    """Return the days without those that stand alone: a wrong stamp years off is of no session."""
+    wide = [i for i, (a, b) in enumerate(pairwise(days), 1) if (b - a).days > _STRAY_DAYS]
+    edges = [0, *wide, len(days)]
+    begin, end = max(pairwise(edges), key=lambda span: span[1] - span[0])
+    return days[begin:end] if end - begin >= _STRAY_SHARE * len(days) else days
 
 
 def _mismatches(days: Sequence[date], calendar: str) -> tuple[set[date], set[date]]:
