@@ -1,14 +1,15 @@
-"""Contracts near their last trading day, as the scheduled decision meets them: they only shrink.
+"""Contracts near their last trading day, as the scheduled decision meets them.
 
-The trader also closes and rolls them; the gate and the limits are the same.
+They are told, let only shrink, then closed or rolled: by the trader's rules, over its order path.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from features.calendars import sessions
 from swarm_core.contract_ends import EndSettings, closed_to_more
+from swarm_core.end_orders import ContractEnd
 from swarm_core.instruments import Instrument
 from swarm_core.risk.limits import RiskLimits
 
@@ -35,6 +36,34 @@ class KnownEnds:
         """Return limits under which nothing near its end may become larger."""
         names = [name for name, count in left.items() if count <= self.settings.reduce_sessions]
         return closed_to_more(limits, names) if names else limits
+
+    def due(self, left: Mapping[str, int]) -> tuple[ContractEnd, ...]:
+        """Return what is to be closed or rolled by a session, with what becomes of it.
+
+        A session is decided after its close and its orders fill in the next one: with one session
+        left they are the last that do, also where the settings would wait for the day itself.
+        """
+        if self.settings.then == "nothing":
+            return ()
+        return tuple(
+            ContractEnd(
+                name=name,
+                last_day=self.last_days[name],
+                left=count,
+                following=self.settings.following(name),
+            )
+            for name, count in left.items()
+            if 1 <= count <= max(1, self.settings.act_sessions)
+        )
+
+    def ended(self, left: Mapping[str, int], lots: Callable[[str], int]) -> list[str]:
+        """Return a line for each contract that nothing closes any more and that is held still."""
+        return [
+            f"{name}: its last trading day was {self.last_days[name]} and {lots(name)} lots are "
+            "held still: a person must settle them"
+            for name, count in left.items()
+            if count < 1 and lots(name)
+        ]
 
     def warnings(self, left: Mapping[str, int]) -> list[str]:
         """Return a line for each contract that ends soon."""

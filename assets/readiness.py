@@ -12,6 +12,7 @@ from features.calendars import session_of_close
 from features.data_status import DATA_STATUS, Release, may_release
 from features.schemas_derived import FEATURES_BASE, FORECASTS
 from swarm_core.events import DecisionTaken
+from swarm_core.lineage import ends_contract
 
 # What a decision reads; every one of them must have passed its blocking checks.
 REQUIRED_TABLES = ("bars", "macro", "news", "corporate_actions")
@@ -48,6 +49,7 @@ def decided_sessions(log: EventLog) -> set[str]:
         recorded.event.lineage.session
         for recorded in log.read()
         if isinstance(recorded.event, DecisionTaken)
+        and not ends_contract(recorded.event.lineage.decision_id)
     }
 
 

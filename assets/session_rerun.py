@@ -31,7 +31,7 @@ from swarm_core.colony.observation import Observation
 from swarm_core.colony.replay import Panel, run
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
-from swarm_core.lineage import Lineage
+from swarm_core.lineage import Lineage, ends_contract
 
 ScratchLog = Callable[[Sequence[ev.Event]], EventLog]
 
@@ -92,8 +92,9 @@ class _ScratchHot:
 
 def last_decided(events: Sequence[ev.RecordedEvent]) -> ev.DecisionTaken | None:
     """Return the newest decision that was taken for a session, None where there is none."""
-    taken = [e.event for e in events if isinstance(e.event, ev.DecisionTaken)]
-    return max((t for t in taken if t.lineage.session), key=lambda t: t.time_ns, default=None)
+    taken = (e.event for e in events if isinstance(e.event, ev.DecisionTaken))
+    own = (t for t in taken if t.lineage.session and not ends_contract(t.lineage.decision_id))
+    return max(own, key=lambda t: t.time_ns, default=None)
 
 
 def rerun_session(desk: Desk, ports: RerunPorts, taken: ev.DecisionTaken) -> Rerun:

@@ -28,10 +28,19 @@ from swarm_core.colony.migration import take_up
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
-from swarm_core.lineage import Lineage
+from swarm_core.lineage import Lineage, ends_contract
 from swarm_core.live_view import field_of, view_of
 from swarm_core.order_states import OrderState
-from swarm_core.session import BarBroker, Checks, SessionMarket, SessionRules, decide, trade_session
+from swarm_core.session import (
+    BarBroker,
+    Checks,
+    Observe,
+    SessionMarket,
+    SessionRules,
+    decide,
+    end_due,
+    trade_session,
+)
 from swarm_core.sizing import SizingSettings
 from swarm_core.trading import release
 
@@ -116,9 +125,14 @@ class TradingFloor:
                     "which is decided"
                 )
             else:
-                for line in self.desk.ends.warnings(self._left(session)):
+                left = self._left(session)
+                told = [
+                    *self.desk.ends.warnings(left),
+                    *self._trade(session, walk),
+                    *self.desk.ends.ended(left, self.book.lots),
+                ]
+                for line in told:
                     progress(f"session {session}: {line}")
-                self._trade(session, walk)
         return walk
 
     def show(self, live: LiveBook, time_ns: int) -> None:
@@ -157,27 +171,31 @@ class TradingFloor:
             for record in book.orders.values()
             if record.order.decision_id == decision.decision_id
         }
-        planned = decision.decision_id in book.planned
-        if planned and not states & UNSENT:
-            return
-        checks = self._release(session)
-        release(
-            decision,
-            book=book,
-            quotes={k: v for k, v in market.quotes.items() if k not in checks.withheld},
-            instruments=self.rules.instruments,
-            limits=self.rules_of(session, self.rules.colony).limits,
-            log=self.log,
-            broker=self.broker,
-            checks_passed=checks.passed,
-            check_reason=checks.reason,
-            time_ns=market.decision_ns,
-            lineage=self.taken[session].lineage,
-            sizing=self.rules.sizing,
-        )
+        planned, checks = decision.decision_id in book.planned, self._release(session)
+        quotes = {k: v for k, v in market.quotes.items() if k not in checks.withheld}
+        rules = self.rules_of(session, self.rules.colony)
+        if not planned or states & UNSENT:
+            release(
+                decision,
+                book=book,
+                quotes=quotes,
+                instruments=rules.instruments,
+                limits=rules.colony_limits,
+                log=self.log,
+                broker=self.broker,
+                checks_passed=checks.passed,
+                check_reason=checks.reason,
+                time_ns=market.decision_ns,
+                lineage=self.taken[session].lineage,
+                sizing=rules.sizing,
+            )
+        if checks.passed:
+            seen = replace(market, quotes=quotes)
+            end_due(seen, rules, book=book, log=self.log, broker=self.broker)
         self._take_up()
 
-    def _trade(self, session: str, walk: Walk) -> None:
+    def _trade(self, session: str, walk: Walk) -> tuple[str, ...]:
+        """Trade a session; return a line for each contract that is due to end and does not."""
         release, fault = self._release(session), self._serve(session).fault
         market, ids = self._market(session, release.withheld)
         self._tell_universe(market)
@@ -200,17 +218,20 @@ class TradingFloor:
         )
         if outcome.decision is None or outcome.blocked_reason:
             walk.blocked[session] = outcome.blocked_reason
-            return
+            return outcome.waiting
         self._take_up()
         walk.decided.append((session, self._close(session), self._as_of(session), outcome.decision))
+        return outcome.waiting
 
     def _left(self, session: str) -> dict[str, int]:
         return self.desk.ends.left(self.rules.instruments, self.desk.calendar, session)
 
     def rules_of(self, session: str, colony: ColonySettings) -> SessionRules:
         """Return the rules that a session trades by: what ends soon may only get smaller."""
-        limits = self.desk.ends.limited(self.rules.limits, self._left(session))
-        return replace(self.rules, colony=colony, limits=limits)
+        ends, left = self.desk.ends, self._left(session)
+        limits = ends.limited(self.rules.limits, left)
+        due = ends.due(left)
+        return replace(self.rules, colony=colony, limits=limits, ends=ends.settings, due=due)
 
     def _tell_universe(self, market: SessionMarket) -> None:
         """Put on record which part of its market the desk decides on, where that is news."""
@@ -234,7 +255,9 @@ class TradingFloor:
             if isinstance(recorded.event, ev.SessionClosed):
                 self.closed[recorded.event.session] = recorded.sequence
             elif isinstance(recorded.event, ev.DecisionTaken):
-                self.taken[recorded.event.lineage.session] = recorded.event
+                lineage = recorded.event.lineage
+                if not ends_contract(lineage.decision_id):
+                    self.taken[lineage.session] = recorded.event
             elif isinstance(recorded.event, ev.ColonySettingsChanged):
                 self.changes.append(recorded.event)
             elif isinstance(recorded.event, ev.UniverseChosen):
@@ -287,17 +310,23 @@ class TradingFloor:
         realised = self.book.realised.fractions_decided(nav)
         return self._observer(session, ids)(self.book.weights(ids), nav, realised)
 
-    def _observer(self, session: str, ids: tuple[str, ...]) -> "SessionObserver":
+    def _observer(self, session: str, ids: tuple[str, ...]) -> Observe:
+        """Return what shows the colony a session, once the book's weights and NAV are known."""
         as_of = self._as_of(session)
-        forecasts = self._forecasts(session)
         seen = SessionTables(
             as_of=as_of,
             features=self._features(session),
-            forecasts=forecasts,
+            forecasts=self._forecasts(session),
             bars=self.markets.researched_bars(as_of),
             instruments=self.tables.instruments,
         )
-        return SessionObserver(seen, ids)
+
+        def show(
+            weights: Sequence[float], nav: float, realised: tuple[float, float]
+        ) -> Observation:
+            return observe(seen, ids, weights=weights, nav=nav, realised=realised)
+
+        return show
 
     def taken_up(self, session: str, decided: str = "") -> tuple[ColonySettings, ColonyState]:
         """Return the settings that a session is decided by and the state before, carried over.
@@ -367,18 +396,3 @@ def _by_close(rows: pl.DataFrame) -> dict[datetime, pl.DataFrame]:
     """Return the rows of each event_time."""
     parts = rows.partition_by("event_time", as_dict=True, maintain_order=True)
     return {moment: part for (moment,), part in parts.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class SessionObserver:
-    """Shows the colony one session, once the book's weights and NAV are known."""
-
-    tables: SessionTables
-    instrument_ids: tuple[str, ...]
-
-    def __call__(
-        self, weights: Sequence[float], nav: float, realised: tuple[float, float]
-    ) -> Observation:
-        return observe(
-            self.tables, self.instrument_ids, weights=weights, nav=nav, realised=realised
-        )

@@ -10,6 +10,7 @@ from pipelines.desk_log import open_event_log
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
 from pipelines.trade_settings import IbVenue, ReplayFeed, TradeSettings
 from pipelines.venue import read_venue
+from swarm_core.end_orders import are_alike
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
 from swarm_core.sizing_settings import SizingSettings
@@ -186,22 +187,12 @@ def contract_ends(
     settings = trade.contract_end.to_core()
     for name, following in settings.into.items():
         one, other = (desk.instruments.get(n) for n in (name, following))
-        if one is None or other is None or _terms_of(one) != _terms_of(other):
+        if one is None or other is None or not are_alike(one, other):
             raise ValueError(
                 f"trade.contract_end.into must lead from a future of this desk to one of the same "
                 f"currency, multiplier and lots, was {name}: {following}"
             )
     return ContractEnds(desk, hours, hours.sessions_left, settings, trade.last_days(), tell)
-
-
-def _terms_of(instrument: Instrument) -> tuple[object, ...]:
-    return (
-        instrument.asset_class == "future",
-        instrument.currency,
-        instrument.multiplier,
-        instrument.size_increment,
-        instrument.price_increment,
-    )
 
 
 def build_desk(

@@ -43,6 +43,10 @@ class EndSettings:
             if name == following:
                 raise ValueError(f"{name} must be rolled into another contract, was into itself")
 
+    def following(self, name: str) -> str:
+        """Return the contract that one is rolled into, empty where it is not."""
+        return self.into.get(name, "") if self.then == "roll" else ""
+
 
 def closed_to_more(limits: RiskLimits, names: Iterable[str]) -> RiskLimits:
     """Return the limits with a position of nothing allowed in these instruments."""

@@ -7,12 +7,13 @@ booked: both are looked up in the log by the ids of its events.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount
 from swarm_core.fill_events import ExecutionRecalled
-from swarm_core.lineage import is_row
+from swarm_core.lineage import is_row, last_day_of
 from swarm_core.order_states import OrderRecord
 from swarm_core.ports import EventLog, IndexedLog
 
@@ -28,9 +29,10 @@ def retirable(book: Book, before_ns: int) -> list[str]:
     """Return the decisions of which nothing more is to be expected: all ended before a moment.
 
     Kept are what is being worked, the newest exits of each instrument, what has a commission
-    outstanding, and the newest decisions of a colony and of a target file.
+    outstanding, the newest decisions of a colony and of a target file, and what closes or rolls a
+    contract until its last trading day: the next try counts what the ones before have done.
     """
-    kept = _kept(book)
+    kept = _kept(book, before_ns)
     plan = book.working_plan
     found: list[str] = []
     for decision_id in {**book.decisions, **book.intended, **book.blocked}:
@@ -48,13 +50,15 @@ def retirable(book: Book, before_ns: int) -> list[str]:
     return found[:RETIRED_AT_ONCE_MAX]
 
 
-def _kept(book: Book) -> set[str]:
+def _kept(book: Book, before_ns: int) -> set[str]:
     exits = (
         book.orders[i].order.decision_id for pair in book.exits.values() for i in pair.values()
     )
     of_colony = [i for i, taken in book.decisions.items() if taken.lineage.colony_state_digest]
     rows = [i for i in book.decisions if is_row(i)]
-    return {*exits, *of_colony[-_COLONY_DECISIONS_KEPT:], *rows[-_ROWS_KEPT:]}
+    today = datetime.fromtimestamp(before_ns / 1e9, UTC).date().isoformat()
+    ends = [i for i in book.decisions if last_day_of(i) >= today]
+    return {*exits, *ends, *of_colony[-_COLONY_DECISIONS_KEPT:], *rows[-_ROWS_KEPT:]}
 
 
 def _is_settled(book: Book, record: OrderRecord, before_ns: int) -> bool:

@@ -5,7 +5,7 @@ and the log that it is given.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -17,12 +17,16 @@ from swarm_core.colony.engine import step
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
+from swarm_core.contract_ends import EndSettings
 from swarm_core.derivatives.futures import variation_settlements
+from swarm_core.end_orders import ContractEnd
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Bar, Quote
 from swarm_core.overnight import NO_CARRY, Carry, action_events, nights_between
+from swarm_core.references import References
 from swarm_core.risk.limits import RiskLimits
+from swarm_core.session_ends import end_contracts, not_ended
 from swarm_core.sizing import SizingSettings
 from swarm_core.trading import Broker, EventLog, ReleaseReport, release
 
@@ -69,6 +73,17 @@ class SessionRules:
     instruments: Mapping[str, Instrument]
     sizing: SizingSettings
     carry: Carry = NO_CARRY
+    ends: EndSettings = field(default_factory=EndSettings)
+    due: tuple[ContractEnd, ...] = ()  # the contracts to be closed or rolled by this session
+
+    @property
+    def colony_limits(self) -> RiskLimits:
+        """Return the limits of the colony's own orders: what is due is out of its hands.
+
+        An order of its own beside the one that closes could be taken for the same one twice.
+        """
+        names = frozenset(end.name for end in self.due)
+        return replace(self.limits, restricted=self.limits.restricted | names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +103,7 @@ class SessionOutcome:
     decision: Decision | None
     report: ReleaseReport | None
     blocked_reason: str
+    waiting: tuple[str, ...] = ()  # a line for each contract that is due and stays as it is
 
 
 def close_session(
@@ -226,7 +242,8 @@ def trade_session(
     at_close()
     if not checks.passed:
         _append(log, book, [_check_failed(market, checks)])
-        return SessionOutcome(market.session, state, None, None, checks.reason)
+        waiting = not_ended(rules.due, book, checks.reason)
+        return SessionOutcome(market.session, state, None, None, checks.reason, waiting)
     after, decision = decide(rules, state, book, instrument_ids, observe)
     assessed = ev.RegimeAssessed(
         event_id=ev.make_event_id("RegimeAssessed", decision.decision_id),
@@ -242,7 +259,7 @@ def trade_session(
         book=book,
         quotes=market.quotes,
         instruments=rules.instruments,
-        limits=rules.limits,
+        limits=rules.colony_limits,
         log=log,
         broker=broker,
         checks_passed=checks.passed,
@@ -251,7 +268,24 @@ def trade_session(
         lineage=completed(lineage, decision),
         sizing=rules.sizing,
     )
-    return SessionOutcome(market.session, after, decision, report, report.blocked_reason)
+    waiting = end_due(market, rules, book=book, log=log, broker=broker)
+    return SessionOutcome(market.session, after, decision, report, report.blocked_reason, waiting)
+
+
+def end_due(
+    market: SessionMarket, rules: SessionRules, *, book: Book, log: EventLog, broker: Broker
+) -> tuple[str, ...]:
+    """Close or roll what is due by a session of passed checks (`session_ends.end_contracts`)."""
+    references = References(
+        time_ns=market.decision_ns,
+        quotes=market.quotes,
+        instruments=rules.instruments,
+        limits=rules.limits,
+        sizing=rules.sizing,
+        located=frozenset(),
+    )
+    session, ends = market.session, rules.ends
+    return end_contracts(rules.due, ends, session, references, book=book, log=log, broker=broker)
 
 
 def _check_failed(market: SessionMarket, checks: Checks) -> ev.Event:

@@ -1,16 +1,18 @@
 """Futures and options near their last day: warned of, let only shrink, closed or rolled."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from swarm_core.contract_ends import EndSettings, closed_to_more
-from swarm_core.lineage import END_PREFIX, Lineage
+from swarm_core.end_orders import (
+    ContractEnd,
+    EndTargets,
+    end_targets,
+    find_denial,
+    find_missing,
+)
 from swarm_core.order_states import OrderRecord
-from swarm_core.risk.context import InstrumentRisk
-from swarm_core.risk.gate import Denied, check_order
 from swarm_core.risk.limits import RiskLimits
-from swarm_core.sizing import size
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.ports import Hours
@@ -32,16 +34,6 @@ class DatedBroker(Protocol):
         OSError where the broker does not answer, ValueError where it knows no such contract.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class EndTargets:
-    """The decision to be out of a contract, and in the next one where it is rolled."""
-
-    decision_id: str
-    time_ns: int
-    instrument_ids: tuple[str, ...]
-    target_weights: tuple[float, ...]
 
 
 class ContractEnds:
@@ -158,15 +150,14 @@ class ContractEnds:
             parts.append(_AT_THE_END[held > 0])
         if held and settings.then != "nothing":
             due = "now" if left <= settings.act_sessions else f"with {settings.act_sessions} left"
-            parts.append(f"to be {self._what(name, left)} {due}")
+            parts.append(f"to be {self._end_of(name, left).what} {due}")
         self._say(name, "end", session, ", ".join(parts))
 
-    def _what(self, name: str, left: int) -> str:
+    def _end_of(self, name: str, left: int) -> ContractEnd:
         """Return what becomes of it; what could not be rolled is closed on its last day."""
-        following = self.settings.into.get(name, "")
-        if self.settings.then == "roll" and following and left > 0:
-            return f"rolled into {following}"
-        return "closed"
+        following = self.settings.following(name) if left > 0 else ""
+        day = self._days[name] or ""
+        return ContractEnd(name=name, last_day=day, left=left, following=following)
 
     def _say(self, name: str, about: str, mark: str, line: str) -> None:
         if self._told.get((name, about)) != mark:
@@ -181,9 +172,10 @@ class ContractEnds:
     def _end(self, name: str, left: int) -> None:
         """Close or roll a position: one decision a try, the next only where that one has ended."""
         desk, now_ns, number = self.desk, self.desk.now_ns(), 1
-        while self._has_ended(self._decision_id(name, number)):
+        end = self._end_of(name, left)
+        while self._has_ended(end.decision_id(number)):
             number += 1
-        decision_id = self._decision_id(name, number)
+        decision_id = end.decision_id(number)
         if decision_id in desk.book.planned:
             if any(record.is_unsent for record in self._records(decision_id)):
                 desk.release(self._recorded(decision_id))  # what waited, or was cut off
@@ -191,10 +183,7 @@ class ContractEnds:
         if desk.book.trading_state is TradingState.HALTED or not desk.book.lots(name):
             return
         if now_ns - self._denied_ns.get(name, -_AGAIN_NS) >= _AGAIN_NS:
-            self._begin(name, left, decision_id)
-
-    def _decision_id(self, name: str, number: int) -> str:
-        return f"{END_PREFIX}{name}-{self._days[name]}-{number}"
+            self._begin(end, decision_id)
 
     def _has_ended(self, decision_id: str) -> bool:
         """Return whether a try is over, also one that has left memory."""
@@ -212,75 +201,20 @@ class ContractEnds:
         taken = self.desk.book.decisions[decision_id]
         return EndTargets(decision_id, taken.time_ns, taken.instrument_ids, taken.target_weights)
 
-    def _begin(self, name: str, left: int, decision_id: str) -> None:
-        what, desk, session = self._what(name, left), self.desk, self._counted[0]
-        wait = self._why_wait(name, what)
+    def _begin(self, end: ContractEnd, decision_id: str) -> None:
+        name, desk, session = end.name, self.desk, self._counted[0]
+        must_be_open = not desk.sizing.kind.waits_for_auction
+        wait = find_missing(end, desk.references(), must_be_open=must_be_open)
         if not wait:
             desk.mark(desk.now_ns())
-            decision = self._decision(name, what, decision_id)
-            wait = self._denial(decision)
+            references = desk.references()
+            decision = end_targets(end, decision_id, desk.book, references)
+            wait = find_denial(decision, desk.book, references)
             if wait:
                 self._denied_ns[name] = desk.now_ns()
             else:
-                why = (
-                    f"{name} is {what}: its last trading day is {self._days[name]}, "
-                    f"{left} sessions after {session} (trade.contract_end: {self.settings.then} "
-                    f"from {self.settings.act_sessions} on)"
-                )
-                self._say(name, "act", decision_id, what)
-                lineage = Lineage(decision_id=decision_id, session=session, run_id=why)
+                self._say(name, "act", decision_id, end.what)
+                lineage = end.lineage(decision_id, session, self.settings)
                 desk.release(decision, lineage=lineage)
                 return
-        self._say(name, "wait", f"{session} {wait}", f"is not {what} yet: {wait}")
-
-    def _why_wait(self, name: str, what: str) -> str:
-        """Return what is missing before orders can be sized and judged, or nothing."""
-        quotes = self.desk.settled_quotes()
-        names = (name,) if what == "closed" else (name, self.settings.into[name])
-        for each in names:
-            quote = quotes.get(each)
-            if each not in self.desk.instruments:
-                return f"{each} must be an instrument of this desk"
-            if quote is None:
-                return f"{each} must have a quote"
-            if not (self.desk.sizing.kind.waits_for_auction or quote.session_open):
-                return f"the market of {each} must be open"
-        return ""
-
-    def _decision(self, name: str, what: str, decision_id: str) -> EndTargets:
-        """Return the targets: nothing of the one, as many lots more of the other.
-
-        A weight is of half a lot more than is wanted, so that its lots come out exactly.
-        """
-        desk = self.desk
-        now_ns = desk.now_ns()
-        if what == "closed":
-            return EndTargets(decision_id, now_ns, (name,), (0.0,))
-        following = self.settings.into[name]
-        context = desk.references().measure(desk.book)
-        risk, nav = context.instruments[following], context.nav or 0
-        lots = _with_working(context.instruments[name]) + _with_working(risk)
-        weight = 0.0
-        if lots and nav > 0:
-            weight = (lots + (0.5 if lots > 0 else -0.5)) * risk.lot_value / nav
-        return EndTargets(decision_id, now_ns, (name, following), (0.0, weight))
-
-    def _denial(self, decision: EndTargets) -> str:
-        """Return what the gate would deny, or nothing: a roll of which one leg passes is none."""
-        desk = self.desk
-        references = desk.references()
-        context = references.measure(desk.book)
-        orders, targets = size(decision, desk.book, context, references.sizing)
-        for target in targets:
-            return f"{target.instrument_id}: {target.detail}"
-        for order in orders:
-            verdict = check_order(order, context)
-            if isinstance(verdict, Denied):
-                return f"{order.instrument_id}: {verdict.detail}"
-            context.send(order)
-        return ""
-
-
-def _with_working(risk: InstrumentRisk) -> int:
-    """Return what is held once all has filled that works, as sizing counts it."""
-    return risk.position_lots + risk.open_buy_lots - risk.open_sell_lots
+        self._say(name, "wait", f"{session} {wait}", f"is not {end.what} yet: {wait}")

@@ -40,7 +40,7 @@ from swarm_core.events import (
     OrderModifyRequested,
     OrderRejected,
 )
-from swarm_core.lineage import END_PREFIX, Lineage
+from swarm_core.lineage import Lineage, ends_contract
 from swarm_core.orders import Order
 
 __all__ = ["LineageNode", "LineageQueries", "LineageTree", "render"]
@@ -159,7 +159,7 @@ class LineageQueries:
         lineage, instrument_id = taken.lineage, intended.order.instrument_id
         facts: dict[str, object] = {"session": lineage.session, "taken_at": moment(taken.time_ns)}
         facts |= _target(taken, instrument_id)
-        if decision_id.startswith(END_PREFIX):  # the rule is all that it stands on
+        if ends_contract(decision_id):  # the rule is all that it stands on
             facts["why"] = lineage.run_id
             return LineageNode(kind="decision", title=f"decision {decision_id}", facts=facts)
         facts |= self._decided(lineage, instrument_id)

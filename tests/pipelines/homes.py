@@ -1,13 +1,16 @@
 """A home of its own for a chain that runs in a test: Dagster instance, settings, workshop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import yaml
 
+from assets.session_rerun import RerunPorts
 from pipelines import resources
 from pipelines.chain import Chain, settle
 from pipelines.resources import Workshop
@@ -33,10 +36,11 @@ def open_home(
     mapping: Path | None,
     monkeypatch: pytest.MonkeyPatch,
     most_liquid: int | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Iterator[Home]:
     """Open a home on a folder of files; nothing outside of `path` is touched.
 
-    Without a mapping it is inferred.
+    Without a mapping it is inferred. `more` stands in the configuration beside the rest.
     """
     from pipelines.definitions import build_definitions
 
@@ -45,6 +49,8 @@ def open_home(
     config = settings_for_files(folder, named, path / "home", base=None)
     if most_liquid is not None:
         write_most_liquid(config, most_liquid)
+    if more is not None:
+        config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | dict(more)))
     training = path / "home" / "training.yaml"
     training.write_text("settings: {trials: 2, folds: 3, rounds_max: 20, name: forward_return}\n")
     monkeypatch.setenv("APIARY_CONFIG", str(config))
@@ -61,3 +67,9 @@ def open_home(
             lambda *_: None,
         )
         yield Home(path, chain, built, windows, instance)
+
+
+def ports_of(home: Home, **changes: Any) -> RerunPorts:
+    """Return what a session of the home is run again with."""
+    names = ("tables", "feature_store", "registry", "log", "hot", "open_broker", "scratch_log")
+    return RerunPorts(**{name: home.workshop.get(name) for name in names} | changes)

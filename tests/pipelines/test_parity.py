@@ -11,14 +11,14 @@ import pytest
 
 from assets.parity import FILLS, SESSION_REPEATS, compare
 from assets.pinned_tables import PinnedTables, versions_of
-from assets.session_rerun import RerunPorts, last_decided, rerun_session
+from assets.session_rerun import last_decided, rerun_session
 from assets.trading_floor import STATES
 from pipelines.definitions import defs
 from swarm_core import events as ev
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.frictions.venue import simple_venue
 from swarm_core.lineage import Lineage
-from tests.pipelines.homes import Home, open_home
+from tests.pipelines.homes import Home, open_home, ports_of
 from tests.pipelines.market_files import market_rows, write_market
 
 pytestmark = pytest.mark.xdist_group("parity")
@@ -37,11 +37,6 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield home
 
 
-def _ports(home: Home, **changes: Any) -> RerunPorts:
-    names = ("tables", "feature_store", "registry", "log", "hot", "open_broker", "scratch_log")
-    return RerunPorts(**{name: home.workshop.get(name) for name in names} | changes)
-
-
 def _taken(home: Home) -> ev.DecisionTaken:
     log: Any = home.workshop.get("log")
     taken = last_decided(list(log.read()))
@@ -51,7 +46,7 @@ def _taken(home: Home) -> ev.DecisionTaken:
 
 def _parity(home: Home, **changes: Any) -> Any:
     desk: Any = home.workshop.get("desk")
-    return compare(rerun_session(desk, _ports(home, **changes), _taken(home)))
+    return compare(rerun_session(desk, ports_of(home, **changes), _taken(home)))
 
 
 def test_the_last_session_comes_out_again_to_the_bit(traded: Home) -> None:
@@ -133,7 +128,7 @@ def test_a_session_of_before_a_change_of_settings_comes_out_again_by_those_of_th
 ) -> None:
     desk: Any = traded.workshop.get("desk")
     other = replace(desk, colony=ColonySettings(scouts_max=200))
-    found = compare(rerun_session(other, _ports(traded), _taken(traded)))
+    found = compare(rerun_session(other, ports_of(traded), _taken(traded)))
     assert found.differences.is_empty(), found.differences
 
 
