@@ -11,6 +11,10 @@ ENTRIES = ("next_open", "next_close")
 # Adjusted series first: a label over an unadjusted split is not a return anybody earned.
 _ADJUSTMENT_ORDER = {"total_return": 0, "split": 1, "raw": 2}
 _KEY = "instrument_id"
+_VERSIONS_OF = (_KEY, "event_time", "source", "adjustment")
+# A restatement for a split or a payment leaves the returns as they were, but for the rounding of
+# prices: to ten basis points it is the same return.
+_SAME_RETURN = 1e-3
 
 
 def forward_returns(
@@ -42,13 +46,18 @@ def forward_returns(
       `gap_days_max` days inside) or no_price; only the first two carry values.
 
     Only bars with knowledge_time <= `known_by` are read, the newest version of each, from one
-    series an instrument. `delistings` are corporate_actions rows of that kind: a holder then
+    series an instrument. A later version that leaves a return as it was first known (a split or a
+    payment that restates all prices) does not make its label late: the label is the first one.
+    `delistings` are corporate_actions rows of that kind: a holder then
     leaves at `amount`, or else at the last close times 1 + `delisting_return` (the -30 % of
     Shumway 1997 for delistings for cause). Raises ValueError on arguments out of bounds.
     """
     _check(horizon_sessions, cost_bps, entry, volatility_sessions)
     series = one_series(bars, known_by)
-    paths = _paths(series, horizon_sessions, entry, gap_days_max)
+    series = series.join(
+        _first_versions(bars), on=_VERSIONS_OF, how="left", nulls_equal=True, maintain_order="left"
+    )
+    paths = _as_first_known(_paths(series, horizon_sessions, entry, gap_days_max))
     paths = _close_delisted(paths, delistings, known_by, delisting_return)
     sigma = _trailing_sigma(volatility_sessions)
     return _returns(paths.with_columns(sigma), horizon_sessions, cost_bps, risk_scaled)
@@ -66,7 +75,7 @@ def one_series(bars: pl.DataFrame, known_by: datetime | None = None) -> pl.DataF
     known = bars if known_by is None else bars.filter(pl.col("knowledge_time") <= known_by)
     known = _with_origin(known).filter(pl.col("close").is_not_null())
     newest = known.sort("knowledge_time").unique(
-        [_KEY, "event_time", "source", "adjustment"], keep="last", maintain_order=True
+        list(_VERSIONS_OF), keep="last", maintain_order=True
     )
     order = pl.col("adjustment").replace_strict(_ADJUSTMENT_ORDER, default=3)
     chosen = (
@@ -78,6 +87,27 @@ def one_series(bars: pl.DataFrame, known_by: datetime | None = None) -> pl.DataF
     )
     return newest.join(chosen, on=[_KEY, "source", "adjustment"], nulls_equal=True).sort(
         _KEY, "event_time"
+    )
+
+
+def _first_versions(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return the prices of each bar as they were first published, and when."""
+    written = _with_origin(bars).filter(pl.col("close").is_not_null())
+    return (
+        written.sort("knowledge_time", maintain_order=True)
+        .unique(list(_VERSIONS_OF), keep="first", maintain_order=True)
+        .select(*_VERSIONS_OF, pl.col("open", "close", "knowledge_time").name.prefix("first_"))
+    )
+
+
+def _as_first_known(paths: pl.DataFrame) -> pl.DataFrame:
+    """Return the paths with the prices and the time of their first versions where those stand."""
+    newest = pl.col("exit_price") / pl.col("entry_price")
+    first = pl.col("first_exit_price") / pl.col("first_entry_price")
+    stands = ((first - newest).abs() <= _SAME_RETURN * newest.abs()) & first.is_finite()
+    columns = ("entry_price", "exit_price", "label_knowledge_time")
+    return paths.with_columns(
+        pl.when(stands).then(pl.col(f"first_{c}")).otherwise(pl.col(c)).alias(c) for c in columns
     )
 
 
@@ -111,13 +141,21 @@ def _paths(series: pl.DataFrame, horizon: int, entry: str, gap_days_max: int) ->
     def at_exit(column: str) -> pl.Expr:
         return pl.when("at_open").then(ahead(column, horizon)).otherwise(ahead(column, horizon + 1))
 
+    def prices(version: str) -> tuple[pl.Expr, ...]:
+        entered = pl.when("at_open").then(ahead(f"{version}open", 1))
+        known = f"{version}knowledge_time"
+        return (
+            entered.otherwise(ahead(f"{version}close", 1)).alias(f"{version}entry_price"),
+            at_exit(f"{version}close").alias(f"{version}exit_price"),
+            pl.max_horizontal(ahead(known, 1), at_exit(known)).alias(
+                f"{version}label_knowledge_time"
+            ),
+        )
+
     return series.with_columns(at_open.alias("at_open")).with_columns(
-        pl.when("at_open").then(ahead("open", 1)).otherwise(ahead("close", 1)).alias("entry_price"),
-        at_exit("close").alias("exit_price"),
+        *prices(""),
+        *prices("first_"),
         at_exit("event_time").alias("label_end_time"),
-        pl.max_horizontal(ahead("knowledge_time", 1), at_exit("knowledge_time")).alias(
-            "label_knowledge_time"
-        ),
         (at_exit("holes") != pl.col("holes")).alias("has_hole"),
     )
 

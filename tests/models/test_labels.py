@@ -81,6 +81,18 @@ def test_a_revision_counts_only_from_when_it_was_known() -> None:
     assert after["label_knowledge_time"][0] == known_later
 
 
+def test_a_restatement_that_leaves_the_returns_as_they_were_makes_no_label_late() -> None:
+    bars = make_bars([100, 102, 104.04], opens=[100, 101, 103])
+    known_later = pl.lit(START + 30 * DAY).cast(pl.Datetime("us", "UTC"))
+    # A split, one for three, to cents.
+    split = bars.with_columns((pl.col("open", "close") / 3).round(2), knowledge_time=known_later)
+    both = forward_returns(pl.concat([bars, split]), 1, 0.0)
+    assert both.equals(forward_returns(bars, 1, 0.0).with_columns(both["sigma"]))
+    later = bars.with_columns(pl.col("close") * 1.01, knowledge_time=known_later)
+    changed = forward_returns(pl.concat([bars, later]), 1, 0.0)
+    assert changed["label_knowledge_time"][0] == START + 30 * DAY
+
+
 def test_a_hole_inside_the_holding_period_gives_no_label_and_outside_it_does() -> None:
     bars = make_bars([100, 101, 102, 103, 104, 105], days=[0, 1, 2, 40, 41, 42])
     status = forward_returns(bars, 1, 0.0)["label_status"].to_list()
