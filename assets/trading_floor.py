@@ -90,6 +90,7 @@ class TradingFloor:
             instruments=instruments_of(tables.instruments),
             sizing=SizingSettings(),
             carry=desk.venue.carry,
+            conversion=desk.venue.conversion,
         )
         self.markets = SessionMarkets(desk, tables, self.rules.instruments)
         self.events: list[ev.RecordedEvent] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pipelines.desk_log import open_event_log
 from pipelines.settings import ApiarySettings, Environment, SettingsError, read_risk_limits
 from pipelines.trade_settings import IbVenue, ReplayFeed, TradeSettings
-from pipelines.venue import read_venue
+from pipelines.venue import read_trader_venue
 from swarm_core.end_orders import are_alike
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
@@ -135,7 +135,7 @@ def open_broker(
     from adapters.brokers.opening import open_simulated_broker
     from adapters.brokers.paper import PaperBroker
 
-    venue = open_simulated_broker(instruments, (), venue=read_venue(settings))
+    venue = open_simulated_broker(instruments, (), venue=read_trader_venue(settings))
     return PaperBroker(
         venue,
         log.read(),
@@ -240,7 +240,7 @@ def night_books(
     from trader.hours import ExchangeHours
     from trader.known_actions import KnownActions, read_action_file
 
-    carry = read_venue(settings).carry
+    carry = read_trader_venue(settings).carry
     rows: Callable[[datetime], pl.DataFrame | None]
     told: Callable[[], pl.DataFrame | None]
     if chosen.actions is not None:

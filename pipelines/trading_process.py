@@ -30,7 +30,7 @@ from pipelines.trading_parts import (
     open_states,
     trade_settings,
 )
-from pipelines.venue import read_venue
+from pipelines.venue import read_trader_venue
 from swarm_core.actions.dividends import CashDividend
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.live_view import field_of, view_of
@@ -253,7 +253,7 @@ def _bands(settings: ApiarySettings, nights: NightBooks) -> PriceBands:
         return frozenset(a.instrument_id for a in actions if not isinstance(a, CashDividend))
 
     hours = ExchangeHours(settings.calendar)
-    return PriceBands(read_venue(settings).price_limits, hours.session_at, changed)
+    return PriceBands(read_trader_venue(settings).price_limits, hours.session_at, changed)
 
 
 def _ib_feed(

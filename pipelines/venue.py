@@ -10,12 +10,20 @@ def read_venue(settings: ApiarySettings) -> Venue:
     fees = settings.book.fees
     default = simple_venue(fees.commission_bps, fees.slippage_bps)
     try:
-        venue = venue_of(settings.book.venue, default)
+        return venue_of(settings.book.venue, default)
     except ValueError as error:
         raise SettingsError(f"book.venue: {error}") from error
+
+
+def read_trader_venue(settings: ApiarySettings) -> Venue:
+    """Return the venue of a streaming desk, whose broker tells fills and balances by itself.
+
+    Raises SettingsError with one line where each fill is to be converted: scheduled sessions do.
+    """
+    venue = read_venue(settings)
     if venue.conversion is not None:
         raise SettingsError(
-            "book.venue: conversion.model must be none or sweep for the desk, was at_fill: only "
-            "experiments convert each fill"
+            "book.venue: conversion.model must be none or sweep for `apiary trade`, was at_fill: "
+            "scheduled sessions and experiments convert each fill"
         )
     return venue

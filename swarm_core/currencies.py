@@ -1,6 +1,6 @@
 """Cash from one currency to another: at which rates, with what a dealer takes, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -179,6 +179,29 @@ class FillConversion:
         share = round(value * Fraction(self.fee_bps) / 10_000)
         base = value - spread if cash_minor > 0 else -(value + spread)
         return base, max(share, to_minor(self.fee_minimum))
+
+    def with_trades(
+        self, told: Sequence[ev.Event], ledger: Ledger, rates: Mapping[str, Decimal]
+    ) -> list[ev.Event]:
+        """Return what a venue told with the trade of each foreign fill behind it.
+
+        The ledger itself is not changed. A fill in a currency without a rate stays a balance.
+        """
+        scratch, found = ledger.scratch(), list[ev.Event]()
+        for event in told:
+            found.append(event)
+            if not isinstance(event, ev.OrderFilled):
+                continue
+            before = scratch.cash.get(event.currency, 0)
+            scratch.book_fill(event)
+            if event.currency == ledger.base_currency or event.currency not in rates:
+                continue
+            cash = scratch.cash.get(event.currency, 0) - before
+            trade = self.of_fill(event, cash, rates[event.currency], ledger.base_currency)
+            if trade is not None:
+                scratch.convert(trade)
+                found.append(trade)
+        return found
 
     def of_fill(
         self, fill: ev.OrderFilled, cash_minor: int, rate: Decimal, base_currency: str

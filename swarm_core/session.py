@@ -18,6 +18,7 @@ from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
 from swarm_core.contract_ends import EndSettings
+from swarm_core.currencies import FillConversion
 from swarm_core.derivatives.futures import variation_settlements
 from swarm_core.end_orders import ContractEnd
 from swarm_core.instruments import Instrument
@@ -73,6 +74,7 @@ class SessionRules:
     instruments: Mapping[str, Instrument]
     sizing: SizingSettings
     carry: Carry = NO_CARRY
+    conversion: FillConversion | None = None  # of each fill; None leaves its cash as it comes
     ends: EndSettings = field(default_factory=EndSettings)
     due: tuple[ContractEnd, ...] = ()  # the contracts to be closed or rolled by this session
 
@@ -118,7 +120,12 @@ def close_session(
         return
     if book.session != market.session:
         _append(log, book, _opening(market, rules, book, broker))
-    _append(log, book, broker.on_bars(market.bars, market.close_ns))
+    told = broker.on_bars(market.bars, market.close_ns)
+    if rules.conversion is not None:
+        # In one batch with the fill: a session that was interrupted has both, or neither.
+        known = {**book.ledger.rates, **market.rates}
+        told = rules.conversion.with_trades(told, book.ledger, known)
+    _append(log, book, told)
     _append(log, book, [*_marks(market, book), *_rates(market, book)])
     closes = {bar.instrument_id: bar.close_ticks for bar in market.bars}
     _append(log, book, variation_settlements(book.ledger, closes, market.close_ns))

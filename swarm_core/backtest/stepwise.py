@@ -149,21 +149,15 @@ class StepwiseBacktest:
 
     def _fill(self, told: Sequence[ev.Event], rates: Sequence[ev.CurrencyMarked]) -> None:
         """Take in what the venue told; a fill's foreign cash is converted at the bar's rate."""
-        ledger, exchange = self.book.ledger, self.settings.conversion
-        known = ledger.rates | {marked.currency: marked.rate for marked in rates}
+        exchange, ledger = self.settings.conversion, self.book.ledger
+        if exchange is not None:
+            known = ledger.rates | {marked.currency: marked.rate for marked in rates}
+            told = exchange.with_trades(told, ledger, known)
         for event in told:
-            before = dict(ledger.cash)
             self._apply([event])
             if isinstance(event, ev.OrderFilled) and event.client_order_id in self._rolls:
                 signed = event.side.sign * event.lots
                 self._rolled[self._rolls[event.client_order_id]] -= signed
-            if exchange is None or not isinstance(event, ev.OrderFilled):
-                continue
-            if event.currency != ledger.base_currency and event.currency in known:
-                cash = ledger.cash[event.currency] - before.get(event.currency, 0)
-                rate = known[event.currency]
-                trade = exchange.of_fill(event, cash, rate, ledger.base_currency)
-                self._apply([] if trade is None else [trade])
 
     def _begin(self, bars: Bars, t: int) -> None:
         """Open the session where one begins, fill, mark what is held, and close it."""

@@ -1,5 +1,6 @@
 """Settings: a wrong one gives one line that says what must hold and what was given."""
 
+from decimal import Decimal
 from itertools import takewhile
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from pipelines.settings import (
     read_training,
     settings_for_files,
 )
-from pipelines.venue import read_venue
+from pipelines.venue import read_trader_venue, read_venue
 from swarm_core.commissions import IbTieredCommission
+from swarm_core.currencies import FillConversion
 from swarm_core.frictions.slippage import VolumeShareSlippage
 
 
@@ -64,10 +66,6 @@ def test_a_wrong_field_is_named_in_one_line(
     [
         ({"fee": 1}, "book.venue: venue.fee must be one of commission"),
         ({"commission": {"model": "free"}}, "book.venue: commission.model must be one of bps"),
-        (
-            {"conversion": {"model": "at_fill"}},
-            "book.venue: conversion.model must be none or sweep",
-        ),
         ({"slippage": {"model": "ticks", "ticks": -1}}, "ticks must be in [0, 1000], was -1"),
     ],
 )
@@ -78,6 +76,17 @@ def test_a_wrong_venue_is_told_in_one_line(
     with pytest.raises(SettingsError) as caught:
         read_venue(settings)
     assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_fill_is_converted_by_scheduled_sessions_and_not_by_the_trader(
+    tmp_path: Path,
+) -> None:
+    book = {"venue": {"conversion": {"model": "at_fill", "spread_bps": 5}}}
+    settings = read_settings(make_config(tmp_path, book=book))
+    assert read_venue(settings).conversion == FillConversion(spread_bps=Decimal(5))
+    with pytest.raises(SettingsError, match="must be none or sweep for `apiary trade`") as caught:
+        read_trader_venue(settings)
     assert "\n" not in str(caught.value)
 
 

@@ -1,6 +1,7 @@
 """The night before a session: carry, splits and dividends, in one batch with its opening."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from swarm_core.book import Book
 from swarm_core.carry.borrow import BorrowCost
 from swarm_core.carry.interest import CashInterest, CashRates
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.currencies import FillConversion
 from swarm_core.fills import FillSettings
 from swarm_core.frictions.slippage import TickSlippage
 from swarm_core.instruments import MINOR_PER_UNIT
@@ -48,7 +50,7 @@ CARRY = Carry(
 class Desk:
     """A book, its log and a venue without frictions, over sessions named by their dates."""
 
-    def __init__(self, carry: Carry) -> None:
+    def __init__(self, carry: Carry, conversion: FillConversion | None = None) -> None:
         self.log, self.book = MemoryEventLog(), Book("USD", int(CASH) * USD)
         self.broker = SimulatedBroker(
             INSTRUMENTS, fills=FillSettings(slippage=TickSlippage(0), participation_fraction_max=1)
@@ -59,9 +61,17 @@ class Desk:
             instruments=INSTRUMENTS,
             sizing=SizingSettings(),
             carry=carry,
+            conversion=conversion,
         )
 
-    def close(self, session: str, day: int, price: float, *actions: object) -> None:
+    def close(
+        self,
+        session: str,
+        day: int,
+        price: float,
+        *actions: object,
+        rates: Mapping[str, Decimal] | None = None,
+    ) -> None:
         time_ns = NOW_NS + day * DAY_NS
         market = SessionMarket(
             session=session,
@@ -71,6 +81,7 @@ class Desk:
             bars=(make_bar(A, time_ns, price),),
             quotes={},
             actions=actions,  # type: ignore[arg-type]  # actions of any kind
+            rates=rates or {},
         )
         close_session(market, self.rules, book=self.book, log=self.log, broker=self.broker)
         assert self.book.ledger.find_imbalance() is None
@@ -203,3 +214,36 @@ def test_the_log_of_such_nights_replays_to_the_same_books() -> None:
     first, second = (replay(events, "USD", CASH) for events in (desk.log.read(), stored))
 
     assert first.book_digest == second.book_digest
+
+
+def test_each_fill_of_a_foreign_share_is_converted_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 at 50.00 EUR and a commission in one batch with their trade; sold at 51.00 and 1.30.
+
+    Bought at 1.25: (5,000 + c) x 1.25 and 20 bps of it; sold: (5,100 - c) x 1.30 less 20 bps.
+    c is the commission, in euros. No euro is left.
+    """
+    monkeypatch.setitem(INSTRUMENTS, A, replace(INSTRUMENTS[A], currency="EUR"))
+    desk = Desk(Carry(), FillConversion(spread_bps=Decimal(20)))
+    cash, paid = int(CASH) * USD, 0
+    for day, (side, price, rate) in enumerate(
+        [(OrderSide.BUY, 50, "1.25"), (OrderSide.SELL, 51, "1.30")], 1
+    ):
+        desk.order(100, side)
+        before = desk.book.sequence
+        desk.close(f"2026-03-0{day + 1}", day, float(price), rates={"EUR": Decimal(rate)})
+        told = [record.event for record in desk.log.read(before)]
+        fill, trade = (
+            next(e for e in told if isinstance(e, kind))
+            for kind in (ev.OrderFilled, ev.CurrencyConverted)
+        )
+        assert told.index(trade) == told.index(fill) + 1
+        assert fill.commission_minor is not None
+        euros = -side.sign * 100 * price * USD - fill.commission_minor
+        value = round(abs(euros) * Decimal(rate))
+        spread = -(-value * 20 // 10_000)
+        cash += (value if euros > 0 else -value) - spread
+        paid += fill.commission_minor
+        assert desk.book.ledger.cash == {"USD": cash, "EUR": 0}
+    assert paid > 0
+    assert desk.book.ledger.find_imbalance() is None
+    assert desk.book.find_nav() == float(cash) / USD
