@@ -32,6 +32,8 @@ from models.experiments.trials import (
     TrialLedger,
     count_trials,
     finished_trials,
+    peeked,
+    peeks_on_record,
 )
 from models.experiments.windows import find_window, split_key
 from swarm_core.worker_pool import WorkerPool
@@ -129,7 +131,7 @@ def backtests(
     else:
         trials = trials_of(*given)
         found = run(trials)
-    peeks = _peeks(market, trials, found["rows"], samples_of(spec))
+    peeks = _peeks(market, trials, found["rows"], samples_of(spec), trial_ledger)
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
     return dg.MaterializeResult(
@@ -154,11 +156,26 @@ def backtests(
     )
 
 
-def _peeks(market: Market, trials: Sequence[Trial], rows: pl.DataFrame, samples: int) -> list[Peek]:
-    """Try the first trial and the best, which is the one that is believed."""
+def _peeks(
+    market: Market,
+    trials: Sequence[Trial],
+    rows: pl.DataFrame,
+    samples: int,
+    ledger: TrialLedger,
+) -> list[Peek]:
+    """Try the first trial and the best, which is the one that is believed.
+
+    What peeks is written down once, so that the tearsheet says it beside the figures.
+    """
     best = _best(rows)["trial_id"][0]
     tried = [t for at, t in enumerate(trials) if at == 0 or t.trial_id == best]
-    return [peek for trial in tried for peek in trial_peeks(trial, market, samples)]
+    found = {trial.trial_id: trial_peeks(trial, market, samples) for trial in tried}
+    known = peeks_on_record(ledger.records())
+    for trial in tried:
+        peeks = found[trial.trial_id]
+        if peeks and trial.trial_id not in known:
+            ledger.append(peeked(trial, str(peeks[0])))
+    return [peek for peeks in found.values() for peek in peeks]
 
 
 def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, Any]:

@@ -16,7 +16,13 @@ from assets.experiment_market import data_versions
 from assets.ports import TableStore
 from models.experiments.judgement import Judgement, judge, judge_points, judging_code
 from models.experiments.running import Frames, ResultStore, deciding_code
-from models.experiments.trials import LAUNCHED, TrialCount, TrialLedger, count_trials
+from models.experiments.trials import (
+    LAUNCHED,
+    TrialCount,
+    TrialLedger,
+    count_trials,
+    peeks_on_record,
+)
 from models.statistics import sharpe
 
 _READERS = 8
@@ -35,10 +41,12 @@ class TearsheetPages(Protocol):
         parts: pl.DataFrame,
         figures: Mapping[str, Mapping[str, object]],
         made_from: str = "",
+        peeks: Mapping[str, str] | None = None,
     ) -> Path:
         """Write the page over rows and parts with a `label`; the first of `figures` leads.
 
-        Parts are those of the first. `made_from` names everything that the page says.
+        Parts are those of the first. `made_from` names everything that the page says. `peeks`
+        tells by label what the look-ahead guard found.
         """
         ...
 
@@ -82,16 +90,18 @@ def tearsheets(
     data = {data_versions(tables), data_versions(tables, abroad=True)}
     written: dict[str, str] = {}
     best: list[tuple[str, _Found]] = []
+    peeks = peeks_on_record(records)
     for name in experiments.names():
         found = _gather(name, records, data, backtest_results, tell)
         if found is None:
             continue
         count = count_trials(records, name, found.trial_ids)
         note = experiments.get(name).question
-        written[name] = str(_page(tearsheet_pages, name, note, found, count, tell))
+        told = _peeks_of(found, peeks)
+        written[name] = str(_page(tearsheet_pages, name, note, found, count, tell, told))
         best.append((name, found))
     if best:
-        written[SIDE_BY_SIDE] = str(_beside(tearsheet_pages, best, count_trials(records)))
+        written[SIDE_BY_SIDE] = str(_beside(tearsheet_pages, best, count_trials(records), peeks))
     paths = {name: dg.MetadataValue.path(path) for name, path in written.items()}
     return dg.MaterializeResult(metadata={"experiments": len(best), **paths})
 
@@ -150,12 +160,28 @@ def _rank(rows: pl.DataFrame) -> float:
     return -ratio if ratio == ratio else float("inf")
 
 
+def _peeks_of(found: _Found, peeks: Mapping[str, str]) -> dict[str, str]:
+    """Return by label what the guard found of any of its windows."""
+    return {
+        label: peeks[trial_id]
+        for label, rows in found.rows.items()
+        for trial_id in rows["trial_id"].unique(maintain_order=True)
+        if trial_id in peeks
+    }
+
+
 def _page(
-    pages: TearsheetPages, name: str, note: str, found: _Found, count: TrialCount, tell: Tell
+    pages: TearsheetPages,
+    name: str,
+    note: str,
+    found: _Found,
+    count: TrialCount,
+    tell: Tell,
+    peeks: Mapping[str, str],
 ) -> Path:
     """Write an experiment's page, or leave the one that says the same already."""
     counted = [count.launches, count.trials, count.sharpe_std]
-    made_from = _digest([note, found.made_from, counted, judging_code()])
+    made_from = _digest([note, found.made_from, counted, judging_code(), dict(peeks)])
     kept = pages.find(name, made_from)
     if kept is not None:
         return kept
@@ -167,22 +193,34 @@ def _page(
         tell(f"{name}: judge point {number:,} of {len(found.rows):,}")
         figures[label] = judge(told, count, sweep).named()
     tell(f"{name}: write the page")
-    return pages.write(name, note, rows, found.parts, figures, made_from)
+    return pages.write(name, note, rows, found.parts, figures, made_from, peeks)
 
 
-def _beside(pages: TearsheetPages, best: Sequence[tuple[str, _Found]], count: TrialCount) -> Path:
-    """Write the page of the best point of each experiment, judged by everything ever tried."""
+def _beside(
+    pages: TearsheetPages,
+    best: Sequence[tuple[str, _Found]],
+    count: TrialCount,
+    peeks: Mapping[str, str],
+) -> Path:
+    """Write the page of the best point of each experiment, judged by everything ever tried.
+
+    What looks ahead stands behind all that does not.
+    """
+    seen: dict[str, str] = {}
     rows: dict[str, pl.DataFrame] = {}
     parts: dict[str, pl.DataFrame] = {}
     for name, found in best:
         label = f"{name}: {found.best}"
         rows[label] = found.rows[found.best].with_columns(label=pl.lit(label))
         parts[label] = found.parts.with_columns(label=pl.lit(label))
-    ordered = sorted(rows, key=lambda label: _rank(rows[label]))
+        reason = _peeks_of(found, peeks).get(found.best)
+        seen |= {} if reason is None else {label: reason}
+    ordered = sorted(rows, key=lambda label: (label in seen, _rank(rows[label])))
     judged: dict[str, Judgement] = {label: judge(rows[label], count) for label in ordered}
     figures = {label: told.named() for label, told in judged.items()}
     note = "The best point of each experiment; every trial on record counts."
-    return pages.write(SIDE_BY_SIDE, note, pl.concat(rows.values()), parts[ordered[0]], figures)
+    shown, leading = pl.concat(rows.values()), parts[ordered[0]]
+    return pages.write(SIDE_BY_SIDE, note, shown, leading, figures, peeks=seen)
 
 
 def _digest(value: object) -> str:

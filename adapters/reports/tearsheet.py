@@ -44,13 +44,15 @@ class TearsheetPages:
         parts: pl.DataFrame,
         figures: Mapping[str, Figures],
         made_from: str = "",
+        peeks: Mapping[str, str] | None = None,
     ) -> Path:
         """Write NAME.html over rows and parts with a `label`, and the figures of each label.
 
         The first label of `figures` is the one that the page speaks of, and the parts are its own.
-        `made_from` names what went into the page, so that `find` knows it again.
+        `made_from` names what went into the page, so that `find` knows it again. `peeks` tells by
+        label what the look-ahead guard found: of those no figure holds, and the page says so first.
         """
-        first = next(iter(figures))
+        first, seen = next(iter(figures)), dict(peeks or {})
         best = figures[first]
         environment = Environment(
             loader=FileSystemLoader(_HERE),
@@ -62,7 +64,7 @@ class TearsheetPages:
             note=note,
             made_from=_stamp(made_from),
             verdict=f"{first}, after {best.get('trials')} trials on record:",
-            against=_against(best),
+            against=[*_looked_ahead(seen), *([] if first in seen else _against(best))],
             tiles=[(key.replace("_", " "), _text(key, best.get(key))) for key in _TILES],
             heads=["", *(key.replace("_", " ") for key in best)],
             lines=[
@@ -101,6 +103,11 @@ def _page_code() -> str:
     for name in _MADE_BY:
         digest.update((_HERE / name).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _looked_ahead(seen: Mapping[str, str]) -> list[tuple[str, bool]]:
+    told = "looks ahead, no figure of it holds"
+    return [(f"{name} {told}: {why}.", True) for name, why in seen.items()]
 
 
 def _against(told: Figures) -> list[tuple[str, bool]]:

@@ -19,6 +19,7 @@ from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 
 LAUNCHED, FINISHED, FAILED = "launched", "finished", "failed"
+PEEKED = "peeked"  # the look-ahead guard found that it knows what comes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,16 @@ def finished(trial: Trial, outcome: Outcome) -> dict[str, object]:
 def failed(trial: Trial, reason: str) -> dict[str, object]:
     """Return the record of a trial that stopped before its end."""
     return {"kind": FAILED, "trial_id": trial.trial_id, "reason": reason}
+
+
+def peeked(trial: Trial, reason: str) -> dict[str, object]:
+    """Return the record of a trial whose decisions change without their future."""
+    return {"kind": PEEKED, "trial_id": trial.trial_id, "reason": reason}
+
+
+def peeks_on_record(records: Iterable[Mapping[str, object]]) -> dict[str, str]:
+    """Return what the guard found, by trial."""
+    return {str(r["trial_id"]): str(r["reason"]) for r in records if r["kind"] == PEEKED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from adapters.reports.tearsheet import TearsheetPages
 from assets.experiment_market import check_tables
 from models.experiments.fields import ExperimentError
 from models.experiments.points import check_points
-from models.experiments.trials import LAUNCHED
+from models.experiments.trials import LAUNCHED, PEEKED
 from pipelines import backtests as module
 from pipelines.backtests import BUILDERS, FOLDER, experiment_files, launch, read_file
 from pipelines.cli import app
@@ -160,6 +160,16 @@ def test_a_strategy_that_peeks_fails_the_check(
     monkeypatch.setattr(guard, "trial_decides", peeking)
     runs = launch(_write(tmp_path, name="peeks"), defs, home.instance, lambda *_: None)
     assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
+    ledger: Any = BUILDERS["trial_ledger"]()
+    peeks = [r["trial_id"] for r in ledger.records() if r["kind"] == PEEKED]
+    assert peeks
+    assert len(peeks) == len(set(peeks))
+    launch(_write(tmp_path, name="peeks"), defs, home.instance, lambda *_: None)  # once is enough
+    assert [r["kind"] for r in ledger.records()].count(PEEKED) == len(peeks)
+    pages = home.workshop.home / "backtests" / "tearsheets"
+    page = (pages / "peeks.html").read_text()
+    assert "looks ahead, no figure of it holds: " in page
+    assert "more than luck." not in page
 
 
 def test_what_a_window_fails_on_is_told_in_its_own_words(
