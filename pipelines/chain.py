@@ -126,13 +126,18 @@ def failed_checks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:
     for evaluation in result.get_asset_check_evaluations():
         if not evaluation.passed:
             told = evaluation.metadata.get("reasons") or evaluation.metadata.get("held_back")
-            reason = getattr(told, "text", None) or getattr(told, "value", None) or ""
+            reason = "" if told is None else _in_words(told.value)
             asset = evaluation.asset_key.to_user_string()
             if evaluation.check_name == PASSES_RULES:
                 kept = asset.replace("clean_", "quarantine_")
                 reason = f"{reason}; apiary sql 'select reason, row from {kept}' shows the rows"
             lines.append(f"{asset}: {evaluation.check_name} failed. {reason}".strip())
     return tuple(lines)
+
+
+def _in_words(told: object) -> str:
+    """Return what a check says as one line; a list in Markdown is for the UI."""
+    return "; ".join(line.removeprefix("- ") for line in str(told or "").splitlines())
 
 
 def remarks(result: dg.ExecuteInProcessResult) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ from adapters.sources.mapping import (
 )
 from adapters.sources.reading import UnreadableFileError
 from adapters.sources.wheels import Progress
+from features import calendars
 
 _READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 _log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ def infer_mapping(
     wrong trade, so there is none.
     """
     given = hints or Hints()
+    if given.calendar is not None:
+        _check_calendar(given.calendar)
     questions: dict[str, list[str]] = {}
     drafts, ignore = _drafts(folder, given, questions, progress, kept)
     drafts, unnamed = named_by_path(with_shared_intervals(drafts))
@@ -109,6 +112,13 @@ def infer_mapping(
         raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
     name = re.sub(r"\W+", "_", folder.name)
     return Mapping(name=name, tables=with_patterns(folder, tables), ignore=ignore)
+
+
+def _check_calendar(name: str) -> None:
+    try:
+        calendars.usual_close(name)
+    except ValueError as error:
+        raise MappingError(str(error)) from None
 
 
 def _drafts(

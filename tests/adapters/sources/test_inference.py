@@ -30,6 +30,13 @@ def days(source: FileSource, table: str = "bars") -> list[date]:
     return source.fetch(table, *EVER)["event_time"].dt.date().to_list()
 
 
+def test_a_calendar_that_nobody_keeps_is_told_by_its_name_and_nothing_else_is_asked(tmp_path):
+    with pytest.raises(
+        MappingError, match=r"calendar must be a name of exchange_cal.* was 'NOWHERE'"
+    ):
+        inferred(tmp_path, {"A.csv": "Date,Close\n2020-01-02,1\n"}, Hints(calendar="NOWHERE"))
+
+
 def test_us_dates_are_recognised_by_a_day_past_the_twelfth(tmp_path):
     files = {
         "AAPL.csv": "Date,Open,High,Low,Close,Volume\n11/1/2018,1,2,1,2,5\n11/13/2018,1,2,1,2,6\n"
