@@ -200,6 +200,11 @@ class OrderRecord:
         return self.state in (_INTENDED, _APPROVED)
 
     @property
+    def is_unanswered(self) -> bool:
+        """Whether nobody knows if the broker has the order."""
+        return self.state in (OrderState.SUBMITTED, OrderState.UNKNOWN)
+
+    @property
     def is_ending(self) -> bool:
         """Whether the order has ended, or its cancel is asked for."""
         return self.state.is_final or self.state is _CANCEL_PENDING

@@ -29,7 +29,13 @@ from swarm_core.references import References
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.session_ends import end_contracts, not_ended
 from swarm_core.sizing import SizingSettings
-from swarm_core.trading import Broker, EventLog, ReleaseReport, release
+from swarm_core.trading import (
+    Broker,
+    EventLog,
+    ReleaseReport,
+    look_up_unanswered,
+    release,
+)
 
 # (weights, nav, traded and paid since the last decision as fractions of NAV) -> what is seen
 Observe = Callable[[Sequence[float], float, tuple[float, float]], Observation]
@@ -246,6 +252,8 @@ def trade_session(
     not used costs nothing, a decision without its state could not be gone on from.
     """
     close_session(market, rules, book=book, log=log, broker=broker)
+    # The run of an earlier session may have died around the wire: its session is not run again.
+    look_up_unanswered(book=book, log=log, broker=broker, time_ns=market.decision_ns)
     at_close()
     if not checks.passed:
         _append(log, book, [_check_failed(market, checks)])

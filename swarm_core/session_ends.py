@@ -38,7 +38,7 @@ def end_contracts(
     for end in due:
         book.apply_all(log.read(book.sequence))
         decision_id = end.decision_id(session)
-        decision, chosen, why = _recorded(book, decision_id), end, ""
+        decision, chosen, why = _interrupted(end, book) or _recorded(book, decision_id), end, ""
         if decision is None and book.lots(end.name):
             decision, chosen, why = _decide(end, decision_id, book, references)
         if why:
@@ -64,6 +64,20 @@ def end_contracts(
 def not_ended(due: Iterable[ContractEnd], book: Book, why: str) -> tuple[str, ...]:
     """Return a line for each of these contracts that is held, with the reason why it still is."""
     return tuple(f"{end.name} is not {end.what}: {why}" for end in due if book.lots(end.name))
+
+
+def _interrupted(end: ContractEnd, book: Book) -> EndTargets | None:
+    """Return the try of any session of which an order may still have to leave.
+
+    The run of its session died, and a session that is decided is not asked for again.
+    """
+    tries = end.decision_id("")
+    for decision_id in book.planned:
+        if decision_id.startswith(tries):
+            records = [book.orders[i] for i in book.intended.get(decision_id, ())]
+            if any(record.is_unsent or record.is_unanswered for record in records):
+                return _recorded(book, decision_id)
+    return None
 
 
 def _recorded(book: Book, decision_id: str) -> EndTargets | None:

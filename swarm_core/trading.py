@@ -28,6 +28,7 @@ __all__ = [
     "ReleaseReport",
     "TradingState",
     "book_from_events",
+    "look_up_unanswered",
     "recover",
     "release",
 ]
@@ -120,6 +121,18 @@ def recover(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> int:
     for record in book.working_orders():
         _look_up(path, record)
     return book.sequence - before
+
+
+def look_up_unanswered(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> None:
+    """Ask the broker about every order of which nobody knows whether it arrived.
+
+    What it does not have did not leave, and is not counted as if it worked any more.
+    """
+    path = OrderPath(book, log, broker, time_ns)
+    path.catch_up()
+    for record in book.working_orders():
+        if record.is_unanswered:
+            _look_up(path, record)
 
 
 def _look_up(path: OrderPath, record: OrderRecord) -> None:

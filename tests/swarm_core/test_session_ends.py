@@ -1,5 +1,6 @@
 """A session closes or rolls the contracts that are due: once, by the gate, resumed after an end."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,17 +10,26 @@ import pytest
 from adapters.brokers.simulated import SimulatedBroker
 from adapters.stores.event_log_memory import MemoryEventLog
 from swarm_core import events as ev
+from swarm_core.colony.engine import new_state
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.contract_ends import EndSettings, closed_to_more
 from swarm_core.end_orders import ContractEnd
 from swarm_core.halting import change_trading_state
 from swarm_core.instruments import Instrument
-from swarm_core.lineage import ends_contract, last_day_of
+from swarm_core.lineage import Lineage, ends_contract, last_day_of
 from swarm_core.market import Bar, Quote
+from swarm_core.replay import replay
 from swarm_core.retirement import retirable
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
-from swarm_core.session import SessionMarket, SessionRules, close_session, end_due
+from swarm_core.session import (
+    Checks,
+    SessionMarket,
+    SessionRules,
+    close_session,
+    end_due,
+    trade_session,
+)
 from swarm_core.sizing import SizingSettings
 from swarm_core.trading import ReleaseReport, book_from_events, release
 from swarm_core.trading_state import TradingState
@@ -278,3 +288,81 @@ def test_a_decision_tells_the_day_that_it_is_named_after(number: int | str) -> N
     end = ContractEnd(name="FUT.ES-2026-01-01", last_day="2026-12-18", left=1)
     assert last_day_of(end.decision_id(number)) == "2026-12-18"
     assert last_day_of("targets-2026-12-18-1") == ""
+
+
+class DyingLog(MemoryEventLog):
+    """A log that takes `writes_left` writes and then sees the process die."""
+
+    writes_left = 10**6
+
+    def append(self, events, *, expected_sequence=None):  # type: ignore[no-untyped-def]
+        if not self.writes_left:
+            raise KilledError
+        self.writes_left -= 1
+        return super().append(events, expected_sequence=expected_sequence)
+
+
+def _next_session_after(floor: Floor) -> tuple[int, int]:
+    """Return what is held once the next session has rolled too, and its orders have filled."""
+    log = floor.log
+    if isinstance(log, DyingLog):
+        log.writes_left = 10**6
+    for step in (floor.close, floor.end, floor.close):
+        floor.broker = DyingBroker(FUTURES).with_events(floor.log.read())
+        step()
+    return floor.lots()
+
+
+@pytest.mark.parametrize("writes", range(10))
+def test_a_roll_that_was_killed_at_a_write_is_finished_by_the_next_session(writes: int) -> None:
+    floor = Floor()
+    log = DyingLog()
+    log.append([recorded.event for recorded in floor.log.read()])
+    floor.log, log.writes_left = log, writes
+    with suppress(KilledError):
+        floor.end(left=2)
+
+    assert _next_session_after(floor) == (0, 4)
+    assert sum(e.lots for e in floor.told(ev.OrderFilled)) == 12  # 4 bought, 4 sold, 4 bought
+    assert replay(floor.log.read(), "USD", CASH).first_difference is None
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+def test_a_roll_whose_order_got_lost_at_the_wire_is_finished_by_the_next_session(
+    sent: int,
+) -> None:
+    floor = Floor()
+    floor.broker.orders_left = sent
+    with pytest.raises(KilledError):
+        floor.end(left=2)
+
+    assert _next_session_after(floor) == (0, 4)
+    assert sum(e.lots for e in floor.told(ev.OrderFilled)) == 12
+
+
+def test_an_order_that_got_lost_with_its_run_counts_as_working_no_more() -> None:
+    floor = Floor(0)
+    floor.broker.orders_left = 0
+    with pytest.raises(KilledError):
+        floor._release(Targeted("bought", floor.market.decision_ns, (NEXT,), (0.1,)))
+    floor.broker = DyingBroker(FUTURES).with_events(floor.log.read())
+    assert floor.book.working_orders()
+    floor.number += 1
+
+    trade_session(
+        floor.market,
+        floor.rules,
+        new_state(ColonySettings(), (NEXT,), 1),
+        book=floor.book,
+        log=floor.log,
+        broker=floor.broker,
+        instrument_ids=(NEXT,),
+        observe=lambda *_: pytest.fail("nothing is decided on failed checks"),
+        checks=Checks(passed=False, reason="a check failed"),
+        lineage=Lineage(decision_id="pending", session=floor.market.session),
+        at_close=lambda: None,
+        keep_state=lambda _: None,
+    )
+
+    assert not [r for r in floor.book.working_orders() if r.is_unanswered]
+    assert not floor.book.lots(NEXT)
