@@ -107,7 +107,9 @@ def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     known = scouts.reward(hive.scouts, outcome, p.trust.horizon_weight, payoff)
     if known:
         workers.weigh_engagement(hive.book, outcome, p.worker, p.trust.variance_keep)
-        belief.learn(hive.trust, hive.scouts.status, hive.queen.posterior, p.trust)
+        belief.learn(
+            hive.trust, hive.scouts.status, hive.scouts.cost, hive.queen.posterior, p.trust
+        )
         queen.learn_allocation(
             hive.queen, outcome, hive.book.conviction, bar.sector, p.queen.bandit_keep
         )

@@ -34,6 +34,7 @@ class TrustParameters(NamedTuple):
     memory_switch_rate: float
     idle_prior: float
     cost: float  # per unit of turnover, as a fraction
+    memory_cost_part: float
     outcome_clip: float
     variance_keep: float
 
@@ -160,6 +161,7 @@ def _trust(settings: ColonySettings) -> TrustParameters:
         memory_switch_rate=t.memory_switch_rate,
         idle_prior=t.idle_prior,
         cost=t.cost_bps * 1e-4,
+        memory_cost_part=t.memory_cost_part,
         outcome_clip=t.outcome_clip,
         variance_keep=decay(t.variance_half_life_bars),
     )

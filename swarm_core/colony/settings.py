@@ -33,7 +33,8 @@ DEFAULT_SENSES = (
     "swarm",
 )
 
-_ADDED_LATER: tuple[tuple[str, str, object], ...] = (  # since version 1 of the state
+# Settings added since version 1 of the state, and what the colony did before there was one.
+_ADDED_LATER: tuple[tuple[str, str, object], ...] = (
     ("trust", "tempo_enabled", True),
     ("trust", "contrary_enabled", True),
     ("trails", "enabled", True),
@@ -43,6 +44,7 @@ _ADDED_LATER: tuple[tuple[str, str, object], ...] = (  # since version 1 of the 
     ("worker", "cost_feedback_enabled", True),
     ("worker", "cost_prior_turnover", 200.0),
     ("worker", "cost_half_life_bars", 250.0),
+    ("trust", "memory_cost_part", 1.0),  # as it was; a new colony has another
 )
 
 
@@ -88,24 +90,30 @@ class ColonySettings:
     def digest(self) -> str:
         """Return the sha256 of the canonical form, as 64 hexadecimal digits.
 
-        What was added later counts only where it is not at its default, so that a state taken
-        before goes on under the settings that made it.
+        What was added later counts only where it is not as it was before there was a setting, so
+        that a state taken then goes on under the settings that made it.
         """
         return hashlib.sha256(self.text().encode()).hexdigest()
 
     def text(self) -> str:
         """Return the canonical form, which from_text reads: what the digest is taken of."""
         mapping = self.to_mapping()
-        for caste, name, default in _ADDED_LATER:
+        for caste, name, before in _ADDED_LATER:
             values = cast(dict[str, object], mapping[caste])
-            if values[name] == default:
+            if values[name] == before:
                 del values[name]
         return json.dumps(mapping, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> "ColonySettings":
         """Build from the canonical form; ValueError where it is none."""
-        return cls.from_mapping(json.loads(text))
+        mapping = cast(Mapping[str, object], json.loads(text))
+        if isinstance(mapping, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            for caste, name, before in _ADDED_LATER:
+                values = mapping.get(caste)
+                if isinstance(values, dict):
+                    cast(dict[str, object], values).setdefault(name, before)
+        return cls.from_mapping(mapping)
 
 
 def _build(cls: type, mapping: object, path: str) -> object:

@@ -60,7 +60,8 @@ class TrustSettings:
     switch_rates: tuple[float, ...] = (0.002, 0.02)  # grid: how often, per bar, regimes change
     memory_switch_rate: float = 0.005
     idle_prior: float = 0.02  # share of the scout that does nothing and pays nothing
-    cost_bps: float = 2.5  # a scout is charged per unit of turnover: half of what trading costs
+    cost_bps: float = 3.75  # a scout is charged per unit of turnover: 3/4 of what trading costs
+    memory_cost_part: float = 0.0  # of that, what a memory of a regime is charged
     outcome_clip: float = 6.0  # a return counts for at most this many sigmas
     variance_half_life_bars: float = 250.0
 
@@ -89,6 +90,7 @@ class TrustSettings:
         check_between("memory_switch_rate", self.memory_switch_rate, 1e-6, 0.5)
         check_between("idle_prior", self.idle_prior, 1e-6, 0.99)
         check_between("cost_bps", self.cost_bps, 0.0, 1_000.0)
+        check_between("memory_cost_part", self.memory_cost_part, 0.0, 1.0)
         check_between("outcome_clip", self.outcome_clip, 1.0, 100.0)
         check_between("variance_half_life_bars", self.variance_half_life_bars, 2.0, 100_000.0)
 

@@ -193,6 +193,20 @@ def _contrary(trust: Trust) -> int:
 
 
 @kernel
+def _uncharged(trust: Trust, cost: np.ndarray, part: float) -> np.ndarray:
+    """Return the payoffs [K + 1] of which only a part of the costs [K] is taken.
+
+    What tells one regime from another is what the market paid. After costs, scouts of both
+    regimes earn much the same where little is left, and memories come to hold the idle scout.
+    """
+    paid = trust.payoff.copy()
+    if part < 1.0:
+        for k in range(cost.shape[0]):
+            paid[k] += (1.0 - part) * cost[k]
+    return paid
+
+
+@kernel
 def _candidate_payoffs(trust: Trust, posterior: np.ndarray, out: np.ndarray) -> None:
     learners, regimes = trust.learner.shape[0], trust.regime.shape[0]
     for j in range(learners):
@@ -208,33 +222,41 @@ def _candidate_payoffs(trust: Trust, posterior: np.ndarray, out: np.ndarray) -> 
 
 @kernel
 def learn(
-    trust: Trust, status: np.ndarray, posterior: np.ndarray, parameters: TrustParameters
+    trust: Trust,
+    status: np.ndarray,
+    cost: np.ndarray,
+    posterior: np.ndarray,
+    parameters: TrustParameters,
 ) -> None:
     """Learn from trust.payoff [K + 1] of the bar that just closed.
 
-    posterior[Z] is the queen's belief over regimes at the time the convictions were formed.
+    cost[K] is what was taken from the payoffs for turnover, posterior[Z] the queen's belief over
+    regimes at the time the convictions were formed. Learners learn, and candidates are chosen, by
+    what is left; memories, and how much they are listened to, go by what the market paid.
     """
     sd = _measure(trust, status, parameters.variance_keep)
     if not sd > 1e-12:
         return
-    first = trust.learner.shape[0] + 2
     payoff = np.empty(trust.candidate.shape[1])
     _candidate_payoffs(trust, posterior, payoff)
     keep = parameters.variance_keep
     rate = _rate(trust, sd, keep)
-    own = dot(trust.weight, trust.payoff)
+    paid = _uncharged(trust, cost, parameters.memory_cost_part)
+    own = dot(trust.weight, paid)
     trust.pooled[OWN] = keep * trust.pooled[OWN] + (1.0 - keep) * own
     for k in range(trust.opposite.shape[0]):
         trust.opposite[k] = keep * trust.opposite[k] + (1.0 - keep) * own * trust.payoff[k]
     trust.pooled[OWN_SQUARE] = keep * trust.pooled[OWN_SQUARE] + (1.0 - keep) * own * own
     _filter_candidates(trust, payoff, rate, parameters)
-    memories = payoff[first:]
+    memories = np.empty(trust.memory.shape[0])
+    for v in range(memories.shape[0]):
+        memories[v] = dot(trust.memory[v], paid)
     _filter_memories(trust.memory_belief, memories, rate)
     found = dot(trust.memory_belief, memories)
     trust.pooled[EDGE] = keep * trust.pooled[EDGE] + (1.0 - keep) * found
     trust.pooled[EDGE_SQUARE] = keep * trust.pooled[EDGE_SQUARE] + (1.0 - keep) * found * found
     trust.pooled[EDGE_WEIGHT] = keep * trust.pooled[EDGE_WEIGHT] + 1.0 - keep
-    _teach(trust, status, posterior, parameters, sd)
+    _teach(trust, status, paid, posterior, parameters, sd)
     _tell_apart(trust, status, parameters.idle_prior)
     slots, switch = trust.memory.shape[0], parameters.memory_switch_rate
     for v in range(slots):
@@ -270,11 +292,12 @@ def _tell_apart(trust: Trust, status: np.ndarray, idle_prior: float) -> None:
 def _teach(
     trust: Trust,
     status: np.ndarray,
+    paid: np.ndarray,
     posterior: np.ndarray,
     parameters: TrustParameters,
     sd: float,
 ) -> None:
-    """Reinforce the learners, the regimes' vectors and the memories with trust.payoff."""
+    """Reinforce the learners with trust.payoff, the regimes' vectors and memories with paid."""
     size = trust.payoff.shape[0]
     penalty, nothing, anchor = np.empty(size), np.zeros(size), np.empty(size)
     for k in range(size):
@@ -286,12 +309,12 @@ def _teach(
         for k in range(size):
             trust.learner[j, k] = (1.0 - share) * trust.learner[j, k] + share * anchor[k]
     for z in range(trust.regime.shape[0]):
-        _reinforce(trust.regime[z], trust.payoff, nothing, _MEMORY_EDGE / sd, posterior[z])
+        _reinforce(trust.regime[z], paid, nothing, _MEMORY_EDGE / sd, posterior[z])
         _floor(trust.regime[z], status, _MEMORY_FLOOR)
     for v in range(trust.memory.shape[0]):
         belief = trust.memory_belief[v]
         if belief > 1e-3:
-            _reinforce(trust.memory[v], trust.payoff, nothing, _MEMORY_EDGE / sd, belief)
+            _reinforce(trust.memory[v], paid, nothing, _MEMORY_EDGE / sd, belief)
             _floor(trust.memory[v], status, _MEMORY_FLOOR)
 
 

@@ -135,7 +135,10 @@ def _with_a_dear_instrument(panel: Panel) -> Panel:
 
 
 def test_a_dear_instrument_costs_the_senses_that_trade_it_their_trust_in_both_paths() -> None:
-    """Its commission of a hundredth of the value is 20 times the cost that is set."""
+    """Its commission of a hundredth of the value is 20 times the cost that is set.
+
+    Memories are charged as well: spared, they keep a sense that still pays after all of it.
+    """
     panel = _with_a_dear_instrument(make_panel(150, 4, 2))
     bars, desk = make_bars(panel), replace(DESK, commission=IbFixedCommission())
     trust: dict[bool, float] = {}
@@ -146,7 +149,10 @@ def test_a_dear_instrument_costs_the_senses_that_trade_it_their_trust_in_both_pa
             "cost_prior_turnover": 0.1,
             "cost_feedback_enabled": heard,
         }
-        charged = {"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0}
+        charged = {
+            "horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0,
+            "memory_cost_part": 1.0,
+        }  # fmt: skip
         colony = make_settings(trust=charged, worker=worker, lifecycle={"enabled": False})
         _, end, records = walk_both_ways(panel, bars, desk, colony, Openings())
         assert end.book.friction[purse.PAID] > 5e-4 * end.book.friction[purse.TRADED]

@@ -47,6 +47,9 @@ def test_a_torn_state_is_refused() -> None:
 
 _DAY = 86_400.0
 _THEN = {"half_life_s": [_DAY, _DAY, 5 * _DAY, 21 * _DAY, 5 * _DAY]}  # the defaults of old states
+_TRUST_THEN = {
+    "horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0, "memory_cost_part": 1.0,
+}  # fmt: skip
 
 
 def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_it() -> None:
@@ -54,7 +57,7 @@ def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_i
         senses=["carry", "model_forecast"],
         memory_bars=8,
         trails=_THEN,
-        trust={"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0},
+        trust=_TRUST_THEN,
         worker={"engagement_prior": 0.3, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_1.bin").read_bytes()
@@ -75,7 +78,7 @@ def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_b
         senses=["carry", "model_forecast"],
         memory_bars=8,
         trails=_THEN,
-        trust={"horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0},
+        trust=_TRUST_THEN,
         worker={"engagement_prior": 0.9, "threshold_gain": 2.0},
     )
     old = Path(__file__).with_name("state_version_2.bin").read_bytes()

@@ -54,8 +54,12 @@ def test_an_oracle_stands_aside_where_nothing_pays() -> None:
     np.testing.assert_array_equal(oracle(payoff, regime), [[0, 0], [0, 0], [0, 1], [0, 1]])
 
 
-def test_after_costs_a_slow_drift_is_no_worse_than_with_fixed_share() -> None:
-    market = Market(family="drift", flip_bars=464, phi=0.232, cost_bps=5.0, bars=3_000, seed=92)
+@pytest.mark.parametrize(("phi", "cost_bps"), [(0.232, 5.0), (0.2, 10.0)])
+def test_after_costs_a_slow_drift_is_no_worse_than_with_fixed_share(
+    phi: float, cost_bps: float
+) -> None:
+    """Where little is left after costs, what is chosen must pay them while what pays wanes."""
+    market = Market(family="drift", flip_bars=464, phi=phi, cost_bps=cost_bps, bars=3_000, seed=92)
     truth, settings = generate(market), settings_for(market)
     book = scout_book(truth, settings, market.cost_bps)
     best = book.earn(oracle(book.payoff, truth.regime)).sum()
@@ -65,7 +69,7 @@ def test_after_costs_a_slow_drift_is_no_worse_than_with_fixed_share() -> None:
 
 
 def test_what_only_just_pays_its_cost_is_traded_by_who_knows_which_regime_reigns() -> None:
-    """Charged in full, the idle scout wins each short reign and no regime is ever learned."""
+    """Memories that are charged in full come to hold the idle scout, and no regime at all."""
     market = Market(family="flip", flip_bars=200, phi=0.15, cost_bps=10.0, seed=93, bars=4_000)
     truth = generate(market)
     book = scout_book(truth, settings_for(market), market.cost_bps)
@@ -74,7 +78,7 @@ def test_what_only_just_pays_its_cost_is_traded_by_who_knows_which_regime_reigns
         net_payoff(colony_on(truth, settings).conviction, truth.outcome, book.cost).sum() / best
         for settings in (
             settings_for(market),
-            settings_for(market, {"trust": {"cost_bps": market.cost_bps}}),
+            settings_for(market, {"trust": {"cost_bps": 10.0, "memory_cost_part": 1.0}}),
         )
     ]
     assert shares[0] > book.earn(fixed_share(book.payoff)).sum() / best

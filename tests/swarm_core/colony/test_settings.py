@@ -1,6 +1,8 @@
 """Settings: there and back, bounded, and clear about what is wrong."""
 
 import dataclasses
+import hashlib
+import json
 
 import pytest
 
@@ -16,6 +18,18 @@ def test_settings_survive_their_mapping() -> None:
     assert again.digest() == settings.digest()
     assert settings.digest() != ColonySettings().digest()
     assert settings.trust.edges == (0.5,)
+
+
+def test_what_was_decided_by_before_a_setting_was_added_is_read_as_it_was_then() -> None:
+    """The text of that time does not name it, and its new default is not what was computed."""
+    now = ColonySettings()
+    then = json.loads(now.text())
+    assert then["trust"].pop("memory_cost_part") == 0.0
+    text = json.dumps(then, sort_keys=True, separators=(",", ":"))
+    read = ColonySettings.from_text(text)
+    assert read.trust.memory_cost_part == 1.0
+    assert read.digest() == hashlib.sha256(text.encode()).hexdigest() != now.digest()
+    assert ColonySettings.from_text(now.text()) == now
 
 
 @pytest.mark.parametrize(
