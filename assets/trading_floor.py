@@ -28,7 +28,7 @@ from swarm_core.colony.migration import take_up
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
-from swarm_core.lineage import Lineage, ends_contract
+from swarm_core.lineage import Lineage
 from swarm_core.live_view import field_of, view_of
 from swarm_core.order_states import OrderState
 from swarm_core.session import (
@@ -257,7 +257,7 @@ class TradingFloor:
                 self.closed[recorded.event.session] = recorded.sequence
             elif isinstance(recorded.event, ev.DecisionTaken):
                 lineage = recorded.event.lineage
-                if not ends_contract(lineage.decision_id):
+                if lineage.colony_state_digest:  # not a flattening, a target file's row, a roll
                     self.taken[lineage.session] = recorded.event
             elif isinstance(recorded.event, ev.ColonySettingsChanged):
                 self.changes.append(recorded.event)
