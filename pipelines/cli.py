@@ -204,12 +204,8 @@ def ui(
 ) -> None:
     """Start Dagster's web server and daemon: the asset graph, runs, schedules and sensors."""
     with one_line_errors():
-        from pipelines.settings import (
-            choose_config,
-            prepare_environment,
-            read_settings,
-            run_dagster,
-        )
+        from pipelines.settings import choose_config, prepare_environment, read_settings
+        from pipelines.user_interface import run_dagster
 
         choose_config(config)
         prepare_environment()

@@ -5,11 +5,10 @@ This is the only file that reads the environment; `.env.example` lists what it r
 
 import os
 import ssl
-import sys
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -316,16 +315,6 @@ def settings_for_files(
     path = make_private(kept) / "apiary.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False))
     return path
-
-
-def run_dagster(host: str, port: int) -> NoReturn:
-    """Become Dagster's web server and daemon on this repository: a signal to end ends them."""
-    prepare_environment()
-    with opened_dagster():
-        pass  # its tables are there before its processes start
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(ROOT / "workspace.yaml")]
-    os.chdir(ROOT)
-    os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])
 
 
 def prepare_environment() -> None:

@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parents[2]
 WAIT_S_MAX = 240.0
 
 
+def _as_behind_a_shell() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @contextmanager
 def user_interface(dagster_home: Path, config: Path) -> Iterator[None]:
     """Run `apiary ui` as a user would, and stop all of its processes."""
