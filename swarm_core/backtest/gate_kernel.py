@@ -15,7 +15,7 @@ from swarm_core.backtest.exact import (
     wide_product,
 )
 from swarm_core.backtest.fill_kernel import is_halted
-from swarm_core.colony.compiled import flat_kernel, inlined_kernel
+from swarm_core.colony.compiled import flat_kernel, inlined_kernel, merged_kernel
 from swarm_core.orders import OrderKind
 from swarm_core.risk import kernel as k
 from swarm_core.risk.codes import DenialCode
@@ -154,7 +154,7 @@ def _measure_strategy(desk: Desk, nav: int) -> None:
     account[k.HAS_START] = (1 if start > 0 else 0) | (2 if peak > 0 else 0)
 
 
-@inlined_kernel
+@merged_kernel
 def measure(desk: Desk, market: Market, t: int, now_ns: int, rules: Ints) -> None:
     """Measure what the gate and the sizing look at, as `risk.context.measure` does."""
     state, account = desk.state, desk.account

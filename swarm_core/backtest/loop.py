@@ -68,7 +68,7 @@ def _count_rolled(desk: Desk, work: Ints, signed: int) -> None:
         desk.holdings[work[c.W_ROLL] - 1, c.ROLLED] -= signed
 
 
-@inlined_kernel
+@merged_kernel
 def _fill(desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int, w: int) -> None:
     """Trade a working order in this bar, as far as the bar carries it."""
     work, state = desk.working[w], desk.state
@@ -127,7 +127,7 @@ def _note(desk: Desk, tape: Tape, rules: Ints, t_run: int, work: Ints, what: int
         state[c.CHANGE_ROWS] += 1
 
 
-@inlined_kernel
+@merged_kernel
 def _expire(desk: Desk, tape: Tape, rules: Ints, t_run: int, work: Ints) -> None:
     _note(desk, tape, rules, t_run, work, c.EXPIRED)
     _close_open_lots(desk, work, work[c.W_OPEN])
@@ -237,7 +237,7 @@ def _meet_all(
     desk.state[c.WORKING] = kept
 
 
-@inlined_kernel
+@merged_kernel
 def begin_bar(
     desk: Desk, market: Market, tape: Tape, rules: Ints, t: int, t_run: int
 ) -> None:  # fmt: skip

@@ -6,7 +6,7 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest import gate_kernel as gate
 from swarm_core.backtest import settings as r
 from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
-from swarm_core.backtest.exact import ceil_shifted, weighted_lots
+from swarm_core.backtest.exact import ceil_shifted, weighted_lots, whole
 from swarm_core.backtest.orders import (
     P_FORCE,
     P_INSTRUMENT,
@@ -112,7 +112,7 @@ def _let_go(desk: Desk) -> None:
             holding[c.TURNED_AWAY] = 0
 
 
-@inlined_kernel
+@merged_kernel
 def place(
     desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int, i: int, signed: int, kind: int,
     force: int, limit: int, stop: int,
@@ -159,7 +159,7 @@ def _release(desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int) -> None:
             if desk.change[i] != 0 and desk.turn[i] == turn:
                 place(
                     desk, tape, rules, t, now_ns, i, int(desk.change[i]), rules[r.R_KIND],
-                    rules[r.R_FORCE], NONE, NONE,
+                    rules[r.R_FORCE], whole(NONE), whole(NONE),
                 )  # fmt: skip
     _let_go(desk)
 
@@ -261,7 +261,9 @@ def _place_leg(
     """Judge and send one order of the roll of an instrument; return whether it was approved."""
     state = desk.state
     approved, working = state[c.APPROVED_ORDERS], state[c.WORKING]
-    place(desk, tape, rules, t, now_ns, i, signed, _ON_OPEN, _DAY, NONE, NONE)
+    # Constants of their own would be compiled for once more: these are numbers like any other.
+    kind, force, none = whole(_ON_OPEN), whole(_DAY), whole(NONE)
+    place(desk, tape, rules, t, now_ns, i, signed, kind, force, none, none)
     if state[c.WORKING] > working:
         desk.working[working, c.W_ROLL] = rolled + 1
     return bool(state[c.APPROVED_ORDERS] > approved)
