@@ -14,6 +14,9 @@ _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 split in two (Cody & Waite 1980),
 _LN2_LOW = 1.90821492927058770002e-10  # x - k ln 2 loses no digit
 _INVERSE_LN2 = 1.44269504088896338700
 _EXP_ARGUMENT_MAX = 700.0  # exp(700) is still finite; everything here is clamped inside
+_SMALL = 0.25  # so small an argument has its exponential from the series alone
+# 1 / n! from n = 12 down to 1: 0.25^13 / 13! is below 2^-58.
+_INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(12, 0, -1))
 
 
 @kernel
@@ -30,6 +33,17 @@ def exp(x: float) -> float:
         term = term * r / n
         total += term
     return math.ldexp(total, int(k))
+
+
+@kernel
+def simple_return(x: float) -> float:
+    """Return e^x - 1, the simple return of a logarithmic one, to a few units in the last place."""
+    if not -_SMALL < x < _SMALL:
+        return exp(x) - 1.0
+    total = 0.0
+    for coefficient in _INVERSE_FACTORIALS:
+        total = total * x + coefficient
+    return total * x
 
 
 @kernel

@@ -24,7 +24,7 @@ from swarm_core.colony import (
 )
 from swarm_core.colony import trust as belief
 from swarm_core.colony.compiled import kernel
-from swarm_core.colony.parameters import Parameters
+from swarm_core.colony.parameters import DroneParameters, Parameters
 from swarm_core.colony.state import DORMANT, Book, Field, Memory, Queen, Scouts, Trust
 
 Floats = NDArray[np.float64]
@@ -116,7 +116,7 @@ def _learn(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
 
 
 @kernel
-def _watch_forecast(hive: Hive, place: int, out: Output) -> None:
+def _watch_forecast(hive: Hive, place: int, p: DroneParameters, out: Output) -> None:
     earned, count = 0.0, 0
     outcome = hive.memory.outcome
     if place >= 0:
@@ -125,7 +125,7 @@ def _watch_forecast(hive: Hive, place: int, out: Output) -> None:
                 earned += hive.queen.sense_conviction[place, i] * outcome[i]
                 count += 1
     earned = earned / count if count > 0 else 0.0
-    out.measured[drones.DRIFT] = drones.watch_forecast(hive.book, earned, count > 0)
+    out.measured[drones.DRIFT] = drones.watch_forecast(hive.book, earned, count > 0, p)
 
 
 @kernel
@@ -225,7 +225,7 @@ def _recruit(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
 def before_limits(hive: Hive, bar: Bar, plan: Plan, p: Parameters, out: Output) -> None:
     """Run the cycle up to the desired weights, which go to the limit solver."""
     _learn(hive, bar, p, out)
-    _watch_forecast(hive, plan.forecast_sense, out)
+    _watch_forecast(hive, plan.forecast_sense, p.drone, out)
     values = np.empty(hive.memory.market.shape[0])
     memory.measure_market(hive.memory, bar.market, values)
     memory.standardise(hive.memory, values, p.queen.standard_keep)

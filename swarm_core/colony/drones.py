@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from swarm_core.colony.arithmetic import exp, log, simple_return
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import DroneParameters
 from swarm_core.colony.state import Book, Memory
@@ -15,6 +16,7 @@ CODES = 11
 _WEIGHT_MAX = 1e6  # of NAV: no book is so large, its measurement is broken
 _TAIL_BARS_MIN = 20
 _DRIFT_FAST, _DRIFT_SLOW = 0.95, 0.995
+_DRIFT_POWER = 10.232990804510022  # ln 0.95 / ln 0.995: a power of the slow keep is the fast one
 
 
 @kernel
@@ -88,8 +90,9 @@ def tail_risk(
 ) -> tuple[float, float]:
     """Return the one-bar VaR and expected shortfall of weights[N] by historical simulation.
 
-    The remembered bars are replayed with today's weights; a missing return counts as none. With
-    fewer than 20 bars it is the normal law's, with `fallback_sigma`.
+    The simple returns of the remembered bars are replayed with today's weights (logarithms where
+    `simple_returns_enabled` is off); a missing one counts as none. With fewer than 20 bars it is
+    the normal law's, with `fallback_sigma`.
     """
     bars, n = memory.log_price.shape
     seen = min(step, bars - 1)
@@ -104,7 +107,8 @@ def tail_risk(
         total = 0.0
         for i in range(n):
             change = now[i] - before[i]
-            total += weights[i] * change if change == change else 0.0
+            if change == change:
+                total += weights[i] * (simple_return(change) if p.simple_returns else change)
         losses[back] = -total
     count = max(int((1.0 - p.tail_level) * seen), 1)
     tail, value = 0.0, 0.0
@@ -120,8 +124,13 @@ def tail_risk(
 
 
 @kernel
-def watch_forecast(book: Book, earned: float, known: bool) -> float:
-    """Return by how many standard errors the forecast's sense earns less than it used to."""
+def watch_forecast(book: Book, earned: float, known: bool, p: DroneParameters) -> float:
+    """Return by how many standard errors the forecast's sense earns less than it used to.
+
+    The error is that of the difference of the two means, which share their readings, where one
+    reading is as good as another; with `drift_weights_enabled` off that of a long fast mean alone,
+    whose first readings are taken as they come.
+    """
     d = book.drift
     if known:
         d[0] = _DRIFT_FAST * d[0] + (1.0 - _DRIFT_FAST) * earned
@@ -130,9 +139,31 @@ def watch_forecast(book: Book, earned: float, known: bool) -> float:
         d[3] = _DRIFT_SLOW * d[3] + (1.0 - _DRIFT_SLOW)
     if d[3] < 0.1 or d[2] <= 0.0:
         return 0.0
-    # A running mean of keep k has the variance (1 - k) / (1 + k) of one value's.
-    spread = math.sqrt(d[2] / d[3] * (1.0 - _DRIFT_FAST) / (1.0 + _DRIFT_FAST))
-    return max((d[1] / d[3] - d[0]) / spread, 0.0)
+    if p.drift_weights:
+        fast, variance = _weigh_drift(d[3])
+    else:
+        # A running mean of keep k has the variance (1 - k) / (1 + k) of one value's.
+        fast, variance = 1.0, (1.0 - _DRIFT_FAST) / (1.0 + _DRIFT_FAST)
+    spread = math.sqrt(d[2] / d[3] * variance)
+    return max((d[1] / d[3] - d[0] / fast) / spread, 0.0)
+
+
+@kernel
+def _weigh_drift(slow: float) -> tuple[float, float]:
+    """Return the fast mean's weight beside the slow one's, and the variance of their difference.
+
+    After n readings a mean of keep k has the weight 1 - k^n, and gives its reading of j bars ago
+    the part (1 - k) k^j of that; the variance, of one reading's, is the sum over j of the squared
+    differences of both parts.
+    """
+    left = 1.0 - slow  # what is not of a reading yet: slow keep ^ n
+    gone = exp(_DRIFT_POWER * log(left)) if left > 0.0 else 0.0  # fast keep ^ n
+    fast = 1.0 - gone
+    k, m = _DRIFT_FAST, _DRIFT_SLOW
+    own = (1.0 - k) / (1.0 + k) * (1.0 + gone) / fast
+    other = (1.0 - m) / (1.0 + m) * (1.0 + left) / slow
+    shared = (1.0 - k) * (1.0 - m) / (1.0 - k * m) * (1.0 - gone * left) / (fast * slow)
+    return fast, own + other - 2.0 * shared
 
 
 @kernel

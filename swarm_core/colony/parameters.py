@@ -111,6 +111,8 @@ class DroneParameters(NamedTuple):
     data_age_max_s: float
     anomaly_max: float
     drift_max: float
+    simple_returns: bool
+    drift_weights: bool
 
 
 class LifecycleParameters(NamedTuple):
@@ -263,4 +265,6 @@ def _drone(settings: ColonySettings) -> DroneParameters:
         data_age_max_s=d.data_age_max_s,
         anomaly_max=d.anomaly_max,
         drift_max=d.drift_max,
+        simple_returns=d.simple_returns_enabled,
+        drift_weights=d.drift_weights_enabled,
     )

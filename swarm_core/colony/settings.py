@@ -44,7 +44,10 @@ _ADDED_LATER: tuple[tuple[str, str, object], ...] = (
     ("worker", "cost_feedback_enabled", True),
     ("worker", "cost_prior_turnover", 200.0),
     ("worker", "cost_half_life_bars", 250.0),
-    ("trust", "memory_cost_part", 1.0),  # as it was; a new colony has another
+    # As it was; a new colony has another:
+    ("trust", "memory_cost_part", 1.0),
+    ("drone", "simple_returns_enabled", False),
+    ("drone", "drift_weights_enabled", False),
 )
 
 

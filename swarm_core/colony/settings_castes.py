@@ -237,9 +237,12 @@ class DroneSettings:
     data_age_max_s: float = 5 * _DAY_S
     anomaly_max: float = 0.80  # isolation score
     drift_max: float = 4.0  # standard errors by which the forecast pays less than it did
+    simple_returns_enabled: bool = True  # what the tail replays; else logarithms, as it once did
+    drift_weights_enabled: bool = True  # the error is of both means; else of a long fast one
 
     def __post_init__(self) -> None:
-        _check_switch("enabled", self.enabled)
+        for name in ("enabled", "simple_returns_enabled", "drift_weights_enabled"):
+            _check_switch(name, getattr(self, name))
         check_between("inhibit_at", self.inhibit_at, 0.0, 1.0)
         check_between("release_at", self.release_at, 0.0, 1.0)
         for name in ("drawdown_max", "var_max", "shortfall_max", "concentration_max"):

@@ -60,11 +60,39 @@ def test_the_bandit_gives_more_to_what_paid_and_never_starves_the_rest() -> None
 
 def test_a_forecast_that_stops_paying_is_found_and_one_that_pays_is_not() -> None:
     rng = np.random.default_rng(1)
-    book = new_state(SETTINGS, ("A",), 1).book
-    steady = [watch_forecast(book, 0.5 + rng.standard_normal() * 0.3, True) for _ in range(400)]
-    assert max(steady[100:]) < 4.0
-    broken = [watch_forecast(book, -0.5 + rng.standard_normal() * 0.3, True) for _ in range(40)]
+    book, p = new_state(SETTINGS, ("A",), 1).book, parameters(SETTINGS).drone
+    steady = [watch_forecast(book, 0.5 + rng.standard_normal() * 0.3, True, p) for _ in range(400)]
+    assert max(steady) < 4.0
+    broken = [watch_forecast(book, -0.5 + rng.standard_normal() * 0.3, True, p) for _ in range(40)]
     assert max(broken) > 4.0
+
+
+@pytest.mark.parametrize("readings", [22, 40, 200])
+def test_a_drift_is_measured_in_its_own_standard_errors_from_the_first_reading_on(
+    readings: int,
+) -> None:
+    """Where nothing changes, one measurement in forty is above 1.96, however few are known."""
+    rng, p = np.random.default_rng(readings), parameters(SETTINGS).drone
+    state, count = new_state(SETTINGS, ("A",), 1), 3_000
+    found = np.zeros(count)
+    for i in range(count):
+        state.book.drift[:] = 0.0
+        for earned in 0.05 + rng.standard_normal(readings):
+            found[i] = watch_forecast(state.book, earned, True, p)
+    share = (found > 1.96).mean()
+    assert share == pytest.approx(0.025, abs=4.0 * np.sqrt(0.025 * 0.975 / count))
+    assert (found > 0.0).mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_forecast_that_always_pays_the_same_has_not_drifted() -> None:
+    """The fast mean of few readings is near nothing until it is told of how many it is."""
+    p = parameters(SETTINGS).drone
+    before = parameters(ColonySettings.from_mapping({"drone": {"drift_weights_enabled": False}}))
+    for drone, most in ((p, 1e-9), (before.drone, 2.2)):
+        book = new_state(SETTINGS, ("A",), 1).book
+        found = [watch_forecast(book, 0.5, True, drone) for _ in range(400)]
+        assert max(found) < most
+    assert max(found) > 2.0
 
 
 def test_the_trusted_have_young_within_bounds() -> None:

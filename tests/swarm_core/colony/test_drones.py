@@ -135,6 +135,28 @@ def test_before_there_are_bars_to_replay_the_tail_is_the_normal_laws_at_the_leve
     np.testing.assert_allclose(found, (tail[0], tail.mean()), atol=0.03)
 
 
+@pytest.mark.parametrize(
+    ("weight", "ratio", "simple", "loss"),
+    [
+        (-1.0, 2.0, True, 1.0),  # a short through a doubling loses all that it was worth
+        (1.0, 0.5, True, 0.5),
+        (0.2, 0.95, True, 0.01),
+        (-1.0, 2.0, False, np.log(2.0)),
+        (1.0, 0.5, False, np.log(2.0)),
+    ],
+)
+def test_the_tail_replays_what_a_book_would_have_lost(
+    weight: float, ratio: float, simple: bool, loss: float
+) -> None:
+    settings = ColonySettings.from_mapping({"drone": {"simple_returns_enabled": simple}})
+    memory, numbers = new_state(settings, ("A", "B"), 1).memory, parameters(settings).drone
+    memory.log_price[:] = 0.0
+    memory.log_price[15:, 0] = np.log(ratio)  # once, after bar 14; B has no price at all
+    memory.log_price[:, 1] = np.nan
+    found = drones.tail_risk(memory, 30, np.array([weight, 1.0]), numbers, 1.0)
+    assert found == pytest.approx((loss, loss), rel=1e-14)
+
+
 def test_camps_that_stand_alike_decide_nothing_whatever_the_quorum() -> None:
     """Without trails both camps are equal, and neither of the two sides may be taken for that."""
     alike: dict[str, object] = {"recruitment": {"quorum": 0.0}, "trails": {"deposit": 0.0}}

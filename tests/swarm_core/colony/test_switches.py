@@ -22,7 +22,7 @@ EAGER: dict[str, object] = {
         "cost_bps": 2.0,  # the panel charges more, which the fills tell
         "cost_prior_turnover": 1.0,
     },
-    "drone": {"drawdown_max": 0.01, "inhibit_at": 0.1},
+    "drone": {"drawdown_max": 0.01, "inhibit_at": 0.1, "shortfall_max": 0.02, "drift_max": 0.8},
 }
 SWITCHES = [
     ("trust", "enabled"),
@@ -41,6 +41,8 @@ SWITCHES = [
     ("worker", "band_enabled"),
     ("worker", "cost_feedback_enabled"),
     ("drone", "enabled"),
+    ("drone", "simple_returns_enabled"),
+    ("drone", "drift_weights_enabled"),
 ]
 
 
