@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.remote import Producer
 
 from tests.spreading import Spreading, place_of
@@ -19,8 +20,13 @@ def _talks_to_s3(path: Path) -> bool:
 
 
 def pytest_configure() -> None:
-    """Look for cycles seldom: what a compiler makes by the million lives, and is looked through."""
+    """Look for cycles seldom: what a compiler makes by the million lives, and is looked through.
+
+    No drawn example has a time limit: on a busy machine any of them may wait a second for its turn.
+    """
     gc.set_threshold(100_000, 20, 10)
+    settings.register_profile("any machine", deadline=None)
+    settings.load_profile("any machine")
 
 
 def pytest_collection_finish() -> None:

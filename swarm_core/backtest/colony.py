@@ -4,7 +4,7 @@ import numpy as np
 
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.columns import Desk, Ints, Market, Tape
-from swarm_core.backtest.exact import even_share
+from swarm_core.backtest.exact import even_share, flag
 from swarm_core.backtest.loop import stops_at
 from swarm_core.backtest.order_kernel import trade_changes, wanted_weight
 from swarm_core.colony.compiled import flat_kernel, kernel
@@ -109,5 +109,5 @@ def trade_colony(
         for i in range(order.shape[0]):
             decided = float(out.target[order[i]])
             desk.weight[i] = wanted_weight(market, t, i, decided)
-        trade_changes(desk, market, tape, rules, t, offset + t, True)
+        trade_changes(desk, market, tape, rules, t, offset + t, flag(True))
     return market.time_ns.shape[0]

@@ -8,8 +8,10 @@ import numpy as np
 
 from swarm_core.colony.compiled import flat_kernel
 
-# numba's way to say int64, which is an int to whoever reads the types.
+# numba's way to say int64, which is an int to whoever reads the types; and a truth value that is
+# no constant: a kernel is compiled anew for each constant that it is given.
 whole = cast(Callable[[Any], int], np.int64)
+flag = cast(Callable[[Any], bool], np.bool_)
 I64_MAX = 2**63 - 1
 # Amounts of money stay below this, so that the sum of two of them still fits 64 bits.
 SAFE = 4 * 10**18

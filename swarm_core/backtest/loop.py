@@ -7,7 +7,7 @@ from swarm_core.backtest import columns as c
 from swarm_core.backtest import order_kernel as orders
 from swarm_core.backtest import settings as r
 from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
-from swarm_core.backtest.exact import whole
+from swarm_core.backtest.exact import flag, whole
 from swarm_core.backtest.fill_kernel import fill_of, trigger_ticks
 from swarm_core.backtest.ledger_kernel import (
     book_fill,
@@ -319,7 +319,7 @@ def _trade_targets(
         if stops_at(desk, market, tape, rules, t, offset, desk.change.shape[0]):
             return t
         if orders.find_changes(desk, lots[t]):
-            orders.trade_changes(desk, market, tape, rules, t, offset + t, False)
+            orders.trade_changes(desk, market, tape, rules, t, offset + t, flag(False))
     return market.time_ns.shape[0]
 
 
@@ -347,7 +347,7 @@ def _trade_weights(
             desk.weight[i] = orders.wanted_weight(market, t, i, weights[t, i])
             any_weight = any_weight or desk.weight[i] == desk.weight[i]
         if any_weight:
-            orders.trade_changes(desk, market, tape, rules, t, offset + t, True)
+            orders.trade_changes(desk, market, tape, rules, t, offset + t, flag(True))
     return market.time_ns.shape[0]
 
 

@@ -261,7 +261,6 @@ def _place_leg(
     """Judge and send one order of the roll of an instrument; return whether it was approved."""
     state = desk.state
     approved, working = state[c.APPROVED_ORDERS], state[c.WORKING]
-    # Constants of their own would be compiled for once more: these are numbers like any other.
     kind, force, none = whole(_ON_OPEN), whole(_DAY), whole(NONE)
     place(desk, tape, rules, t, now_ns, i, signed, kind, force, none, none)
     if state[c.WORKING] > working:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from swarm_core.backtest import columns as c
 from swarm_core.backtest.columns import NONE, Desk, Ints, Market, Tape
+from swarm_core.backtest.exact import flag
 from swarm_core.backtest.loop import stops_at
 from swarm_core.backtest.order_kernel import find_changes, trade_changes
 from swarm_core.colony.compiled import built_kernel, flat_kernel
@@ -108,7 +109,7 @@ def _walk_of(signal: Signal) -> Any:
             )  # fmt: skip
             signal(close, parameters, memory, desk.risks[:, POSITION], desk.target)
             if find_changes(desk, desk.target):
-                trade_changes(desk, market, tape, rules, t, offset + t, False)
+                trade_changes(desk, market, tape, rules, t, offset + t, flag(False))
         return market.time_ns.shape[0]
 
     return built_kernel(_walk, flat=True)
