@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.experiments.fields import ExperimentError
+from models.experiments.keeping import check_keepers, names_of
 
 _TOUCHES = {
     **dict.fromkeys(("socket.connect", "socket.getaddrinfo", "socket.bind"), "the network"),
@@ -36,8 +37,6 @@ _LIBRARIES = frozenset({"duckdb", "deltalake", "adbc_driver_manager", "connector
 _MEMORY = frozenset(
     {"_getframe", "_current_frames", "currentframe", "f_back", "f_locals", "gc", "ctypes"}
 )
-# What a process keeps beside a module's own names, and what the settings of a machine say.
-_BEYOND = re.compile(r"environb?|(?:get|put)env|builtins")
 _ASKS_FOR_CORES = re.compile(r"\b(?:sklearn|joblib)\b")
 _state = threading.local()
 
@@ -76,9 +75,9 @@ def check_readers(source: str) -> None:
     loaded anew for each of the guard's questions, and what lies elsewhere would be remembered.
     """
     tree = ast.parse(source)
-    _check_keepers(tree)
+    check_keepers(tree)
     for node in ast.walk(tree):
-        found = next((name for name in _names(node) if _is_reader(name)), None)
+        found = next((name for name in names_of(node) if _is_reader(name)), None)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             told = _IN_TEXT.search(node.value)
             found = told.group().rstrip("( ") if told else None
@@ -89,52 +88,9 @@ def check_readers(source: str) -> None:
             )
 
 
-def _check_keepers(tree: ast.Module) -> None:
-    imported = {
-        (alias.asname or alias.name).split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in node.names
-    }
-    for node in ast.walk(tree):
-        kept = next((name for name in _kept(node, imported)), None)
-        if kept is not None:
-            raise ExperimentError(
-                f"a strategy must keep what it knows within its own file, "
-                f"uses {kept} in line {getattr(node, 'lineno', 0)}"
-            )
-
-
-def _kept(node: ast.AST, imported: set[str]) -> Iterator[str]:
-    """Give the names by which a node writes into an imported module, or reaches beyond all."""
-    yield from (name for name in _names(node) if _BEYOND.fullmatch(name.split(".")[0]))
-    if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.modules":
-        yield "sys.modules"
-    if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del):
-        owner = node.value
-        if isinstance(owner, ast.Name) and owner.id in imported:
-            yield f"{owner.id}.{node.attr}"
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-        first = node.args[0]
-        writes = node.func.id in ("setattr", "delattr", "vars")
-        if writes and isinstance(first, ast.Name) and first.id in imported:
-            yield f"{node.func.id}({first.id})"
-
-
 def _is_reader(name: str) -> bool:
     first = name.split(".")[0]
     return _READER.fullmatch(name) is not None or first in _LIBRARIES or first in _MEMORY
-
-
-def _names(node: ast.AST) -> tuple[str, ...]:
-    """Return what an expression or an import names."""
-    if isinstance(node, ast.Attribute):
-        return (node.attr,)
-    if isinstance(node, ast.Import):
-        return tuple(alias.name for alias in node.names)
-    if isinstance(node, ast.ImportFrom):
-        return (node.module or "", *(alias.name for alias in node.names))
-    return ()
 
 
 @cache

@@ -196,9 +196,25 @@ def _run(text: str) -> None:
 KEEPING = {
     "on a library's module": ("np.best = changes.sum()", "np.best"),
     "by name": ("setattr(np, 'best', 1)", r"setattr\(np\)"),
-    "in the environment": ("import os; os.environ['BEST'] = '1'", "environ"),
-    "among the modules": ("import sys; sys.modules['best'] = changes", "sys.modules"),
+    "in the environment": ("import os; os.environ['BEST'] = '1'", r"os.environ\['BEST'\]"),
+    "among the modules": ("import sys; sys.modules['best'] = changes", r"sys.modules\['best'\]"),
     "among the builtins": ("import builtins", "builtins"),
+    "on a library's class": ("np.ndarray.best = changes", "np.ndarray.best"),
+    "on a class by another name": ("kind = np.ndarray; kind.best = changes", "kind.best"),
+    "in a library's own table": ("np.fft.__dict__['best'] = changes", r"np.fft.__dict__\['best'\]"),
+    "in a table of a library": ("np.sctypeDict['best'] = changes", r"np.sctypeDict\['best'\]"),
+    "by a table's own function": (
+        "np.sctypeDict.update(best=changes)",
+        r"np.sctypeDict.update\(\)",
+    ),
+    "on what is handed out twice": (
+        "import logging; log = logging.getLogger('x'); log.best = changes",
+        "log.best",
+    ),
+    "on the class of what it was given": ("type(market).best = changes", r"type\(market\).best"),
+    "on that class by a name": ("kind = type(market); kind.best = changes", "kind.best"),
+    "on that class by name": ("setattr(type(market), 'best', 1)", r"setattr\(type\(market\)\)"),
+    "on the class that it names": ("market.__class__.best = changes", "__class__"),
 }
 
 
@@ -215,3 +231,27 @@ def test_a_file_keeps_nothing_outside_itself(name: str) -> None:
 def test_a_file_may_set_a_librarys_options() -> None:
     source = "import pandas as pd\npd.options.mode.copy_on_write = True\n" + HEAD
     make_spec(strategy={"source": source + "    return 0 * close\n"})
+
+
+def test_a_file_may_change_what_it_made_itself() -> None:
+    """Frames, arrays, objects and functions of its own are forgotten with its module."""
+    body = """
+    import logging
+    import pandas as pd
+
+    class Fit:
+        pass
+
+    frame, fit, seen = pd.DataFrame(close), Fit(), {}
+    frame.columns = [str(i) for i in range(close.shape[1])]
+    frame["first"], fit.slope, weights.asked = 1.0, 2.0, True
+    frame.index.name = "day"
+    seen.update(a=1)
+    logging.getLogger(type(fit).__name__).info("fitted")
+    gap = np.nan
+    gap = np.zeros(3)
+    gap[0] = 1.0
+    changes[0] = np.ma.append(changes[0], 0.0)[:-1]
+    return 0 * close
+"""
+    _run(HEAD + body)
