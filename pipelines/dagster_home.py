@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, flock
+from os import getpid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,19 @@ def make_private(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def settled(home: Path, shipped: Path) -> Path:
+    """Give a home without settings of its own the shipped ones; return it.
+
+    Without them Dagster asks nobody whether a run's process lives, so that killed runs stay, and
+    bounds no pool.
+    """
+    if not (home / "dagster.yaml").is_file():
+        written = home / f".dagster.yaml.{getpid()}"
+        written.write_text(shipped.read_text())
+        written.replace(home / "dagster.yaml")  # another process may do the same at once
+    return home
 
 
 def is_postgres_home(home: Path) -> bool:

@@ -31,6 +31,7 @@ from pipelines.dagster_home import (
     make_private,
     open_instance,
     postgres_home,
+    settled,
 )
 from pipelines.desk_settings import BookSettings, Encryption, Part, Sweeps, Training, Universe
 from pipelines.source_settings import DefaultSource, FileHints, FilesSource, IbSource, WebSource
@@ -327,10 +328,10 @@ def prepare_environment() -> None:
 
 
 def embedded_dagster_home() -> Path:
-    """Return the home of Dagster's embedded storage, made where it is not there."""
+    """Return the home of Dagster's embedded storage, made and settled where it is not there."""
     home = Path(os.environ.get("DAGSTER_HOME") or ROOT / "dagster_home")  # noqa: TID251 - the same
     home = home.parent if is_postgres_home(home) else home
-    return make_private(home)
+    return settled(make_private(home), ROOT / "dagster_home" / "dagster.yaml")
 
 
 def opened_dagster() -> AbstractContextManager["DagsterInstance"]:

@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from pipelines.dagster_home import open_instance
-from pipelines.settings import ROOT
+from pipelines.settings import ROOT, embedded_dagster_home
 
 
 def test_four_that_open_a_new_home_at_once_all_find_it_whole(
@@ -40,3 +40,24 @@ def test_a_home_of_two_schema_versions_is_told_in_one_line_with_its_cure(tmp_pat
         open_instance(tmp_path),
     ):
         pass
+
+
+def test_a_home_that_is_chosen_watches_over_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of DAGSTER_HOME without settings took those of Dagster, and killed runs stayed."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "own"))
+    with open_instance(embedded_dagster_home()) as instance:
+        assert instance.run_monitoring_enabled
+        assert instance.run_retries_enabled
+        assert not instance.telemetry_enabled
+
+
+def test_settings_that_a_home_has_are_left_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: true}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    assert embedded_dagster_home() == tmp_path
+    assert (tmp_path / "dagster.yaml").read_text() == "telemetry: {enabled: true}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["dagster.yaml"]
