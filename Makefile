@@ -58,15 +58,14 @@ layers: install
 # What failed beside another process on two busy cores is tried once more, alone, and told; what
 # fails twice has failed.
 define tests
-	@$(BIN)/python -m pytest -n $(1) --dist loadgroup $(2) || { \
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(1) || { \
 		test $$? -eq 1 && echo "what failed, once more and alone:" && \
-		$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none $(2); }
+		$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none $(1); }
 endef
 
-# Those that talk to storage wait for it half of their time.
 unit: install
-	$(call tests,2,-m "not slow and not s3" --durations 10)
-	$(call tests,3,-m "not slow and s3" --durations 3)
+	$(call tests,-m "not slow and not s3" --durations 10)
+	$(call tests,-m "not slow and s3" --durations 3)
 
 soak: install  ## The slow soak and fuzz runs.
 	@$(BIN)/python -m pytest -m slow

@@ -22,6 +22,10 @@ from pipelines.settings import AUTO, ApiarySettings, SettingsError, read_setting
 _HOUR = timedelta(hours=1)
 _LAG_MAX = 18 * _HOUR  # a later decision would come after the next session's open
 _MARGIN = timedelta(minutes=5)
+_OF_WIDE_FILES = (
+    " (a wide file is read as bars where all its columns are named as tickers, AAPL or BRK.B, or a "
+    "mapping says so: docs/how-to/add-a-source.md#wide-files)"
+)
 
 
 def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | None:
@@ -34,6 +38,7 @@ def settle_market(settings: ApiarySettings, source: Source) -> ChosenMarket | No
     if "bars" not in source.tables:
         raise SettingsError(
             f"there must be bars to trade, the source has only {', '.join(source.tables) or 'none'}"
+            f"{_OF_WIDE_FILES if 'macro' in source.tables else ''}"
         )
     bars, instruments = source.fetch("bars", *ALL_TIME), source.instruments()
     rejected = source.rejected("bars")

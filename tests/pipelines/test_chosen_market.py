@@ -1,5 +1,6 @@
 """What a desk's first run reads off its data, and what every later process makes of it."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import pytest
 
 from adapters.sources.files import FileSource
 from adapters.sources.opening import open_folder
+from assets.partitions import ALL_TIME
 from pipelines.chain import find_windows
 from pipelines.chosen_market import find_market, with_market
 from pipelines.market import settle_market
-from pipelines.settings import SettingsError, read_settings, settings_for_files
+from pipelines.settings import ApiarySettings, SettingsError, read_settings, settings_for_files
 
 MORNING = """
 name: mornings
@@ -66,6 +68,34 @@ def test_bars_of_which_none_can_be_read_are_told_with_the_reason(tmp_path: Path)
         SettingsError, match=r"can be read, of 7 none was, e\.g\. close .*'ten'.*\{"
     ):
         settle_market(given, source)
+
+
+def test_a_wide_file_of_other_names_is_refused_and_read_by_the_mapping_that_the_page_shows(
+    tmp_path: Path,
+) -> None:
+    folder, days = tmp_path / "data", ["2020-03-02", "2020-03-03", "2020-03-04"]
+    folder.mkdir()
+    prices = {"AAPL US Equity": [10.0, 11.0, 12.0], "ibm": [20.0, None, 21.0]}
+    pl.DataFrame({"Date": days, **prices}).write_csv(folder / "prices.csv")
+    given = read_settings(settings_for_files(folder, None, tmp_path / "home", base=None))
+    page = re.search(r"only macro .*: (docs/\S+)#wide-files\)$", refused(given, folder))
+    assert page is not None
+    text = (Path(__file__).parents[2] / page.group(1)).read_text(encoding="utf-8")
+    mapping = text.split("## Wide files", 1)[1].split("```yaml\n", 1)[1].split("```", 1)[0]
+    (tmp_path / "wide.yaml").write_text(mapping)
+    source = open_folder(folder, str(tmp_path / "wide.yaml"))
+    bars = source.fetch("bars", *ALL_TIME)
+    assert source.rejected("bars").is_empty()
+    assert sorted(bars.select("instrument_id", "close").rows()) == [
+        *(("US.AAPL US Equity", close) for close in (10.0, 11.0, 12.0)),
+        *(("US.ibm", close) for close in (20.0, 21.0)),
+    ]
+
+
+def refused(given: ApiarySettings, folder: Path) -> str:
+    with pytest.raises(SettingsError) as caught:
+        settle_market(given, open_folder(folder, None))
+    return str(caught.value)
 
 
 def test_bars_of_minutes_are_told_to_become_sessions(tmp_path: Path) -> None:
