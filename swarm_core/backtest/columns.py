@@ -194,7 +194,7 @@ class Desk(NamedTuple):
     order: Ints  # [risk.kernel.ORDER_COLUMNS] the one that is judged
     flags: Ints  # [2] whether a like order, or the same, was sent
     change: Ints  # [N] lots to trade
-    turn: Ints  # [N] 0 where the change makes the position smaller, and goes first
+    turn: Ints  # [N] whose change is sent, by id: ~i where i's position does not become smaller
     phase: Ints  # [N] IN_SESSION, CLOSED or CLOSED_UNSEEN, where the market tells of exchanges
     target: Ints  # [N] lots wanted, NONE to leave as it is
     weight: NDArray[np.float64]  # [N] weights wanted, NaN to leave as they are

@@ -143,20 +143,22 @@ def _refuse(desk: Desk, tape: Tape, rules: Ints, t: int, i: int, code: int) -> N
 
 
 @inlined_kernel
-def _release(desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int) -> None:
-    """Send the changes: what makes a position smaller first, then the rest, each by id."""
-    n = desk.change.shape[0]
-    # Which come first is settled before the first is sent.
-    for i in range(n):
-        signed = desk.change[i]
-        if signed != 0:
-            position = desk.risks[i, k.POSITION]
-            smaller = (signed > 0 and position < 0) or (signed < 0 and position > 0)
-            desk.turn[i] = 0 if smaller else 1
-    for turn in range(2):
-        for place_of in range(n):
-            i = desk.holdings[place_of, c.BY_ID]
-            if desk.change[i] != 0 and desk.turn[i] == turn:
+def _queue(desk: Desk, count: int, i: int) -> int:
+    """Put the change of an instrument behind `count` others; return how many they are now."""
+    signed, position = desk.change[i], desk.risks[i, k.POSITION]
+    smaller = (signed > 0 and position < 0) or (signed < 0 and position > 0)
+    desk.turn[count] = i if smaller else ~i
+    return count + 1
+
+
+@inlined_kernel
+def _release(desk: Desk, tape: Tape, rules: Ints, t: int, now_ns: int, count: int) -> None:
+    """Send `count` changes: what makes a position smaller first, then the rest, each by id."""
+    for first in (True, False):
+        for at in range(count):
+            turn = desk.turn[at]
+            if (turn >= 0) == first:
+                i = turn if first else ~turn
                 place(
                     desk, tape, rules, t, now_ns, i, int(desk.change[i]), rules[r.R_KIND],
                     rules[r.R_FORCE], whole(NONE), whole(NONE),
@@ -192,8 +194,9 @@ def find_changes(desk: Desk, target: Ints) -> bool:
 
 
 @inlined_kernel
-def _check_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
-    """Refuse the changes that cannot be measured or are out of range."""
+def _check_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> int:
+    """Refuse the changes that cannot be measured or are out of range; queue and count the rest."""
+    count = whole(0)
     for place_of in range(desk.change.shape[0]):
         i = desk.holdings[place_of, c.BY_ID]
         if desk.change[i] == 0:
@@ -206,11 +209,18 @@ def _check_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
         if code >= 0:
             desk.change[i] = 0
             _refuse(desk, tape, rules, t_run, i, code)
+        else:
+            count = _queue(desk, count, i)
+    return count
 
 
 @inlined_kernel
-def _weigh_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
-    """Set the changes that `desk.weight` of NAV asks for; NaN leaves an instrument alone."""
+def _weigh_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> int:
+    """Set, queue and count the changes that `desk.weight` of NAV asks for.
+
+    NaN leaves an instrument alone.
+    """
+    count = whole(0)
     nav = desk.state[c.NAV] // gate.MINOR_PER_MICRO
     dust = ceil_shifted(rules[r.R_DUST], max(nav, 0), rules[r.R_DUST_SHIFT])
     for place_of in range(desk.change.shape[0]):
@@ -234,6 +244,8 @@ def _weigh_changes(desk: Desk, tape: Tape, rules: Ints, t_run: int) -> None:
             _refuse(desk, tape, rules, t_run, i, _OUT_OF_RANGE)
             continue
         desk.change[i] = change
+        count = _queue(desk, count, i)
+    return count
 
 
 @merged_kernel
@@ -248,10 +260,10 @@ def trade_changes(
     now_ns = market.time_ns[t] + rules[r.R_LAG]
     gate.measure(desk, market, t, now_ns, rules)
     if by_weight:
-        _weigh_changes(desk, tape, rules, t_run)
+        count = _weigh_changes(desk, tape, rules, t_run)
     else:
-        _check_changes(desk, tape, rules, t_run)
-    _release(desk, tape, rules, t_run, now_ns)
+        count = _check_changes(desk, tape, rules, t_run)
+    _release(desk, tape, rules, t_run, now_ns, count)
 
 
 @inlined_kernel
