@@ -189,6 +189,7 @@ class Account(_Part):
     adopt_foreign: bool = False
     cash_tolerance: float = Field(0.0, ge=0, le=1_000_000)  # units of each currency
     settlement_fraction: float = Field(0.05, ge=0, le=1)  # of the futures held, from their marks
+    estimate_fraction: float = Field(0.1, ge=0, le=1)  # of what actions owe at their last marks
 
 
 class TradeSettings(_Part):
@@ -217,7 +218,9 @@ class TradeSettings(_Part):
         reconcile_every_s=300.0,
         retire_after_s=3_600.0,
     )
-    account: Account = Account(adopt_foreign=False, cash_tolerance=0.0, settlement_fraction=0.05)
+    account: Account = Account(
+        adopt_foreign=False, cash_tolerance=0.0, settlement_fraction=0.05, estimate_fraction=0.1
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "TradeSettings":

@@ -159,6 +159,7 @@ def _rules(chosen: TradeSettings) -> ReconciliationRules:
         adopt_foreign=chosen.account.adopt_foreign,
         cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
         settlement_fraction_max=chosen.account.settlement_fraction,
+        estimate_fraction_max=chosen.account.estimate_fraction,
     )
 
 

@@ -49,20 +49,29 @@ class HoldingChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementAccrued(Event):
-    """Cash that is owed to a holder from the ex-date on; negative where a short position owes."""
+    """Cash that is owed to a holder from the ex-date on; negative where a short position owes.
+
+    An estimate is what the payer gives at a price of his own, such as cash for a fraction.
+    """
+
+    schema_version: ClassVar[int] = 2  # 2: is_estimate
 
     action_id: str
     instrument_id: str
     currency: str
     amount_minor: int
     pay_ns: int  # when it is paid
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntitlementPaid(Event):
-    """What was owed has become cash."""
+    """What was owed has become cash: `amount_minor` of it, or all where that is None."""
+
+    schema_version: ClassVar[int] = 2  # 2: amount_minor
 
     action_id: str
+    amount_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

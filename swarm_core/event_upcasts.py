@@ -43,6 +43,10 @@ def _with_amount(body: Body) -> Body:
     return {**body, "amount_minor": None}
 
 
+def _as_owed(body: Body) -> Body:
+    return {**body, "is_estimate": False}
+
+
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
@@ -53,4 +57,6 @@ UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("ReferencesTaken", 2): _with_exits,
     ("WorkingStarted", 1): _with_forecasts,
     ("VariationSettled", 1): _with_amount,
+    ("EntitlementAccrued", 1): _as_owed,
+    ("EntitlementPaid", 1): _with_amount,
 }

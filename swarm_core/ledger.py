@@ -253,12 +253,15 @@ class Ledger:
             self._add(self.owed, owed.currency, owed.amount_minor)
 
     def book_payment(self, payment: EntitlementPaid) -> None:
-        """Turn what was owed into cash; once per action."""
+        """Turn what was owed into cash; once per action. What it differs by is income too."""
         owed = self.entitlements.get(payment.action_id)
         if owed is not None and payment.action_id not in self.paid:
             self.paid.add(payment.action_id)
-            self._add(self.cash, owed.currency, owed.amount_minor)
+            told = payment.amount_minor
+            paid = owed.amount_minor if told is None else told
+            self._add(self.cash, owed.currency, paid)
             self._add(self.owed, owed.currency, -owed.amount_minor)
+            self._add(self.income, owed.currency, paid - owed.amount_minor)
 
     def book_carry(self, carry: CarryCharged) -> None:
         if self._is_new(carry.event_id):

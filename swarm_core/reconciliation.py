@@ -7,7 +7,6 @@ explain is reported, and tightens the trading state by the rule that stands besi
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from itertools import combinations
 
 from swarm_core import events as ev
 from swarm_core.book import Book
@@ -15,11 +14,11 @@ from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, e
 from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import OrderRecord
 from swarm_core.orders import TimeInForce
+from swarm_core.owed_payments import find_paid
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
 _DAY_NS = 86_400 * 10**9
-_OWED_MAX = 12  # of as many it is tried which of them were paid together
 
 
 class FindingKind(Enum):
@@ -28,7 +27,7 @@ class FindingKind(Enum):
     MISSED_FILL = ("missed_fill", _S.ACTIVE)  # booked now
     MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
     MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
-    PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # a dividend that was owed has been paid
+    PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # what was owed of an action is paid
     SETTLEMENT_BOOKED = ("settlement_booked", _S.ACTIVE)  # variation margin of futures was paid
     FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
@@ -52,21 +51,22 @@ class ReconciliationRules:
 
     Brokers pay the profit of futures each day, at a price that they do not tell: what they paid is
     booked where it lies no further from the profit at the book's own marks than
-    `settlement_fraction_max` of what the futures of the currency are worth.
+    `settlement_fraction_max` of what the futures of the currency are worth. So is cash for what
+    an action took away, within `estimate_fraction_max` of what it was estimated at.
     """
 
     adopt_foreign: bool = False
     cash_tolerance_minor: int = 0
     settlement_fraction_max: float = 0.0
+    estimate_fraction_max: float = 0.0
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
             raise ValueError(f"cash_tolerance_minor must be >= 0, was {self.cash_tolerance_minor}")
-        if not 0 <= self.settlement_fraction_max <= 1:
-            raise ValueError(
-                f"settlement_fraction_max must be in [0, 1], was {self.settlement_fraction_max}"
-            )
+        for name in ("settlement_fraction_max", "estimate_fraction_max"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], was {getattr(self, name)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class _Comparison:
             difference = theirs.get(currency, 0) - self.cash_minor.get(currency, 0)
             # While a commission is outstanding nobody can say what the cash should be.
             outstanding = any(i not in self.charged for i in self.executions)
-            difference -= self._payments(currency, difference)
+            difference -= self._payments(currency, difference, outstanding=outstanding)
             difference -= self._settlement(currency, difference, outstanding=outstanding)
             if not difference:
                 continue
@@ -348,38 +348,40 @@ class _Comparison:
             )
         )
 
-    def _payments(self, currency: str, difference: int) -> int:
-        """Book what was owed and is in the account now; return how much that is.
-
-        It is the first set of what is owed, the oldest first, whose sum is the difference, within
-        the tolerance.
-        """
-        ledger, tolerance = self.book.ledger, self.rules.cash_tolerance_minor
-        if abs(difference) <= tolerance:
-            return 0
-        owed = [
-            event
-            for action_id, event in ledger.entitlements.items()
-            if event.currency == currency and action_id not in ledger.paid and event.amount_minor
-        ][:_OWED_MAX]
-        sets = (s for n in range(1, len(owed) + 1) for s in combinations(owed, n))
-        for paid in sets:
-            total = sum(event.amount_minor for event in paid)
-            if abs(difference - total) > tolerance:
-                continue
-            for event in paid:
-                detail = f"{event.amount_minor} of {event.instrument_id}"
-                self.find(FindingKind.PAYMENT_BOOKED, event.action_id, detail)
-                self.events.append(
-                    ev.EntitlementPaid(
-                        event_id=ev.make_event_id("EntitlementPaid", event.action_id),
-                        time_ns=self.account.time_ns,
-                        causation_id=event.event_id,
-                        action_id=event.action_id,
-                    )
+    def _payments(self, currency: str, difference: int, *, outstanding: bool) -> int:
+        """Book what was owed and is in the account now; return how much of it explains."""
+        ledger, rules = self.book.ledger, self.rules
+        paid = find_paid(
+            (
+                event
+                for action_id, event in ledger.entitlements.items()
+                if event.currency == currency and action_id not in ledger.paid
+            ),
+            difference,
+            tolerance_minor=rules.cash_tolerance_minor,
+            estimate_fraction_max=rules.estimate_fraction_max,
+        )
+        if paid.estimates and outstanding:
+            return difference  # how much was paid is known when the fees are
+        for action_id, amount in paid.amounts.items():
+            owed = ledger.entitlements[action_id]
+            is_estimate = action_id in paid.estimates
+            estimated = f", {owed.amount_minor} was estimated" if is_estimate else ""
+            self.find(
+                FindingKind.PAYMENT_BOOKED,
+                action_id,
+                f"{amount} of {owed.instrument_id}{estimated}",
+            )
+            self.events.append(
+                ev.EntitlementPaid(
+                    event_id=ev.make_event_id("EntitlementPaid", action_id),
+                    time_ns=self.account.time_ns,
+                    causation_id=owed.event_id,
+                    action_id=action_id,
+                    amount_minor=amount if is_estimate else None,
                 )
-            return total
-        return 0
+            )
+        return paid.total_minor
 
 
 def _terms(fill: ev.OrderFilled) -> tuple[object, ...]:

@@ -182,6 +182,8 @@ class NightBooks:
         taken = actions if self._keeps_books else [_paid_at_its_word(a) for a in actions]
         ledger = book.ledger if self._keeps_books else self._before_ex(taken)
         acted = action_events(taken, ledger, self.desk.instruments, venue, now_ns)
+        if not self._keeps_books:
+            acted = [owed for event in acted for owed in _cash_at_its_word(event)]
         return [*acted, *kept_order_events(taken, book, acted, now_ns)]
 
     def _before_ex(self, actions: Sequence[CorporateAction]) -> Ledger:
@@ -218,6 +220,27 @@ class NightBooks:
                 time_ns=now_ns,
                 which=lambda order: order.instrument_id in changed,
             )
+
+
+def _cash_at_its_word(event: ev.Event) -> tuple[ev.Event, ...]:
+    """Return what an action does at a broker: its cash comes later, at a price of the broker's.
+
+    Cash for a fraction is what the broker sells it for, some days after.
+    """
+    if not (isinstance(event, ev.HoldingChanged) and event.cash_minor):
+        return (event,)
+    action_id = f"{event.action_id}:cash"
+    owed = ev.EntitlementAccrued(
+        event_id=ev.make_event_id("EntitlementAccrued", action_id),
+        time_ns=event.time_ns,
+        action_id=action_id,
+        instrument_id=event.instrument_id,
+        currency=event.currency,
+        amount_minor=event.cash_minor,
+        pay_ns=AT_ITS_WORD_NS,
+        is_estimate=True,
+    )
+    return (owed, replace(event, cash_minor=0))
 
 
 def _paid_at_its_word(action: CorporateAction) -> CorporateAction:

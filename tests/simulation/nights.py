@@ -51,6 +51,7 @@ class Night:
     actions: tuple[Split | CashDividend, ...]
     before_open_ns: int  # how long before the opening the venue's account shows it
     paid_after_ns: int  # how long after the opening a dividend is paid
+    fraction_is_late: bool  # whether cash for a fraction of a lot comes with it, or at once
     is_over: bool = False
 
     @classmethod
@@ -75,7 +76,8 @@ class Night:
                     pay_ns=0,
                 )
             )
-        return cls(shift_ns, tuple(actions), before_open_ns, apart.randint(60, 300) * _S)
+        paid_after_ns = apart.randint(60, 300) * _S
+        return cls(shift_ns, tuple(actions), before_open_ns, paid_after_ns, apart.random() < 0.5)
 
     @property
     def has_reverse_split(self) -> bool:
@@ -98,7 +100,13 @@ class Night:
             if isinstance(action, Split):
                 is_reverse = action.numerator < action.denominator
                 venue.faults.happened["reverse_split" if is_reverse else "split"] += 1
-                venue.split(action.instrument_id, action.numerator, action.denominator, now_ns)
+                rest_minor = venue.split(
+                    action.instrument_id, action.numerator, action.denominator, now_ns
+                )
+                if self.fraction_is_late:
+                    venue.owed_minor += rest_minor
+                else:
+                    venue.cash_minor += rest_minor
             else:
                 venue.faults.happened["dividend"] += 1
                 venue.go_ex(action.instrument_id, int(action.amount * 10**8))

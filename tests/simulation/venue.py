@@ -339,17 +339,14 @@ class Venue:
         self.go_down(now_ns, 60, keep=self.random.random() < 0.5)
         self.next_order_id = 1
 
-    def split(self, instrument_id: str, new: int, old: int, now_ns: int) -> None:
-        """Give new lots for old ones overnight; what was open in the instrument is cancelled.
-
-        A fraction of a lot is paid in cash, at the venue's own last price.
-        """
+    def split(self, instrument_id: str, new: int, old: int, now_ns: int) -> int:
+        """Give new lots for old, cancel what is open; return what a fraction brings in cash."""
         self.has_changed.add(instrument_id)
         held, price = self.lots[instrument_id], self.prices[instrument_id]
         sign = -1 if held < 0 else 1
         whole, rest = divmod(abs(held) * new, old)
         self.lots[instrument_id] = sign * whole
-        self.cash_minor += sign * rest * price * INSTRUMENTS[instrument_id].lot_tick_minor // new
+        rest_minor = sign * rest * price * INSTRUMENTS[instrument_id].lot_tick_minor // new
         self.prices[instrument_id] = max(100, price * old // new)
         for execution_id, fill in self.fills.items():
             if fill.instrument_id == instrument_id:
@@ -357,6 +354,7 @@ class Venue:
         for ticket in self.tickets:
             if ticket.instrument_id == instrument_id and ticket.ending is None:
                 self.tell(self._end(ticket, OrderState.CANCELLED, now_ns), now_ns)
+        return rest_minor
 
     def go_ex(self, instrument_id: str, lot_minor: int) -> None:
         """Owe a dividend to whoever holds now; who is short owes it."""

@@ -42,8 +42,8 @@ SETTINGS = TraderSettings(
     reconcile_every_s=60.0,
     retire_after_s=90.0,
 )
-# What a fraction of a lot may be worth more at the venue than at the book's mark.
-_FRACTION_MINOR_MAX = 10 * 10**8
+# How far from the book's mark the venue may pay for a fraction of a lot.
+_FRACTION_APART_MAX = 0.1
 
 
 class Engine:
@@ -136,7 +136,7 @@ def make_world(seed: int, home: Path) -> World:
     rules = ReconciliationRules(
         # What is not adopted gets dividends too, and nobody can tell cash of a night from its own.
         adopt_foreign=adopts or night.pays_cash,
-        cash_tolerance_minor=_FRACTION_MINOR_MAX if night.has_reverse_split else 0,
+        estimate_fraction_max=_FRACTION_APART_MAX,
         # Longer than a trader can be away here: what a broker has forgotten only halts.
         fills_reach_back_ns=4 * DAYS * DAY_NS,
     )
