@@ -28,6 +28,7 @@ $(STAMP): pyproject.toml uv.lock Makefile
 	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-project --output-file $(VENV)/requirements.txt
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes --compile-bytecode --requirements $(VENV)/requirements.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q -j 2 adapters assets features gateway_simulator models pipelines swarm_core tests trader
 	@echo "compiling the kernels and fetching the default data (a minute, once)"
 	@($(BIN)/python -m pipelines.warm data; $(BIN)/python -m pipelines.warm features) & first=$$!; \
 		$(BIN)/python -m pipelines.warm colony && wait $$first

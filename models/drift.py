@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from scipy.special import kolmogorov
 
 from models.panel import Floats, feature_columns
 
@@ -64,6 +63,8 @@ def _compare(name: str, before: Floats, now: Floats, bins: int) -> dict[str, obj
     ks = _distance(old, new)
     spread = float(old.std()) if old.size else 0.0
     shift = float(new.mean() - old.mean()) / spread if spread > 0 and new.size else None
+    from scipy.special import kolmogorov  # slow to import, and the definitions import this file
+
     weight = np.sqrt(old.size * new.size / max(1, old.size + new.size))
     return {
         "feature": name,

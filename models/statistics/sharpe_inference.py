@@ -4,13 +4,15 @@ Bailey & Lopez de Prado, The Sharpe ratio efficient frontier (2012) and The defl
 (2014). Ratios here are annualised; `periods_per_year` takes them back to one period.
 """
 
+from statistics import NormalDist
+
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from models.statistics.performance import YEAR, sharpe
 from models.statistics.series import Floats, Series, finite
 
 EULER_MASCHERONI = 0.5772156649015329
+_NORMAL = NormalDist()
 
 
 def sharpe_standard_error(returns: Series) -> float:
@@ -28,7 +30,7 @@ def probabilistic_sharpe(
     """Return the probability that the true ratio exceeds `benchmark` (annualised), in [0, 1]."""
     x = finite(returns)
     excess = sharpe(x, 1.0) - benchmark / np.sqrt(periods_per_year)
-    return float(ndtr(excess / sharpe_standard_error(x)))
+    return _NORMAL.cdf(excess / sharpe_standard_error(x))
 
 
 def expected_max_sharpe(trials: int, sharpe_std: float) -> float:
@@ -43,8 +45,8 @@ def expected_max_sharpe(trials: int, sharpe_std: float) -> float:
         raise ValueError(f"sharpe_std must be at least 0, was {sharpe_std}")
     if trials == 1:
         return 0.0
-    most = -ndtri(1.0 / trials)
-    more = -ndtri(1.0 / (trials * np.e))
+    most = -_NORMAL.inv_cdf(1.0 / trials)
+    more = -_NORMAL.inv_cdf(1.0 / (trials * np.e))
     return float(sharpe_std * ((1.0 - EULER_MASCHERONI) * most + EULER_MASCHERONI * more))
 
 
@@ -85,7 +87,7 @@ def min_track_record_length(
     excess = ratio - benchmark / np.sqrt(periods_per_year)
     if not excess > 0.0:
         return float("inf") if np.isfinite(excess) else float("nan")
-    return float(1.0 + _variance_factor(x, ratio) * (ndtri(confidence) / excess) ** 2)
+    return float(1.0 + _variance_factor(x, ratio) * (_NORMAL.inv_cdf(confidence) / excess) ** 2)
 
 
 def _variance_factor(x: Floats, ratio: float) -> float:
