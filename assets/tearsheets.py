@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,13 @@ import polars as pl
 from assets.backtests import Experiments, Tell
 from assets.experiment_market import data_versions
 from assets.ports import TableStore
-from models.experiments.judgement import Judgement, judge, judge_points, judging_code
+from models.experiments.judgement import (
+    Judgement,
+    SweepJudgement,
+    judge,
+    judge_points,
+    judging_code,
+)
 from models.experiments.running import Frames, ResultStore, deciding_code
 from models.experiments.trials import (
     LAUNCHED,
@@ -209,18 +215,40 @@ def _beside(
     seen: dict[str, str] = {}
     rows: dict[str, pl.DataFrame] = {}
     parts: dict[str, pl.DataFrame] = {}
+    points: dict[str, _Found] = {}
     for name, found in best:
         label = f"{name}: {found.best}"
+        points[label] = found
         rows[label] = found.rows[found.best].with_columns(label=pl.lit(label))
         parts[label] = found.parts.with_columns(label=pl.lit(label))
         reason = _peeks_of(found, peeks).get(found.best)
         seen |= {} if reason is None else {label: reason}
     ordered = sorted(rows, key=lambda label: (label in seen, _rank(rows[label])))
-    judged: dict[str, Judgement] = {label: judge(rows[label], count) for label in ordered}
-    figures = {label: told.named() for label, told in judged.items()}
     note = "The best point of each experiment; every trial on record counts."
+    made_from = _digest(
+        [
+            [[name, found.made_from] for name, found in best],
+            [count.launches, count.trials, count.sharpe_std],
+            [note, judging_code(), seen],
+        ]
+    )
+    kept = pages.find(SIDE_BY_SIDE, made_from)
+    if kept is not None:
+        return kept
+    judged: dict[str, Judgement] = {
+        label: judge(rows[label], count, _chosen_from(points[label])) for label in ordered
+    }
+    figures = {label: told.named() for label, told in judged.items()}
     shown, leading = pl.concat(rows.values()), parts[ordered[0]]
-    return pages.write(SIDE_BY_SIDE, note, shown, leading, figures, peeks=seen)
+    return pages.write(SIDE_BY_SIDE, note, shown, leading, figures, made_from, seen)
+
+
+def _chosen_from(found: _Found) -> SweepJudgement:
+    """Return what the sweep shows that a best point was chosen from.
+
+    The spread of its information ratios is not taken: it is not that of all experiments.
+    """
+    return replace(judge_points(found.rows.values()), active_std=None)
 
 
 def _digest(value: object) -> str:

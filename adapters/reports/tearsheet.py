@@ -16,6 +16,7 @@ from adapters.reports.palette import GAIN, GRID, HONEY, INK, LOSS, SLATE, series
 
 Figures = Mapping[str, object]
 _SHOWN_MAX = 12  # lines that can still be told apart; the table has every one
+_COLUMNS_MAX = 4  # points whose labels fit beside each other
 _ROLLING = 63
 _PERCENT = {"annual_return", "annual_volatility", "drawdown_max", "hit_rate", "overfitting"}
 _PERCENT |= {"probabilistic", "deflated", "alpha", "value_at_risk_95", "expected_shortfall_95"}
@@ -66,11 +67,7 @@ class TearsheetPages:
             verdict=f"{first}, after {best.get('trials')} trials on record:",
             against=[*_looked_ahead(seen), *([] if first in seen else _against(best))],
             tiles=[(key.replace("_", " "), _text(key, best.get(key))) for key in _TILES],
-            heads=["", *(key.replace("_", " ") for key in best)],
-            lines=[
-                [label, *(_text(key, told.get(key)) for key in best)]
-                for label, told in figures.items()
-            ],
+            table=_table(figures),
             charts=_charts(rows, parts, list(figures)),
             plotly=get_plotlyjs(),
         )
@@ -108,6 +105,18 @@ def _page_code() -> str:
 def _looked_ahead(seen: Mapping[str, str]) -> list[tuple[str, bool]]:
     told = "looks ahead, no figure of it holds"
     return [(f"{name} {told}: {why}.", True) for name, why in seen.items()]
+
+
+def _table(figures: Mapping[str, Figures]) -> list[list[str]]:
+    """Return heads and lines: one column a point while they fit on a screen, else one line."""
+    names = list(next(iter(figures.values())))
+    points = [
+        [label, *(_text(name, told.get(name)) for name in names)] for label, told in figures.items()
+    ]
+    lines = [["", *(name.replace("_", " ") for name in names)], *points]
+    if len(points) > _COLUMNS_MAX:
+        return lines
+    return [list(column) for column in zip(*lines, strict=True)]
 
 
 def _against(told: Figures) -> list[tuple[str, bool]]:

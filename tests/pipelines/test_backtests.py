@@ -1,5 +1,6 @@
 """An experiment through Dagster: launched, idempotent, guarded, and refused in one line."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,10 @@ def test_an_experiment_runs_window_by_window_and_a_second_time_reads(
     page = (pages / "small.html").read_text()
     assert "after 2 trials on record" in page
     assert "What each instrument added" in page
-    assert "small: worker.gross_max" in (pages / "side_by_side.html").read_text()
+    beside = (pages / "side_by_side.html").read_text()
+    assert "small: worker.gross_max" in beside
+    for figure in ("overfitting", "spa"):
+        assert re.search(rf"<span>{figure}</span><b>[\d.]+", beside), "of the sweep it is from"
 
 
 def test_an_experiment_spans_two_exchanges(home: Home, tmp_path: Path) -> None:

@@ -104,16 +104,32 @@ def test_a_page_is_known_again_by_what_it_was_made_from(tmp_path: Path) -> None:
 def test_what_people_wrote_is_shown_and_not_run(tmp_path: Path) -> None:
     """A label with brackets stands in the page as text."""
     page = write_sample(tmp_path).read_text()
-    assert "<td>gross &lt;1.0&gt;</td>" in page
+    assert "<th>gross &lt;1.0&gt;</th>" in page
 
 
-def test_a_narrow_screen_can_tell_which_figure_is_which(tmp_path: Path) -> None:
-    """Where the heads fall away, each cell beside the label names its own figure."""
-    page = write_sample(tmp_path).read_text()
+@pytest.mark.parametrize("count", [1, 4, 5, 30])
+def test_a_few_points_are_columns_and_many_are_lines(count: int, tmp_path: Path) -> None:
+    """On a narrow screen, where the heads fall away, each cell names its own figure or point."""
+    labels = [f"point {n}" for n in range(count)]
+    figures = {label: {"sharpe": float(n), "trials": n} for n, label in enumerate(labels)}
+    rows = pl.concat([_rows(label, n) for n, label in enumerate(labels)])
+    page = TearsheetPages(tmp_path).write("walk", "", rows, _parts(), figures).read_text()
     heads = re.findall(r"<th>([^<]*)</th>", page)
-    assert heads[:2] == ["", "sharpe"]
-    for line in re.findall(r"<tr><td>.*</tr>", page):
-        assert re.findall(r'data-name="([^"]*)"', line) == heads[1:]
+    lines = {
+        re.findall(r"<tr><td>([^<]*)</td>", line)[0]: (
+            re.findall(r'data-name="([^"]*)"', line),
+            re.findall(r'data-name="[^"]*">([^<]*)<', line),
+        )
+        for line in re.findall(r"<tr><td>.*</tr>", page)
+    }
+    if count < 5:
+        assert heads == ["", *labels]
+        assert lines["trials"] == (labels, [str(n) for n in range(count)])
+        assert list(lines) == ["sharpe", "trials"]
+    else:
+        assert heads == ["", "sharpe", "trials"]
+        assert lines["point 3"] == (["sharpe", "trials"], ["3", "3"])
+        assert list(lines) == labels
     assert "@media (max-width: 640px)" in page
 
 
