@@ -31,6 +31,7 @@ class KillSwitch:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._latched: Halt | None = None
+        self._unwritten: Halt | None = None  # pulled last, and no disk would take it
         self._lock = Lock()
 
     def pull(self, halt: Halt) -> str | None:
@@ -39,8 +40,10 @@ class KillSwitch:
             earlier = self._latched
             if earlier is None or (halt.flatten and not earlier.flatten):
                 self._latched = halt
+            self._unwritten = halt
             try:
                 self._write(self._latched or halt)
+                self._unwritten = None
             except OSError as error:  # a full disk must not keep orders alive
                 return f"{self.path} must be writable: {error}"
         return None
@@ -63,7 +66,15 @@ class KillSwitch:
         """Forget the halt; to be called only where a person has lifted it in the log."""
         with self._lock:
             self.path.unlink(missing_ok=True)
-            self._latched = None
+            self._latched = self._unwritten = None
+
+    def lift(self) -> None:
+        """Forget the halt that another process has lifted; its file is gone with it.
+
+        One that was pulled since, or that no disk would take, nobody knew of: it stays.
+        """
+        with self._lock:
+            self._latched, self._unwritten = self._unwritten, None
 
     def _write(self, halt: Halt) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -246,7 +246,7 @@ class Trader:
         if self._on_record and not desk.switch.path.exists():
             desk.catch_up()
             if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
-                desk.switch.reset()
+                desk.switch.lift()
                 self._halted, self._on_record = None, False
                 return
         if halt is None:

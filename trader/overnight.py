@@ -65,9 +65,18 @@ class NightBooks:
     carry: Carry = NO_CARRY
     hours: Hours | None = None  # whose dividends are whose, where an opening is booked late
 
+    @property
+    def since(self) -> str:
+        """The session that the book is of; where none was opened, that of its oldest fill."""
+        fills = self.desk.book.ledger.executions
+        if self.desk.book.session or self.hours is None or not fills:
+            return self.desk.book.session
+        oldest_ns = min(fill.time_ns for fill in fills.values())
+        return self.hours.session_at(oldest_ns + _CLOCKS_APART_NS)
+
     def prepare(self, session: str, now_ns: int) -> Sequence[CorporateAction]:
         """Return the actions of a session's nights; what must not meet them is cancelled first."""
-        actions = self.actions.of_session(self.desk.book.session, session)
+        actions = self.actions.of_session(self.since, session)
         known = [a for a in actions if a.instrument_id in self.desk.instruments]
         self._cancel(known, now_ns)
         return known
@@ -127,9 +136,9 @@ class NightBooks:
             for i in {*held, *account.position_lots}
             if held.get(i, 0) != account.position_lots.get(i, 0)
         }
-        if not differing or self._keeps_books or not book.session:
+        if not differing or self._keeps_books or not self.since:
             return False
-        announced = self.actions.announced(book.session, now_ns + _DAY_NS)
+        announced = self.actions.announced(self.since, now_ns + _DAY_NS)
         met = [
             a
             for a in announced
@@ -194,12 +203,13 @@ class NightBooks:
         """
         book = self.desk.book
         pays = {a.instrument_id for a in actions if isinstance(a, CashDividend)}
-        if not pays or self.hours is None or not book.session:
+        since = self.since
+        if not pays or self.hours is None or not since:
             return book.ledger
         before = book.ledger.scratch()
         for fill in book.ledger.executions.values():
             opened = self.hours.session_at(fill.time_ns + _CLOCKS_APART_NS)
-            if fill.instrument_id in pays and opened > book.session:
+            if fill.instrument_id in pays and opened > since:
                 position = before.positions.get(fill.instrument_id)
                 position = position or replace(book.ledger.positions[fill.instrument_id])
                 position.lots -= fill.side.sign * fill.lots

@@ -25,7 +25,7 @@ class SessionKeeper:
 
         None while that session lasts. A broker's books change at any moment of the night.
         """
-        session, now_ns = self.desk.book.session, self.desk.now_ns()
+        session, now_ns = self.nights.since, self.desk.now_ns()
         if not session or not self.hours.is_over(session, now_ns):
             return frozenset()
         changing, asked_for, asked_ns = self._changing

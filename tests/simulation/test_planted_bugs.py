@@ -20,6 +20,7 @@ from tests.simulation.verdict import judge
 from tests.simulation.world import play
 from trader import account_keeper, loop
 from trader.desk import SwitchedBroker, TradingDesk
+from trader.kill_switch import KillSwitch
 
 SEEDS = range(240)
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -192,6 +193,7 @@ def take_an_unwritten_halt_for_lifted(patch: pytest.MonkeyPatch) -> None:
     """Neither the file nor the log has a halt, as no disk took it: it counts as lifted."""
     told = property(lambda self: self._halted is not None, lambda self, value: None)
     patch.setattr(loop.Trader, "_on_record", told, raising=False)
+    patch.setattr(KillSwitch, "lift", KillSwitch.reset)
 
 
 BUGS: tuple[Plant, ...] = (

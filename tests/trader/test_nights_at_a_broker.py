@@ -74,7 +74,9 @@ class Days:
         return True
 
 
-def _held(home: Path, *actions: CorporateAction) -> tuple[TradingDesk, SessionKeeper, Days]:
+def held_overnight(
+    home: Path, *actions: CorporateAction
+) -> tuple[TradingDesk, SessionKeeper, Days]:
     """Return a desk that has opened a session and then bought."""
     desk, days = make_desk(home, FileVenue(home / "venue")), Days()
     keeper = SessionKeeper(desk, days, NightBooks(desk, desk.broker, Told(*actions), hours=days))
@@ -85,7 +87,7 @@ def _held(home: Path, *actions: CorporateAction) -> tuple[TradingDesk, SessionKe
     return desk, keeper, days
 
 
-def _account(desk: TradingDesk, lots: int, cash_more: int = 0) -> BrokerAccount:
+def account_of(desk: TradingDesk, lots: int, cash_more: int = 0) -> BrokerAccount:
     ledger = desk.book.ledger
     return BrokerAccount(
         time_ns=NOW_NS + 1,
@@ -98,26 +100,26 @@ def _account(desk: TradingDesk, lots: int, cash_more: int = 0) -> BrokerAccount:
 def test_a_split_that_the_account_shows_before_the_opening_is_explained_once(
     tmp_path: Path,
 ) -> None:
-    desk, keeper, days = _held(tmp_path, SPLIT)
+    desk, keeper, days = held_overnight(tmp_path, SPLIT)
     before = desk.book.lots(A)
-    account = _account(desk, 4 * before)
+    account = account_of(desk, 4 * before)
     assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.HALTED
 
     assert keeper.nights.explain(account, NOW_NS + 1)
 
     assert desk.book.lots(A) == 4 * before
     assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.ACTIVE
-    _pass_night(desk, days)
+    pass_night(desk, days)
     keeper.open_if_due(desk.now_ns())
     assert desk.book.lots(A) == 4 * before
     assert not keeper.nights.explain(account, NOW_NS + 3)
 
 
 def test_a_position_that_no_action_makes_agree_is_not_explained(tmp_path: Path) -> None:
-    desk, keeper, _ = _held(tmp_path, SPLIT)
+    desk, keeper, _ = held_overnight(tmp_path, SPLIT)
     before = desk.book.lots(A)
 
-    assert not keeper.nights.explain(_account(desk, 4 * before + 1), NOW_NS + 1)
+    assert not keeper.nights.explain(account_of(desk, 4 * before + 1), NOW_NS + 1)
 
     assert desk.book.lots(A) == before
 
@@ -128,16 +130,16 @@ def test_a_merger_that_the_account_shows_is_explained_and_the_holding_converted(
     merger = StockMerger(
         action_id="merged", instrument_id=A, to_instrument_id=B, ratio=Decimal("0.5")
     )
-    desk, keeper, days = _held(tmp_path, merger)
+    desk, keeper, days = held_overnight(tmp_path, merger)
     before = desk.book.lots(A)
-    account = replace(_account(desk, 0), position_lots={B: before // 2})
+    account = replace(account_of(desk, 0), position_lots={B: before // 2})
     assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.HALTED
 
     assert keeper.nights.explain(account, NOW_NS + 1)
 
     assert (desk.book.lots(A), desk.book.lots(B)) == (0, before // 2)
     assert A not in desk.quotes
-    _pass_night(desk, days)
+    pass_night(desk, days)
     keeper.open_if_due(desk.now_ns())
     assert desk.book.lots(B) == before // 2
 
@@ -145,27 +147,27 @@ def test_a_merger_that_the_account_shows_is_explained_and_the_holding_converted(
 def test_a_dividend_is_owed_from_its_date_and_paid_when_the_account_shows_it(
     tmp_path: Path,
 ) -> None:
-    desk, keeper, days = _held(tmp_path, DIVIDEND)
+    desk, keeper, days = held_overnight(tmp_path, DIVIDEND)
     cash, nav = desk.book.ledger.cash["USD"], desk.book.ledger.find_nav_minor()
     assert nav is not None
-    _pass_night(desk, days)
+    pass_night(desk, days)
     keeper.open_if_due(desk.now_ns())
     owed = desk.book.ledger.entitlements["paid"].amount_minor
     assert owed > 0
     assert desk.book.ledger.cash["USD"] == cash
     assert desk.book.ledger.find_nav_minor() == nav + owed
     lots, rules = desk.book.lots(A), ReconciliationRules()
-    unpaid = reconcile(desk.book, _account(desk, lots), rules)
+    unpaid = reconcile(desk.book, account_of(desk, lots), rules)
     assert (unpaid.mode, unpaid.events) == (TradingState.ACTIVE, ())
 
-    paid = reconcile(desk.book, _account(desk, lots, owed), rules)
+    paid = reconcile(desk.book, account_of(desk, lots, owed), rules)
     assert [type(e) for e in paid.events] == [ev.EntitlementPaid]
     desk.take_in(paid.events)
 
     assert desk.book.ledger.cash["USD"] == cash + owed
-    again = replace(_account(desk, lots))
+    again = replace(account_of(desk, lots))
     assert reconcile(desk.book, again, rules).events == ()
-    taxed = reconcile(desk.book, _account(desk, lots, owed), rules)
+    taxed = reconcile(desk.book, account_of(desk, lots, owed), rules)
     assert taxed.mode is TradingState.REDUCING  # paid is paid: more of it is no dividend
 
 
@@ -173,12 +175,12 @@ def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
     tmp_path: Path,
 ) -> None:
     """The account, the book and a quote may each be of before or after: nothing leaves on them."""
-    desk, keeper, days = _held(tmp_path, SPLIT, DIVIDEND_OF_B)
+    desk, keeper, days = held_overnight(tmp_path, SPLIT, DIVIDEND_OF_B)
     desk.unsettled, sent = keeper.unsettled, len(_received(desk))
     before = desk.book.lots(A)
     assert keeper.unsettled() == frozenset()
 
-    _pass_night(desk, days)
+    pass_night(desk, days)
     assert keeper.unsettled() == {A}
     report = desk.release(make_decision("d2", A=0.05, B=0.05))
 
@@ -199,7 +201,7 @@ def test_what_splits_overnight_is_not_traded_before_the_opening_has_booked_it(
 
 
 def test_exits_of_what_splits_overnight_wait_for_the_opening(tmp_path: Path) -> None:
-    desk, keeper, days = _held(tmp_path, SPLIT)
+    desk, keeper, days = held_overnight(tmp_path, SPLIT)
     desk.unsettled = keeper.unsettled
     desk.sizing = replace(
         desk.sizing, exits=ExitSettings(take_profit_fraction=0.1, stop_loss_fraction=0.05)
@@ -210,7 +212,7 @@ def test_exits_of_what_splits_overnight_wait_for_the_opening(tmp_path: Path) -> 
         desk.cancel(record.order.client_order_id, "lost overnight")
     before, sent = desk.book.lots(A), len(_received(desk))
 
-    _pass_night(desk, days)
+    pass_night(desk, days)
     desk.guard_exits()
     assert len(_received(desk)) == sent, "they would be of other lots, at other prices"
 
@@ -226,7 +228,7 @@ def test_exits_of_what_splits_overnight_wait_for_the_opening(tmp_path: Path) -> 
 
 
 def test_a_session_that_closes_late_is_valued_at_its_own_quotes(tmp_path: Path) -> None:
-    desk, keeper, days = _held(tmp_path, SPLIT)
+    desk, keeper, days = held_overnight(tmp_path, SPLIT)
     nav = desk.book.ledger.find_nav_minor()
     days.over_ns = NOW_NS + 5
     desk.quotes[A] = replace(make_quote(A, time_ns=NOW_NS + 6), reference_ticks=2_500)
@@ -237,7 +239,7 @@ def test_a_session_that_closes_late_is_valued_at_its_own_quotes(tmp_path: Path) 
     assert desk.book.ledger.find_nav_minor() == nav
 
 
-def _pass_night(desk: TradingDesk, days: Days) -> None:
+def pass_night(desk: TradingDesk, days: Days) -> None:
     days.over_ns = NOW_NS + 10 * _S  # later than what was bought
     desk.now_ns.ns = NOW_NS + 20 * _S  # type: ignore[attr-defined]  # a Timepiece
 
@@ -252,14 +254,14 @@ def test_a_dividend_that_is_booked_late_is_of_what_was_held_before_its_date(
     side: OrderSide, tmp_path: Path
 ) -> None:
     """The opening met fills of its own day: they are told, and no dividend is owed on them."""
-    desk, keeper, days = _held(tmp_path, DIVIDEND)
+    desk, keeper, days = held_overnight(tmp_path, DIVIDEND)
     before, cash = desk.book.lots(A), desk.book.ledger.cash["USD"]
     order = make_order(lots=before, side=side, decision_id="d9")
     desk.note(replace(make_fill(order, before), time_ns=NOW_NS + 15 * _S))
     assert desk.book.lots(A) == before + side.sign * before
     paid = desk.book.ledger.cash["USD"] - cash
 
-    _pass_night(desk, days)
+    pass_night(desk, days)
     keeper.open_if_due(desk.now_ns())
 
     owed = desk.book.ledger.entitlements["paid"].amount_minor
@@ -269,7 +271,7 @@ def test_a_dividend_that_is_booked_late_is_of_what_was_held_before_its_date(
 
 
 def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Path) -> None:
-    desk, keeper, days = _held(tmp_path, DIVIDEND)
+    desk, keeper, days = held_overnight(tmp_path, DIVIDEND)
     settings = TraderSettings(retire_after_s=1.0)
     assert isinstance(desk.broker, FileVenue)
     trader = Trader(
@@ -282,7 +284,7 @@ def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Pat
         hours=days,
         nights=keeper.nights,
     )
-    _pass_night(desk, days)
+    pass_night(desk, days)
     trader._watch()
     assert desk.book.ledger.executions
 
@@ -292,94 +294,23 @@ def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Pat
     assert not desk.book.ledger.executions
 
 
-REVERSE = replace(SPLIT, numerator=1, denominator=7)
-LAX = ReconciliationRules(estimate_fraction_max=0.1)
-
-
-def test_a_reverse_split_pays_its_fraction_and_books_what_is_left(tmp_path: Path) -> None:
-    desk, keeper, _ = _held(tmp_path, REVERSE)
+def test_a_book_whose_first_session_opens_after_a_split_of_what_it_holds_books_it(
+    tmp_path: Path,
+) -> None:
+    """On the day that it was bought no session could be opened: its account was not read."""
+    desk, days = make_desk(tmp_path, FileVenue(tmp_path / "venue")), Days()
+    nights = NightBooks(desk, desk.broker, Told(SPLIT), hours=days)
+    keeper = SessionKeeper(desk, days, nights)
+    desk.release(make_decision("d1", A=0.1))
+    desk.take_in(desk.broker.heard())  # type: ignore[attr-defined]  # a FileVenue speaks
     before, nav = desk.book.lots(A), desk.book.ledger.find_nav_minor()
-    rest = before % 7
-    assert rest
-    assert nav is not None
-    account = _account(desk, before // 7, rest * 100 * 10**8)
-    assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.HALTED
+    assert (before > 0, desk.book.session, nights.since) == (True, "", "2024-01-01")
 
-    assert keeper.nights.explain(account, NOW_NS + 1)
-
-    assert desk.book.lots(A) == before // 7
-    assert desk.book.ledger.find_nav_minor() == nav
-    _book_paid(desk, account, ReconciliationRules(), "split:cash", rest * 100 * 10**8)
-    assert desk.book.ledger.find_nav_minor() == nav
-
-
-@pytest.mark.parametrize("apart", [0.91, 1.09])
-def test_a_fraction_is_owed_until_the_broker_pays_it_at_its_own_price(
-    apart: float, tmp_path: Path
-) -> None:
-    """Days after the split, and with a dividend of the same night."""
-    desk, keeper, days = _held(tmp_path, REVERSE, replace(DIVIDEND, amount=Decimal(2)))
-    before, cash = desk.book.lots(A), desk.book.ledger.cash["USD"]
-    _pass_night(desk, days)
+    pass_night(desk, days)
+    assert keeper.unsettled() == {A}
+    desk.quotes[A] = replace(make_quote(A), reference_ticks=2_500)
     keeper.open_if_due(desk.now_ns())
-    lots, estimate = before // 7, before % 7 * 100 * 10**8
-    nav, dividend = desk.book.ledger.find_nav_minor(), lots * 200_000_000
-    assert nav is not None
-    assert desk.book.ledger.cash["USD"] == cash
-    assert desk.book.ledger.owed == {"USD": estimate + dividend}
-    assert reconcile(desk.book, _account(desk, lots), LAX).findings == ()
-    told = int(estimate * apart)
-    account = _account(desk, lots, told + dividend)
 
-    assert reconcile(desk.book, account, ReconciliationRules()).mode is TradingState.REDUCING
-    far = _account(desk, lots, int(estimate * 1.2) + dividend)
-    assert reconcile(desk.book, far, LAX).mode is TradingState.REDUCING
-    _book_paid(desk, account, LAX, "split:cash", told, "paid")
-
-    assert desk.book.ledger.cash["USD"] == cash + told + dividend
-    assert desk.book.ledger.owed == {"USD": 0}
-    assert desk.book.ledger.find_nav_minor() == nav + told - estimate
-    assert reconcile(desk.book, _account(desk, lots, 1), LAX).mode is TradingState.REDUCING
-
-
-def test_what_a_fraction_brought_is_known_when_the_fees_are(tmp_path: Path) -> None:
-    desk, keeper, days = _held(tmp_path, REVERSE)
-    _pass_night(desk, days)
-    keeper.open_if_due(desk.now_ns())
-    order = make_order(lots=1, decision_id="d9")
-    desk.note(replace(make_fill(order, 1), commission_minor=None))
-    told = desk.book.ledger.owed["USD"] + 3 * 10**8
-    account = _account(desk, desk.book.lots(A), told)
-
-    waiting = reconcile(desk.book, account, LAX)
-    assert (waiting.mode, waiting.events) == (TradingState.ACTIVE, ())
-
-    (execution_id,) = set(desk.book.ledger.executions) - set(desk.book.ledger.commissions)
-    charge = ev.CommissionCharged(
-        event_id="charge",
-        time_ns=NOW_NS,
-        execution_id=execution_id,
-        currency="USD",
-        commission_minor=10**8,
-    )
-    desk.note(charge)
-    _book_paid(desk, account, LAX, "split:cash", told + 10**8)
-
-
-def _book_paid(
-    desk: TradingDesk,
-    account: BrokerAccount,
-    rules: ReconciliationRules,
-    action_id: str,
-    amount_minor: int,
-    *others: str,
-) -> None:
-    """Reconcile, and look that an estimate was paid so much, others as they were owed."""
-    found = reconcile(desk.book, account, rules)
-    assert found.mode is TradingState.ACTIVE
-    amounts = {e.action_id: e.amount_minor for e in found.events}  # type: ignore[attr-defined]
-    assert amounts == {action_id: amount_minor, **dict.fromkeys(others)}
-    desk.take_in(found.events)
-    again = reconcile(desk.book, account, rules)
-    assert (again.mode, again.events) == (TradingState.ACTIVE, ())
-    assert desk.book.ledger.find_imbalance() is None
+    assert desk.book.session == "2024-01-02"
+    assert desk.book.lots(A) == 4 * before
+    assert desk.book.ledger.find_nav_minor() == nav

@@ -8,12 +8,12 @@ import pytest
 
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import make_decision
-from tests.trader.desks import LostLog, Timepiece
+from tests.trader.desks import LostLog, Timepiece, make_desk
 from tests.trader.sessions import ListFeed, quotes
 from tests.trader.test_loop import Stage
 from trader.clocks import ClockWatch
 from trader.heartbeat import Heartbeat, find_heartbeat
-from trader.kill_switch import Halt
+from trader.kill_switch import Halt, KillSwitch
 
 S = 10**9
 
@@ -61,6 +61,61 @@ def test_a_halt_that_a_full_disk_did_not_take_stays_when_there_is_room_again(
         await task
 
     asyncio.run(asyncio.wait_for(trade(), 60))
+
+
+def test_a_person_who_lifts_a_halt_does_not_lift_the_one_that_came_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lift is in the log; what a full disk did not take since then is known to nobody."""
+    stage = Stage(tmp_path, ListFeed(quotes(1), then=60.0), [make_decision(A=0.1)], fills=False)
+    switch = stage.desk.switch
+
+    def full(halt: Halt) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def trade() -> None:
+        task = asyncio.create_task(stage.trader.run())
+        await until(lambda: stage.orders == 1, stage)
+        switch.pull(Halt(reason="a drill", actor="anna"))
+        await until(lambda: stage.state is TradingState.HALTED, stage)
+        await beats(stage)
+        with monkeypatch.context() as broken:
+            broken.setattr(switch, "_write", full)
+            assert switch.pull(Halt(reason="another", actor="bert")) is not None
+            make_desk(tmp_path, stage.venue).resume(by="carl", reason="seen the drill")
+            await until(lambda: stage.trader.health()["halt"] == "another", stage)
+        await beats(stage)
+        assert stage.state is TradingState.HALTED
+        assert switch.is_pulled
+        stage.trader.leave()
+        await task
+
+    asyncio.run(asyncio.wait_for(trade(), 60))
+
+
+def test_a_switch_keeps_what_was_pulled_since_it_was_lifted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch = KillSwitch(tmp_path / "halt.json")
+    first, second = Halt(reason="a drill", actor="anna"), Halt(reason="another", actor="bert")
+    switch.pull(first)
+    switch.path.unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr(switch, "_write", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
+        switch.pull(second)
+    assert switch.find() == first
+
+    switch.lift()
+    assert switch.find() == second
+    switch.pull(second)  # there is room again
+    assert switch.path.exists()
+
+    switch.path.unlink()
+    switch.lift()
+    assert switch.find() is None
+    switch.path.touch()
+    switch.lift()
+    assert switch.find() is not None, "somebody pulled it at the moment of the lift"
 
 
 @pytest.mark.parametrize(("back_s", "state"), [(3_600, "halted"), (2, "active")])
