@@ -23,16 +23,37 @@ _KINDS = (ExitKind.TAKE_PROFIT, ExitKind.STOP_LOSS)
 
 def guard_exits(path: OrderPath, references: References) -> None:
     """Bring the exits of every position in line; while trading is halted, only take some back."""
-    for instrument_id in sorted(path.book.exits):
+    for instrument_id in sorted(path.book.exits.keys() | _working_exits(path.book)):
         pair = exits_of(path.book, instrument_id)
         if len(pair) == len(_KINDS):
             _guard(path, references, pair)
 
 
 def exits_of(book: Book, instrument_id: str) -> list[OrderRecord]:
-    """Return the newest take-profit and stop of an instrument."""
+    """Return the take-profit and stop of what is held of an instrument: the newest.
+
+    Where a later order was denied, and its exits with it, the earlier ones go on working.
+    """
     ids = book.exits.get(instrument_id, {})
-    return [book.orders[ids[kind]] for kind in _KINDS if kind in ids]
+    newest = [book.orders[ids[kind]] for kind in _KINDS if kind in ids]
+    if any(record.state is not OrderState.DENIED for record in newest):
+        return newest
+    decision_id = _working_exits(book).get(instrument_id, "")
+    earlier = {
+        record.order.exit_kind: record  # of those that were renewed, the newer
+        for record in map(book.orders.__getitem__, book.intended.get(decision_id, ()))
+        if record.order.is_exit and record.order.instrument_id == instrument_id
+    }
+    return [earlier[kind] for kind in _KINDS if kind in earlier] or newest
+
+
+def _working_exits(book: Book) -> dict[str, str]:
+    """Return the decision whose exits work, by instrument."""
+    return {
+        record.order.instrument_id: record.order.decision_id
+        for record in book.working_orders()
+        if record.order.is_exit
+    }
 
 
 def unprotected(book: Book) -> list[str]:

@@ -152,8 +152,8 @@ class LimitsWatch:
         """
         stamp = self._stamped()
         if stamp != self._stamp:
-            self._stamp = stamp
             self._judge(book)
+            self._stamp = stamp  # last: what the log could not take is judged again
         assert book.limits is not None, "judged above, or it raised"
         return book.limits
 

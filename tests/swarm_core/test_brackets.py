@@ -10,6 +10,7 @@ from adapters.brokers.simulated import SimulatedBroker
 from swarm_core import events as ev
 from swarm_core.book import book_from_events
 from swarm_core.brackets import check_bracket, exits_for
+from swarm_core.exits import unprotected
 from swarm_core.fills import FillSettings
 from swarm_core.halting import cancel_all
 from swarm_core.order_states import OrderState
@@ -25,6 +26,7 @@ from tests.swarm_core.builders import (
     A,
     make_bar,
     make_fill,
+    make_limits,
     make_order,
 )
 
@@ -94,6 +96,29 @@ def test_exits_of_a_denied_order_do_not_leave() -> None:
     assert report.sent_count == 0
     assert DenialCode.ORDER_VALUE in report.denied.values()
     rig.check()
+
+
+@pytest.mark.parametrize("weight", [0.2, 0.0])
+def test_a_denied_order_leaves_the_exits_before_it_in_charge(weight: float) -> None:
+    """They protect what is held, and are taken back where less is held than they would close."""
+    rig = Rig()
+    rig.decide(A=0.1)
+    rig.bar(100.0)
+    rig.limits = make_limits(order_value_max=Decimal(1))
+    report = rig.decide("d2", A=weight)
+    assert DenialCode.ORDER_VALUE in report.denied.values()
+    assert len(rig.venue.working_order_ids()) == 2
+    assert unprotected(rig.book) == []
+
+    rig.guard()
+    assert len(rig.venue.working_order_ids()) == 2
+    rig.tell(make_fill(make_order(A, 400, side=OrderSide.SELL, decision_id="by hand")))
+    rig.guard()
+
+    assert rig.book.lots(A) == 600
+    assert all(r.open_lots <= 600 for r in rig.book.working_orders() if r.order.is_exit)
+    rig.bar(94.0)
+    assert rig.book.lots(A) >= 0
 
 
 def test_exits_of_a_position_that_was_filled_in_part_are_renewed_for_what_is_held() -> None:

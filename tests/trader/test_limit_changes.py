@@ -88,6 +88,23 @@ def test_a_file_that_is_looser_or_does_not_hold_changes_nothing(
     assert len(stage.changes()) == 1
 
 
+def test_a_tightening_that_the_log_could_not_take_is_taken_when_it_can(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "messages_max: 10")
+    stage.look()
+    append = stage.log.append
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("database or disk is full")
+
+    stage.log.append = full  # type: ignore[method-assign, assignment]
+    stage.write("messages_max: 5")
+    with pytest.raises(OSError, match="full"):
+        stage.look()
+    stage.log.append = append  # type: ignore[method-assign]
+
+    assert stage.look().messages_max == 5
+
+
 def test_a_person_loosens_by_name_and_reason(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "messages_max: 10")
     stage.look()
