@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -79,7 +80,8 @@ def trade(settings: ApiarySettings, tell: Tell, *, quiet: bool = False) -> str:
     the book, and OSError where the broker cannot be reached.
     """
     chosen = trade_settings(settings)
-    with lock_of(make_private(settings.home), "the trader"):
+    said = _library_log(settings, chosen, None if quiet else tell)
+    with lock_of(make_private(settings.home), "the trader"), said:
         log, instruments = open_event_log(settings), instruments_of(settings)
         clock = ReplayClock() if isinstance(chosen.feed, ReplayFeed) else wall_ns
         broker = open_broker(settings, log, instruments, clock)
@@ -92,6 +94,16 @@ def trade(settings: ApiarySettings, tell: Tell, *, quiet: bool = False) -> str:
             return told
         finally:
             broker.close()
+
+
+def _library_log(
+    settings: ApiarySettings, chosen: TradeSettings, tell: Tell | None
+) -> AbstractContextManager[None]:
+    if chosen.broker.kind == "simulated" and not isinstance(chosen.feed, IbFeed):
+        return nullcontext()
+    from adapters.brokers.ib_log import library_log
+
+    return library_log(settings.home / "control" / "ib.log", tell)
 
 
 async def _run(
