@@ -235,7 +235,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"the configuration must be a file that exists, was {path}")
     try:
         content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"{path} must be valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold a mapping, was {type(content).__name__}")
@@ -254,6 +254,10 @@ def _one_line(path: Path, error: ValidationError) -> str:
     return f"{path}: {where}: {message[:1].lower()}{message[1:]}, was {first['input']!r}"
 
 
+# The settings that name a file of their own.
+_FILES = ("colony", "risk_limits", "training", "tiers")
+
+
 def read_settings(path: Path | None = None) -> ApiarySettings:
     """Return the desk's settings; relative paths inside are relative to the repository.
 
@@ -270,11 +274,8 @@ def read_settings(path: Path | None = None) -> ApiarySettings:
         update={
             "trade": None if settings.trade is None else settings.trade.beside(beside, ROOT),
             "home": (ROOT / settings.home).resolve(),
-            "colony": _beside(beside, settings.colony),
-            "risk_limits": _beside(beside, settings.risk_limits),
-            "training": _beside(beside, settings.training),
-            "tiers": _beside(beside, settings.tiers),
         }
+        | {name: _beside(beside, getattr(settings, name)) for name in _FILES}
     )
 
 
@@ -302,7 +303,11 @@ def settings_for_files(
     if not folder.is_dir():
         raise SettingsError(f"--files must be a folder that exists, was {folder}")
     kept = (home or ROOT / "var" / folder.resolve().name).resolve()
-    content = _read_yaml((base or DEFAULT_CONFIG).resolve())
+    chosen = (base or DEFAULT_CONFIG).resolve()
+    content = _read_yaml(chosen)
+    if chosen.parent != DEFAULT_CONFIG.parent:
+        own = {name: chosen.parent / str(content[name]) for name in _FILES if name in content}
+        content |= {name: str(path) for name, path in own.items() if path.exists()}
     is_file = mapping is not None and mapping.endswith((".yaml", ".yml"))
     source: dict[str, Any] = {"kind": "files", "folder": str(folder.resolve())}
     if hints is not None and hints.given:
@@ -349,9 +354,13 @@ def dagster_home() -> Path:
 
 
 def _beside(folder: Path, path: Path) -> Path:
-    """Return the path relative to the configuration, or the shipped file of that name."""
-    candidate = path if path.is_absolute() else folder / path
-    return candidate if candidate.exists() else DEFAULT_CONFIG.parent / path.name
+    """Return the path relative to the configuration, or the shipped file of a bare name.
+
+    A path with a folder names one file: no other is read where it is not there.
+    """
+    candidate, shipped = folder / path, DEFAULT_CONFIG.parent / path.name
+    takes_shipped = path == Path(path.name) and shipped.is_file() and not candidate.exists()
+    return shipped if takes_shipped else candidate
 
 
 def read_colony(settings: ApiarySettings) -> ColonySettings:

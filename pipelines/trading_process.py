@@ -160,6 +160,7 @@ async def _run(
         obey_signals(trader)
         tell(f"trading {chosen.engine.kind} on {chosen.feed.kind} through {chosen.broker.kind}")
         tell(f"control on http://127.0.0.1:{server.port}, token in {control / 'token'}")
+        tell(f"limits of {settings.risk_limits}")
         _set_aside()
         await trader.run()
     live.close()

@@ -24,10 +24,8 @@ def read_limits_file(path: Path, tenant: str, trader: str) -> RiskLimits:
     """
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"{path} must be readable YAML: {' '.join(str(error).split())}") from error
-    if content is None:
-        content = {}
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a mapping, was {type(content).__name__}")  # noqa: TRY004  # a file raises one kind
     try:

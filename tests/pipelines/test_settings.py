@@ -41,6 +41,24 @@ def test_the_shipped_configuration_holds() -> None:
     read_tiers(settings)
 
 
+def test_limits_that_are_named_by_a_folder_are_never_the_shipped_ones(tmp_path: Path) -> None:
+    for named in ("desk/risk_limits.yaml", str(tmp_path / "desk" / "risk_limits.yaml")):
+        settings = read_settings(make_config(tmp_path, risk_limits=named))
+        with pytest.raises(SettingsError, match=str(tmp_path / "desk" / "risk_limits.yaml")):
+            read_risk_limits(settings)
+    shipped = read_settings(make_config(tmp_path)).risk_limits
+    assert shipped == DEFAULT_CONFIG.parent / "risk_limits.yaml"
+
+
+def test_a_run_on_files_keeps_the_limits_of_its_desk(tmp_path: Path) -> None:
+    (tmp_path / "risk_limits.yaml").write_text("messages_max: 7\n")
+    (tmp_path / "rows").mkdir()
+    written = settings_for_files(
+        tmp_path / "rows", None, tmp_path / "home", base=make_config(tmp_path)
+    )
+    assert read_risk_limits(read_settings(written)).messages_max == 7
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -37,7 +37,7 @@ class Stage:
 
     def write(self, text: str) -> None:
         self.writes += 1
-        self.path.write_text(text + "\n" * self.writes)
+        self.path.write_bytes((text + "\n" * self.writes).encode(errors="surrogateescape"))
 
     def look(self) -> RiskLimits:
         return self.watch.look(self.book)
@@ -68,6 +68,8 @@ def test_what_is_tighter_counts_at_once_and_stands_in_the_log(tmp_path: Path) ->
         ("messages_max: -1", r"messages_max must be in [0, 1000000], was -1"),
         ("messages_max: 5\nlevels: {desk: {}}", "a level must be one of"),
         ("[1]", "must hold a mapping"),
+        ("", "limits.yaml must hold a mapping"),  # an editor empties a file before it writes it
+        ("# caf\udce9", "limits.yaml must be readable YAML"),  # not UTF-8
     ],
 )
 def test_a_file_that_is_looser_or_does_not_hold_changes_nothing(
