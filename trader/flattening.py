@@ -8,13 +8,14 @@ from trader.ports import LiveBroker
 class Flattening:
     """Says when a halt that flattens is to be acted on again.
 
-    A closing order needs a quote and the broker, and a fill may be told after it: what is held and
-    has no order working is closed again once one of these has changed, and never otherwise.
+    A closing order needs a quote and the broker, a person may reset a throttle, and a fill may be
+    told after it: what is held and has no order working is closed again once one of these has
+    changed, and never otherwise. What an order at work fills changes nothing.
     """
 
     def __init__(self, desk: TradingDesk, broker: LiveBroker) -> None:
         self.desk, self.broker = desk, broker
-        self._tried: object = None
+        self._tried: dict[str, object] = {}
 
     def note(self) -> None:
         """Remember how things stand now that it was tried."""
@@ -23,15 +24,15 @@ class Flattening:
     def is_due(self, halt: Halt) -> bool:
         if not (halt.flatten and halt.by_person and self.broker.is_connected):
             return False
-        held = self._held()
         working = {r.order.instrument_id for r in self.desk.book.working_orders()}
-        return bool(held.keys() - working) and self._stand() != self._tried
+        stand = self._stand()
+        return any(stand[i] != self._tried.get(i) for i in stand.keys() - working)
 
-    def _held(self) -> dict[str, int]:
+    def _stand(self) -> dict[str, object]:
+        """Return, for each instrument that is held, what closing it depends on."""
+        quotes, throttled = self.desk.settled_quotes(), self.desk.book.throttled
+        line = self.broker.connection_count, self.broker.is_connected
         positions = self.desk.book.ledger.positions
-        return {i: p.lots for i, p in sorted(positions.items()) if p.lots}
-
-    def _stand(self) -> object:
-        held, quotes = self._held(), self.desk.settled_quotes()
-        told = tuple((i, lots, i in quotes) for i, lots in held.items())
-        return told, self.broker.connection_count, self.broker.is_connected
+        return {
+            i: (p.lots, i in quotes, i in throttled, line) for i, p in positions.items() if p.lots
+        }

@@ -4,13 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from swarm_core import events as ev
+from swarm_core.halting import reset_throttle
 from swarm_core.market import Bar, Quote
-from tests.swarm_core.builders import A, make_fill, make_quote
+from swarm_core.order_states import OrderRecord
+from tests.swarm_core.builders import NOW_NS, A, B, make_fill, make_order, make_quote
+from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from tests.trader.sessions import ListFeed
+from trader.flattening import Flattening
 from trader.kill_switch import Halt
 
 FLATTEN = Halt(reason="a drill", actor="anna", flatten=True)
@@ -94,6 +100,46 @@ def test_what_was_held_while_the_broker_was_away_is_closed_when_it_is_back(
     asyncio.run(asyncio.wait_for(drill.play(away, back), 60))
 
     assert drill.lots == 0
+
+
+class Holding:
+    """A desk that holds A and B and was flattened: A is throttled, the order that closes B works."""
+
+    def __init__(self, home: Path) -> None:
+        self.desk = make_desk(home)
+        self.desk.note(*(make_fill(make_order(i, 100)) for i in (A, B)))
+        self.desk.book.throttled.add(A)
+        self.left = Flattening(self.desk, SimpleNamespace(is_connected=True, connection_count=1))  # type: ignore[arg-type]  # all that it asks
+        self.desk.halt(FLATTEN)
+        self.left.note()
+
+    def closing(self) -> OrderRecord:
+        (record,) = self.desk.book.working_orders()
+        assert record.order.instrument_id == B
+        return record
+
+
+def test_what_a_closing_order_fills_does_not_send_it_anew(tmp_path: Path) -> None:
+    """A is left open: each part of B's fill had cancelled B's order and sent another one."""
+    holding = Holding(tmp_path)
+    desk, order = holding.desk, holding.closing().order
+
+    desk.note(make_fill(order, 30, number=2))
+    assert not holding.left.is_due(FLATTEN)
+
+    ended = ev.OrderCancelled(
+        event_id="end", time_ns=NOW_NS, client_order_id=order.client_order_id, reason="by hand"
+    )
+    desk.note(ended)
+    assert holding.left.is_due(FLATTEN)
+
+
+def test_a_throttle_that_a_person_resets_lets_the_flattening_go_on(tmp_path: Path) -> None:
+    holding = Holding(tmp_path)
+    assert not holding.left.is_due(FLATTEN)
+    desk = holding.desk
+    reset_throttle(A, book=desk.book, log=desk.log, actor="anna", reason="seen", time_ns=NOW_NS)
+    assert holding.left.is_due(FLATTEN)
 
 
 @pytest.mark.parametrize("flatten", [True, False])
