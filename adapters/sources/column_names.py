@@ -18,7 +18,8 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "ex_date", "exdate", "ex_dividend_date",
              "published", "published_at", "created_at", "open_time",
-             "traddt", "date1",
+             "traddt", "date1", "ts_event", "window_start",
+             "observation_date", "obs_date", "reference_date", "ref_date", "period_end",
              "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
              "日付", "日時", "日期", "时间", "날짜", "dato", "tarih",
              "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
@@ -79,7 +80,9 @@ _TIME_WORDS = frozenset({"date", "day", "datetime", "timestamp"})
 _LETTERS_MIN = 3
 # When a row was made public: beside the time that it tells of, two versions of a bar may differ.
 _KNOWN = ("knowledge_time", "known_at", "published_at", "published_time", "publication_time",
-          "available_at", "released_at", "release_time", "revised_at", "revision_time")  # fmt: skip
+          "available_at", "released_at", "release_time", "revised_at", "revision_time",
+          "release_date", "publication_date", "published_date", "vintage_date",
+          "realtime_start")  # fmt: skip
 
 
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:

@@ -33,6 +33,8 @@ LEAVE_OUT = f"leave it out with --ignore {THESE}"
 _SAMPLED = 2_000  # prices looked at for their decimals
 _DECIMALS = 2  # where no price says how many
 _REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
+_LAST_ZONE = "Etc/GMT+12"  # where a day ends last
+_FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
 _PLAIN = Csv()
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
@@ -134,11 +136,12 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
-    known = None if table == "corporate_actions" else _known_time(rows, time, hints)
+    known = None if table == "corporate_actions" else _known_time(rows, time, hints, table)
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
         columns |= _symbol_by_content(rows, stamped, columns)
     decimals = _DECIMALS
     if "close" in columns:
+        _must_be_decimal(rows, columns["close"])
         alone = pl.zeros(rows.height, dtype=pl.Int64, eager=True)
         decimals = decimals_of(rows[columns["close"]], alone, 1, file.layout)[0]
     return Draft(
@@ -149,17 +152,34 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     )  # fmt: skip
 
 
-def _known_time(rows: pl.DataFrame, time: str, hints: FileHints) -> TimeField | None:
+def _must_be_decimal(rows: pl.DataFrame, close: str) -> None:
+    """Raise MappingError on prices in billionths, as Databento writes them unless asked not to."""
+    prices = rows[close].cast(pl.Float64, strict=False)
+    if _FIXED_POINT.issubset(rows.columns) and (prices.abs() >= _BILLIONTHS).any():
+        raise MappingError(
+            f"its prices must be in units of the currency, {close!r} is in billionths of them: "
+            "ask the vendor for pretty prices, or write scale: 1.0e-9 at each in a mapping"
+        )
+
+
+def _known_time(rows: pl.DataFrame, time: str, hints: FileHints, table: str) -> TimeField | None:
     """Return how the moment is read at which a row was made public; None where nothing says it.
 
-    A day without its hour says nothing of what was known at a decision.
+    A day without its hour says nothing of what was known at a decision of that day. Macro values
+    are known when it is over, everywhere on earth where no zone is told; bars are used at once, so
+    that of them such a day is not read.
     """
     column = known_column(rows, time)
     if column is None or rows[column].null_count() == rows.height:
         return None
     stamps = recognise(rows[column], column, hints.day_first, hints.zone or zone_in_name(column))
-    if stamps.days_only:
+    if stamps.days_only and table != "macro":
         return None
+    if stamps.days_only:
+        return TimeField(
+            column=(column,), format=stamps.format, zone=stamps.zone or _LAST_ZONE,
+            take=stamps.take, stands_for="day",
+        )  # fmt: skip
     if stamps.needs_zone:
         raise MappingError(
             f"in which zone are the times of {column!r}? write --zone UTC, America/New_York or "

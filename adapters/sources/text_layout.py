@@ -19,6 +19,7 @@ _SPACED = re.compile(
 _TITLES_MAX, _TITLE_CELLS_MAX = 20, 2
 # A remark, or the line by which a spreadsheet is told the separator.
 _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
+_MARKED_HEADER = re.compile(r"#\w")
 
 # The columns of a candle as Binance publishes it, in files that have no header.
 KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume",
@@ -29,7 +30,7 @@ _EPOCH = re.compile(r"1\d{12}(?:\d{3})?")  # milliseconds, or microseconds since
 def layout_of(text: str) -> Csv:
     """Recognise the layout; a comma is decimal where ; or tab separates 1,5."""
     head = text[:_LOOKED_AT].splitlines()
-    skipped = next((n for n, line in enumerate(head) if not _BEFORE_HEADER.match(line)), 0)
+    skipped = next((n for n, line in enumerate(head) if _is_header(line, head[n + 1 : n + 2])), 0)
     skipped += _title_lines(head[skipped:])
     shown = "\n".join(head[skipped:])
     separator = sniff_separator(shown)
@@ -48,6 +49,14 @@ def layout_of(text: str) -> Csv:
     thousands = "" if spaced is None else spaced[1]
     decimal = "," if separator != "," and _WITH_COMMA.search(shown) else "."
     return Csv(separator=separator, decimal=decimal, thousands=thousands, skip_lines=skipped)
+
+
+def _is_header(line: str, following: Sequence[str]) -> bool:
+    """Return whether a line is no remark: #RIC,Open,Close above as many cells is none."""
+    if not _BEFORE_HEADER.match(line):
+        return True
+    counts = {(line.count(s), text.count(s)) for text in following for s in SEPARATORS}
+    return bool(_MARKED_HEADER.match(line)) and any(a == b > 1 for a, b in counts)
 
 
 def _title_lines(lines: Sequence[str]) -> int:

@@ -1,0 +1,85 @@
+"""What vendors mark in their own way: headers, days of publication, prices in billionths."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.sources.files import FileSource
+from adapters.sources.inference import Hints, infer_mapping
+from adapters.sources.mapping import MappingError
+from tests.adapters.sources.test_inference import EVER, SESSIONS, inferred
+
+
+@pytest.mark.parametrize("before", ["", "# made by hand, on demand, of the vendor\n#\n"])
+def test_a_header_that_begins_with_a_hash_is_no_remark(tmp_path: Path, before: str) -> None:
+    rows = "".join(f"AAPL.OQ,Market Price,{day}T00:00:00Z,1,3,0.5,2.25,7\n" for day in SESSIONS)
+    head = "#RIC,Domain,Date-Time,Open,High,Low,Last,Volume\n"
+    source = inferred(tmp_path, {"eod.csv": f"{before}{head}{rows}"})
+    bars = source.fetch("bars", *EVER)
+    assert bars.height == len(SESSIONS)
+    assert bars.select("instrument_id", "open", "close", "volume").row(0) == (
+        "US.AAPL", 1.0, 2.25, 7.0,
+    )  # fmt: skip
+
+
+def test_a_remark_above_data_stays_a_remark(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1.5\n" for day in SESSIONS)
+    files = {"AAPL.csv": f"#closes, from a feed\n# Date,Close\nDate,Close\n{rows}"}
+    assert inferred(tmp_path, files).fetch("bars", *EVER).height == len(SESSIONS)
+
+
+VINTAGES = (
+    "series_id,observation_date,value,release_date\n"
+    "CPI,2024-01-01,300.5,2024-02-13\nCPI,2024-01-01,300.25,2024-03-12\n"
+    "CPI,2024-02-01,301.5,2024-03-12\n"
+)
+
+
+@pytest.mark.parametrize(("zone", "hours"), [(None, 36), ("America/New_York", 29)])
+def test_a_day_of_publication_is_known_when_it_is_over(
+    tmp_path: Path, zone: str | None, hours: int
+) -> None:
+    """Everywhere on earth where nothing says where; both versions of a value are kept."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cpi.csv").write_text(VINTAGES)
+    mapping = infer_mapping(tmp_path / "data", Hints(zone=zone))
+    macro = FileSource(tmp_path / "data", mapping).fetch("macro", *EVER).sort("knowledge_time")
+
+    first = [datetime(2024, 2, 13, tzinfo=UTC), datetime(2024, 3, 12, tzinfo=UTC)]
+    known = macro["knowledge_time"].to_list()
+    assert known[0] == first[0] + timedelta(hours=hours)
+    later = hours - 1 if zone else hours  # in summer New York's day ends an hour sooner
+    assert known[1:] == [first[1] + timedelta(hours=later)] * 2
+    assert macro["value"].to_list()[0] == 300.5
+    assert sorted(macro["value"].to_list()[1:]) == [300.25, 301.5]
+
+
+def test_a_day_of_publication_of_a_bar_is_not_read(tmp_path: Path) -> None:
+    """Bars are used at the decision of their own day: its end would be too late for all."""
+    rows = "".join(f"{day},1.5,{day}\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"AAPL.csv": f"date,close,published_date\n{rows}"})
+    bars = source.fetch("bars", *EVER)
+    assert (bars["knowledge_time"] - bars["event_time"]).unique().to_list() == [
+        timedelta(minutes=15)
+    ]
+
+
+@pytest.mark.parametrize("scale", [1, 10**9])
+def test_prices_in_billionths_are_asked_about(tmp_path: Path, scale: int) -> None:
+    def stamp(day: str) -> int:
+        moment = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
+        return int(moment.timestamp()) * 10**9
+
+    rows = "".join(
+        f"{stamp(day)},35,2,38,{3 * scale},{4 * scale},{2 * scale},{3 * scale},7,AAPL\n"
+        for day in SESSIONS
+    )
+    head = "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+    if scale > 1:
+        with pytest.raises(MappingError, match=r"'close' is in billionths of them.*scale: 1.0e-9"):
+            inferred(tmp_path, {"xnas.csv": head + rows})
+        return
+    bars = inferred(tmp_path, {"xnas.csv": head + rows}).fetch("bars", *EVER)
+    assert bars.select("instrument_id", "close").row(0) == ("US.AAPL", 3.0)
+    assert bars.height == len(SESSIONS)
