@@ -103,7 +103,7 @@ def test_what_was_held_while_the_broker_was_away_is_closed_when_it_is_back(
 
 
 class Holding:
-    """A desk that holds A and B and was flattened: A is throttled, the order that closes B works."""
+    """A flattened desk that holds A and B: A is throttled, the order that closes B works."""
 
     def __init__(self, home: Path) -> None:
         self.desk = make_desk(home)
