@@ -18,8 +18,12 @@ class Halt:
 
     def __post_init__(self) -> None:
         for name in ("reason", "actor"):
-            if not getattr(self, name).strip():
-                raise ValueError(f"{name} of a halt must be given, was empty")
+            given = getattr(self, name)
+            if not (isinstance(given, str) and given.strip()):
+                raise ValueError(f"{name} of a halt must be given as text, was {given!r}")
+        odd = [n for n in ("flatten", "by_person") if not isinstance(getattr(self, n), bool)]
+        if odd:
+            raise ValueError(f"a halt must say true or false of {odd}, did not")
 
 
 class KillSwitch:
@@ -87,7 +91,7 @@ class KillSwitch:
 
     def _read(self) -> Halt | None:
         try:
-            text = self.path.read_text()
+            text = self.path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -43,6 +43,27 @@ def test_a_halt_cancels_everything_and_lets_nothing_more_out(tmp_path: Path) -> 
     assert later.sent_count == 0
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"stop",
+        b"\xff\xfe\x00",
+        b"[1]",
+        b'{"reason": 1, "actor": "anna"}',
+        b'{"reason": null, "actor": null}',
+        b'{"reason": "r", "actor": "anna", "flatten": "no"}',
+        b'{"reason": "r", "actor": "anna", "by_person": 0}',
+        b'{"halt": true}',
+    ],
+)
+def test_a_file_of_any_content_halts_and_flattens_nothing(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "halt.json"
+    path.write_bytes(content)
+    found = KillSwitch(path).find()
+    assert found == Halt(reason=f"{path} is there", actor="file")
+
+
 def test_children_are_cancelled_with_their_parents(tmp_path: Path) -> None:
     """A child order that works is cancelled like any other."""
     desk = make_desk(tmp_path)
