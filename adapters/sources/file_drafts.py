@@ -14,6 +14,7 @@ from adapters.sources.drafts import Draft
 from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
+from adapters.sources.market_clues import is_bloomberg
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
@@ -35,6 +36,7 @@ _DECIMALS = 2  # where no price says how many
 _REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
+_TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
 _PLAIN = Csv()
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
@@ -300,7 +302,7 @@ def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | N
     time = columns["time"]
     numeric = [c for c in rows.columns if c != time and _is_numeric(rows[c])]
     if len(numeric) == rows.width - 1 >= _WIDE_MIN:
-        tickers = all(re.fullmatch(r"[A-Z][A-Z0-9.\-]{0,9}", c) for c in numeric)
+        tickers = all(_TICKER.fullmatch(c) or is_bloomberg(c) for c in numeric)
         if tickers and "value" not in columns and "price" not in columns:
             return "bars", Unpivot(index=(time,), name="symbol", value="close")
         return "macro", Unpivot(index=(time,), name="series", value="value")

@@ -22,6 +22,18 @@ LISTINGS: dict[str, tuple[str, str | None]] = {
     "BO": ("XBOM", "INR"), "SR": ("XSAU", "SAR"), "US": ("XNYS", "USD"), "NAS": ("XNYS", "USD"),
     "NYSE": ("XNYS", "USD"), "OQ": ("XNYS", "USD"),
 }  # fmt: skip
+# Bloomberg's codes of a composite or an exchange, as in "VOD LN Equity", by the suffix of the same.
+_BLOOMBERG_CODES = {
+    **dict.fromkeys(("US", "UN", "UQ", "UW", "UA", "UP", "UR"), "US"),
+    **dict.fromkeys(("GR", "GY"), "DE"), **dict.fromkeys(("JP", "JT"), "T"),
+    **dict.fromkeys(("CN", "CT"), "TO"), **dict.fromkeys(("SW", "SE"), "SW"),
+    **dict.fromkeys(("AU", "AT"), "AX"), **dict.fromkeys(("IN", "IS"), "NS"),
+    "LN": "L", "FP": "PA", "NA": "AS", "BB": "BR", "PL": "LS", "IM": "MI", "SM": "MC",
+    "SS": "ST", "NO": "OL", "DC": "CO", "FH": "HE", "AV": "VI", "ID": "IR", "PW": "WA",
+    "HK": "HK", "CG": "SS", "CS": "SZ", "KP": "KS", "KQ": "KQ", "TT": "TW", "SP": "SI",
+    "NZ": "NZ", "BZ": "SA", "MM": "MX", "SJ": "JO", "IT": "TA", "IB": "BO", "AB": "SR",
+}  # fmt: skip
+_BLOOMBERG = re.compile(r"(\S{1,12})( ([A-Z]{2}) Equity)", re.IGNORECASE)
 # Calendars of two exchanges of which each has its own codes and prices.
 _TWO_EXCHANGES = frozenset({"XSHG", "XKRX", "XBOM"})
 # Names that a column "exchange" may hold, beside the calendars' own.
@@ -110,7 +122,7 @@ def clue_of(symbol: str, exchange: str | None = None) -> Clue:
     if pair and (pair[1] in (*_COINS, *_STABLE) or pair[2] in _STABLE):
         return Clue("24/7", pair[2], "crypto")
     calendar = _exchange_calendar(exchange)
-    suffix = _listing(name)
+    suffix, _ = _listing(name)
     if suffix is not None:
         listed, currency = LISTINGS[suffix]
         return Clue(calendar or listed, currency)
@@ -126,18 +138,35 @@ def venue_endings(symbols: Iterable[str], calendar: str) -> tuple[str, ...]:
     of another. Where vendors have several suffixes for one calendar (600000.SS and 000001.SZ) the
     suffix tells listings apart, and stays.
     """
-    found = {_listing(symbol.strip().upper()) for symbol in symbols} - {None}
+    found: dict[str, str] = {}
+    for symbol in symbols:
+        for name in (symbol.strip(), symbol.strip().upper()):  # as written, and as it is looked up
+            suffix, ending = _listing(name)
+            if suffix is not None:
+                found[ending] = suffix
     return tuple(
-        f".{suffix}"
-        for suffix in sorted(map(str, found))
+        ending
+        for ending, suffix in sorted(found.items())
         if LISTINGS[suffix][0] == calendar and calendar not in _TWO_EXCHANGES
     )
 
 
-def _listing(name: str) -> str | None:
-    """Return the suffix that names a listing; BAC.PR.L is a preferred share, not of London."""
+def is_bloomberg(name: str) -> bool:
+    """Return whether a name is a share as Bloomberg writes it: AAPL US Equity."""
+    return _listing(name.strip())[1].lower().endswith(" equity")
+
+
+def _listing(name: str) -> tuple[str | None, str]:
+    """Return the suffix that names a listing, and how it is written at the name's end.
+
+    BAC.PR.L is a preferred share, not of London.
+    """
+    if (written := _BLOOMBERG.fullmatch(name)) and written[3].upper() in _BLOOMBERG_CODES:
+        return _BLOOMBERG_CODES[written[3].upper()], written[2]
     head, _, suffix = name.rpartition(".")
-    return suffix if head and suffix in LISTINGS and not head.endswith((".PR", ".PRF")) else None
+    if head and suffix in LISTINGS and not head.endswith((".PR", ".PRF")):
+        return suffix, f".{suffix}"
+    return None, ""
 
 
 def _exchange_calendar(exchange: str | None) -> str | None:

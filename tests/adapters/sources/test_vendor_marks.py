@@ -83,3 +83,35 @@ def test_prices_in_billionths_are_asked_about(tmp_path: Path, scale: int) -> Non
     bars = inferred(tmp_path, {"xnas.csv": head + rows}).fetch("bars", *EVER)
     assert bars.select("instrument_id", "close").row(0) == ("US.AAPL", 3.0)
     assert bars.height == len(SESSIONS)
+
+
+def test_columns_that_bloomberg_names_are_shares(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1.5,2.5,30\n" for day in SESSIONS)
+    head = "Date,AAPL US Equity,BRK/B UN Equity,T us equity\n"
+    source = inferred(tmp_path, {"px_last.csv": head + rows})
+    assert source.instruments()["instrument_id"].to_list() == ["US.AAPL", "US.BRK/B", "US.T"]
+    bars = source.fetch("bars", *EVER)
+    assert bars.height == 3 * len(SESSIONS)
+    assert bars.filter(instrument_id="US.T")["close"].unique().to_list() == [30.0]
+
+
+def test_shares_of_two_markets_in_one_wide_file_are_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1.5,2.5\n" for day in SESSIONS)
+    with pytest.raises(MappingError, match="several markets must have a mapping"):
+        inferred(tmp_path, {"px_last.csv": f"Date,AAPL US Equity,SAP GY Equity\n{rows}"})
+
+
+def test_a_column_that_holds_bloombergs_names_tells_markets(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{d},1.5\n" for d in SESSIONS for n in ("SAP GY Equity", "MC FP Equity"))
+    found = inferred(tmp_path, {"closes.csv": f"security,date,px_last\n{rows}"}).instruments()
+    assert found.select("instrument_id", "currency").sort("instrument_id").rows() == [
+        ("XETR.SAP", "EUR"),
+        ("XPAR.MC", "EUR"),
+    ]
+
+
+@pytest.mark.parametrize("head", ["Date,US CPI Index,DE CPI Index", "Date,GDP XX Equity,CPI"])
+def test_other_names_of_a_wide_file_stay_series(tmp_path: Path, head: str) -> None:
+    rows = "".join(f"{day},1.5,2.5\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"series.csv": f"{head}\n{rows}"})
+    assert source.fetch("macro", *EVER).height == 2 * len(SESSIONS)
