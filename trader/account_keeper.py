@@ -13,7 +13,7 @@ from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.overnight import NightBooks
-from trader.ports import LiveBroker
+from trader.ports import LiveBroker, RefusingBroker
 from trader.settings import TraderSettings
 
 _NS_PER_S = 10**9
@@ -46,6 +46,13 @@ class AccountKeeper:
         self.fault = "the account must be reconciled first"
         self._connections, self.reconciled_ns = -1, 0
         self._told: frozenset[str] = frozenset()
+
+    def note_away(self) -> None:
+        """Release nothing until the broker is back; halt where it does not come back by itself."""
+        self.fault = "the broker must be connected"
+        refusal = self.broker.refusal if isinstance(self.broker, RefusingBroker) else ""
+        if refusal and not self.desk.switch.is_pulled:
+            self._pull(f"the trader must be started again when this is settled: {refusal}")
 
     def reconcile_if_due(self) -> bool:
         """Reconcile after each reconnection, every so often, and while the account is unread."""

@@ -248,6 +248,7 @@ class Trader:
             if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
                 desk.switch.lift()
                 self._halted, self._on_record = None, False
+                self.account.fault = "the account must be reconciled first"
                 return
         if halt is None:
             return
@@ -275,7 +276,7 @@ class Trader:
             limits = self._limits(self.desk.book)
             self.desk.limits = limits if self._ends is None else self._ends.limited(limits)
         if not self.broker.is_connected:
-            self.account.fault = "the broker must be connected"
+            self.account.note_away()
             return
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())

@@ -93,6 +93,16 @@ class BookkeepingBroker(Protocol):
 
 
 @runtime_checkable
+class RefusingBroker(Protocol):
+    """A broker that gives up a connection for good, e.g. where it leads to another account."""
+
+    @property
+    def refusal(self) -> str:
+        """Return why it is not reached any more until a person has acted, or nothing."""
+        ...
+
+
+@runtime_checkable
 class ForgettingBroker(Protocol):
     """A broker whose memory is in this process: it forgets the orders that the book has retired."""
 

@@ -81,6 +81,10 @@ class IbBroker:
         return self.session.is_connected
 
     @property
+    def refusal(self) -> str:
+        return self.session.refusal
+
+    @property
     def connection_count(self) -> int:
         return self.session.connection_count
 
@@ -309,7 +313,6 @@ class IbBroker:
             currency = held.contract.symbol
             if held.contract.secType == "CASH" and currency in cash:
                 cash[currency] -= to_minor(str(held.position))
-        cash = {currency: minor for currency, minor in cash.items() if minor}
         return BrokerAccount(
             time_ns=self._now_ns(),
             orders=tuple(self._broker_order(t) for t in told.trades),
@@ -317,7 +320,7 @@ class IbBroker:
             commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
             corrections=tuple(e for e in events if isinstance(e, ev.ExecutionCorrected)),
             position_lots=lots,
-            cash_minor=cash or None,
+            cash_minor={c: minor for c, minor in cash.items() if minor} or None,
         )
 
     def _broker_order(self, trade: Trade) -> BrokerOrder:
@@ -388,11 +391,10 @@ class IbBroker:
 
 
 def _unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
-    order_id = order.client_order_id
     return ev.OrderRejected(
-        event_id=ev.make_event_id("OrderRejected", order_id),
+        event_id=ev.make_event_id("OrderRejected", order.client_order_id),
         time_ns=time_ns,
         correlation_id=order.decision_id,
-        client_order_id=order_id,
+        client_order_id=order.client_order_id,
         reason=reason,
     )

@@ -57,7 +57,8 @@ class IbSettings:
             raise LiveAccountError(f"account must be one of {managed}, was {account!r}")
         if not account.startswith(_PAPER_PREFIXES) and account != self.live_account:
             raise LiveAccountError(
-                f"live_account must name {account} to trade it, was {self.live_account!r}"
+                f"live_account must name {account} to trade it, was {self.live_account!r} "
+                "(a desk names it as account of kind ib_live)"
             )
         return account
 
@@ -133,6 +134,11 @@ class IbSession:
     def is_connected(self) -> bool:
         return self._client is not None and self._client.isConnected() and self._upstream
 
+    @property
+    def refusal(self) -> str:
+        """Return why the gateway is not reached any more until a person has acted, or nothing."""
+        return "" if self._fatal is None else str(self._fatal)
+
     def raise_if_lost(self) -> None:
         """Raise OSError where only a person may mend the connection."""
         if self._fatal is not None:
@@ -158,7 +164,7 @@ class IbSession:
         )
         try:
             if self._trades:
-                self.account = settings.choose_account(client.managedAccounts())
+                self.account = self._chosen(client.managedAccounts())
             # Ids roll back at night: those of all that still works must not be given again.
             await self._in_time(client.reqAllOpenOrdersAsync())
             if not client.isConnected():
@@ -174,6 +180,12 @@ class IbSession:
         self._on_client(client)
         self.connection_count += 1
         self._pulse = self._loop.create_task(self._feel_pulse(client))
+
+    def _chosen(self, managed: list[str]) -> str:
+        account = self.settings.choose_account(managed)
+        if self.account and account != self.account:
+            raise LiveAccountError(f"account must stay {self.account}, was {account}")
+        return account
 
     async def _in_time(self, work: Any) -> Any:
         wait_s = self.settings.answer_s_max

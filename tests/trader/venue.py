@@ -23,6 +23,7 @@ class FileVenue:
         self.path, self.fills = path, fills
         self.connection_count, self.is_connected = 1, True
         self.unreadable = self.lost = False
+        self.refusal = ""  # why it is given up for good
         self._unheard: list[ev.Event] = []
         self.path.touch()
 

@@ -43,6 +43,21 @@ def test_a_refused_account_sends_nothing() -> None:
     assert not any(client.isConnected() for client in gateway.clients)
 
 
+@pytest.mark.parametrize("account", ["DU2", "U7"])
+def test_a_gateway_that_comes_back_with_another_account_is_given_up(account: str) -> None:
+    """Paper or live: what was traded is not in it, and a person has to look."""
+    gateway = GatewayDouble()
+    broker = make_ib(gateway)
+    assert broker.refusal == ""
+    gateway.accounts = [account]
+    broker.session.call(gateway.clients[-1].drop())
+
+    wait_until(lambda: account in broker.refusal)
+    assert not broker.is_connected
+    assert not any(client.isConnected() for client in gateway.clients)
+    broker.close()
+
+
 def test_a_wrong_clock_of_the_gateway_is_known() -> None:
     """The pulse tells how far the gateway's clock is ahead of ours."""
     with hosted() as host:

@@ -1,0 +1,43 @@
+"""What the broker's account says against trading, and when the trader asks it."""
+
+import asyncio
+from pathlib import Path
+
+from tests.trader.desks import make_desk
+from tests.trader.drills import Drill
+from trader.kill_switch import Halt
+
+
+def test_a_halt_that_is_lifted_is_held_against_the_account_before_anything_leaves(
+    tmp_path: Path,
+) -> None:
+    """What halted may still differ: it had traded on until reconciliation was due again."""
+    drill = Drill(tmp_path)
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.lots == 1_000)
+        drill.desk.switch.pull(Halt(reason="a drill", actor="anna"))
+        await drill.until(lambda: drill.is_halted)
+        drill.venue.path.write_text("")  # the account holds nothing any more
+        make_desk(tmp_path, drill.venue).resume(by="anna", reason="looked")
+        await drill.until(lambda: "position_differs" in str(drill.desk.switch.find()))
+        await drill.until(lambda: drill.is_halted)
+        await drill.end(task)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+
+
+def test_a_broker_that_gives_up_halts_and_says_why(tmp_path: Path) -> None:
+    drill = Drill(tmp_path)
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.lots == 1_000)
+        drill.venue.refusal = "account must stay DU1, was U7"
+        drill.venue.is_connected = False
+        await drill.until(lambda: drill.is_halted)
+        assert "account must stay DU1, was U7" in str(drill.desk.switch.find())
+        await drill.end(task)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
