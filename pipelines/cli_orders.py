@@ -1,7 +1,6 @@
 """`apiary orders`: list what works, and cancel or replace one order by a person's word."""
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The orders of the book.", no_args_is_help=True)
 
 OrderId = Annotated[str, typer.Argument(help="Its client order id, or how that begins.")]
-_TIMEOUT_S = 10.0
 
 
 @app.command("list")
@@ -53,11 +51,14 @@ def list_orders(
 def cancel(order: OrderId, by: By, reason: Reason, config: ConfigOption = None) -> None:
     """Cancel one working order, its exits with it; where no trader runs, from here."""
     with one_line_errors():
+        from pipelines.trader_calls import ask_trader
         from trader.opening import is_taken
 
         settings = settings_of(config)
         if is_taken(settings.home):
-            said = _ask(settings, "cancel", {"order": order, "by": by, "reason": reason})
+            said = ask_trader(
+                settings, "/orders/cancel", {"order": order, "by": by, "reason": reason}
+            )
         else:
             said = _cancel_here(settings, order, f"by {by}: {reason}")
         console.print(said, highlight=False, soft_wrap=True)
@@ -75,6 +76,7 @@ def replace(
 ) -> None:
     """Put another order in the place of a working one, through the gate of the running trader."""
     with one_line_errors():
+        from pipelines.trader_calls import ask_trader
         from trader.opening import is_taken
 
         settings = settings_of(config)
@@ -83,7 +85,9 @@ def replace(
         asked = {"quantity": quantity, "limit": limit, "stop": stop}
         given = {name: value for name, value in asked.items() if value is not None}
         body = {"order": order, "by": by, "reason": reason, **given}
-        console.print(_ask(settings, "replace", body), highlight=False, soft_wrap=True)
+        console.print(
+            ask_trader(settings, "/orders/replace", body), highlight=False, soft_wrap=True
+        )
 
 
 def _cancel_here(settings: "ApiarySettings", order: str, reason: str) -> str:
@@ -95,31 +99,3 @@ def _cancel_here(settings: "ApiarySettings", order: str, reason: str) -> str:
         found = find_working(desk.book, order).order.client_order_id
         desk.cancel(found, reason)
         return f"{found} is to be cancelled"
-
-
-def _ask(settings: "ApiarySettings", what: str, body: dict[str, str]) -> str:
-    """Ask the running trader; ValueError with its own words where it refuses."""
-    import httpx
-
-    from pipelines.trading_process import heartbeat_path
-    from trader.control import make_token
-    from trader.heartbeat import find_heartbeat
-
-    port = (find_heartbeat(heartbeat_path(settings.home)) or {}).get("control_port")
-    if not port:
-        raise ValueError("the trader must tell its control port, has not: try again in a moment")
-    token = make_token(settings.home / "control" / "token")
-    try:
-        answer = httpx.post(
-            f"http://127.0.0.1:{port}/orders/{what}",
-            content=json.dumps(body),
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=_TIMEOUT_S,
-            trust_env=False,
-        )
-    except httpx.HTTPError as error:
-        raise OSError(f"the trader must answer on port {port}: {error}") from error
-    told: dict[str, Any] = answer.json()
-    if answer.status_code != httpx.codes.ACCEPTED:
-        raise ValueError(str(told.get("error", told)))
-    return str(told["told"])

@@ -83,21 +83,38 @@ def resume_command(
 def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
     """Pull the switch of the home, and do what it means where no trader is there to do it.
 
-    The file comes first: it stops every process of the home, whatever else is down.
+    The file comes first: it stops every process of the home, whatever else is down. Where it cannot
+    be written, the trader is told over HTTP; OSError where nobody has heard of the halt.
     """
     from trader.lock import BookLockedError
     from trader.opening import lock_of, switch_of
 
-    told = switch_of(settings.home).pull(halt)
-    lines = [f"the kill switch is pulled: {settings.home / 'control' / 'halt.json'}"]
-    lines += [told] if told else []
+    unwritten = switch_of(settings.home).pull(halt)
+    lines = [unwritten or f"the kill switch is pulled: {settings.home / 'control' / 'halt.json'}"]
     try:
         with lock_of(settings.home, "apiary halt"):
             return lines + _stop_here(settings, halt)
     except BookLockedError as error:
+        if unwritten:
+            return [*lines, _stop_over_http(settings, halt, unwritten)]
         return [*lines, f"its holder acts on it: {error}"]
     except OSError as error:
+        if unwritten:
+            raise OSError(f"orders must be cancelled at the broker by hand: {unwritten}") from error
         return [*lines, f"the orders must be cancelled at the broker by hand: {error}"]
+
+
+def _stop_over_http(settings: "ApiarySettings", halt: "Halt", unwritten: str) -> str:
+    from pipelines.trader_calls import ask_trader
+
+    body = {"reason": halt.reason, "actor": halt.actor, "flatten": halt.flatten}
+    try:
+        ask_trader(settings, "/halt", body)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"the trader must be stopped by its signals or at the broker: {unwritten}; {error}"
+        ) from error
+    return "the trader was told over HTTP, and halts"
 
 
 def _stop_here(settings: "ApiarySettings", halt: "Halt") -> list[str]:

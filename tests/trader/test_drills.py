@@ -26,6 +26,8 @@ from tests.trader.homes import (
     wait_for,
     write_targets,
 )
+from trader.kill_switch import KillSwitch
+from trader.opening import lock_of
 
 Way = Callable[[Path, "subprocess.Popen[str]"], object]
 
@@ -96,6 +98,31 @@ def test_every_way_halts_a_running_trader_and_only_a_person_lifts_it(
     changes = [r.event for r in log_of(config) if isinstance(r.event, ev.TradingStateChanged)]
     assert [c.actor for c in changes] == [name for way in WAYS for name in (way, "carl")]
     assert {r.state for r in book_of(config).orders.values()} == {OrderState.CANCELLED}
+
+
+def test_a_halt_whose_file_cannot_be_written_reaches_the_trader_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, or the folder another user's: the command said that it had halted."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    config = make_slow_home(tmp_path)
+    monkeypatch.setattr(KillSwitch, "_write", full)
+    words = ["halt", "--reason", "drill", "--by", "anna", "--config", str(config)]
+    write_targets(tmp_path, [(OPEN, {"US.CAT": 0.01})])
+    with trader_process(config) as process:
+        wait_for(config, lambda told: told["working_orders"] == 1, process)
+        told = CliRunner().invoke(app, words)
+        assert (told.exit_code, "told over HTTP" in told.output) == (0, True)
+        assert "is pulled" not in told.output
+        halted = wait_for(config, lambda told: told["state"] == "halted", process)
+        assert halted["working_orders"] == 0
+
+    with lock_of(config.parent / "home", "somebody who does not answer"):
+        told = CliRunner().invoke(app, words)
+    assert (told.exit_code, "stopped by its signals" in told.output) == (1, True)
 
 
 def test_a_signal_flattens_what_is_held(tmp_path: Path) -> None:
