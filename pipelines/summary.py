@@ -88,7 +88,7 @@ def _model(built: Workshop) -> list[tuple[str, str]]:
         return [("model", "none yet")]
     metrics = registry.card(desk.model_name, version)["metrics"]
     ics = realised_ic(desk, built.get("tables"))["ic"].drop_nulls()  # type: ignore[arg-type]  # built by name
-    live = f"{ics.mean():+.4f} over {ics.len()} decisions" if ics.len() else "none yet"
+    live = f"{ics.mean():+.4f} over {ics.len()} sessions" if ics.len() else "none yet"
     return [
         ("champion", f"{desk.model_name} {version}"),
         ("rank IC held out", held_out_ic(metrics)),

@@ -43,6 +43,14 @@ from adapters.sources.wheels import Progress
 from features import calendars
 
 _READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
+# Data that nothing here reads; what people write beside data (.md, .pdf, .py) is no such thing.
+_UNREAD = frozenset((
+    ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", ".ipc", ".orc", ".avro",
+    ".h5", ".hdf", ".hdf5", ".pkl", ".pickle", ".npy", ".npz", ".mat", ".rds", ".rdata", ".dta",
+    ".sas7bdat", ".sqlite", ".sqlite3", ".db", ".mdb", ".dbf", ".dbn",
+    ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
+))  # fmt: skip
+_SAVE = f"it cannot be read: save it as CSV or Parquet (.gz or .zip too), {LEAVE_OUT}"
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
 
@@ -132,11 +140,12 @@ def _drafts(
     drafts: list[Draft] = []
     ignore: dict[str, str] = {}
     named = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    wanted = [
-        (relative, path)
-        for relative, path in named.items()
-        if not any(fnmatch.fnmatch(relative, pattern) for pattern in hints.ignore)
-    ]
+    wanted = [(name, path) for name, path in named.items() if not _is_left_out(name, hints)]
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        is_unread = path.suffix.lower() in _UNREAD and path.is_file()
+        if is_unread and not _is_left_out(relative, hints):
+            questions.setdefault(_SAVE, []).append(relative)
     answers = _looked_at(wanted, folder, hints, progress, kept)
     for relative in named:
         answer = answers.get(relative)
@@ -152,6 +161,10 @@ def _drafts(
             case MappingError():
                 questions.setdefault(str(answer), []).append(relative)
     return drafts, ignore
+
+
+def _is_left_out(relative: str, hints: Hints) -> bool:
+    return any(fnmatch.fnmatch(relative, pattern) for pattern in hints.ignore)
 
 
 def _looked_at(

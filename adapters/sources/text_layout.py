@@ -19,6 +19,13 @@ _SPACED = re.compile(
 _TITLES_MAX, _TITLE_CELLS_MAX = 20, 2
 # A remark, or the line by which a spreadsheet is told the separator.
 _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
+# Bars of vendors who write no header: 01/02/2024,09:30,1,2,0.5,1.5,100.
+_DAY = re.compile(
+    r"\d{4}[-/.]?\d{2}[-/.]?\d{2}([ T]\d{2}:?\d{2}(:?\d{2})?)?|\d{2}[-/.]\d{2}[-/.]\d{4}"
+)
+_CLOCK = re.compile(r"\d{1,2}:?\d{2}(:?\d{2})?")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_CANDLES_MIN, _CANDLES_MAX = 5, 200
 _MARKED_HEADER = re.compile(r"#\w")
 
 # The columns of a candle as Binance publishes it, in files that have no header.
@@ -41,6 +48,8 @@ def layout_of(text: str) -> Csv:
         return Csv(separator=separator, skip_lines=skipped + 3, header=header)
     if lines and len(lines[0]) == len(KLINES) and _is_kline(lines[0]):
         return Csv(separator=separator, skip_lines=skipped, header=KLINES)
+    if candle := _bare_candles([line.split(separator) for line in head[skipped:]]):
+        return Csv(separator=separator, skip_lines=skipped, header=candle)
     # Between commas 1,234.5 is two cells where no quotes say that it is one.
     edge = '"' if separator == "," else rf'["{separator}]'
     if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", shown):
@@ -76,6 +85,34 @@ def _is_kline(cells: list[str]) -> bool:
     """Return whether the cells open and close a candle by two epochs of one unit."""
     opened, closed = cells[0], cells[6]
     return bool(_EPOCH.fullmatch(opened) and _EPOCH.fullmatch(closed)) and opened < closed
+
+
+def _bare_candles(lines: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the columns of bars without a header: a day, perhaps a time, four prices, a volume.
+
+    They are known by their content: in every line the second price is the highest of the four, the
+    third the lowest, and both are, in some line, apart from the others. Empty where they are none.
+    """
+    shown = [[cell.strip(' "\r') for cell in line] for line in lines[:_CANDLES_MAX] if any(line)]
+    if len(shown) < _CANDLES_MIN or not _DAY.fullmatch(shown[0][0]):
+        return ()
+    clock = ("time",) if len(shown[0]) > 1 and _CLOCK.fullmatch(shown[0][1]) else ()
+    prices = len(clock) + 1
+    names = ("date", *clock, "open", "high", "low", "close", "volume")
+    apart = False
+    for cells in shown:
+        if len(cells) != len(shown[0]) or not all(map(_NUMBER.fullmatch, cells[prices:])):
+            return ()
+        numbers = [float(cell) for cell in cells[prices:]]
+        if len(numbers) not in (4, 5) or not _is_candle(numbers):
+            return ()
+        apart |= numbers[1] > max(numbers[0], numbers[3]) > numbers[2]
+    return names[: len(shown[0])] if apart else ()
+
+
+def _is_candle(numbers: Sequence[float]) -> bool:
+    high, low = numbers[1], numbers[2]
+    return low == min(numbers[:4]) and high == max(numbers[:4]) and min(numbers) >= 0
 
 
 def begins_with_data(text: str, layout: Csv) -> bool:

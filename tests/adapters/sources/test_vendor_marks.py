@@ -115,3 +115,66 @@ def test_other_names_of_a_wide_file_stay_series(tmp_path: Path, head: str) -> No
     rows = "".join(f"{day},1.5,2.5\n" for day in SESSIONS)
     source = inferred(tmp_path, {"series.csv": f"{head}\n{rows}"})
     assert source.fetch("macro", *EVER).height == 2 * len(SESSIONS)
+
+
+@pytest.mark.parametrize("name", ["prices.xlsx", "2020/DAY.FEATHER", "all.tar.bz2", "x.dbn.zst"])
+def test_data_that_cannot_be_read_are_never_passed_over(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "data"
+    (folder / name).parent.mkdir(parents=True)
+    (folder / name).write_bytes(b"PK\x03\x04")
+    rows = "".join(f"{day},1.5\n" for day in SESSIONS)
+    (folder / "AAPL.csv").write_text(f"Date,Close\n{rows}")
+    (folder / "README.md").write_text("about the data")
+
+    with pytest.raises(MappingError, match=f"{name}: it cannot be read: save it as CSV or Parquet"):
+        infer_mapping(folder)
+
+    left_out = infer_mapping(folder, Hints(ignore=(name,)))
+    assert FileSource(folder, left_out).fetch("bars", *EVER).height == len(SESSIONS)
+
+
+CANDLES = [
+    ("2020-01-02", "1.5,2,1,1.75,100"),
+    ("2020-01-03", "1.75,2.5,1.5,2,200"),
+    ("2020-01-06", "2,2,2,2,0"),
+    ("2020-01-07", "2,2.25,1.75,2.25,300"),
+    ("2020-01-08", "2.25,3,2.25,2.5,400"),
+]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_bars_without_a_header_are_known_by_what_they_hold(tmp_path: Path, separator: str) -> None:
+    text = "".join(f"{day},{cells}\n" for day, cells in CANDLES).replace(",", separator)
+    bars = inferred(tmp_path, {"IBM.txt": text}).fetch("bars", *EVER)
+    assert bars.select("instrument_id", "open", "high", "low", "close", "volume").rows() == [
+        ("US.IBM", *map(float, cells.split(","))) for _, cells in CANDLES
+    ]
+
+
+def test_minutes_without_a_header_are_read_in_their_zone(tmp_path: Path) -> None:
+    text = "".join(f"01/02/2020,09:{n + 30},{c}\n" for n, (_, c) in enumerate(CANDLES))
+    text += "01/15/2020,09:30,1,2,0.5,1.5,10\n"  # no month of that number
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "IBM.txt").write_text(text)
+    with pytest.raises(MappingError, match="in which zone"):
+        infer_mapping(tmp_path / "data", Hints(calendar="XNYS"))
+    hints = Hints(calendar="XNYS", zone="America/New_York")
+    bars = FileSource(tmp_path / "data", infer_mapping(tmp_path / "data", hints)).fetch(
+        "bars", *EVER
+    )
+    assert bars.height == 6
+    assert bars["event_time"][0] == datetime(2020, 1, 2, 14, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (0, 2, 1, 3, 4),  # the low before the high
+        (1, 0, 2, 3, 4),
+        (0, 1, 2, 4, 3),
+    ],
+)
+def test_columns_in_another_order_stay_a_question(tmp_path: Path, order: tuple[int, ...]) -> None:
+    lines = [f"{day},{','.join(cells.split(',')[n] for n in order)}" for day, cells in CANDLES]
+    with pytest.raises(MappingError, match="the first line must be a header"):
+        inferred(tmp_path, {"IBM.txt": "\n".join(lines) + "\n"})
