@@ -295,6 +295,8 @@ class OrderRecord:
             self.change_number = event.number
 
     def _accept(self, event: ev.OrderAccepted) -> None:
+        if self.is_other(event.broker_order_id):
+            return  # somebody else's order under the same reference, e.g. a copy made by hand
         self.broker_order_id = event.broker_order_id
         if self.state in (_SUBMITTED, _UNKNOWN, _APPROVED):
             self.state = _PARTIALLY_FILLED if self.filled_lots else _ACCEPTED
@@ -351,10 +353,18 @@ class OrderRecord:
         if self.filled_lots >= self.order.quantity_lots and not self.state.is_final:
             self.state = _FILLED  # its last fill was told before what made it the last
 
+    def is_other(self, broker_order_id: str) -> bool:
+        """Return whether the broker's id is of another order than the one that it accepted."""
+        was_accepted = self.state not in (_SUBMITTED, _UNKNOWN, _APPROVED)
+        told = broker_order_id not in ("", "0", self.broker_order_id)
+        return was_accepted and bool(self.broker_order_id) and told
+
     def knows(self, event: ev.OrderEvent) -> bool:
         """Return whether this was told before."""
         if isinstance(event, ev.OrderAccepted):
-            return event.broker_order_id == self.broker_order_id
+            return event.broker_order_id == self.broker_order_id or self.is_other(
+                event.broker_order_id
+            )
         if isinstance(event, ev.OrderTriggered):
             return self.is_triggered
         if isinstance(event, ev.OrderHeld):

@@ -215,7 +215,7 @@ class _Comparison:
         shown: set[str] = set()
         for order in self.account.orders:
             record = self.book.orders.get(order.client_order_id)
-            if record is None:
+            if record is None or record.is_other(order.broker_order_id):
                 self._foreign(order)
                 continue
             shown.add(order.client_order_id)

@@ -114,6 +114,30 @@ def test_a_day_order_of_an_earlier_day_has_expired() -> None:
     assert not book.working_orders()
 
 
+@pytest.mark.parametrize("ending", [None, OrderState.CANCELLED])
+def test_a_copy_of_an_order_under_its_reference_is_not_the_order(
+    ending: OrderState | None,
+) -> None:
+    """Made by hand or by another client: its end is none of ours, and its work is reported."""
+    order, book = make_order(), book_with(make_order())
+    ours = shown(order)
+    copy = replace(ours, broker_order_id="77", ending=ending)
+    accepted = ev.OrderAccepted(
+        event_id="copy",
+        time_ns=NOW_NS,
+        client_order_id=order.client_order_id,
+        broker_order_id="77",
+    )
+    assert book.knows(accepted)  # so it is never written again
+    book.apply(accepted)
+
+    found = reconcile(book, account(ours, copy), RULES)
+
+    expected = [] if ending else [FindingKind.FOREIGN_ORDER]
+    assert [f.kind for f in found.findings] == expected
+    assert found.events == ()
+
+
 @pytest.mark.parametrize(
     ("adopt", "kind", "mode"),
     [
