@@ -11,10 +11,10 @@ MEASURE_OF = {"split_ratio": ("split", "ratio"), "dividend": ("dividend", "amoun
 # Names that say it only in a file that is called by its subject.
 _BY_FILE = {"split": ("split_ratio", ("ratio", "factor", "split")),
             "dividend": ("dividend", ("amount", "value", "cash"))}  # fmt: skip
-# How "no payment" and "no split" are written, one row for each bar.
-_ZERO = ("", *(f"{0:.{places}f}" for places in range(9)), "NaN", "nan", "null")
+# How "no payment", "no split" and "no quote" are written, one row for each bar.
+NO_AMOUNT = ("", *(f"{0:.{places}f}" for places in range(9)), "NaN", "nan", "null")
 _ONE = tuple(f"{1:.{places}f}" for places in range(9))
-_NOTHING = {"split_ratio": (*_ZERO, *_ONE), "dividend": _ZERO}
+_NOTHING = {"split_ratio": (*NO_AMOUNT, *_ONE), "dividend": NO_AMOUNT}
 _PAY_DATES = ("pay_date", "paydate", "payment_date", "payable_date", "date_paid")
 _MORNING = "05:00"  # before any exchange opens, and on no day of a year skipped by a clock
 

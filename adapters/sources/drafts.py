@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from itertools import pairwise
+from datetime import date
 from typing import Any, Protocol
 
 import polars as pl
 
-from adapters.sources.action_drafts import MEASURE_OF, action_entries
+from adapters.sources.action_drafts import MEASURE_OF, NO_AMOUNT, action_entries
 from adapters.sources.draft_patterns import glob_of
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem
 from adapters.sources.mapping import (
@@ -45,7 +44,7 @@ _MEASURES = {
     "macro": ("series_id", "value"),
     "corporate_actions": ("currency",),
 }
-_TRADED = ("bars", "quotes", "trades")
+TRADED = ("bars", "quotes", "trades")
 _DAILY = "1d"
 _CLASS_CALENDAR = {"crypto": "24/7", "fx": "24/5", "future": "CMES"}
 
@@ -90,10 +89,15 @@ class Draft:
         return self.table == "bars" and self.unpivot is None and measured
 
     @property
+    def lists_quotes(self) -> bool:
+        """Whether bars carry the bid and the ask of their close in columns of their own."""
+        return self.table == "bars" and {"bid", "ask"} <= self.columns.keys()
+
+    @property
     def is_named_by_file(self) -> bool:
         """Whether nothing but the file's name says which instrument it is of."""
         no_column = self.unpivot is None and "symbol" not in self.columns
-        return self.table in _TRADED and no_column
+        return self.table in TRADED and no_column
 
     def clues(self, answers: Answers) -> dict[Clue, list[tuple[str, str | None]]]:
         """Return the symbols by what is known of their market, the user's word first."""
@@ -129,46 +133,13 @@ def shared_calendar(drafts: Sequence[Draft], answers: Answers) -> SharedCalendar
     moments = [
         draft.stamps.moments.cast(pl.Datetime("us"))
         for draft in drafts
-        if draft.table in _TRADED and any(c.calendar is None for c in draft.clues(answers))
+        if draft.table in TRADED and any(c.calendar is None for c in draft.clues(answers))
     ]
     # All at once: to ask thousands of files one after the other takes longer than to read them.
     days: list[date] = (
         pl.concat(moments).drop_nulls().dt.date().unique().sort().to_list() if moments else []
     )
     return SharedCalendar(calendar_of_days(days), len(days))
-
-
-def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
-    """Return the files that are pieces of one data set: of one layout, none of a day twice.
-
-    A year or a month a file is one series; two files that speak of the same symbol on the same
-    days are two, and are kept apart.
-    """
-    layouts: dict[tuple[object, ...], list[Draft]] = {}
-    for draft in drafts:
-        layout = (draft.table, tuple(sorted(draft.columns.items())), draft.stamps.interval)
-        layouts.setdefault(layout, []).append(draft)
-    pieces: set[str] = set()
-    for files in layouts.values():
-        if len(files) > 1 and files[0].table in _TRADED and not overlap(files):
-            pieces |= {draft.relative for draft in files}
-    return pieces
-
-
-def overlap(drafts: Sequence[Draft]) -> bool:
-    """Return whether two files have days of one symbol in common."""
-    spans: dict[str, list[tuple[datetime, datetime]]] = {}
-    for draft in drafts:
-        moments = draft.stamps.moments.drop_nulls()
-        if not moments.is_empty():
-            for symbol, _ in draft.symbols:
-                span: Any = (moments.min(), moments.max())
-                spans.setdefault(symbol, []).append(span)
-    return any(
-        later[0] <= earlier[1]
-        for found in spans.values()
-        for earlier, later in pairwise(sorted(found))
-    )
 
 
 def tables_of(
@@ -198,6 +169,8 @@ def tables_of(
         made.append(_mapping(draft, entries))
         if draft.lists_actions:
             made += _actions_beside(draft, known, entries, answers)
+        if draft.lists_quotes:
+            made.append(_quotes_beside(draft, known, entries, answers))
     return made
 
 
@@ -210,6 +183,25 @@ def _actions_beside(
     entries |= {"time": _time(beside, clue, answers)}
     entries |= {key: bars[key] for key in ("where", "source_per_file") if key in bars}
     return [_mapping(beside, e) for e in action_entries(draft.columns, entries)]
+
+
+def _quotes_beside(
+    draft: Draft, clue: Clue, bars: dict[str, object], answers: Answers
+) -> TableMapping:
+    """Return the table of the bids and asks beside bars, of their moment and known with them.
+
+    The stamp may be the bar's start: a quote of the close must not be known before it. A row
+    without a quote is a bar alone.
+    """
+    beside = replace(draft, table="quotes")
+    entries = _entries(beside) | _instrument(beside, clue, answers)
+    shared = ("time", "knowledge", "source_per_file")
+    entries |= {key: bars[key] for key in shared if key in bars}
+    quoted = [Condition(column=draft.columns[m], not_in=NO_AMOUNT) for m in ("bid", "ask")]
+    entries["where"] = (*bars.get("where", ()), *quoted)  # type: ignore[misc]  # conditions
+    if "source_per_file" in bars:
+        entries["dataset"] = beside.table
+    return _mapping(beside, entries)
 
 
 def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
@@ -289,7 +281,7 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
         hours=_hours(draft, answers),
     )
     entries: dict[str, object] = {"instrument": instrument}
-    if "currency" not in draft.columns and draft.table in (*_TRADED, "corporate_actions"):
+    if "currency" not in draft.columns and draft.table in (*TRADED, "corporate_actions"):
         entries["columns"] = {
             **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
             "currency": Field(constant=currency),

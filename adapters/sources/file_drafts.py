@@ -138,6 +138,8 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
+    if is_snapshot(columns) and stamps.interval != "1d":
+        table = "quotes"  # their volumes are of the day so far: no bars to be drawn together
     known = None if table == "corporate_actions" else _known_time(rows, time, hints, table)
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
         columns |= _symbol_by_content(rows, stamped, columns)
@@ -152,6 +154,11 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         symbols=symbols_of(rows, columns, unpivot, file),
         format="grouped_header" if file.is_grouped else "auto", known=known,
     )  # fmt: skip
+
+
+def is_snapshot(columns: Mapping[str, str]) -> bool:
+    """Return whether rows are a bid, an ask and a last price, without the range of a bar."""
+    return {"bid", "ask", "close"} <= columns.keys() and columns.keys().isdisjoint({"high", "low"})
 
 
 def _must_be_decimal(rows: pl.DataFrame, close: str) -> None:
@@ -286,8 +293,11 @@ def decimals_of(prices: pl.Series, of_file: pl.Series, count: int, layout: Csv) 
 
 
 def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
-    """Return the table that the columns name, and how a wide file becomes long."""
-    if {"bid", "ask"} <= set(columns):
+    """Return the table that the columns name, and how a wide file becomes long.
+
+    A close beside bid and ask makes bars, which carry quotes: without them nothing is traded.
+    """
+    if {"bid", "ask"} <= set(columns) and "close" not in columns:
         return "quotes", None
     if "close" in columns:
         return "bars", None

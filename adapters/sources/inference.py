@@ -13,12 +13,8 @@ import yaml
 from adapters.sources.draft_adjustments import with_adjustments
 from adapters.sources.draft_names import UNNAMED, named_by_path, with_shared_intervals
 from adapters.sources.draft_patterns import with_patterns
-from adapters.sources.drafts import (
-    Draft,
-    pieces_of_one,
-    shared_calendar,
-    tables_of,
-)
+from adapters.sources.draft_pieces import pieces_of_one
+from adapters.sources.drafts import Draft, shared_calendar, tables_of
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.file_drafts import LEAVE_OUT, THESE, NoTableError
 from adapters.sources.kept_drafts import load_drafts, put_drafts

@@ -178,3 +178,81 @@ def test_columns_in_another_order_stay_a_question(tmp_path: Path, order: tuple[i
     lines = [f"{day},{','.join(cells.split(',')[n] for n in order)}" for day, cells in CANDLES]
     with pytest.raises(MappingError, match="the first line must be a header"):
         inferred(tmp_path, {"IBM.txt": "\n".join(lines) + "\n"})
+
+
+def test_prices_with_bid_and_ask_beside_them_are_bars_and_quotes(tmp_path: Path) -> None:
+    rows = "".join(f"{day},AAPL,1,3,0.5,2.25,7,2.2,2.3\n" for day in SESSIONS)
+    head = "date,symbol,open,high,low,close,volume,bid,ask\n"
+    source = inferred(tmp_path, {"eod.csv": head + rows})
+    bars, quotes = source.fetch("bars", *EVER), source.fetch("quotes", *EVER)
+    assert bars.select(
+        "instrument_id", "open", "high", "low", "close", "volume"
+    ).unique().rows() == [("US.AAPL", 1.0, 3.0, 0.5, 2.25, 7.0)]
+    assert quotes.select("bid", "ask").unique().rows() == [(2.2, 2.3)]
+    moments = ["instrument_id", "event_time", "knowledge_time"]
+    assert bars.height == len(SESSIONS)
+    assert quotes.select(moments).equals(bars.select(moments))
+
+
+def test_quotes_of_a_bar_of_the_day_are_not_known_before_it(tmp_path: Path) -> None:
+    """Stamps of bars are starts: the ask at the close of 15:00 is in the bar of 14:30."""
+    rows = "".join(
+        f"{day}T{clock}:00Z,1,3,0.5,2.25,7,2.2,2.3\n"
+        for day in SESSIONS
+        for clock in ("14:30", "15:00", "15:30")
+    )
+    head = "timestamp,open,high,low,close,volume,bid,ask\n"
+    source = inferred(tmp_path, {"AAPL.csv": head + rows})
+    quotes = source.fetch("quotes", *EVER)
+    assert quotes["event_time"][0] == quotes["knowledge_time"][0]
+    assert quotes["event_time"][0] == datetime(2020, 1, 2, 15, 0, tzinfo=UTC)
+    assert quotes["event_time"].equals(source.fetch("bars", *EVER)["event_time"])
+
+
+@pytest.mark.parametrize("symbols", [("AAPL",), ("AAPL", "IBM", "KO")])
+def test_a_last_price_beside_the_quotes_of_a_day_is_its_close(
+    tmp_path: Path, symbols: tuple[str, ...]
+) -> None:
+    rows = "".join(f"{day},2.2,2.3,100,200,2.25\n" for day in SESSIONS)
+    head = "date,bid,ask,bid_size,ask_size,last\n"
+    source = inferred(tmp_path, {f"{name}.csv": head + rows for name in symbols})
+    bars, quotes = source.fetch("bars", *EVER), source.fetch("quotes", *EVER)
+    assert bars["close"].to_list() == [2.25] * len(SESSIONS) * len(symbols)
+    assert quotes["ask_size"].to_list() == [200.0] * len(SESSIONS) * len(symbols)
+    assert set(bars["instrument_id"]) == {f"US.{name}" for name in symbols}
+
+
+def test_a_last_price_beside_quotes_within_a_day_makes_no_bars(tmp_path: Path) -> None:
+    """One file has days, the other moments: what a header alone says is not enough."""
+    days = "".join(f"{day},2.2,2.3,2.25,900\n" for day in SESSIONS)
+    moments = "".join(
+        f"{day}T15:0{minute}:00Z,2.2,2.3,2.25,{minute}\n" for day in SESSIONS for minute in range(5)
+    )
+    head = "timestamp,bid,ask,last,volume\n"
+    source = inferred(tmp_path, {"AAPL.csv": head + days, "IBM.csv": head + moments})
+    assert source.fetch("bars", *EVER)["instrument_id"].unique().to_list() == ["US.AAPL"]
+    told = source.fetch("quotes", *EVER).group_by("instrument_id").len().sort("instrument_id")
+    assert told.rows() == [("US.AAPL", len(SESSIONS)), ("US.IBM", 5 * len(SESSIONS))]
+
+
+@pytest.mark.parametrize("nothing", [",", "0,0", "0.00,2.3", "2.2,NaN"])
+def test_a_bar_without_a_quote_is_a_bar_alone(tmp_path: Path, nothing: str) -> None:
+    quotes = [nothing, *["2.2,2.3"] * (len(SESSIONS) - 1)]
+    rows = "".join(f"{day},2.25,{quote}\n" for day, quote in zip(SESSIONS, quotes, strict=True))
+    source = inferred(tmp_path, {"AAPL.csv": f"date,close,bid,ask\n{rows}"})
+    assert source.fetch("bars", *EVER).height == len(SESSIONS)
+    assert source.fetch("quotes", *EVER).height == len(SESSIONS) - 1
+    assert source.rejected().is_empty()
+
+
+@pytest.mark.parametrize("markets", [("AAPL", "VOD.L"), ("BMW.DE", "AAPL")])
+def test_quotes_beside_bars_of_two_markets_stay_apart(
+    tmp_path: Path, markets: tuple[str, ...]
+) -> None:
+    rows = "".join(f"{name},{day},2.25,2.2,2.3\n" for day in SESSIONS for name in markets)
+    source = inferred(
+        tmp_path, {"eod.csv": f"ticker,date,close,bid,ask\n{rows}"}, Hints(currency="USD")
+    )
+    bars, quotes = source.fetch("bars", *EVER), source.fetch("quotes", *EVER)
+    assert quotes.height == bars.height == 2 * len(SESSIONS)
+    assert quotes["event_time"].equals(bars["event_time"])

@@ -1,0 +1,41 @@
+"""Which files of a folder are pieces of one data set."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from adapters.sources.drafts import TRADED, Draft
+
+
+def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
+    """Return the files that are pieces of one data set: of one layout, none of a day twice.
+
+    A year or a month a file is one series; two files that speak of the same symbol on the same
+    days are two, and are kept apart.
+    """
+    layouts: dict[tuple[object, ...], list[Draft]] = {}
+    for draft in drafts:
+        layout = (draft.table, tuple(sorted(draft.columns.items())), draft.stamps.interval)
+        layouts.setdefault(layout, []).append(draft)
+    pieces: set[str] = set()
+    for files in layouts.values():
+        if len(files) > 1 and files[0].table in TRADED and not overlap(files):
+            pieces |= {draft.relative for draft in files}
+    return pieces
+
+
+def overlap(drafts: Sequence[Draft]) -> bool:
+    """Return whether two files have days of one symbol in common."""
+    spans: dict[str, list[tuple[datetime, datetime]]] = {}
+    for draft in drafts:
+        moments = draft.stamps.moments.drop_nulls()
+        if not moments.is_empty():
+            for symbol, _ in draft.symbols:
+                span: Any = (moments.min(), moments.max())
+                spans.setdefault(symbol, []).append(span)
+    return any(
+        later[0] <= earlier[1]
+        for found in spans.values()
+        for earlier, later in pairwise(sorted(found))
+    )
