@@ -215,10 +215,10 @@ class IbBroker:
         if self.session.client is not client or self.session.connection_count != before:
             raise ConnectionResetError("the connection broke while the account was read")
         by_id = {t.order.permId or id(t): t for t in (*opened, *completed)}
-        # What this connection placed itself is known beside, with its errors.
-        mine = {t.order.permId: t for t in client.trades() if t.order.permId in by_id}
-        account = self.session.account  # a gateway may show several
-        trades = [t for t in (by_id | mine).values() if t.order.account in ("", account)]
+        # What this client placed is known beside, with its errors; it is not told how others end.
+        own, account = self.session.settings.client_id, self.session.account
+        placed = {t.order.permId: t for t in client.trades() if t.order.clientId == own}
+        trades = [placed.get(i, t) for i, t in by_id.items() if t.order.account in ("", account)]
         return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
 
     def _is_ours(self, fill: Fill) -> bool:

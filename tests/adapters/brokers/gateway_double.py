@@ -199,6 +199,7 @@ class ClientDouble:
     def placeOrder(self, contract: Contract, order: IbOrder) -> Trade:  # noqa: N802  # ib_async's name
         gateway = self.gateway
         order.orderId, gateway.next_order_id = gateway.next_order_id, gateway.next_order_id + 1
+        order.clientId = 1  # as the adapter's settings have it
         trade = Trade(contract, order, OrderStatus(orderId=order.orderId, status="PendingSubmit"))
         if gateway.loses_orders:
             return trade

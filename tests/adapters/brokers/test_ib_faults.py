@@ -17,6 +17,7 @@ from gateway_simulator.faults import Fault, FaultKind
 from gateway_simulator.gateway import Gateway
 from gateway_simulator.hosting import HostedGateway
 from swarm_core.instruments import to_minor
+from swarm_core.order_states import OrderState
 from swarm_core.reconciliation import Reconciliation, ReconciliationRules, reconcile
 from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
@@ -171,6 +172,20 @@ def test_the_book_survives_many_faults_at_once(seed: int, tmp_path: Path) -> Non
     names = [n for n in SCENARIOS if n not in ("nothing happens", "an order rejected")]
     faults = [f for name in draw.sample(names, 5) for f in SCENARIOS[name]]
     play(tmp_path, faults)
+
+
+def test_the_end_of_an_order_by_hand_is_seen_while_the_connection_stands() -> None:
+    """Its end is told to whoever placed it: it had gone on working until the trader's restart."""
+    with hosted(matches_by_itself=False) as host:
+        broker = tcp_ib(host)
+        placed = host.call(lambda g: g.place_by_hand("A", "BUY", Decimal(7), Decimal(50)))
+        assert placed is not None
+        (shown,) = broker.account().orders
+        assert shown.ending is None
+        host.call(lambda g: g.venue.cancel(placed))
+        (shown,) = broker.account().orders
+        broker.close()
+    assert shown.ending is OrderState.CANCELLED
 
 
 def test_two_clients_trade_one_account_at_once(tmp_path: Path) -> None:
