@@ -7,6 +7,7 @@ import polars as pl
 
 from adapters.sources.cells import number_of, pick_column, text_of
 from adapters.sources.mapping import Csv, MappingError, TableMapping, TimeField
+from adapters.sources.quarters import has_month, with_months
 from features.text_format import format_text
 
 _OFFSET_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M%z")
@@ -149,12 +150,10 @@ def _parsed(text: pl.Expr, field: TimeField) -> tuple[pl.Expr, pl.Expr]:
 
 def _strptime(text: pl.Expr, form: str) -> pl.Expr:
     """Parse the text; a format without a day means the first one, without a month January."""
+    text, form = with_months(text, form)
     if "%d" not in form and "%j" not in form:
-        has_month = any(code in form for code in ("%m", "%b", "%B"))
-        text, form = (
-            text + pl.lit("|01" if has_month else "|01|01"),
-            form + ("|%d" if has_month else "|%m|%d"),
-        )
+        first = ("|01", "|%d") if has_month(form) else ("|01|01", "|%m|%d")
+        text, form = text + pl.lit(first[0]), form + first[1]
     zone = "UTC" if "%z" in form else None
     return text.str.to_datetime(form, time_unit="us", time_zone=zone, strict=False)
 

@@ -8,11 +8,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from adapters.sources.mapping import DEFAULT_NULLS, MappingError
+from adapters.sources.quarters import has_month, with_months
 
 _SAMPLE = 20_000
 _SLASHED = {True: ("%d{s}%m{s}%Y", "%d{s}%m{s}%y"), False: ("%m{s}%d{s}%Y", "%m{s}%d{s}%y")}
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p", " %H%M%S")
 _WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
+_PERIODS = ("%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%YM%m", "%Y-M%m", "%b %Y",
+            "%B %Y", "%b-%Y")  # fmt: skip
 _SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "epoch_s"))
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
@@ -170,7 +173,7 @@ class _Files:
     ) -> None:
         """Choose the one format that reads a column; ask where day and month may be swapped."""
         left = {file for file in range(self._count) if file not in answers}
-        for form in [f + t for f in (*_SHORT, *_WORDED) for t in _TIMES]:
+        for form in (*(f + t for f in (*_SHORT, *_WORDED) for t in _TIMES), *_PERIODS):
             if not left:
                 return
             self._add_readings(answers, left, form, zone)
@@ -258,8 +261,9 @@ def _stamps(
 
 
 def _parse(text: pl.Series, form: str) -> pl.Series:
+    text, form = with_months(text, form)
     if "%d" not in form:
-        first = ("-01", "-%d") if "%m" in form else ("-01-01", "-%m-%d")
+        first = ("-01", "-%d") if has_month(form) else ("-01-01", "-%m-%d")
         text, form = text + first[0], form + first[1]
     return text.str.to_datetime(form, time_unit="us", strict=False)
 

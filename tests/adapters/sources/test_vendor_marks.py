@@ -256,3 +256,39 @@ def test_quotes_beside_bars_of_two_markets_stay_apart(
     bars, quotes = source.fetch("bars", *EVER), source.fetch("quotes", *EVER)
     assert quotes.height == bars.height == 2 * len(SESSIONS)
     assert quotes["event_time"].equals(bars["event_time"])
+
+
+@pytest.mark.parametrize(
+    ("written", "month"),
+    [
+        (("2019-Q4", "2020-Q1", "2020-Q2"), 4),
+        (("2019Q4", "2020Q1", "2020Q2"), 4),
+        (("2019 q4", "2020 q1", "2020 q2"), 4),
+        (("Q4 2019", "Q1 2020", "Q2 2020"), 4),
+        (("Q4/2019", "Q1/2020", "Q2/2020"), 4),
+        (("2019M11", "2019M12", "2020M1"), 1),
+        (("2019-M11", "2019-M12", "2020-M01"), 1),
+        (("Nov 2019", "Dec 2019", "Jan 2020"), 1),
+        (("November 2019", "December 2019", "January 2020"), 1),
+    ],
+)
+def test_quarters_and_months_are_read_as_their_first_day(
+    tmp_path: Path, written: tuple[str, ...], month: int
+) -> None:
+    rows = "".join(f"GDP,{period},10{n},2020-0{n + 4}-27\n" for n, period in enumerate(written))
+    head = "series_id,period,value,publication_date\n"
+    source = inferred(tmp_path, {"releases.csv": head + rows})
+    values = source.fetch("macro", *EVER)
+    assert values["event_time"].dt.date().to_list()[-1] == date(2020, month, 1)
+    assert values["knowledge_time"].dt.date().to_list()[-1] == date(2020, 6, 28)
+    assert values["value"].to_list() == [100.0, 101.0, 102.0]
+    assert source.rejected().is_empty()
+
+
+def test_a_fifth_quarter_is_rejected(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{year}-Q{quarter},1\n" for year in range(2000, 2010) for quarter in (1, 2, 3, 4)
+    )
+    source = inferred(tmp_path, {"GDP.csv": f"period,value\n{rows}2010-Q5,1\n2010-Q12,1\n"})
+    assert source.fetch("macro", *EVER).height == 40
+    assert source.rejected().height == 2
