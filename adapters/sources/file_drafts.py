@@ -38,6 +38,8 @@ _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
 _TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
 _PLAIN = Csv()
+_NAMED = {"symbol": "instrument", "series_id": "series"}
+_NAMING = ("symbol", "exchange", "currency")  # columns that may name a series of the macro table
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
@@ -142,7 +144,10 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         table = "quotes"  # their volumes are of the day so far: no bars to be drawn together
     known = None if table == "corporate_actions" else _known_time(rows, time, hints, table)
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
-        columns |= _symbol_by_content(rows, stamped, columns)
+        columns |= _named_by_content(rows, stamped, columns, "symbol")
+    if table == "macro" and unpivot is None and "series_id" not in columns and known is None:
+        others = {meaning: c for meaning, c in columns.items() if meaning not in _NAMING}
+        columns |= _named_by_content(rows, stamped, others, "series_id")
     decimals = _DECIMALS
     if "close" in columns:
         _must_be_decimal(rows, columns["close"])
@@ -197,10 +202,10 @@ def _known_time(rows: pl.DataFrame, time: str, hints: FileHints, table: str) -> 
     return TimeField(column=(column,), format=stamps.format, zone=stamps.zone, take=stamps.take)
 
 
-def _symbol_by_content(
-    rows: pl.DataFrame, stamped: pl.Series, columns: Mapping[str, str]
+def _named_by_content(
+    rows: pl.DataFrame, stamped: pl.Series, columns: Mapping[str, str], meaning: str
 ) -> dict[str, str]:
-    """Return the column of symbols where times repeat and one text column tells them apart.
+    """Return the column of names where times repeat and one text column tells them apart.
 
     Raises MappingError where none or several do: the series of a file must not be read as one.
     """
@@ -216,10 +221,10 @@ def _symbol_by_content(
     ]
     if len(told) != 1:
         raise MappingError(
-            f"which of the columns {rows.columns} names the instrument? its times are there "
-            f"several times over; write symbol: in a mapping, or {LEAVE_OUT}"
+            f"which of the columns {rows.columns} names the {_NAMED[meaning]}? its times are there "
+            f"several times over; write {meaning}: in a mapping, or {LEAVE_OUT}"
         )
-    return {"symbol": told[0]}
+    return {meaning: told[0]}
 
 
 def _text(name: str, content: bytes, encoding: str | None) -> str:

@@ -292,3 +292,19 @@ def test_a_fifth_quarter_is_rejected(tmp_path: Path) -> None:
     source = inferred(tmp_path, {"GDP.csv": f"period,value\n{rows}2010-Q5,1\n2010-Q12,1\n"})
     assert source.fetch("macro", *EVER).height == 40
     assert source.rejected().height == 2
+
+
+@pytest.mark.parametrize("head", ["geo,TIME_PERIOD,OBS_VALUE", "symbol,date,value", "ccy,day,rate"])
+def test_series_of_one_file_that_a_column_tells_apart_stay_apart(tmp_path: Path, head: str) -> None:
+    rows = "".join(f"{name},{day},{n}\n" for day in SESSIONS for n, name in enumerate(("DE", "FR")))
+    values = inferred(tmp_path, {"growth.csv": f"{head}\n{rows}"}).fetch("macro", *EVER)
+    assert values.group_by("series_id").agg("value").sort("series_id").rows() == [
+        ("DE", [0.0] * len(SESSIONS)),
+        ("FR", [1.0] * len(SESSIONS)),
+    ]
+
+
+def test_series_that_several_columns_tell_apart_are_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{n}{n},{day},1\n" for day in SESSIONS for n in ("DE", "FR"))
+    with pytest.raises(MappingError, match=r"names the series.*write series_id: in a mapping"):
+        inferred(tmp_path, {"growth.csv": f"geo,area,date,value\n{rows}"})
