@@ -218,7 +218,8 @@ class IbBroker:
         # What this client placed is known beside, with its errors; it is not told how others end.
         own, account = self.session.settings.client_id, self.session.account
         placed = {t.order.permId: t for t in client.trades() if t.order.clientId == own}
-        trades = [placed.get(i, t) for i, t in by_id.items() if t.order.account in ("", account)]
+        known: dict[int, Trade] = by_id | {i: t for i, t in placed.items() if i in by_id}
+        trades = [t for i, t in known.items() if by_id[i].order.account in ("", account)]
         return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
 
     def _is_ours(self, fill: Fill) -> bool:
