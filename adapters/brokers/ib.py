@@ -24,8 +24,7 @@ from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
 
 T = TypeVar("T")
-_ACCOUNT_TRIES = 5
-_WORDS_KEPT = 20_000  # about 10 MB
+_ACCOUNT_TRIES, _WORDS_KEPT = 5, 20_000  # words of about 10 MB
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def test_a_session_is_told_line_by_line(tmp_path: Path) -> None:
     assert first.endswith(": 2 orders, 2 sent"), first
     fills = [line for line in said if " filled buy " in line and "US.BEE at 40." in line]
     assert fills, said
-    assert "session 2024-01-02 opens, NAV 1000000.00 USD" in said[3]
+    assert "session 2024-01-02 opens, NAV 1000000.00 USD" in said[4]
     assert said[-1].startswith("active: 7 orders"), said[-1]
 
 
@@ -41,7 +41,9 @@ def test_quiet_tells_the_beginning_and_the_end(tmp_path: Path) -> None:
         said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 0, said
-    assert [line.split()[0] for line in said.splitlines()] == ["trading", "control", "active:"]
+    assert [line.split()[0] for line in said.splitlines()] == [
+        *("trading", "control", "limits", "active:")
+    ]
 
 
 def test_denials_are_told_with_their_leading_reasons(tmp_path: Path) -> None:
