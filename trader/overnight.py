@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from swarm_core import events as ev
 from swarm_core.actions.action import CorporateAction
 from swarm_core.actions.dividends import CashDividend
+from swarm_core.actions.exchanges import CashOut
 from swarm_core.broker_account import BrokerAccount
 from swarm_core.derivatives.futures import variation_settlements
 from swarm_core.halting import cancel_all
@@ -192,7 +193,8 @@ class NightBooks:
         ledger = book.ledger if self._keeps_books else self._before_ex(taken)
         acted = action_events(taken, ledger, self.desk.instruments, venue, now_ns)
         if not self._keeps_books:
-            acted = [owed for event in acted for owed in _cash_at_its_word(event)]
+            stated = {a.action_id for a in taken if isinstance(a, CashOut) and a.price is not None}
+            acted = [owed for event in acted for owed in _cash_at_its_word(event, stated)]
         return [*acted, *kept_order_events(taken, book, acted, now_ns)]
 
     def _before_ex(self, actions: Sequence[CorporateAction]) -> Ledger:
@@ -232,10 +234,11 @@ class NightBooks:
             )
 
 
-def _cash_at_its_word(event: ev.Event) -> tuple[ev.Event, ...]:
+def _cash_at_its_word(event: ev.Event, stated: Collection[str]) -> tuple[ev.Event, ...]:
     """Return what an action does at a broker: its cash comes later, at a price of the broker's.
 
-    Cash for a fraction is what the broker sells it for, some days after.
+    Cash for a fraction is what the broker sells it for, some days after; only where the price is
+    `stated`, by the action's id, is it no estimate.
     """
     if not (isinstance(event, ev.HoldingChanged) and event.cash_minor):
         return (event,)
@@ -248,7 +251,7 @@ def _cash_at_its_word(event: ev.Event) -> tuple[ev.Event, ...]:
         currency=event.currency,
         amount_minor=event.cash_minor,
         pay_ns=AT_ITS_WORD_NS,
-        is_estimate=True,
+        is_estimate=event.action_id not in stated,
     )
     return (owed, replace(event, cash_minor=0))
 

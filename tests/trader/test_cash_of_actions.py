@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarm_core import events as ev
+from swarm_core.actions.exchanges import CashOut
 from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import NOW_NS, A, make_fill, make_order
@@ -67,6 +68,23 @@ def test_a_fraction_is_owed_until_the_broker_pays_it_at_its_own_price(
     assert desk.book.ledger.owed == {"USD": 0}
     assert desk.book.ledger.find_nav_minor() == nav + told - estimate
     assert reconcile(desk.book, account_of(desk, lots, 1), LAX).mode is TradingState.REDUCING
+
+
+@pytest.mark.parametrize("price", [Decimal(110), None])
+def test_a_stated_price_is_paid_to_the_unit_and_no_other(
+    price: Decimal | None, tmp_path: Path
+) -> None:
+    out = CashOut(action_id="out", instrument_id=A, price=price)
+    desk, keeper, days = held_overnight(tmp_path, out)
+    pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
+    owed = desk.book.ledger.owed["USD"]
+    apart = reconcile(desk.book, account_of(desk, 0, owed * 95 // 100), LAX)
+
+    assert apart.mode is (TradingState.ACTIVE if price is None else TradingState.REDUCING)
+    paid = reconcile(desk.book, account_of(desk, 0, owed), LAX)
+    assert [type(e) for e in paid.events] == [ev.EntitlementPaid]
+    assert paid.mode is TradingState.ACTIVE
 
 
 def test_what_a_fraction_brought_is_known_when_the_fees_are(tmp_path: Path) -> None:
