@@ -3,6 +3,9 @@
 from dataclasses import dataclass, fields
 from math import isfinite
 
+# How long an instrument that has not been quoted yet is waited for; then the gate denies it.
+QUOTE_PATIENCE_NS = 60 * 10**9
+
 _BOUNDS = {
     "heartbeat_s": (0.001, 60.0),
     "feed_silence_s_max": (0.01, 86_400.0),

@@ -15,10 +15,7 @@ from swarm_core.lineage import ROW_PREFIX, Lineage, is_row
 from swarm_core.market import Quote
 from swarm_core.trading_state import TradingState
 from trader.ports import Intent, Item, Moment
-
-# How long an instrument that has not been quoted yet is waited for, from the row's moment or from
-# the first look at the market, whichever is later; then the gate denies it.
-PATIENCE_NS = 60 * 10**9
+from trader.settings import QUOTE_PATIENCE_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,8 @@ class TargetFileEngine:
         if row.decision_id in self._asked:
             return None
         missing = set(row.instrument_ids) - set(self._quotes)
-        if missing and time_ns < max(row.time_ns, self._first_ns) + PATIENCE_NS:
+        since_ns = max(row.time_ns, self._first_ns)  # its moment, or the first look at the market
+        if missing and time_ns < since_ns + QUOTE_PATIENCE_NS:
             return None
         self._asked.append(row.decision_id)
         if not decided and self._has_retired(row.decision_id):

@@ -16,6 +16,7 @@ from swarm_core.trading import ReleaseReport
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.ports import Intent
+from trader.settings import QUOTE_PATIENCE_NS
 
 
 class Worker:
@@ -26,6 +27,7 @@ class Worker:
 
     def __init__(self, desk: TradingDesk, settings: WorkingSettings) -> None:
         self.desk, self.settings = desk, settings
+        self._first_ns: int | None = None  # when this process first could have sent something
 
     def begin(self, intent: Intent, now_ns: int) -> None:
         """Put the plan of a decision on record, once; what was worked before is ended."""
@@ -72,6 +74,8 @@ class Worker:
     def work(self, now_ns: int) -> ReleaseReport | None:
         """Release the slice that is due; end the plan when all of it is done, or trading halted."""
         plan = self.desk.book.working_plan
+        if self._first_ns is None:
+            self._first_ns = now_ns
         if plan is None:
             return None
         if self.desk.book.trading_state is TradingState.HALTED:
@@ -83,7 +87,9 @@ class Worker:
         if due == len(plan.moments_ns) - 1 and self._is_done(plan, due):
             self.end(self._outcome(plan), now_ns, cancel=False)
             return None
-        if plan.slice_id(due) in self.desk.book.planned and not self._is_unsent(plan, due):
+        if plan.slice_id(due) in self.desk.book.planned and not self._unsent(plan, due):
+            return None
+        if self._waits_for_quotes(plan, due, self._first_ns, now_ns):
             return None
         lineage = Lineage(decision_id=plan.slice_id(due), session=self.desk.book.session)
         return self.desk.release(
@@ -144,23 +150,44 @@ class Worker:
         book = self.desk.book
         return [book.orders[i] for i in book.intended.get(plan.slice_id(number), [])]
 
-    def _is_unsent(self, plan: WorkingPlan, number: int) -> bool:
-        """Return whether a process died between the plan of a slice and the end of its sending."""
-        return any(
-            not r.state.is_final and not r.broker_order_id for r in self._records(plan, number)
-        )
+    def _unsent(self, plan: WorkingPlan, number: int) -> list[OrderRecord]:
+        """Return what a process left that died between the plan of a slice and its sending."""
+        records = self._records(plan, number)
+        return [r for r in records if not r.state.is_final and not r.broker_order_id]
+
+    def _waits_for_quotes(self, plan: WorkingPlan, number: int, first_ns: int, now_ns: int) -> bool:
+        """Return whether a slice lacks a quote that may still come; the gate denies it without.
+
+        What an earlier slice leaves undone is part of the next: only the last waits from its own
+        moment on, the others while the process is young.
+        """
+        is_last = number == len(plan.moments_ns) - 1
+        since_ns = max(first_ns, plan.moments_ns[number] if is_last else 0)
+        if now_ns >= since_ns + QUOTE_PATIENCE_NS:
+            return False
+        book, targets = self.desk.book, plan.targets(number)
+        if targets.decision_id in book.planned:
+            needed = {r.order.instrument_id for r in self._unsent(plan, number)}
+        else:
+            pairs = zip(targets.instrument_ids, targets.target_weights, strict=True)
+            needed = {name for name, weight in pairs if weight or book.lots(name)}
+        return not needed <= self.desk.quotes.keys()
 
     def _is_done(self, plan: WorkingPlan, last: int) -> bool:
-        if plan.slice_id(last) not in self.desk.book.planned:
+        """Return whether nothing of it works, or may still leave: of earlier slices nothing may."""
+        if plan.slice_id(last) not in self.desk.book.planned or self._unsent(plan, last):
             return False
         slices = range(len(plan.moments_ns))
-        return all(r.state.is_final for j in slices for r in self._records(plan, j))
+        return not any(r.state.is_working for j in slices for r in self._records(plan, j))
 
     def _outcome(self, plan: WorkingPlan) -> str:
         """Return what became of the whole: done, or what is left of the last slice."""
-        left = [
+        last = len(plan.moments_ns) - 1
+        denied = self.desk.book.denied_targets.get(plan.slice_id(last), {})
+        left = [f"{name} ({code.value})" for name, code in sorted(denied.items())]
+        left += [
             f"{r.order.quantity_lots - r.filled_lots} of {r.order.instrument_id} ({r.state.value})"
-            for r in self._records(plan, len(plan.moments_ns) - 1)
+            for r in self._records(plan, last)
             if r.filled_lots < r.order.quantity_lots
         ]
         return f"left: {', '.join(left)}" if left else "done"

@@ -250,7 +250,7 @@ def _worked(
 ) -> tuple[ScheduleKind, Lots, ExpectedCost | None]:
     """Return how an order is worked, its lots [M], and what that costs where it can be said."""
     count = settings.slices
-    total = 1 if parent is None else max(1, parent.lots)
+    total = PPM if parent is None else max(1, parent.lots)  # its shape alone is used then
     market = None if parent is None else _market(parent, settings)
     if parent is None or market is None:
         if settings.kind is None:

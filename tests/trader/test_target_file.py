@@ -15,7 +15,8 @@ from tests.gateway_simulator.gateways import wait_until
 from tests.trader.gateways import gateway_process
 from tests.trader.homes import book_of, trader_process
 from trader.ports import Moment
-from trader.target_file import PATIENCE_NS, TargetFileEngine
+from trader.settings import QUOTE_PATIENCE_NS
+from trader.target_file import TargetFileEngine
 
 DUE_NS = 1_000_000_000 * 10**9
 TEXT = "targets: [{at: 2001-09-09T01:46:40Z, weights: {US.A: 0.1}}]"
@@ -25,12 +26,16 @@ def test_a_row_of_long_ago_waits_for_the_first_quotes_of_a_process(tmp_path: Pat
     """Else each start would deny what it has not been told the price of yet, once and for all."""
     path = tmp_path / "targets.yaml"
     path.write_text(TEXT)
-    quotes, book, start_ns = dict[str, Quote](), Book("USD", 10**14), DUE_NS + 900 * PATIENCE_NS
+    quotes, book, start_ns = (
+        dict[str, Quote](),
+        Book("USD", 10**14),
+        DUE_NS + 900 * QUOTE_PATIENCE_NS,
+    )
     instrument = Instrument(instrument_id="US.A", asset_class="equity", currency="USD")
 
     engine = TargetFileEngine(path, quotes)
     assert engine.on_market(Moment(start_ns), book, start_ns) is None
-    late_ns = start_ns + PATIENCE_NS - 1
+    late_ns = start_ns + QUOTE_PATIENCE_NS - 1
     assert engine.on_market(Moment(late_ns), book, late_ns) is None
     quotes["US.A"] = Quote.from_price(instrument, 10.0, late_ns)
     intent = engine.on_market(Moment(late_ns), book, late_ns)
@@ -39,7 +44,7 @@ def test_a_row_of_long_ago_waits_for_the_first_quotes_of_a_process(tmp_path: Pat
 
     unquoted = TargetFileEngine(path, {})
     assert unquoted.on_market(Moment(start_ns), book, start_ns) is None
-    end_ns = start_ns + PATIENCE_NS
+    end_ns = start_ns + QUOTE_PATIENCE_NS
     assert unquoted.on_market(Moment(end_ns), book, end_ns) is not None  # the gate denies it
 
 
