@@ -29,7 +29,7 @@ from swarm_core.execution.schedules import (
     twap,
     vwap,
 )
-from swarm_core.orders import client_order_id
+from swarm_core.orders import Order, client_order_id
 
 PPM = 10**6
 SLICES_MAX = 1_000
@@ -165,6 +165,22 @@ class WorkingPlan:
     def is_slice(self, decision_id: str) -> bool:
         """Return whether a decision is a slice of this plan."""
         return decision_id.startswith(f"{self.decision_id}/")
+
+    def is_due_slice(self, order: Order, time_ns: int) -> bool:
+        """Return whether an order is the one that a slice of this plan has in its instrument.
+
+        Its id tells the slice, whose moment must have come, and its parent the plan.
+        """
+        number = order.decision_id.removeprefix(f"{self.decision_id}/")
+        if not (number.isdecimal() and 0 < int(number) <= len(self.moments_ns)):
+            return False
+        slice_ = int(number) - 1
+        parent_id = parent_order_id(self.decision_id, order.instrument_id)
+        return (
+            order.decision_id == self.slice_id(slice_)
+            and order.parent_client_order_id == parent_id
+            and self.moments_ns[slice_] <= time_ns
+        )
 
     def find_forecast(self, instrument_id: str) -> WorkingForecast | None:
         """Return how an instrument is worked, None where its market was not known."""

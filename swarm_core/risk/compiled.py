@@ -49,7 +49,10 @@ class CompiledGate:
         self._currencies = _sums(
             [s.currency_gross if _known(s) else {} for s in scopes], currencies
         )
-        self._sent_ids, self._sent_keys = set(context.order_ids), set(context.recent_keys)
+        self._sent_ids, self._is_slice = set(context.order_ids), context.is_slice
+        self._sent_keys = dict.fromkeys(context.slice_keys, 2)
+        for key in context.recent_keys:
+            self._sent_keys[key] = self._sent_keys.get(key, 0) | 1
 
     def check(self, orders: Sequence[Order]) -> list[Verdict]:
         """Return the verdict on each order, in order; each approval counts against the next.
@@ -68,7 +71,8 @@ class CompiledGate:
         for order in orders:
             order_id, key = order.client_order_id, like_key(order)
             id_at, key_at = ids.setdefault(order_id, len(ids)), keys.setdefault(key, len(keys))
-            id_sent[id_at], like_sent[key_at] = order_id in self._sent_ids, key in self._sent_keys
+            id_sent[id_at] = order_id in self._sent_ids
+            like_sent[key_at] = self._sent_keys.get(key, 0)
             rows.append(self._order_row(order, id_at, key_at))
         verdicts = np.empty((count, 5), dtype=np.int64)
         k.check_rows(
@@ -101,6 +105,7 @@ class CompiledGate:
             id_at,
             key_at,
             self._scopes.get(order.strategy, 0),
+            self._is_slice(order),
         )
 
     def _verdict(self, order: Order, row: list[int]) -> Verdict:
@@ -113,7 +118,8 @@ class CompiledGate:
             return Denied(k.CODES[code], measured, limit, level)
         assert place is not None, order.instrument_id
         self._sent_ids.add(order.client_order_id)
-        self._sent_keys.add(like_key(order))
+        key, mark = like_key(order), 2 if self._is_slice(order) else 1
+        self._sent_keys[key] = self._sent_keys.get(key, 0) | mark
         return Approved(self._views[place].reference_ticks, value)
 
 

@@ -6,23 +6,18 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from swarm_core.book import Book
+from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import Instrument
 from swarm_core.market import Quote
 from swarm_core.orders import LikeKey, Order, OrderSide, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.levels import Level
-from swarm_core.risk.limits import (
-    NS_PER_S,
-    VALUE_MICROS_MAX,
-    ResolvedLimits,
-    RiskLimits,
-)
+from swarm_core.risk.limits import VALUE_MICROS_MAX, ResolvedLimits, RiskLimits
+from swarm_core.risk.recent import look_back
 from swarm_core.strategies import StrategyBook
 from swarm_core.trading_state import TradingState
 
 MINOR_PER_MICRO = 100
-# How far a clock may step back between two messages, and none of them be overlooked.
-CLOCK_STEP_NS_MAX = 60 * NS_PER_S
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +82,9 @@ class RiskContext:
     strategies: "dict[str, RiskContext]" = field(default_factory=dict[str, "RiskContext"])
     order_ids: set[str] = field(default_factory=set[str])
     recent_keys: set[LikeKey] = field(default_factory=set[LikeKey])
+    # Of slices of the plan that is worked now: they repeat one another, and nothing else may.
+    slice_keys: set[LikeKey] = field(default_factory=set[LikeKey])
+    plan: WorkingPlan | None = None
     message_count: int = 0
     gross: int = 0
     net_long: int = 0
@@ -106,6 +104,10 @@ class RiskContext:
     def limits_of(self, instrument_id: str) -> ResolvedLimits:
         """Return the limits on the whole book for orders in one instrument."""
         return self.own_limits.get(instrument_id, self.limits)
+
+    def is_slice(self, order: Order) -> bool:
+        """Return whether an order is a slice, due by now, of the plan that is on record."""
+        return self.plan is not None and self.plan.is_due_slice(order, self.time_ns)
 
     def _count(self, risk: InstrumentRisk, sign: int) -> None:
         value = sign * risk.exposure_lots * risk.lot_value
@@ -141,7 +143,7 @@ class RiskContext:
         if own is not None:
             own.send(order)
         self.order_ids.add(order.client_order_id)
-        self.recent_keys.add(like_key(order))
+        (self.slice_keys if self.is_slice(order) else self.recent_keys).add(like_key(order))
 
 
 def measure(
@@ -176,8 +178,10 @@ def measure(
         risk.position_lots = book.lots(instrument_id)
         risk.throttled = instrument_id in book.throttled
     context_orders = _count_open_orders(book, risks)
-    recent = _count_recent(book, risks, limits, time_ns)
-    since_message = time_ns - int(limits.messages_window_s * NS_PER_S)
+    recent = look_back(book, limits, time_ns)
+    for instrument_id, count in recent.repeats.items():
+        if instrument_id in risks:
+            risks[instrument_id].repeats = count
     return RiskContext(
         time_ns=time_ns,
         trading_state=book.trading_state,
@@ -195,43 +199,11 @@ def measure(
             if level.level is Level.STRATEGY
         },
         order_ids=context_orders,
-        recent_keys=recent,
-        message_count=_count_since(book.message_times, since_message),
+        recent_keys=recent.keys,
+        slice_keys=recent.slice_keys,
+        plan=book.working_plan,
+        message_count=recent.message_count,
     )
-
-
-def _count_since(times_ns: Sequence[int], since_ns: int) -> int:
-    """Count the times after a moment; they come in order, but for steps of the clock."""
-    count = 0
-    for time_ns in reversed(times_ns):
-        if time_ns <= since_ns - CLOCK_STEP_NS_MAX:
-            break
-        count += time_ns > since_ns
-    return count
-
-
-def _count_recent(
-    book: Book, risks: Mapping[str, InstrumentRisk], limits: RiskLimits, time_ns: int
-) -> set[LikeKey]:
-    """Count what was sent in each instrument lately; return what a like order would repeat."""
-    since_repeat = time_ns - int(limits.repeats_window_s * NS_PER_S)
-    since_like = time_ns - int(limits.duplicate_window_s * NS_PER_S)
-    recent: set[LikeKey] = set()
-    oldest = min(since_repeat, since_like)
-    for sent_ns, order_id, like in reversed(book.sent):
-        if sent_ns <= oldest - CLOCK_STEP_NS_MAX:
-            break  # the book remembers a whole day
-        if sent_ns <= oldest:
-            continue
-        if sent_ns > since_repeat and like[0] in risks:
-            risks[like[0]].repeats += 1
-        record = book.orders.get(order_id)  # None: it has ended, and was retired
-        # An order that the broker turned out never to have got is not its own duplicate.
-        if sent_ns > since_like and (
-            record is None or record.state.is_working or record.state.is_final
-        ):
-            recent.add(like)
-    return recent
 
 
 def _permit(

@@ -159,8 +159,12 @@ def _session(check: _Check) -> Denied | None:
 
 
 def _duplicate(check: _Check) -> Denied | None:
-    sent = check.order.client_order_id in check.context.order_ids
-    alike = like_key(check.order) in check.context.recent_keys
+    order, context, key = check.order, check.context, like_key(check.order)
+    sent = order.client_order_id in context.order_ids
+    # Slices of one plan may be alike, each is sent once; they are of nothing else.
+    alike = key in context.recent_keys or (
+        key in context.slice_keys and not context.is_slice(order)
+    )
     return Denied(DenialCode.DUPLICATE_ORDER) if sent or alike else None
 
 

@@ -51,8 +51,9 @@ INSTRUMENT_COLUMNS = 17
     ID,
     LIKE,
     SCOPE,  # of the order's strategy, or 0 where that has no limits of its own
-) = range(11)
-ORDER_COLUMNS = 11
+    IS_SLICE,  # of the plan that is worked
+) = range(12)
+ORDER_COLUMNS = 12
 
 # The account: what moves with every order, then what stands.
 GROSS, NET_LONG, NET_SHORT, MESSAGES, STATE, HAS_NAV, LOSS_PPM, FALL_PPM, HAS_START = range(9)
@@ -157,7 +158,7 @@ def _conduct(
 ) -> Judgement:
     """Rules on how we trade: duplicates, reducing, borrows, message rate, repeats and stops."""
     long_after, short_after, _ = _after(order, risk)
-    if id_sent[order[ID]] or like_sent[order[LIKE]]:
+    if id_sent[order[ID]] or like_sent[order[LIKE]] & (1 if order[IS_SLICE] else 3):
         return _DUPLICATE, 0, 0
     if account[STATE] == REDUCING_STATE and not _reduces(order, risk, long_after, short_after):
         return _REDUCING_ONLY, 0, 0
@@ -337,7 +338,7 @@ def judge_row(
         )
     if code == APPROVED:
         _send(order, risk, account, sectors, currencies)
-        like_sent[order[LIKE]] = 1
+        like_sent[order[LIKE]] |= 2 if order[IS_SLICE] else 1
         id_sent[order[ID]] = 1
     return code, measured, limit
 
@@ -367,7 +368,7 @@ def _check_rows(
             _send(order, risks[0, i], accounts[0], sectors[0], currencies[0])
             if own:
                 _send(order, risks[own, i], accounts[own], sectors[own], currencies[own])
-            like_sent[order[LIKE]] = 1
+            like_sent[order[LIKE]] |= 2 if order[IS_SLICE] else 1
             id_sent[order[ID]] = 1
         verdicts[m, 0], verdicts[m, 1], verdicts[m, 2] = code, measured, limit
         verdicts[m, 3] = order[LOTS] * order[ORDER_LOT_VALUE] if code == APPROVED else 0
@@ -388,10 +389,10 @@ def check_rows(
 ) -> None:
     """Judge orders one after the other; every approval moves the account on.
 
-    Scope 0 is the whole book, each other one a strategy with limits of its own. orders (M, 11),
+    Scope 0 is the whole book, each other one a strategy with limits of its own. orders (M, 12),
     risks (S, N, 17), accounts (S, 9), limits (S, N, 16), sectors (S, A), currencies (S, C),
-    like_sent (K,) and id_sent (I,), all int64. Writes verdicts (M, 5): code or -1, what was
-    measured, its limit, the order's value in micros, and the scope that denied. An order's
-    instrument -1 is unknown.
+    like_sent (K,; 1 by an order, 2 by a slice, 3 by both) and id_sent (I,), all int64. Writes
+    verdicts (M, 5): code or -1, what was measured, its limit, the order's value in micros, and the
+    scope that denied. An order's instrument -1 is unknown.
     """
     _check_rows(orders, risks, accounts, limits, sectors, currencies, like_sent, id_sent, verdicts)

@@ -9,7 +9,8 @@ from swarm_core import events as ev
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.order_states import OrderState
 from swarm_core.ports import Broker
-from tests.swarm_core.builders import NOW_NS, A, B, make_bar, make_decision, make_quote
+from swarm_core.replay import replay
+from tests.swarm_core.builders import CASH, NOW_NS, A, B, make_bar, make_decision, make_quote
 from tests.trader.desks import Timepiece, make_desk
 from trader.desk import TradingDesk
 from trader.ports import Intent
@@ -194,6 +195,23 @@ def test_an_order_of_an_earlier_slice_that_never_left_keeps_no_plan_open(tmp_pat
 
     assert life.desk.book.lots(A) == pytest.approx(1_000, abs=2)
     assert _ends(life.desk) == ["done"]
+
+
+def test_equal_slices_some_seconds_apart_all_leave(tmp_path: Path) -> None:
+    """They were denied as duplicates of one another, and all was left to the last one."""
+    life = Process(tmp_path, NOW_NS, A)
+    life.worker.settings = WorkingSettings(slices=4, minutes=8 / 60)
+    life.begin(A=0.1)
+    for number in range(4):
+        life.at(NOW_NS + 2 * number * 10**9)
+        life.quote(A)
+        life.work()
+        life.fill()
+
+    assert life.slices() == ["d1/1", "d1/2", "d1/3", "d1/4"]
+    assert not life.desk.book.denials
+    assert life.desk.book.lots(A) == pytest.approx(1_000, abs=2)
+    assert replay(life.desk.log.read(), "USD", CASH).first_difference is None
 
 
 def _ends(desk: TradingDesk) -> list[str]:

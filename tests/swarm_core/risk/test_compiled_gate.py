@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from swarm_core.execution.working import WorkingPlan, parent_order_id
 from swarm_core.orders import Order, OrderKind, OrderSide
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.compiled import CompiledGate
@@ -15,6 +16,14 @@ from swarm_core.risk.limits import ResolvedLimits
 from swarm_core.trading_state import TradingState
 
 NAMES = ("US.A", "US.B", "EU.C")
+PLAN = WorkingPlan(  # three slices are due, the fourth is not
+    decision_id="p",
+    instrument_ids=NAMES,
+    start_weights=(0.0, 0.0, 0.0),
+    target_weights=(0.1, 0.1, 0.1),
+    moments_ns=(-2, -1, 0, 1),
+    done_ppm=(250_000, 500_000, 750_000, 10**6) * 3,
+)
 small = st.integers(0, 60)
 rarely = st.sampled_from([False] * 19 + [True])
 usually = st.sampled_from([True] * 19 + [False])
@@ -103,6 +112,7 @@ accounts = st.builds(
     instruments=st.fixed_dictionaries(dict.fromkeys(NAMES, risks)),
     limits=limits,
     message_count=st.integers(0, 4),
+    plan=st.sampled_from([None, PLAN, PLAN]),
 )
 
 
@@ -110,8 +120,9 @@ accounts = st.builds(
 def drawn_orders(draw: st.DrawFn) -> Order:
     kind = draw(st.sampled_from(OrderKind))
     return Order(
-        decision_id=draw(st.sampled_from(["d1", "d2", "d3"])),
-        instrument_id=draw(st.sampled_from([*NAMES * 6, "US.X"])),
+        decision_id=draw(st.sampled_from(["d1", "d2", "d3", "p/1", "p/2", "p/3", "p/4"])),
+        instrument_id=(name := draw(st.sampled_from([*NAMES * 6, "US.X"]))),
+        parent_client_order_id=draw(st.sampled_from(["", *[parent_order_id("p", name)] * 3])),
         side=draw(st.sampled_from(OrderSide)),
         quantity_lots=draw(st.sampled_from([*range(1, 21), 10**12])),
         kind=kind,
@@ -124,7 +135,7 @@ def drawn_orders(draw: st.DrawFn) -> Order:
     )
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(context=drawn_contexts(), orders=st.lists(drawn_orders(), max_size=12))
 def test_compiled_and_readable_gates_agree_on_every_order(
     context: RiskContext, orders: list[Order]
