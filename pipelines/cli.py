@@ -69,6 +69,10 @@ DayFirstOption = Annotated[
     bool | None,
     typer.Option("--day-first/--month-first", help="How dates like 1/2/2020 are to be read."),
 ]
+DeliveriesOption = Annotated[
+    str | None,
+    typer.Option(help="Files that hold the same days: each follows the other by-name, or apart."),
+]
 IgnoreOption = Annotated[
     list[str] | None, typer.Option(help="A file, or a pattern of files, to leave out.")
 ]
@@ -81,6 +85,7 @@ def _hints(
     asset_class: str | None,
     hours: str | None,
     day_first: bool | None,
+    deliveries: str | None,
     ignore: list[str] | None,
     encoding: str | None,
     adjustment: str | None,
@@ -97,6 +102,7 @@ def _hints(
             asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
             hours=hours,  # type: ignore[arg-type]  # checked by its own model
             day_first=day_first,
+            deliveries=deliveries,  # type: ignore[arg-type]  # checked by its own model
             encoding=encoding,
             adjustment=adjustment,  # type: ignore[arg-type]  # checked by its own model
             ignore=tuple(ignore or ()),
@@ -128,6 +134,7 @@ def run(
     asset_class: ClassOption = None,
     hours: HoursOption = None,
     day_first: DayFirstOption = None,
+    deliveries: DeliveriesOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -141,7 +148,16 @@ def run(
         from pipelines.settings import choose_config, settings_for_files
 
         hints = _hints(
-            zone, currency, calendar, asset_class, hours, day_first, ignore, encoding, adjustment
+            zone,
+            currency,
+            calendar,
+            asset_class,
+            hours,
+            day_first,
+            deliveries,
+            ignore,
+            encoding,
+            adjustment,
         )
         if files is not None:
             config = settings_for_files(files, mapping, home, base=config, hints=hints)
@@ -305,6 +321,7 @@ def mapping(
     asset_class: ClassOption = None,
     hours: HoursOption = None,
     day_first: DayFirstOption = None,
+    deliveries: DeliveriesOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -317,7 +334,16 @@ def mapping(
         if not folder.is_dir():
             raise ValueError(f"the folder must be one that exists, was {folder}")
         hints = _hints(
-            zone, currency, calendar, asset_class, hours, day_first, ignore, encoding, adjustment
+            zone,
+            currency,
+            calendar,
+            asset_class,
+            hours,
+            day_first,
+            deliveries,
+            ignore,
+            encoding,
+            adjustment,
         )
         tell = spaced(printed_on=errors)
         found = infer_mapping(folder, Hints(**hints.model_dump()), tell)

@@ -27,6 +27,7 @@ class FileHints(_Part):
     asset_class: Literal["equity", "etf", "fx", "future", "crypto"] | None = None
     hours: Literal["regular", "extended"] | None = None
     day_first: bool | None = None
+    deliveries: Literal["by-name", "apart"] | None = None
     ignore: tuple[str, ...] = ()
 
     @property

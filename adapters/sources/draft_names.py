@@ -62,7 +62,7 @@ def named_by_path(drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
                     replace(draft, symbols=[(symbol, draft.symbols[0][1])])
                     for draft, symbol in zip(alike, symbols, strict=True)
                 ]
-                if not overlap(named):
+                if not overlap(named, but_of_other_days=True):
                     options.append(named)
         if len(options) == 1:
             renamed |= {draft.relative: draft for draft in options[0]}

@@ -1,13 +1,14 @@
 """Files that are read alike as one table: a pattern, and the symbol out of the name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
-from adapters.sources.file_names import FILE_NAME, ticker_of
-from adapters.sources.mapping import Field, MappingError, TableMapping
+from adapters.sources.file_names import FILE_NAME
+from adapters.sources.mapping import Field, TableMapping
+from adapters.sources.name_days import ANY_DAY, BLANK, days_in
 
 _BY_NAME = Field(template="{symbol}", upper=True)
 
@@ -61,10 +62,24 @@ def _symbol_rule(group: Sequence[TableMapping]) -> str | None:
         before, after = relative[:start], relative[start + len(symbol) :]
         if all(_between(path, before, after) == name for path, name in named):
             return f"^{re.escape(before)}(?P<symbol>[^/]+){re.escape(after)}$"
-    try:
-        return FILE_NAME if all(ticker_of(path) == name for path, name in named) else None
-    except MappingError:
-        return None
+    rules = (FILE_NAME, *_dated_rules(relative, symbol))
+    return next((r for r in rules if all(_found(r, path) == name for path, name in named)), None)
+
+
+def _dated_rules(relative: str, symbol: str) -> Iterator[str]:
+    """Yield the rules by which a path whose days differ from file to file names a symbol."""
+    blanked = days_in(relative).blanked
+    for match in re.finditer(re.escape(symbol), blanked, re.IGNORECASE):
+        before, after = (
+            ANY_DAY.join(map(re.escape, part.split(BLANK)))
+            for part in (blanked[: match.start()], blanked[match.end() :])
+        )
+        yield f"^{before}(?P<symbol>[^/]+?){after}$"
+
+
+def _found(rule: str, path: str) -> str | None:
+    match = re.search(rule, path)
+    return None if match is None else match["symbol"].upper()
 
 
 def _between(path: str, before: str, after: str) -> str | None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from adapters.sources.drafts import TRADED, Draft
+from adapters.sources.name_days import days_in
 
 
 def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
@@ -16,8 +17,7 @@ def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
     """
     layouts: dict[tuple[object, ...], list[Draft]] = {}
     for draft in drafts:
-        layout = (draft.table, tuple(sorted(draft.columns.items())), draft.stamps.interval)
-        layouts.setdefault(layout, []).append(draft)
+        layouts.setdefault(layout_of(draft), []).append(draft)
     pieces: set[str] = set()
     for files in layouts.values():
         if len(files) > 1 and files[0].table in TRADED and not overlap(files):
@@ -25,15 +25,24 @@ def pieces_of_one(drafts: Sequence[Draft]) -> set[str]:
     return pieces
 
 
-def overlap(drafts: Sequence[Draft]) -> bool:
-    """Return whether two files have days of one symbol in common."""
-    spans: dict[str, list[tuple[datetime, datetime]]] = {}
+def layout_of(draft: Draft) -> tuple[object, ...]:
+    """Return what pieces of one data set have in common."""
+    return draft.table, tuple(sorted(draft.columns.items())), draft.stamps.interval
+
+
+def overlap(drafts: Sequence[Draft], *, but_of_other_days: bool = False) -> bool:
+    """Return whether two files have days of one symbol in common.
+
+    Files whose paths speak of different days may be two deliveries, `but_of_other_days`.
+    """
+    spans: dict[tuple[object, ...], list[tuple[datetime, datetime]]] = {}
     for draft in drafts:
         moments = draft.stamps.moments.drop_nulls()
+        told = days_in(draft.relative).days if but_of_other_days else ()
         if not moments.is_empty():
             for symbol, _ in draft.symbols:
                 span: Any = (moments.min(), moments.max())
-                spans.setdefault(symbol, []).append(span)
+                spans.setdefault((symbol, told), []).append(span)
     return any(
         later[0] <= earlier[1]
         for found in spans.values()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.mapping import MappingError
+from adapters.sources.name_days import undated
 
 _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
@@ -34,9 +35,10 @@ _TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-^=]{0,14}")
 def ticker_of(relative: str) -> str:
     """Return the ticker that a file is named for: BRK.B of BRK.B.csv.gz, AAPL of aapl.us_daily.txt.
 
-    Raises MappingError where the name is none.
+    A day beside it (AAPL-2024-01-05.csv) is no part of it. Raises MappingError where the name is
+    none.
     """
-    match = re.search(FILE_NAME, relative)
+    match = re.search(FILE_NAME, undated(relative))
     if match is None:
         raise MappingError(f"which instrument is {relative!r}?")
     return match["symbol"].upper()

@@ -17,10 +17,11 @@ from pathlib import Path
 import polars as pl
 
 from adapters.sources.batches import ROW_BITS, FileRows, in_batches, joined
+from adapters.sources.deliveries import as_versions, delivered
 from adapters.sources.file_batches import Read, batch_of, load, put
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.kept_frames import KeptFrames, Shelf
-from adapters.sources.mapping import Mapping, MappingError, TableMapping
+from adapters.sources.mapping import Deliveries, Mapping, MappingError, TableMapping
 from adapters.sources.reading import RawRows, contents, read_rows, read_whole
 from adapters.sources.rows import TableRows, to_table
 from adapters.sources.special_formats import (
@@ -185,9 +186,27 @@ class FileSource:
             return rows
         by = dict.fromkeys((*schema.key, "knowledge_time", "source", "source_row"))
         order = [column for column in by if column in schema.columns]
-        rows = pl.concat([schema.empty(), *(part.rows for part in parts)])
+        rows = self._in_versions(table, pl.concat([schema.empty(), *(p.rows for p in parts)]))
         rows = rows.sort(order, maintain_order=True)
         self._sorted[table] = (parts, rows)
+        return rows
+
+    def _in_versions(self, table: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows, those of data sets that are delivered again and again as versions."""
+        again: dict[str, tuple[Deliveries, dict[int, str]]] = {}
+        for spec in self._mapping.tables:
+            if spec.table == table and spec.deliveries is not None:
+                _, tags = again.setdefault(spec.dataset or table, (spec.deliveries, {}))
+                tags |= {
+                    self._tag(spec, path): path.relative_to(self._folder).as_posix()
+                    for path in self._paths(spec)
+                }
+        for dataset, (deliveries, tags) in again.items():
+            tag = pl.col("source_row") // (1 << ROW_BITS)
+            of_it = (pl.col("source") == f"{self.name}/{dataset}") & tag.is_in(list(tags))
+            files = delivered(deliveries, tags.items())
+            versions = as_versions(rows.filter(of_it), TABLES[table], files)
+            rows = pl.concat([rows.filter(~of_it), versions])
         return rows
 
     def _read_spec(self, number: int, spec: TableMapping) -> Read:
@@ -288,7 +307,7 @@ class FileSource:
 
     def _tag(self, spec: TableMapping, path: Path) -> int:
         """Return a number that names the file within its data set, whatever files come to it."""
-        if spec.source_per_file or self._has_one_file(spec):
+        if spec.deliveries is None and (spec.source_per_file or self._has_one_file(spec)):
             return 0
         relative = path.relative_to(self._folder).as_posix()
         return zlib.crc32(relative.encode()) & 0x3FFFFFFF

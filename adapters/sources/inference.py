@@ -11,6 +11,7 @@ from typing import Literal
 import yaml
 
 from adapters.sources.draft_adjustments import with_adjustments
+from adapters.sources.draft_deliveries import UNSURE, deliveries_of, with_deliveries
 from adapters.sources.draft_names import UNNAMED, named_by_path, with_shared_intervals
 from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.draft_pieces import pieces_of_one
@@ -24,6 +25,7 @@ from adapters.sources.mapping import (
     DEFAULT_NULLS,
     Condition,
     Csv,
+    Deliveries,
     Field,
     Hours,
     Instrument,
@@ -49,6 +51,7 @@ _UNREAD = frozenset((
 _SAVE = f"it cannot be read: save it as CSV or Parquet (.gz or .zip too), {LEAVE_OUT}"
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
+_PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,8 @@ class Hints:
 
     `currency` may be a hundredth (GBX), `encoding` is of text that is not UTF-8, `ignore` are
     patterns of files to leave out. `hours` are those in which intraday bars must lie; who names the
-    `calendar` means its regular ones.
+    `calendar` means its regular ones. `deliveries` says of files that hold the same days whether
+    each follows the one before it by its name, or is of another source.
     """
 
     day_first: bool | None = None
@@ -69,6 +73,7 @@ class Hints:
     id_prefix: str | None = None
     asset_class: str | None = None
     hours: Hours | None = None
+    deliveries: Literal["by-name", "apart"] | None = None
     ignore: tuple[str, ...] = ()
 
 
@@ -97,14 +102,18 @@ def infer_mapping(
     if unnamed:
         questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
     days = shared_calendar(drafts, given)
-    pieces = pieces_of_one(drafts)
+    delivered, unsure = deliveries_of(drafts, given.deliveries, given.day_first)
+    if unsure:
+        questions.setdefault(UNSURE, []).extend(unsure)
+    pieces = pieces_of_one([draft for draft in drafts if draft.relative not in delivered])
     made: list[tuple[Draft, list[TableMapping]]] = []
     for draft in drafts:
         try:
-            made.append((draft, tables_of(draft, given, days, whole=draft.relative not in pieces)))
+            tables = tables_of(draft, given, days, whole=draft.relative not in pieces)
+            made.append((draft, with_deliveries(draft, tables, delivered)))
         except MappingError as error:
             questions.setdefault(str(error), []).append(draft.relative)
-    tables: list[TableMapping] = []
+    tables = []
     if not questions:
         tables, questions = with_adjustments(folder, made, given.adjustment, kept)
     if questions:
@@ -229,7 +238,7 @@ def _plain(spec: object) -> dict[str, object]:
             value = {name: _plain(field) for name, field in value.items()}
         elif isinstance(value, tuple) and value and isinstance(value[0], Condition):
             value = [asdict(item) for item in value]
-        elif isinstance(value, (Field, TimeField, Csv, Instrument, Unpivot, Knowledge)):
+        elif isinstance(value, _PARTS):
             value = _plain(value)
         elif isinstance(value, tuple):
             value = value[0] if len(value) == 1 else list(value)

@@ -3,13 +3,22 @@
 import re
 from collections.abc import Callable
 from collections.abc import Mapping as MappingLike
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal
 
 import yaml
 
+from adapters.sources.mapping_entries import (
+    MappingError,
+    build,
+    check_choice,
+    check_keys,
+    check_zone,
+    entry_of,
+    shown_of,
+    texts_of,
+)
 from features.schemas import TABLES
 
 StandsFor = Literal["instant", "session", "bar_start", "day"]
@@ -27,11 +36,6 @@ DEFAULT_NULLS = (
 IMPLIED_COLUMNS = ("close", "adj_close")
 _DURATION = re.compile(r"(-?(\d+(ns|us|ms|mo|s|m|h|d|w|q|y))+)?")
 _MAX_MAPPING_BYTES = 1 << 20  # a mapping is written by hand; anything larger is a mistake
-_Spec = TypeVar("_Spec")
-
-
-class MappingError(ValueError):
-    """A mapping says something that cannot be; the message is one line and names the place."""
 
 
 def check_duration(what: str, text: str) -> None:
@@ -67,7 +71,7 @@ class Field:
         if sum(bool(origin) for origin in origins) != 1:
             raise MappingError(
                 "a field must have exactly one of column, constant, template, hash_of, "
-                f"was {_shown(self)}"
+                f"was {shown_of(self)}"
             )
         if not 1e-12 <= abs(self.scale) <= 1e12:
             raise MappingError(f"scale must lie within 1e-12 to 1e12, was {self.scale}")
@@ -96,11 +100,11 @@ class TimeField:
 
     def __post_init__(self) -> None:
         if bool(self.column) == bool(self.join):
-            raise MappingError(f"a time must have either column or join, was {_shown(self)}")
-        _check_choice("stands_for", self.stands_for, StandsFor)
-        _check_choice("ambiguous", self.ambiguous, Ambiguous)
+            raise MappingError(f"a time must have either column or join, was {shown_of(self)}")
+        check_choice("stands_for", self.stands_for, StandsFor)
+        check_choice("ambiguous", self.ambiguous, Ambiguous)
         if self.zone is not None:
-            _check_zone(self.zone)
+            check_zone(self.zone)
         check_duration("plus", self.plus)
         if self.at is not None and not re.fullmatch(r"[0-2]\d:[0-5]\d(:[0-5]\d)?", self.at):
             raise MappingError(f'at must be a quoted local time such as "16:00", was {self.at!r}')
@@ -149,7 +153,7 @@ class Instrument:
     hours: Hours = ""
 
     def __post_init__(self) -> None:
-        _check_choice("hours", self.hours, Hours)
+        check_choice("hours", self.hours, Hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,32 @@ class Unpivot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deliveries:
+    """Files of a data set that hold its records again: only what a later one changes is a version.
+
+    Such a version is known when its delivery is, whatever `knowledge` says of first ones. By "day":
+    the group `day` of a regular expression reads the day of the delivery, over in `zone`, off the
+    file's path, by a strptime `format`. By "name": the files follow one another by their paths, and
+    each is known when the last of its records is.
+    """
+
+    by: Literal["day", "name"]
+    day: str = ""
+    format: str = "%Y-%m-%d"
+    zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        check_choice("by", self.by, Literal["day", "name"])
+        check_zone(self.zone)
+        try:
+            groups = re.compile(self.day).groupindex
+        except re.error as error:
+            raise MappingError(f"day must be a regular expression, was {self.day!r}") from error
+        if self.by == "day" and "day" not in groups:
+            raise MappingError(f"day must have the group (?P<day>...), was {self.day!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableMapping:
     """How some files of a folder become rows of one table.
 
@@ -211,15 +241,18 @@ class TableMapping:
     instrument: Instrument | None = None
     calendar: Field | None = None
     implied_actions: Literal["", "on_close", "on_previous_close", "splits_only"] = ""
+    deliveries: Deliveries | None = None
 
     def __post_init__(self) -> None:
         if self.table not in TABLES:
             raise MappingError(f"table must be one of {sorted(TABLES)}, was {self.table!r}")
-        _check_choice("format", self.format, Format)
+        check_choice("format", self.format, Format)
         known = IMPLIED_COLUMNS if self.implied_actions else tuple(TABLES[self.table].columns)
         unknown = sorted(set(self.columns) - set(known))
         if unknown:
             raise MappingError(f"columns of {self.table} must be of its schema, were {unknown}")
+        if self.deliveries is not None and self.source_per_file:
+            raise MappingError("deliveries must be of one data set: source_per_file parts them")
         if self.time is None and "event_time" in TABLES[self.table].required:
             raise MappingError(f"{self.table} of {self.files[0]!r} must have a time, had none")
 
@@ -269,18 +302,18 @@ def shipped_mapping(name: str) -> Mapping:
 
 def mapping_from(content: object, *, name: str) -> Mapping:
     """Return the mapping that plain dictionaries and lists describe."""
-    entry = _entry(content, "a mapping")
-    _check_keys(entry, Mapping, "a mapping")
+    entry = entry_of(content, "a mapping")
+    check_keys(entry, Mapping, "a mapping")
     tables = entry.get("tables")
     if not isinstance(tables, list):
         raise MappingError(f"tables must be a list, was {type(tables).__name__}")
     made: list[TableMapping] = []
     for number, table in enumerate(tables, start=1):
         try:
-            made.append(_table_mapping(_entry(table, "a table")))
+            made.append(_table_mapping(entry_of(table, "a table")))
         except MappingError as error:
             raise MappingError(f"table {number}: {error}") from None
-    ignore = {str(k): str(v) for k, v in _entry(entry.get("ignore") or {}, "ignore").items()}
+    ignore = {str(k): str(v) for k, v in entry_of(entry.get("ignore") or {}, "ignore").items()}
     return Mapping(name=str(entry.get("name", name)), tables=tuple(made), ignore=ignore)
 
 
@@ -289,7 +322,7 @@ SHIPPED_MAPPINGS = Path(__file__).parent / "mappings"
 
 def _table_mapping(entry: dict[str, Any]) -> TableMapping:
     made = dict(entry)
-    columns = _entry(entry.get("columns") or {}, "columns")
+    columns = entry_of(entry.get("columns") or {}, "columns")
     made["columns"] = {name: _field(value) for name, value in columns.items()}
     readers: dict[str, Callable[[Any], object]] = {
         "symbol": _field,
@@ -298,36 +331,37 @@ def _table_mapping(entry: dict[str, Any]) -> TableMapping:
         "end_time": _time,
         "knowledge": _knowledge,
         "where": _conditions,
-        "csv": lambda value: _build(Csv, _entry(value, "csv")),
-        "unpivot": lambda value: _build(Unpivot, _entry(value, "unpivot")),
-        "instrument": lambda value: _build(Instrument, _entry(value, "instrument")),
-        "nulls": lambda value: (*DEFAULT_NULLS, *_texts(value)),
+        "csv": lambda value: build(Csv, entry_of(value, "csv")),
+        "unpivot": lambda value: build(Unpivot, entry_of(value, "unpivot")),
+        "deliveries": lambda value: build(Deliveries, entry_of(value, "deliveries")),
+        "instrument": lambda value: build(Instrument, entry_of(value, "instrument")),
+        "nulls": lambda value: (*DEFAULT_NULLS, *texts_of(value)),
     }
     for key, read in readers.items():
         if key in entry:
             made[key] = read(entry[key])
-    return _build(TableMapping, made)
+    return build(TableMapping, made)
 
 
 def _knowledge(value: object) -> Knowledge:
-    entry = dict(_entry(value, "knowledge"))
+    entry = dict(entry_of(value, "knowledge"))
     if "time" in entry:
         entry["time"] = _time(entry["time"])
-    return _build(Knowledge, entry)
+    return build(Knowledge, entry)
 
 
 def _conditions(value: object) -> tuple[Condition, ...]:
     items = value if isinstance(value, list) else [value]
-    return tuple(_build(Condition, _entry(item, "where")) for item in items)
+    return tuple(build(Condition, entry_of(item, "where")) for item in items)
 
 
 def _field(value: object) -> Field:
     if isinstance(value, dict):
-        entry = dict(_entry(value, "a field"))
+        entry = dict(entry_of(value, "a field"))
         if isinstance(entry.get("values"), dict):
             entry["values"] = {str(k): str(v) for k, v in entry["values"].items()}
-        return _build(Field, entry)
-    return Field(column=_texts(value))
+        return build(Field, entry)
+    return Field(column=texts_of(value))
 
 
 def _constant_or_field(value: object) -> Field:
@@ -335,66 +369,6 @@ def _constant_or_field(value: object) -> Field:
 
 
 def _time(value: object) -> TimeField:
-    return _build(
-        TimeField, _entry(value, "time") if isinstance(value, dict) else {"column": value}
+    return build(
+        TimeField, entry_of(value, "time") if isinstance(value, dict) else {"column": value}
     )
-
-
-_TUPLES = ("column", "drop_end", "join", "format", "hash_of", "null_if", "is_in", "not_in",
-           "header", "index", "columns", "nulls", "where", "files")  # fmt: skip
-
-
-def _build(kind: type[_Spec], entry: dict[str, Any]) -> _Spec:
-    """Make the dataclass of a plain entry; single texts stand for tuples of one."""
-    _check_keys(entry, kind, kind.__name__.lower())
-    made = {
-        key: _texts(value)
-        if key in _TUPLES and not isinstance(value, (dict, tuple)) and (kind, key) not in _WORDS
-        else value
-        for key, value in entry.items()
-    }
-    try:
-        return kind(**made)
-    except TypeError as error:
-        raise MappingError(f"{kind.__name__.lower()} must be complete: {error}") from None
-
-
-# Entries that are one word here although others of their name are lists.
-_WORDS = ((TableMapping, "format"), (Condition, "column"))
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return tuple(str(item) for item in items)
-
-
-def _entry(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise MappingError(f"{what} must have named entries, was {type(value).__name__}")
-    return {str(key): item for key, item in value.items()}
-
-
-def _check_keys(entry: dict[str, Any], kind: type, what: str) -> None:
-    known = [f.name for f in fields(kind)]
-    unknown = sorted(set(entry) - set(known))
-    if unknown:
-        raise MappingError(f"{what} must have only the entries {known}, had {unknown}")
-
-
-def _check_choice(what: str, value: object, choices: object) -> None:
-    if value not in get_args(choices):
-        raise MappingError(f"{what} must be one of {get_args(choices)}, was {value!r}")
-
-
-def _check_zone(zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise MappingError(
-            f"zone must be a name of the IANA data base such as Europe/Berlin, was {zone!r}"
-        ) from None
-
-
-def _shown(spec: object) -> str:
-    parts = [f"{f.name}={getattr(spec, f.name)!r}" for f in fields(spec) if getattr(spec, f.name)]  # type: ignore[arg-type]  # every spec here is a dataclass
-    return ", ".join(parts) or "empty"

@@ -206,11 +206,13 @@ def test_files_of_one_series_by_year_are_one_data_set(tmp_path: Path) -> None:
     assert rows["event_time"].n_unique() == 300
 
 
-def test_two_files_of_the_same_days_are_two_data_sets(tmp_path: Path) -> None:
+def test_two_files_of_the_same_days_are_two_data_sets_where_the_user_says_so(
+    tmp_path: Path,
+) -> None:
     _write(tmp_path, "one.csv", _daily("XNYS", 150, symbol="AAA"))
     _write(tmp_path, "other.csv", _daily("XNYS", 150, symbol="AAA"))
-    rows = FileSource(tmp_path, infer_mapping(tmp_path)).fetch("bars", *EVER)
-    assert rows["source"].n_unique() == 2
+    mapping = infer_mapping(tmp_path, Hints(deliveries="apart"))
+    assert FileSource(tmp_path, mapping).fetch("bars", *EVER)["source"].n_unique() == 2
 
 
 def test_texts_about_the_data_are_no_data_and_others_are_asked_or_left_out(tmp_path: Path) -> None:
