@@ -166,13 +166,15 @@ def halt(
     actor: str,
     by_person: bool,
     time_ns: int,
+    which: Callable[[Order], bool] = lambda _: True,
     flatten: Callable[[], None] | None = None,
 ) -> HaltReport:
     """Let nothing more out, cancel everything unexecuted, close positions where asked, halt.
 
-    The broker hears first: a log may be locked or away, and a cancel is safe to send before it is
-    on record. Where the log is away `flatten` is not called: a closing order needs its verdict on
-    disk. Each failure is returned, and none keeps the next step from being taken.
+    With `which`, only those orders are cancelled. The broker hears first: a log may be locked or
+    away, and a cancel is safe to send before it is on record. Where the log is away `flatten` is
+    not called: a closing order needs its verdict on disk. Each failure is returned, and none keeps
+    the next step from being taken.
     """
     failures: list[str] = []
 
@@ -187,12 +189,18 @@ def halt(
             time_ns=time_ns,
         )
 
-    asked, said, unheard = cancel_at_once(book, broker, time_ns)
+    asked, said, unheard = cancel_at_once(book, broker, time_ns, which)
     count = len(asked)
     try:
         become(TradingState.REDUCING if flatten is not None else TradingState.HALTED)
         count = cancel_all(
-            book=book, log=log, broker=broker, reason=reason, time_ns=time_ns, asked=asked
+            book=book,
+            log=log,
+            broker=broker,
+            reason=reason,
+            time_ns=time_ns,
+            which=which,
+            asked=asked,
         )
         OrderPath(book, log, broker, time_ns).take_in(said)
     except (OSError, ConcurrentAppendError) as error:

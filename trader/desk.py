@@ -38,25 +38,13 @@ from swarm_core.sizing import Targets
 from swarm_core.sizing_settings import SizingSettings
 from swarm_core.trading import ReleaseReport, recover, release
 from swarm_core.trading_state import TradingState
+from trader.closing import FlatTargets, cancelled_by
 from trader.kill_switch import Halt, KillSwitch
 from trader.ports import ForgettingBroker, WhatIfBroker
 
 T = TypeVar("T")
 # Another writer may move the log between our read and our write.
 _TRIES_MAX = 20
-
-
-@dataclass(frozen=True, slots=True)
-class FlatTargets:
-    """The decision to hold nothing."""
-
-    decision_id: str
-    time_ns: int
-    instrument_ids: tuple[str, ...]
-
-    @property
-    def target_weights(self) -> tuple[float, ...]:
-        return (0.0,) * len(self.instrument_ids)
 
 
 class SwitchedBroker:
@@ -214,18 +202,22 @@ class TradingDesk:
         )
 
     def withdraw(self, reason: str) -> None:
-        """Cancel what works, but the ways out of positions.
+        """Cancel what works, but the ways out of positions: exits, and what flattens for a halt.
 
         The broker hears of all but exits before the log is asked: it may be locked or away. Which
         exits are in nobody's need is known when what the broker has said is written down.
         """
         now_ns, book = self.now_ns(), self.book
+        hindered = cancelled_by(self.switch.find(), book)
 
         def goes(order: Order) -> bool:
             parent = book.orders.get(order.parent_client_order_id)
-            return not (order.is_exit and (parent is None or parent.state.is_final))
+            is_way_out = order.is_exit and (parent is None or parent.state.is_final)
+            return hindered(order) and not is_way_out
 
-        asked, said, _ = cancel_at_once(book, self.line, now_ns, lambda order: not order.is_exit)
+        asked, said, _ = cancel_at_once(
+            book, self.line, now_ns, lambda order: hindered(order) and not order.is_exit
+        )
         self.take_in([*self.listen(), *said])
         log, line = self.log, self.line
         cancel_all(
@@ -335,7 +327,10 @@ class TradingDesk:
         self.book.apply_all(self.log.read(self.book.sequence))
 
     def halt(self, order: Halt) -> HaltReport:
-        """Stop everything: the switch first, then the state, the orders and, if asked, the rest."""
+        """Stop everything: the switch first, then the state, the orders and, if asked, the rest.
+
+        What closes for a flattening already, also from a process before this one, goes on.
+        """
         unwritten = self.switch.pull(order)
         report = halt(
             book=self.book,
@@ -345,6 +340,7 @@ class TradingDesk:
             actor=order.actor,
             by_person=order.by_person,
             time_ns=self.now_ns(),
+            which=cancelled_by(order, self.book),
             flatten=self._flatten if order.flatten else None,
         )
         failures = report.failures if unwritten is None else (unwritten, *report.failures)
@@ -354,13 +350,11 @@ class TradingDesk:
         # What was cancelled may still have been filled: only what the broker says now is closed.
         recover(book=self.book, log=self.log, broker=self.line, time_ns=self.now_ns())
         self.take_in(self.listen())
-        held = tuple(i for i, p in sorted(self.book.ledger.positions.items()) if p.lots)
-        if not held:
+        decision = FlatTargets.of(self.book, self.now_ns())
+        if not (held := decision.instrument_ids):
             return
         is_open = any(q.session_open for i, q in self.quotes.items() if i in held)
         kind = OrderKind.MARKET if is_open else OrderKind.MARKET_ON_OPEN
-        now_ns = self.now_ns()
-        decision = FlatTargets(f"flatten-{now_ns}-{self.book.sequence}", now_ns, held)
         self.line.closing = True
         try:
             report = self._release(

@@ -18,6 +18,7 @@ from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
 from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
+from trader.closing import cancelled_by
 from trader.contract_ends import ContractEnds
 from trader.desk import TradingDesk
 from trader.flattening import Flattening
@@ -183,7 +184,8 @@ class Trader:
             if halt is None or halt in (self._halted, self._cut):
                 continue
             self._cut = halt
-            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns())
+            which = cancelled_by(halt, desk.book)
+            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns(), which)
             asked, said, unheard = await cut
             self._said.extend(said)
             count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"

@@ -11,11 +11,14 @@ import pytest
 from swarm_core import events as ev
 from swarm_core.halting import reset_throttle
 from swarm_core.market import Bar, Quote
-from swarm_core.order_states import OrderRecord
+from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.orders import OrderSide
+from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import NOW_NS, A, B, make_fill, make_order, make_quote
 from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from tests.trader.sessions import ListFeed
+from trader.closing import cancelled_by
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
 
@@ -117,6 +120,107 @@ class Holding:
         (record,) = self.desk.book.working_orders()
         assert record.order.instrument_id == B
         return record
+
+
+def test_what_is_closed_later_leaves_the_closing_orders_of_others_alone(tmp_path: Path) -> None:
+    """The throttle of A is reset: B's order was cancelled for it, and sent anew."""
+    holding = Holding(tmp_path)
+    desk, closing = holding.desk, holding.closing()
+    reset_throttle(A, book=desk.book, log=desk.log, actor="anna", reason="seen", time_ns=NOW_NS)
+
+    desk.halt(FLATTEN)
+
+    assert {r.order.instrument_id: r.state for r in desk.book.working_orders()} == {
+        A: OrderState.ACCEPTED,
+        B: closing.state,
+    }
+    assert closing.state is OrderState.ACCEPTED
+
+
+def test_a_restart_goes_on_with_the_closing_order_that_works(tmp_path: Path) -> None:
+    """kill -9 while it flattens: the order that closes B was cancelled, and sent anew."""
+    before = Holding(tmp_path)
+    closing = before.closing()
+    before.desk.note(make_fill(closing.order, 30, number=2))
+
+    desk = make_desk(tmp_path, before.desk.broker)
+    desk.book.throttled.add(A)
+    halt = desk.switch.find()
+    assert halt == FLATTEN
+    sequence = desk.book.sequence
+    desk.halt(halt)
+
+    (record,) = desk.book.working_orders()
+    assert record.order == closing.order
+    assert (record.state, record.open_lots) == (OrderState.PARTIALLY_FILLED, 70)
+    news = [r.event for r in desk.log.read(sequence)]
+    assert not [e for e in news if isinstance(e, ev.OrderCancelRequested | ev.OrderSubmitted)]
+    assert desk.book.trading_state is TradingState.HALTED
+
+
+@pytest.mark.parametrize("spoil", ["halt", "less", "cancelled", "other"])
+def test_what_does_not_flatten_any_more_is_cancelled(tmp_path: Path, spoil: str) -> None:
+    """A halt that does not flatten, less held than it closes, its cancel under way, another."""
+    holding = Holding(tmp_path)
+    desk, order = holding.desk, holding.closing().order
+    halt = FLATTEN
+    if spoil == "halt":
+        desk.switch.reset()
+        halt = replace(FLATTEN, flatten=False)
+    elif spoil == "less":
+        desk.note(make_fill(make_order(B, 40, OrderSide.SELL, decision_id="by hand"), number=2))
+    elif spoil == "cancelled":
+        desk.note(
+            ev.OrderCancelRequested(
+                event_id="c", time_ns=NOW_NS, client_order_id=order.client_order_id, reason="drill"
+            )
+        )
+    else:
+        order = make_order(B, 100, OrderSide.SELL, decision_id="flat")
+        assert cancelled_by(halt, desk.book)(order)
+    desk.now_ns.ns += 11 * 10**9  # type: ignore[attr-defined]  # no duplicate of the one before
+    desk.halt(halt)
+
+    ended = desk.book.orders.get(order.client_order_id)
+    assert ended is None or ended.state is OrderState.CANCELLED
+    held = sum(r.open_lots for r in desk.book.working_orders() if r.order.instrument_id == B)
+    assert held == {"halt": 0, "less": 60, "cancelled": 100, "other": 100}[spoil]
+
+
+def test_a_trader_that_leaves_lets_the_flattening_go_on(tmp_path: Path) -> None:
+    """TERM in the middle of it left the position open, with nothing that closes it."""
+    holding = Holding(tmp_path)
+    closing = holding.closing()
+    holding.desk.withdraw("the trader leaves")
+    assert holding.closing() is closing
+
+
+def test_a_killed_trader_flattens_on_with_the_same_order(tmp_path: Path) -> None:
+    """Through the whole start of a trader, at a venue whose memory outlives it."""
+    first = FlattenDrill(tmp_path)
+
+    async def die(drill: FlattenDrill) -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.lots == 1_000)
+        drill.venue.filled_orders = 1  # the closing order works
+        drill.desk.switch.pull(FLATTEN)
+        await drill.until(lambda: drill.is_halted and drill.working == 1)
+        task.cancel()
+
+    asyncio.run(asyncio.wait_for(die(first), 60))
+    assert first.orders == 2
+    again = FlattenDrill(tmp_path)
+    again.venue.filled_orders = 1
+
+    async def live() -> None:
+        task = asyncio.create_task(again.trader.run())
+        await again.until(lambda: again.is_halted)
+        await again.rest()
+        assert (again.orders, again.received("cancel"), again.working) == (2, 0, 1)
+        await again.end(task)
+
+    asyncio.run(asyncio.wait_for(live(), 60))
+    assert (again.orders, again.received("cancel")) == (2, 0)
 
 
 def test_what_a_closing_order_fills_does_not_send_it_anew(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ class FileVenue:
 
     def __init__(self, path: Path, *, fills: bool = True) -> None:
         self.path, self.fills = path, fills
+        self.filled_orders = 2**31  # so many are filled, those that come after work
         self.connection_count, self.is_connected = 1, True
         self.unreadable = self.lost = False
         self.refusal = ""  # why it is given up for good
@@ -70,7 +71,11 @@ class FileVenue:
         return [accepted, *self._fills(order)]
 
     def _fills(self, order: Order) -> list[ev.OrderFilled]:
-        if not self.fills or order.is_exit:  # no exit is reached here
+        known = list(self.orders())
+        place = known.index(order.client_order_id) if order.client_order_id in known else len(known)
+        if (
+            not self.fills or order.is_exit or place >= self.filled_orders
+        ):  # no exit is reached here
             return []
         half = order.quantity_lots // 2
         return [
@@ -118,7 +123,7 @@ class FileVenue:
                     client_order_id=order_id,
                     instrument_id=order.instrument_id,
                     ending=OrderState.FILLED
-                    if self.fills and not order.is_exit
+                    if self._fills(order)
                     else OrderState.CANCELLED
                     if order_id in cancelled
                     else None,
