@@ -21,7 +21,7 @@ from swarm_core.retirement import Archive
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
-from swarm_core.verdicts import bracket_of, deny_with, judge, plan
+from swarm_core.verdicts import deny_with, judge, plan, units_of
 
 # Of these nobody is sure already: not to be heard adds nothing.
 _ASKED = (OrderState.UNKNOWN, OrderState.CANCEL_PENDING, OrderState.MODIFY_PENDING)
@@ -107,11 +107,12 @@ class OrderPath:
             if record.state in (OrderState.SUBMITTED, OrderState.UNKNOWN):
                 self.look_up(record)
         # Exits whose order went ahead of them are brought after it by `swarm_core.exits`.
-        waiting = [r for r in records if r.is_unsent and not self._went_ahead(r.order)]
-        if not waiting:
+        unsent = [r for r in records if r.is_unsent and not self._went_ahead(r.order)]
+        units = [unit for unit in units_of(unsent) if not self._awaits_cancels(unit)]
+        if not units:
             return
-        self._judge(decision_id, waiting, references)
-        for unit in _units(waiting):
+        self._judge(decision_id, [r for unit in units for r in unit], references)
+        for unit in units:
             self.send_unit(unit)
 
     def _judge(
@@ -148,13 +149,7 @@ class OrderPath:
         sized, it is denied: it was made for another position.
         """
         book, instrument_id = self.book, head.order.instrument_id
-        older = [
-            r
-            for r in book.working_orders()
-            if r.order.is_exit
-            and r.order.instrument_id == instrument_id
-            and r.order.parent_client_order_id != head.order.client_order_id
-        ]
+        older = self._older_exits(head)
         for record in older:
             if record.state.is_working and record.state is not OrderState.CANCEL_PENDING:
                 self.cancel(record, f"{head.order.client_order_id} takes its place")
@@ -165,6 +160,27 @@ class OrderPath:
         cause = older[0].order if older else head.order
         self.write([deny_with(r, r.attempt, self.time_ns, cause) for r in unit])
         return False
+
+    def _older_exits(self, head: OrderRecord) -> list[OrderRecord]:
+        """Return the exits of earlier decisions that work in the instrument of an order."""
+        order = head.order
+        return [
+            r
+            for r in self.book.working_orders()
+            if r.order.is_exit
+            and r.order.instrument_id == order.instrument_id
+            and r.order.parent_client_order_id != order.client_order_id
+        ]
+
+    def _awaits_cancels(self, unit: Sequence[OrderRecord]) -> bool:
+        """Return whether approved orders only wait for cancels that were asked for already.
+
+        Their verdict does not let them out: they are judged again when the way is free.
+        """
+        if unit[0].order.is_exit or not all(r.state is OrderState.APPROVED for r in unit):
+            return False
+        older = self._older_exits(unit[0])
+        return bool(older) and all(r.state is OrderState.CANCEL_PENDING for r in older)
 
     def _deny_others(self, unit: Sequence[OrderRecord], cause: Order) -> None:
         left = [r for r in unit if r.state is OrderState.APPROVED]
@@ -364,14 +380,6 @@ class OrderPath:
             client_order_id=order.client_order_id,
             reason=reason,
         )
-
-
-def _units(records: Sequence[OrderRecord]) -> list[list[OrderRecord]]:
-    """Return the orders by what is sent together: an order with its exits, or one alone."""
-    units: dict[str, list[OrderRecord]] = {}
-    for record in records:
-        units.setdefault(bracket_of(record.order), []).append(record)
-    return list(units.values())
 
 
 def _decision_taken(decision: Targets, lineage: Lineage | None) -> ev.DecisionTaken:

@@ -84,6 +84,14 @@ def bracket_of(order: Order) -> str:
     return order.parent_client_order_id if order.is_exit else order.client_order_id
 
 
+def units_of(records: Sequence[OrderRecord]) -> list[list[OrderRecord]]:
+    """Return the orders by what is sent together: an order with its exits, or one alone."""
+    units: dict[str, list[OrderRecord]] = {}
+    for record in records:
+        units.setdefault(bracket_of(record.order), []).append(record)
+    return list(units.values())
+
+
 def deny_with(record: OrderRecord, attempt: int, time_ns: int, cause: Order) -> ev.OrderDenied:
     """Return the denial of an approved order for what became of another of its bracket."""
     order, code = record.order, DenialCode.BRACKET

@@ -1,15 +1,13 @@
 """The trader: feed to engine to gate to broker, one act at a time, and a watch over all of it."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.execution.working import WorkingSettings
 from swarm_core.exits import unprotected
-from swarm_core.halting import ask_again, cancel_at_once
+from swarm_core.halting import ask_again
 from swarm_core.market import Quote
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules
@@ -18,8 +16,8 @@ from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
 from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
-from trader.closing import cancelled_by
 from trader.contract_ends import ContractEnds
+from trader.cutting import Cutter
 from trader.desk import TradingDesk
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
@@ -33,8 +31,7 @@ from trader.working import Worker
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
-# An act that takes longer is not waited for by the cancels of a halt.
-_ACT_PATIENCE_S = 0.25
+_RESUME_NS = 5 * _NS_PER_S  # between two tries of what waits, where nothing has happened
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
 
@@ -101,9 +98,9 @@ class Trader:
         self._item_ns = self._told_ns = 0  # when the feed last spoke, and its newest moment
         self._thought_ns = 0  # when the engine was last shown the time
         self._leaving, self._clock = False, ClockWatch()
-        self._cut: Halt | None = None  # the halt whose cancels went out beside an act that waits
-        self._said: deque[ev.Event] = deque()  # what the broker said to them
+        self._cutter = Cutter(desk, tell)
         self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
+        self._resumed = (-1, 0)  # the log's last record, and when, at the last such try
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(_WAITING_MAX)
 
     def leave(self) -> None:
@@ -167,30 +164,11 @@ class Trader:
         try:
             if self.broker.is_thread_safe:
                 task = asyncio.ensure_future(work)
-                await self._cut_beside(task)
+                await self._cutter.beside(task, lambda: self._halted)
                 work = task
             await work
         except _FAULTS as error:
             self._pull(f"the trader must not fail: {type(error).__name__}: {error}")
-
-    async def _cut_beside(self, act: asyncio.Future[object]) -> None:
-        """Cancel at the broker, once a halt, where the switch is pulled while an act waits.
-
-        It may wait for a log that somebody has locked; the log hears of it when the act is done.
-        """
-        desk = self.desk
-        while not (await asyncio.wait((act,), timeout=_ACT_PATIENCE_S))[0]:
-            halt = desk.switch.find() if desk.switch.is_pulled else None
-            if halt is None or halt in (self._halted, self._cut):
-                continue
-            self._cut = halt
-            which = cancelled_by(halt, desk.book)
-            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns(), which)
-            asked, said, unheard = await cut
-            self._said.extend(said)
-            count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"
-            for line in (count, *unheard):
-                self._tell(line)
 
     async def _beat(self) -> None:
         self.beat_count += 1
@@ -272,8 +250,8 @@ class Trader:
 
     def _watch(self) -> None:
         """Take in what the broker said; reconcile after each reconnection and every so often."""
-        self.desk.take_in([*self._said, *self.broker.heard()])
-        self._said.clear()
+        self.desk.take_in([*self._cutter.said, *self.broker.heard()])
+        self._cutter.said.clear()
         if self._limits is not None:
             limits = self._limits(self.desk.book)
             self.desk.limits = limits if self._ends is None else self._ends.limited(limits)
@@ -295,8 +273,12 @@ class Trader:
         self.desk.guard_exits()
         if self._ends is not None:
             self._ends.act()
-        if self._waits_for_exits():
-            self._resume(self.desk.now_ns())
+        # Whether exits are out of the way stands in the log; a broker that is asked may answer now.
+        book, now_ns = self.desk.book, self.desk.now_ns()
+        is_new = self._resumed != (book.sequence, now_ns // _RESUME_NS)
+        if is_new and self._waits_for_exits():
+            self._resume(now_ns)
+            self._resumed = (book.sequence, now_ns // _RESUME_NS)
 
     def _waits_for_exits(self) -> bool:
         """Return whether an order of the last decision was kept back for what worked before it."""

@@ -1,0 +1,41 @@
+"""Cancels at the broker beside an act on the book that waits, e.g. for a log that is locked."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from swarm_core import events as ev
+from swarm_core.halting import cancel_at_once
+from trader.closing import cancelled_by
+from trader.desk import TradingDesk
+from trader.kill_switch import Halt
+
+# An act that takes longer is not waited for by the cancels of a halt.
+_ACT_PATIENCE_S = 0.25
+
+
+class Cutter:
+    """Cuts once a halt; what the broker says to it waits in `said` until the act is done."""
+
+    def __init__(self, desk: TradingDesk, tell: Callable[[str], None]) -> None:
+        self.desk, self._tell = desk, tell
+        self.said: deque[ev.Event] = deque()
+        self._cut: Halt | None = None  # the halt whose cancels went out
+
+    async def beside(self, act: "asyncio.Future[object]", acted_on: Callable[[], object]) -> None:
+        """Wait for an act, and cancel where the switch is pulled by a halt not `acted_on` yet.
+
+        The log hears of the cancels when the act is done.
+        """
+        desk = self.desk
+        while not (await asyncio.wait((act,), timeout=_ACT_PATIENCE_S))[0]:
+            halt = desk.switch.find() if desk.switch.is_pulled else None
+            if halt is None or halt in (acted_on(), self._cut):
+                continue
+            self._cut, which = halt, cancelled_by(halt, desk.book)
+            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns(), which)
+            asked, said, unheard = await cut
+            self.said.extend(said)
+            count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"
+            for line in (count, *unheard):
+                self._tell(line)
