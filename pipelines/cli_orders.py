@@ -1,4 +1,4 @@
-"""`apiary orders`: list what works, and cancel or replace one order by a person's word."""
+"""`apiary orders`: list what works; cancel, replace or settle one order by a person's word."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +88,37 @@ def replace(
         console.print(
             ask_trader(settings, "/orders/replace", body), highlight=False, soft_wrap=True
         )
+
+
+@app.command("settle")
+def settle(order: OrderId, by: By, reason: Reason, config: ConfigOption = None) -> None:
+    """End a cancelled order that its broker has lost, where the whole account holds none of it.
+
+    The trader tells what the account shows; where no trader runs, it is read from here.
+    """
+    with one_line_errors():
+        from pipelines.trader_calls import ask_trader
+        from trader.opening import is_taken
+
+        settings = settings_of(config)
+        if is_taken(settings.home):
+            body = {"order": order, "by": by, "reason": reason}
+            said = ask_trader(settings, "/orders/settle", body)
+        else:
+            said = _settle_here(settings, order, by, reason)
+        console.print(said, highlight=False, soft_wrap=True)
+
+
+def _settle_here(settings: "ApiarySettings", order: str, by: str, reason: str) -> str:
+    from pipelines.trading_parts import reached_account, reconciliation_rules
+    from trader.opening import lock_of
+    from trader.order_commands import find_working
+    from trader.settling import settle
+
+    with lock_of(settings.home, "apiary orders"), reached_account(settings) as (desk, broker):
+        found = find_working(desk.book, order).order.client_order_id
+        settle(desk, broker, reconciliation_rules(settings), found, actor=by, reason=reason)
+        return f"{found} is over: the account holds nothing of it"
 
 
 def _cancel_here(settings: "ApiarySettings", order: str, reason: str) -> str:

@@ -13,6 +13,7 @@ from pipelines.venue import read_trader_venue
 from swarm_core.end_orders import are_alike
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.ports import EventLog
+from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.sizing_settings import SizingSettings
 from trader.clocks import wall_ns
 from trader.contract_ends import ContractEnds
@@ -267,8 +268,8 @@ def offline_desk(settings: ApiarySettings) -> TradingDesk:
 
 
 @contextmanager
-def reached_desk(settings: ApiarySettings) -> Iterator[TradingDesk]:
-    """Give a desk whose broker is reached, for a command that acts where no trader runs.
+def reached_account(settings: ApiarySettings) -> Iterator[tuple[TradingDesk, LiveBroker]]:
+    """Give a desk and its broker, reached, for a command that acts where no trader runs.
 
     OSError where the broker is not there.
     """
@@ -280,6 +281,26 @@ def reached_desk(settings: ApiarySettings) -> Iterator[TradingDesk]:
     broker = open_broker(settings, log, instruments, wall_ns)
     broker.open()
     try:
-        yield build_desk(settings, log, broker, instruments, wall_ns)
+        yield build_desk(settings, log, broker, instruments, wall_ns), broker
     finally:
         broker.close()
+
+
+@contextmanager
+def reached_desk(settings: ApiarySettings) -> Iterator[TradingDesk]:
+    """Give the desk of `reached_account`."""
+    with reached_account(settings) as (desk, _):
+        yield desk
+
+
+def reconciliation_rules(settings: ApiarySettings) -> ReconciliationRules:
+    """Return what reconciliation may take as it is, as the desk's `trade.account` says."""
+    if settings.trade is None:
+        return ReconciliationRules()
+    account = settings.trade.account
+    return ReconciliationRules(
+        adopt_foreign=account.adopt_foreign,
+        cash_tolerance_minor=to_minor(account.cash_tolerance),
+        settlement_fraction_max=account.settlement_fraction,
+        estimate_fraction_max=account.estimate_fraction,
+    )

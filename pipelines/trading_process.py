@@ -29,14 +29,14 @@ from pipelines.trading_parts import (
     night_books,
     open_broker,
     open_states,
+    reconciliation_rules,
     trade_settings,
 )
 from pipelines.venue import read_trader_venue
 from swarm_core.actions.dividends import CashDividend
-from swarm_core.instruments import Instrument, to_minor
+from swarm_core.instruments import Instrument
 from swarm_core.live_view import field_of, view_of
 from swarm_core.market import Bar
-from swarm_core.reconciliation import ReconciliationRules
 from trader.clocks import ReplayClock, wall_ns
 from trader.control import ControlServer, make_token
 from trader.desk import TradingDesk
@@ -139,7 +139,7 @@ async def _run(
         market.feed,
         _engine(settings, chosen, desk, live, tell),
         TraderSettings(**watch.model_dump()),
-        _rules(chosen),
+        reconciliation_rules(settings),
         hours=hours,
         before_item=market.before_item,
         on_beat=beat,
@@ -165,15 +165,6 @@ async def _run(
         await trader.run()
     live.close()
     return summary(desk)
-
-
-def _rules(chosen: TradeSettings) -> ReconciliationRules:
-    return ReconciliationRules(
-        adopt_foreign=chosen.account.adopt_foreign,
-        cash_tolerance_minor=to_minor(chosen.account.cash_tolerance),
-        settlement_fraction_max=chosen.account.settlement_fraction,
-        estimate_fraction_max=chosen.account.estimate_fraction,
-    )
 
 
 def _set_aside() -> None:

@@ -123,7 +123,8 @@ def ask_again(
 ) -> int:
     """Ask once more for the cancels that have not been answered; return how many those are.
 
-    What became of changes that were not answered is looked up.
+    What a broker leaves unanswered six times is asked for ever more seldom. What became of changes
+    that were not answered is looked up.
     """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
@@ -132,7 +133,7 @@ def ask_again(
         for r in book.working_orders()
         if r.state is OrderState.CANCEL_PENDING
         and not r.awaits_fills
-        and time_ns - r.cancel_ns > patience_ns
+        and time_ns - r.cancel_ns > patience_ns * 2 ** min(max(0, r.cancel_count - 6), 6)
     ]
     for record in book.working_orders():
         is_late = time_ns - record.change_ns > patience_ns

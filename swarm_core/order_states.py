@@ -151,6 +151,7 @@ class OrderRecord:
     adjustments: set[str] = field(default_factory=set[str])  # corporate actions, by id
     adjusted_ns: int = 0  # the newest of them
     cancel_ns: int = 0  # when its cancel was asked for last
+    cancel_count: int = 0  # how often
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
     told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
     ended_ns: int = 0  # when it was last heard of after its end
@@ -289,7 +290,7 @@ class OrderRecord:
         elif isinstance(event, ev.OrderSubmitted):
             self.attempt, self.submitted_ns = event.attempt, event.time_ns
         elif isinstance(event, ev.OrderCancelRequested):
-            self.cancel_ns = event.time_ns
+            self.cancel_ns, self.cancel_count = event.time_ns, self.cancel_count + 1
         elif isinstance(event, ev.OrderModifyRequested):
             self.pending, self.change_ns = WorkingTerms.of(event), event.time_ns
             self.change_number = event.number

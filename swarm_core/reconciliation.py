@@ -12,13 +12,15 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
 from swarm_core.ledger import Position, position_of
-from swarm_core.order_states import OrderRecord
+from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
 from swarm_core.owed_payments import find_paid
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
 _DAY_NS = 86_400 * 10**9
+# What is filled by now the account may show as it was a moment before.
+_OVER = FINAL_STATES - {OrderState.FILLED}
 
 
 class FindingKind(Enum):
@@ -32,6 +34,7 @@ class FindingKind(Enum):
     FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
+    ENDED_WORKS = ("ended_works", _S.ACTIVE)  # ours, and over in the log: its cancel is asked for
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
     FOREIGN_FILL = ("foreign_fill", _S.REDUCING)  # of an order that is not ours
     ORDER_MISSING = ("order_missing", _S.REDUCING)  # the broker had it and shows it nowhere
@@ -219,6 +222,9 @@ class _Comparison:
                 self._foreign(order)
                 continue
             shown.add(order.client_order_id)
+            if order.ending is None and record.state in _OVER:
+                detail = f"is {record.state.value} in the log, and works at the broker"
+                self.find(FindingKind.ENDED_WORKS, order.client_order_id, detail)
             self._missed_state(record, order)
         for record in self.book.working_orders():
             order_id = record.order.client_order_id

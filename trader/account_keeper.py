@@ -12,9 +12,11 @@ from swarm_core.reconciliation import (
 from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
+from trader.order_commands import OrderCommand
 from trader.overnight import NightBooks
 from trader.ports import LiveBroker, RefusingBroker
 from trader.settings import TraderSettings
+from trader.settling import settle
 
 _NS_PER_S = 10**9
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
@@ -87,16 +89,41 @@ class AccountKeeper:
             desk.take_in(found.events)
         self.fault, self.reconciled_ns = "", now_ns
         self._say(found)
+        self._end_again(found, now_ns)
         # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
         if found.mode is TradingState.ACTIVE and not self._why_not():
             desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
         self._tighten(found, now_ns)
+
+    def settle(self, command: OrderCommand) -> None:
+        """Settle an order by a person's word, where the account holds nothing of it; tell which."""
+        self.reconcile()
+        try:
+            settle(
+                self.desk,
+                self.broker,
+                self.rules,
+                command.order_id,
+                actor=command.actor,
+                reason=command.reason,
+            )
+        except (OSError, ValueError) as error:
+            self._tell(f"{command.order_id} is not settled: {error}")
 
     def _say(self, found: Reconciliation) -> None:
         told = {str(f) for f in found.findings if f.kind not in _TOLD_BY_THE_LOG}
         for line in sorted(told - self._told):
             self._tell(f"reconciliation: {line}")
         self._told = frozenset(told)
+
+    def _end_again(self, found: Reconciliation, now_ns: int) -> None:
+        """Ask for the cancel of what has ended in the log and works at the broker."""
+        for finding in found.findings:
+            if finding.kind is FindingKind.ENDED_WORKS:
+                try:
+                    self.desk.take_in(self.desk.line.cancel(finding.subject, now_ns))
+                except OSError:
+                    continue  # the next reconciliation finds it again
 
     def _tighten(self, found: Reconciliation, now_ns: int) -> None:
         desk, state = self.desk, self.desk.book.trading_state

@@ -12,7 +12,7 @@ from trader.order_commands import OrderCommand
 
 _BODY_BYTES_MAX = 4_096
 _PATIENCE_S = 5.0
-_CALLS = frozenset({"/halt", "/orders/cancel", "/orders/replace"})
+_CALLS = frozenset({"/halt", "/orders/cancel", "/orders/replace", "/orders/settle"})
 
 
 def make_token(path: Path) -> str:
@@ -29,9 +29,9 @@ def make_token(path: Path) -> str:
 class ControlServer:
     """`GET /health` and, with the token, `POST /halt` with `{"reason", "actor", "flatten"}`.
 
-    `POST /orders/cancel` and `/orders/replace` take `{"order", "by", "reason"}` and, to replace,
-    `quantity`, `limit` and `stop`. It only latches; the trader acts at its next beat. There is no
-    call that lifts a halt.
+    `POST /orders/cancel`, `/orders/settle` and `/orders/replace` take `{"order", "by", "reason"}`
+    and, to replace, `quantity`, `limit` and `stop`. It only latches; the trader acts at its next
+    beat. There is no call that lifts a halt.
     """
 
     def __init__(
@@ -103,5 +103,6 @@ class ControlServer:
     ) -> tuple[str, Mapping[str, object]]:
         if self._orders is None:
             return "404 Not Found", {"error": "this process takes no commands about orders"}
-        command = OrderCommand.of(asked, replaces=target == "/orders/replace")
+        replaces, settles = target == "/orders/replace", target == "/orders/settle"
+        command = OrderCommand.of(asked, replaces=replaces, settles=settles)
         return "202 Accepted", {"told": self._orders(command)}

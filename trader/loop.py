@@ -90,7 +90,7 @@ class Trader:
         if self.sessions is not None:
             self.desk.unsettled = self.sessions.unsettled
         self._left = Flattening(desk, broker)
-        self.orders = OrderCommands(desk)  # what a person asks for about single orders
+        self.orders = OrderCommands(desk, self.account.settle)  # what a person asks for
         self.beat_count = 0
         self._halted: Halt | None = None  # the halt that was acted on
         self._on_record = False  # whether the log says so
@@ -260,8 +260,7 @@ class Trader:
             return
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
-        if not self._why_not() and not desk.switch.is_pulled:
-            self.orders.act()
+        self.orders.act(is_free=not self._why_not() and not desk.switch.is_pulled)
         self._look_after()
         if self.account.reconcile_if_due():
             self._resume(self.desk.now_ns())

@@ -1,7 +1,7 @@
-"""What a person may ask about one order while the trader runs: its cancel or a replacement."""
+"""What a person may ask about one order while the trader runs: to cancel, replace or settle it."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -11,7 +11,7 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import Instrument
 from swarm_core.order_changes import STEADY
-from swarm_core.order_states import OrderRecord
+from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from trader.desk import TradingDesk
 
@@ -20,12 +20,16 @@ _FIELDS = frozenset({"order", "by", "reason", "quantity", "limit", "stop"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCommand:
-    """A cancel, or, with `replaces`, a replacement; what is None of it stays as it is."""
+    """A cancel, or, with `replaces`, a replacement; what is None of it stays as it is.
+
+    With `settles` it says that the order, whose cancel nobody answers, is over (`trader.settling`).
+    """
 
     order_id: str
     actor: str
     reason: str
     replaces: bool = False
+    settles: bool = False
     quantity: Decimal | None = None
     limit: Decimal | None = None
     stop: Decimal | None = None
@@ -42,7 +46,9 @@ class OrderCommand:
                 raise ValueError(f"quantity, limit and stop must be positive, was {value}")
 
     @classmethod
-    def of(cls, asked: Mapping[str, object], *, replaces: bool) -> "OrderCommand":
+    def of(
+        cls, asked: Mapping[str, object], *, replaces: bool, settles: bool = False
+    ) -> "OrderCommand":
         """Return the command of a JSON body; ValueError with one line where it is none."""
         odd = sorted(asked.keys() - _FIELDS)
         if odd:
@@ -52,6 +58,7 @@ class OrderCommand:
             actor=str(asked.get("by", "")),
             reason=str(asked.get("reason", "")),
             replaces=replaces,
+            settles=settles,
             quantity=_decimal(asked.get("quantity")),
             limit=_decimal(asked.get("limit")),
             stop=_decimal(asked.get("stop")),
@@ -70,8 +77,10 @@ def _decimal(given: object) -> Decimal | None:
 class OrderCommands:
     """Commands that wait for the trader's next beat, and replacements that wait for a cancel."""
 
-    def __init__(self, desk: TradingDesk) -> None:
-        self._desk = desk
+    def __init__(
+        self, desk: TradingDesk, settle: Callable[[OrderCommand], None] = lambda _: None
+    ) -> None:
+        self._desk, self._settle = desk, settle
         self._asked: deque[OrderCommand] = deque()
         self._pending: dict[str, Order] = {}  # by the id of the order to be replaced
         self._lock = Lock()
@@ -83,6 +92,10 @@ class OrderCommands:
         new = self._checked(command)
         with self._lock:
             self._asked.append(command)
+        if command.settles:
+            return (
+                f"{command.order_id} is looked for in the account: the trader tells what it shows"
+            )
         what = "cancelled" if new is None else f"replaced by {new.client_order_id}"
         if new is not None and self._desk.modifies(record, new):
             what = f"changed to {new.quantity_lots} lots, under its own id"
@@ -90,6 +103,8 @@ class OrderCommands:
 
     def _checked(self, command: OrderCommand) -> Order | None:
         record = find_working(self._desk.book, command.order_id)
+        if command.settles:
+            must_be_cancelled(record)
         if not command.replaces:
             return None
         instrument = self._desk.instruments.get(record.order.instrument_id)
@@ -97,13 +112,20 @@ class OrderCommands:
             raise ValueError(f"{record.order.instrument_id} must be known to this desk, is not")
         return changed(self._desk.book, record, command, instrument)
 
-    def act(self) -> None:
-        """Do what was asked; to be called where nothing else acts on the book."""
-        while self._asked:
-            with self._lock:
-                command = self._asked.popleft()
-            self._do(command)
-        for old_id, new in list(self._pending.items()):
+    def act(self, *, is_free: bool = True) -> None:
+        """Do what was asked; to be called where nothing else acts on the book.
+
+        Where nothing may be released (`is_free`), orders are settled and the rest waits.
+        """
+        with self._lock:
+            due = [c for c in self._asked if is_free or c.settles]
+            self._asked = deque(c for c in self._asked if c not in due)
+        for command in due:
+            if command.settles:
+                self._settle(command)
+            else:
+                self._do(command)
+        for old_id, new in list(self._pending.items()) if is_free else ():
             record = self._desk.book.orders[old_id]
             # A change of the order itself is asked for once: what becomes of it is in the log.
             is_asked = self._desk.modifies(record, new) and record.state in STEADY
@@ -122,6 +144,15 @@ class OrderCommands:
             self._desk.cancel(command.order_id, reason)
         else:
             self._pending[command.order_id] = new
+
+
+def must_be_cancelled(record: OrderRecord) -> None:
+    """Raise ValueError where the cancel of an order that is to be settled was never asked for."""
+    if record.state is not OrderState.CANCEL_PENDING:
+        raise ValueError(
+            f"an order must be cancelled before it is settled, {record.order.client_order_id} is "
+            f"{record.state.value}"
+        )
 
 
 def find_working(book: Book, order_id: str) -> OrderRecord:
