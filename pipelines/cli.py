@@ -237,9 +237,10 @@ def status(config: ConfigOption = None) -> None:
         for line in cli_trader.trader_lines(built.settings):
             console.print(line, highlight=False, soft_wrap=True)
         from pipelines.hot_lines import hot_lines
+        from pipelines.owed_lines import owed_lines
         from pipelines.summary import print_summary
 
-        for line in hot_lines(built):
+        for line in [*hot_lines(built), *owed_lines(built.settings)]:
             console.print(line, highlight=False, soft_wrap=True)
         print_summary(console, built, [])
 

@@ -190,6 +190,7 @@ class Account(_Part):
     cash_tolerance: float = Field(0.0, ge=0, le=1_000_000)  # units of each currency
     settlement_fraction: float = Field(0.05, ge=0, le=1)  # of the futures held, from their marks
     estimate_fraction: float = Field(0.1, ge=0, le=1)  # of what actions owe at their last marks
+    withheld_fraction: float = Field(0.0, ge=0, lt=1)  # of dividends, by the tax at their source
 
 
 class TradeSettings(_Part):
@@ -219,7 +220,11 @@ class TradeSettings(_Part):
         retire_after_s=3_600.0,
     )
     account: Account = Account(
-        adopt_foreign=False, cash_tolerance=0.0, settlement_fraction=0.05, estimate_fraction=0.1
+        adopt_foreign=False,
+        cash_tolerance=0.0,
+        settlement_fraction=0.05,
+        estimate_fraction=0.1,
+        withheld_fraction=0.0,
     )
 
     @model_validator(mode="after")

@@ -303,4 +303,5 @@ def reconciliation_rules(settings: ApiarySettings) -> ReconciliationRules:
         cash_tolerance_minor=to_minor(account.cash_tolerance),
         settlement_fraction_max=account.settlement_fraction,
         estimate_fraction_max=account.estimate_fraction,
+        withheld_fraction=account.withheld_fraction,
     )

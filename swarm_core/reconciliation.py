@@ -14,7 +14,7 @@ from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, e
 from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
-from swarm_core.owed_payments import find_paid
+from swarm_core.owed_payments import find_paid, payment_events, untaxed
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
@@ -55,19 +55,21 @@ class ReconciliationRules:
     Brokers pay the profit of futures each day, at a price that they do not tell: what they paid is
     booked where it lies no further from the profit at the book's own marks than
     `settlement_fraction_max` of what the futures of the currency are worth. So is cash for what
-    an action took away, within `estimate_fraction_max` of what it was estimated at.
+    an action took away, within `estimate_fraction_max` of what it was estimated at, and a dividend
+    that is paid less `withheld_fraction` of it.
     """
 
     adopt_foreign: bool = False
     cash_tolerance_minor: int = 0
     settlement_fraction_max: float = 0.0
     estimate_fraction_max: float = 0.0
+    withheld_fraction: float = 0.0
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
             raise ValueError(f"cash_tolerance_minor must be >= 0, was {self.cash_tolerance_minor}")
-        for name in ("settlement_fraction_max", "estimate_fraction_max"):
+        for name in ("settlement_fraction_max", "estimate_fraction_max", "withheld_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], was {getattr(self, name)}")
 
@@ -366,27 +368,21 @@ class _Comparison:
             difference,
             tolerance_minor=rules.cash_tolerance_minor,
             estimate_fraction_max=rules.estimate_fraction_max,
+            withheld_fraction=rules.withheld_fraction,
+            taxable=[e for e in untaxed(ledger, self.account.time_ns) if e.currency == currency],
         )
-        if paid.estimates and outstanding:
+        if paid.is_loose and outstanding:
             return difference  # how much was paid is known when the fees are
         for action_id, amount in paid.amounts.items():
             owed = ledger.entitlements[action_id]
             is_estimate = action_id in paid.estimates
             estimated = f", {owed.amount_minor} was estimated" if is_estimate else ""
-            self.find(
-                FindingKind.PAYMENT_BOOKED,
-                action_id,
-                f"{amount} of {owed.instrument_id}{estimated}",
-            )
-            self.events.append(
-                ev.EntitlementPaid(
-                    event_id=ev.make_event_id("EntitlementPaid", action_id),
-                    time_ns=self.account.time_ns,
-                    causation_id=owed.event_id,
-                    action_id=action_id,
-                    amount_minor=amount if is_estimate else None,
-                )
-            )
+            detail = f"{amount} of {owed.instrument_id}{estimated}"
+            self.find(FindingKind.PAYMENT_BOOKED, action_id, detail)
+        for action_id, tax in paid.taxes.items():
+            detail = f"{tax} of {ledger.entitlements[action_id].instrument_id}, tax withheld"
+            self.find(FindingKind.PAYMENT_BOOKED, action_id, detail)
+        self.events.extend(payment_events(paid, ledger, self.account.time_ns))
         return paid.total_minor
 
 

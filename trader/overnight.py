@@ -19,6 +19,7 @@ from swarm_core.overnight import (
     kept_order_events,
     nights_between,
 )
+from swarm_core.owed_payments import CASH_SUFFIX
 from trader.desk import TradingDesk
 from trader.ports import Actions, BookkeepingBroker, Hours
 
@@ -242,7 +243,7 @@ def _cash_at_its_word(event: ev.Event, stated: Collection[str]) -> tuple[ev.Even
     """
     if not (isinstance(event, ev.HoldingChanged) and event.cash_minor):
         return (event,)
-    action_id = f"{event.action_id}:cash"
+    action_id = f"{event.action_id}{CASH_SUFFIX}"
     owed = ev.EntitlementAccrued(
         event_id=ev.make_event_id("EntitlementAccrued", action_id),
         time_ns=event.time_ns,

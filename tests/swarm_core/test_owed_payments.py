@@ -62,6 +62,44 @@ def test_what_was_paid_is_told_from_its_sum(
     assert found.estimates == {name for name in paid if name.endswith("~")}
 
 
+_D = 10**8  # a dollar
+
+
+@pytest.mark.parametrize(
+    ("amounts", "taxable", "difference", "paid", "taxes"),
+    [
+        ({"a": 100 * _D}, {}, 85 * _D, {"a": 100 * _D}, {"a": -15 * _D}),
+        ({"a": 100 * _D}, {}, 100 * _D, {"a": 100 * _D}, {}),
+        ({"a": 100 * _D}, {}, 84 * _D, {}, {}),
+        ({"a": 100 * _D, "b": 40 * _D}, {}, 125 * _D,
+         {"a": 100 * _D, "b": 40 * _D}, {"a": -15 * _D}),
+        ({"a": 100 * _D, "b": 40 * _D}, {}, 34 * _D, {"b": 40 * _D}, {"b": -6 * _D}),
+        ({"b": 40 * _D}, {"a": 100 * _D}, 19 * _D, {"b": 40 * _D}, {"a": -15 * _D, "b": -6 * _D}),
+        ({}, {"a": 100 * _D}, -15 * _D, {}, {"a": -15 * _D}),
+        ({}, {"a": 100 * _D}, 15 * _D, {}, {}),
+        ({"a": -100 * _D}, {}, -85 * _D, {}, {}),
+        ({"m:cash": 100 * _D}, {}, 85 * _D, {}, {}),
+        ({"a": 85 * _D, "b": 100 * _D}, {}, 85 * _D, {"a": 85 * _D}, {}),  # whole comes first
+    ],
+)  # fmt: skip
+def test_a_tax_is_told_from_the_sum_as_well(
+    amounts: dict[str, int],
+    taxable: dict[str, int],
+    difference: int,
+    paid: dict[str, int],
+    taxes: dict[str, int],
+) -> None:
+    found = find_paid(
+        _owed(amounts),
+        difference,
+        tolerance_minor=0,
+        estimate_fraction_max=0.1,
+        withheld_fraction=0.15,
+        taxable=_owed(taxable),
+    )
+    assert (found.amounts, found.taxes) == (paid, taxes)
+
+
 @given(
     st.lists(st.tuples(st.integers(-500, 500), st.booleans()), max_size=5),
     st.integers(-1_500, 1_500),
