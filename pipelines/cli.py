@@ -73,6 +73,10 @@ DeliveriesOption = Annotated[
     str | None,
     typer.Option(help="Files that hold the same days: each follows the other by-name, or apart."),
 ]
+QuotesOption = Annotated[
+    str | None,
+    typer.Option(help="Quotes without prices: bars from the mid of bid and ask, or alone."),
+]
 IgnoreOption = Annotated[
     list[str] | None, typer.Option(help="A file, or a pattern of files, to leave out.")
 ]
@@ -86,6 +90,7 @@ def _hints(
     hours: str | None,
     day_first: bool | None,
     deliveries: str | None,
+    quotes: str | None,
     ignore: list[str] | None,
     encoding: str | None,
     adjustment: str | None,
@@ -102,6 +107,7 @@ def _hints(
             asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
             hours=hours,  # type: ignore[arg-type]  # checked by its own model
             day_first=day_first,
+            quotes=quotes,  # type: ignore[arg-type]  # checked by its own model
             deliveries=deliveries,  # type: ignore[arg-type]  # checked by its own model
             encoding=encoding,
             adjustment=adjustment,  # type: ignore[arg-type]  # checked by its own model
@@ -135,6 +141,7 @@ def run(
     hours: HoursOption = None,
     day_first: DayFirstOption = None,
     deliveries: DeliveriesOption = None,
+    quotes: QuotesOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -155,6 +162,7 @@ def run(
             hours,
             day_first,
             deliveries,
+            quotes,
             ignore,
             encoding,
             adjustment,
@@ -323,6 +331,7 @@ def mapping(
     hours: HoursOption = None,
     day_first: DayFirstOption = None,
     deliveries: DeliveriesOption = None,
+    quotes: QuotesOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -342,6 +351,7 @@ def mapping(
             hours,
             day_first,
             deliveries,
+            quotes,
             ignore,
             encoding,
             adjustment,

@@ -28,6 +28,7 @@ class FileHints(_Part):
     hours: Literal["regular", "extended"] | None = None
     day_first: bool | None = None
     deliveries: Literal["by-name", "apart"] | None = None
+    quotes: Literal["mid", "alone"] | None = None
     ignore: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from adapters.sources.batches import ROW_BITS
-from adapters.sources.mapping import Deliveries, MappingError
+from adapters.sources.mapping import MappingError
+from adapters.sources.mapping_series import Deliveries
 from features.schemas import UTC_TIME, TableSchema
 
 _SUBJECTS = ("instrument_id", "interval", "series_id", "index_id", "metric", "period", "kind")

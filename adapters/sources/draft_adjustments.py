@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.sources.adjustment_clues import Adjustment, adjustment_of
+from adapters.sources.draft import Draft
 from adapters.sources.draft_patterns import with_patterns
-from adapters.sources.drafts import Draft
 from adapters.sources.files import FileSource
 from adapters.sources.kept_frames import KeptFrames
 from adapters.sources.mapping import Field, Mapping, MappingError, TableMapping

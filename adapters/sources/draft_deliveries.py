@@ -6,10 +6,11 @@ from datetime import date, timedelta
 from itertools import product
 from typing import Literal
 
+from adapters.sources.draft import TRADED, Draft
 from adapters.sources.draft_pieces import layout_of, overlap
-from adapters.sources.drafts import TRADED, Draft
 from adapters.sources.file_names import file_stem
-from adapters.sources.mapping import Deliveries, Field, TableMapping
+from adapters.sources.mapping import Field, TableMapping
+from adapters.sources.mapping_series import Deliveries
 from adapters.sources.name_days import days_in, forms_of, pattern_of, undated
 from features import calendars
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from adapters.sources.draft import Draft
 from adapters.sources.draft_pieces import overlap
-from adapters.sources.drafts import Draft
 from adapters.sources.file_names import is_of_data, symbols_in_paths
 from adapters.sources.stamps import shared_interval
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from adapters.sources.drafts import TRADED, Draft
+from adapters.sources.draft import TRADED, Draft
 from adapters.sources.name_days import days_in
 
 
@@ -33,8 +33,10 @@ def layout_of(draft: Draft) -> tuple[object, ...]:
 def overlap(drafts: Sequence[Draft], *, but_of_other_days: bool = False) -> bool:
     """Return whether two files have days of one symbol in common.
 
-    Files whose paths speak of different days may be two deliveries, `but_of_other_days`.
+    Files whose paths speak of different days may be two deliveries, `but_of_other_days`. Moments
+    are known to the minute: in one of a file's end, ticks of the next may begin.
     """
+    is_of_ticks = all(d.table in ("trades", "quotes") and not d.stamps.days_only for d in drafts)
     spans: dict[tuple[object, ...], list[tuple[datetime, datetime]]] = {}
     for draft in drafts:
         moments = draft.stamps.moments.drop_nulls()
@@ -44,7 +46,22 @@ def overlap(drafts: Sequence[Draft], *, but_of_other_days: bool = False) -> bool
                 span: Any = (moments.min(), moments.max())
                 spans.setdefault((symbol, told), []).append(span)
     return any(
-        later[0] <= earlier[1]
+        later[0] < earlier[1] or later == earlier or (later[0] == earlier[1] and not is_of_ticks)
         for found in spans.values()
         for earlier, later in pairwise(sorted(found))
     )
+
+
+def ticks_alone(drafts: Sequence[Draft]) -> set[str]:
+    """Return the files of trades beside whose symbols no bars stand, and of quotes with neither."""
+    held: dict[str, set[str]] = {}
+    for draft in drafts:
+        held.setdefault(draft.table, set()).update(name.upper() for name, _ in draft.symbols)
+    bars, trades = held.get("bars", set[str]()), held.get("trades", set[str]())
+    priced = {"trades": bars, "quotes": bars | trades}
+    return {
+        draft.relative
+        for draft in drafts
+        if draft.table in priced
+        and priced[draft.table].isdisjoint(name.upper() for name, _ in draft.symbols)
+    }

@@ -3,38 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
-from adapters.sources.action_drafts import MEASURE_OF, NO_AMOUNT, action_entries
+from adapters.sources.action_drafts import NO_AMOUNT, action_entries
+from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem
 from adapters.sources.mapping import (
     Condition,
-    Csv,
     Field,
-    Format,
     Hours,
     Instrument,
     Knowledge,
     MappingError,
     TableMapping,
     TimeField,
-    Unpivot,
 )
+from adapters.sources.mapping_series import Drawn
 from adapters.sources.market_clues import (
     CURRENCY_OF,
     Clue,
     DaysFit,
     calendar_of_days,
-    clue_of,
     currency_question,
     venue_endings,
 )
 from adapters.sources.rows import HUNDREDTHS
 from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
-from adapters.sources.stamps import Stamps
 
 _MEASURES = {
     "quotes": ("bid", "ask", "bid_size", "ask_size"),
@@ -44,71 +41,11 @@ _MEASURES = {
     "macro": ("series_id", "value"),
     "corporate_actions": ("currency",),
 }
-TRADED = ("bars", "quotes", "trades")
 _DAILY = "1d"
-_CLASS_CALENDAR = {"crypto": "24/7", "fx": "24/5", "future": "CMES"}
-
-
-class Answers(Protocol):
-    """What the user said of the files."""
-
-    @property
-    def zone(self) -> str | None: ...
-    @property
-    def currency(self) -> str | None: ...
-    @property
-    def calendar(self) -> str | None: ...
-    @property
-    def id_prefix(self) -> str | None: ...
-    @property
-    def asset_class(self) -> str | None: ...
-    @property
-    def hours(self) -> Hours | None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """What one file says of itself; `symbols` are pairs of a symbol and its exchange, if named."""
-
-    relative: str
-    table: str
-    layout: Csv
-    columns: dict[str, str]
-    stamps: Stamps
-    parts: tuple[str, ...]  # the columns that the time is written in
-    unpivot: Unpivot | None
-    symbols: list[tuple[str, str | None]]
-    decimals: int = 2
-    format: Format = "auto"
-    known: TimeField | None = None  # when each row was made public, where a column says it
-
-    @property
-    def lists_actions(self) -> bool:
-        """Whether bars carry their splits and payments in columns of their own."""
-        measured = not self.columns.keys().isdisjoint(MEASURE_OF)
-        return self.table == "bars" and self.unpivot is None and measured
-
-    @property
-    def lists_quotes(self) -> bool:
-        """Whether bars carry the bid and the ask of their close in columns of their own."""
-        return self.table == "bars" and {"bid", "ask"} <= self.columns.keys()
-
-    @property
-    def is_named_by_file(self) -> bool:
-        """Whether nothing but the file's name says which instrument it is of."""
-        no_column = self.unpivot is None and "symbol" not in self.columns
-        return self.table in TRADED and no_column
-
-    def clues(self, answers: Answers) -> dict[Clue, list[tuple[str, str | None]]]:
-        """Return the symbols by what is known of their market, the user's word first."""
-        groups: dict[Clue, list[tuple[str, str | None]]] = {}
-        for symbol, exchange in self.symbols:
-            found = clue_of(symbol, exchange)
-            kind = answers.asset_class or found.asset_class
-            calendar = answers.calendar or found.calendar or _CLASS_CALENDAR.get(kind)
-            clue = Clue(calendar, answers.currency or found.currency, kind, found.multiplier)
-            groups.setdefault(clue, []).append((symbol, exchange))
-        return groups
+_MIDDLE = (
+    "are bars to be drawn from the middle of bid and ask? nothing is traded by quotes alone, and "
+    "no prices stand beside them; write --quotes mid, or --quotes alone"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +80,17 @@ def shared_calendar(drafts: Sequence[Draft], answers: Answers) -> SharedCalendar
 
 
 def tables_of(
-    draft: Draft, answers: Answers, shared: SharedCalendar, *, whole: bool = True
+    draft: Draft,
+    answers: Answers,
+    shared: SharedCalendar,
+    *,
+    whole: bool = True,
+    alone: bool = False,
 ) -> list[TableMapping]:
     """Return the file's tables, one for each market that it holds; MappingError with a question.
 
-    A file that is not `whole` is a piece of a data set with others.
+    A file that is not `whole` is a piece of a data set with others. Beside ticks that are `alone`
+    stand no bars, so that these are drawn of them.
     """
     if draft.table == "macro":
         return [_macro(draft)]
@@ -167,6 +110,9 @@ def tables_of(
             made += [_mapping(draft, e) for e in action_entries(draft.columns, entries)]
             continue
         made.append(_mapping(draft, entries))
+        drawn = _drawn(draft, answers) if alone else None
+        if drawn is not None:
+            made.append(replace(made[-1], table="bars", drawn=drawn, columns=_of_ticks(made[-1])))
         if draft.lists_actions:
             made += _actions_beside(draft, known, entries, answers)
         if draft.lists_quotes:
@@ -202,6 +148,20 @@ def _quotes_beside(
     if "source_per_file" in bars:
         entries["dataset"] = beside.table
     return _mapping(beside, entries)
+
+
+def _drawn(draft: Draft, answers: Answers) -> Drawn | None:
+    """Return how bars are drawn of ticks; raises MappingError with what only the user can say."""
+    if draft.table == "trades":
+        return Drawn(of="trades", interval=_DAILY if draft.stamps.days_only else "1m")
+    if answers.quotes is None:
+        raise MappingError(_MIDDLE)
+    return Drawn(of="mid", interval=draft.stamps.interval) if answers.quotes == "mid" else None
+
+
+def _of_ticks(table: TableMapping) -> dict[str, Field]:
+    """Return the columns of ticks that bars are drawn of; these have an interval of their own."""
+    return {name: field for name, field in table.columns.items() if name != "interval"}
 
 
 def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:

@@ -10,7 +10,7 @@ import polars as pl
 
 from adapters.sources.action_drafts import MEASURE_OF, with_actions
 from adapters.sources.column_names import known_column, known_columns, zone_in_name
-from adapters.sources.drafts import Draft
+from adapters.sources.draft import TRADED, Draft
 from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
@@ -26,7 +26,7 @@ from adapters.sources.reading import (
     read_whole,
 )
 from adapters.sources.special_formats import grouped_columns, grouped_header
-from adapters.sources.stamps import recognise
+from adapters.sources.stamps import Stamps, recognise
 from adapters.sources.text_layout import begins_with_data, layout_of
 
 THESE = "{files}"  # the file, or a pattern of the files, that a question is about
@@ -142,6 +142,8 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
     if is_snapshot(columns) and stamps.interval != "1d":
         table = "quotes"  # their volumes are of the day so far: no bars to be drawn together
+    if {"price", "volume"} <= columns.keys() and table not in TRADED:
+        table, unpivot = _of_price(columns, stamps), None
     known = None if table == "corporate_actions" else _known_time(rows, time, hints, table)
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
         columns |= _named_by_content(rows, stamped, columns, "symbol")
@@ -149,10 +151,11 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         others = {meaning: c for meaning, c in columns.items() if meaning not in _NAMING}
         columns |= _named_by_content(rows, stamped, others, "series_id")
     decimals = _DECIMALS
-    if "close" in columns:
-        _must_be_decimal(rows, columns["close"])
+    priced = priced_column(columns)
+    if priced is not None:
+        _must_be_decimal(rows, priced)
         alone = pl.zeros(rows.height, dtype=pl.Int64, eager=True)
-        decimals = decimals_of(rows[columns["close"]], alone, 1, file.layout)[0]
+        decimals = decimals_of(rows[priced], alone, 1, file.layout)[0]
     return Draft(
         relative=file.relative, table=table, layout=file.layout, columns=columns, stamps=stamps,
         parts=parts, unpivot=unpivot, decimals=decimals,
@@ -164,6 +167,20 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
 def is_snapshot(columns: Mapping[str, str]) -> bool:
     """Return whether rows are a bid, an ask and a last price, without the range of a bar."""
     return {"bid", "ask", "close"} <= columns.keys() and columns.keys().isdisjoint({"high", "low"})
+
+
+def _of_price(columns: dict[str, str], stamps: Stamps) -> str:
+    """Return the table of a price and a volume, renamed: the close of a day, or a trade."""
+    if stamps.days_only:
+        columns["close"] = columns.pop("price")
+        return "bars"
+    columns["size"] = columns.pop("volume")
+    return "trades"
+
+
+def priced_column(columns: Mapping[str, str]) -> str | None:
+    """Return the column whose prices tell how finely an instrument is quoted."""
+    return next((columns[m] for m in ("close", "price", "bid") if m in columns), None)
 
 
 def _must_be_decimal(rows: pl.DataFrame, close: str) -> None:

@@ -7,7 +7,7 @@ import operator
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingLike
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +21,8 @@ from adapters.sources.deliveries import as_versions, delivered
 from adapters.sources.file_batches import Read, batch_of, load, put
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.kept_frames import KeptFrames, Shelf
-from adapters.sources.mapping import Deliveries, Mapping, MappingError, TableMapping
+from adapters.sources.mapping import Mapping, MappingError, TableMapping
+from adapters.sources.mapping_series import Deliveries
 from adapters.sources.reading import RawRows, contents, read_rows, read_whole
 from adapters.sources.rows import TableRows, to_table
 from adapters.sources.special_formats import (
@@ -30,6 +31,7 @@ from adapters.sources.special_formats import (
     lean_map_file,
     stamped_json,
 )
+from adapters.sources.tick_bars import drawn_bars
 from adapters.sources.unread_columns import unread_columns
 from adapters.sources.wheels import Progress, sha256_of
 from features.calendars import utc
@@ -175,18 +177,19 @@ class FileSource:
 
     def _all_rows(self, table: str) -> pl.DataFrame:
         schema = TABLES[table]
-        parts = [
-            batch.table_rows
-            for number, spec in enumerate(self._mapping.tables)
-            if spec.table == table
-            for batch in self._read_spec(number, spec).batches
+        specs = [(n, spec) for n, spec in enumerate(self._mapping.tables) if spec.table == table]
+        held = [
+            (spec, [batch.table_rows for batch in self._read_spec(n, spec).batches])
+            for n, spec in specs
         ]
+        parts = [part for _, found in held for part in found]
         made_of, rows = self._sorted.get(table, ([], schema.empty()))
         if len(made_of) == len(parts) and all(map(operator.is_, made_of, parts)):
             return rows
         by = dict.fromkeys((*schema.key, "knowledge_time", "source", "source_row"))
         order = [column for column in by if column in schema.columns]
-        rows = self._in_versions(table, pl.concat([schema.empty(), *(p.rows for p in parts)]))
+        frames = [_rows_of(spec, found) for spec, found in held if found]
+        rows = self._in_versions(table, pl.concat([schema.empty(), *frames]))
         rows = rows.sort(order, maintain_order=True)
         self._sorted[table] = (parts, rows)
         return rows
@@ -267,7 +270,8 @@ class FileSource:
         self, spec: TableMapping, files: list[FileRows], instruments: pl.DataFrame | None
     ) -> TableRows:
         try:
-            return to_table(spec, joined(files), instruments=instruments)
+            ticks = replace(spec, table=spec.read_as, drawn=None)
+            rows = to_table(ticks, joined(files), instruments=instruments)
         except (MappingError, pl.exceptions.PolarsError) as error:
             if len(files) > 1:  # the file that does not fit is to be named
                 for file in files:
@@ -275,6 +279,9 @@ class FileSource:
             is_ours = isinstance(error, MappingError)
             what = ":" if is_ours else " must fit its mapping, did not:"
             raise MappingError(f"{files[0].name}{what} {str(error).splitlines()[0]}") from error
+        if spec.drawn is None:
+            return rows
+        return replace(rows, rejected=rows.rejected.with_columns(table=pl.lit(spec.table)))
 
     def _raw(self, spec: TableMapping, name: str, content: bytes) -> RawRows:
         special = _SPECIAL.get(spec.format)
@@ -370,6 +377,14 @@ class FileSource:
                 source=pl.lit(f"{self.name}/{spec.dataset or spec.table}"),
             )
         )
+
+
+def _rows_of(spec: TableMapping, parts: Sequence[TableRows]) -> pl.DataFrame:
+    """Return what the batches of a table hold, as rows of it."""
+    rows = pl.concat([part.rows for part in parts])
+    if spec.drawn is None:
+        return rows
+    return drawn_bars(rows, spec.drawn, within_files=spec.deliveries is not None)
 
 
 def _is_pattern(files: str) -> bool:

@@ -10,12 +10,13 @@ from typing import Literal
 
 import yaml
 
+from adapters.sources.draft import Draft
 from adapters.sources.draft_adjustments import with_adjustments
 from adapters.sources.draft_deliveries import UNSURE, deliveries_of, with_deliveries
 from adapters.sources.draft_names import UNNAMED, named_by_path, with_shared_intervals
 from adapters.sources.draft_patterns import with_patterns
-from adapters.sources.draft_pieces import pieces_of_one
-from adapters.sources.drafts import Draft, shared_calendar, tables_of
+from adapters.sources.draft_pieces import pieces_of_one, ticks_alone
+from adapters.sources.drafts import shared_calendar, tables_of
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.file_drafts import LEAVE_OUT, THESE, NoTableError
 from adapters.sources.kept_drafts import load_drafts, put_drafts
@@ -25,7 +26,6 @@ from adapters.sources.mapping import (
     DEFAULT_NULLS,
     Condition,
     Csv,
-    Deliveries,
     Field,
     Hours,
     Instrument,
@@ -36,6 +36,7 @@ from adapters.sources.mapping import (
     TimeField,
     Unpivot,
 )
+from adapters.sources.mapping_series import Deliveries, Drawn
 from adapters.sources.reading import UnreadableFileError
 from adapters.sources.wheels import Progress
 from features import calendars
@@ -51,7 +52,7 @@ _UNREAD = frozenset((
 _SAVE = f"it cannot be read: save it as CSV or Parquet (.gz or .zip too), {LEAVE_OUT}"
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
-_PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries)
+_PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries, Drawn)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,8 @@ class Hints:
     `currency` may be a hundredth (GBX), `encoding` is of text that is not UTF-8, `ignore` are
     patterns of files to leave out. `hours` are those in which intraday bars must lie; who names the
     `calendar` means its regular ones. `deliveries` says of files that hold the same days whether
-    each follows the one before it by its name, or is of another source.
+    each follows the one before it by its name, or is of another source, `quotes` whether bars are
+    drawn from the middle of bid and ask where nothing else tells prices.
     """
 
     day_first: bool | None = None
@@ -74,6 +76,7 @@ class Hints:
     asset_class: str | None = None
     hours: Hours | None = None
     deliveries: Literal["by-name", "apart"] | None = None
+    quotes: Literal["mid", "alone"] | None = None
     ignore: tuple[str, ...] = ()
 
 
@@ -106,10 +109,12 @@ def infer_mapping(
     if unsure:
         questions.setdefault(UNSURE, []).extend(unsure)
     pieces = pieces_of_one([draft for draft in drafts if draft.relative not in delivered])
+    ticks = ticks_alone(drafts)
     made: list[tuple[Draft, list[TableMapping]]] = []
     for draft in drafts:
         try:
-            tables = tables_of(draft, given, days, whole=draft.relative not in pieces)
+            is_whole, is_alone = draft.relative not in pieces, draft.relative in ticks
+            tables = tables_of(draft, given, days, whole=is_whole, alone=is_alone)
             made.append((draft, with_deliveries(draft, tables, delivered)))
         except MappingError as error:
             questions.setdefault(str(error), []).append(draft.relative)

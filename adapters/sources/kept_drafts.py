@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from adapters.sources.drafts import Draft
+from adapters.sources.draft import Draft
 from adapters.sources.kept_frames import Shelf
 from adapters.sources.mapping import Csv, TimeField, Unpivot
 from adapters.sources.stamps import Stamps

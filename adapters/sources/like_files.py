@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from adapters.sources.column_names import zone_in_name
-from adapters.sources.drafts import Draft
+from adapters.sources.draft import Draft
 from adapters.sources.file_drafts import (
     FileHints,
     NoTableError,
@@ -19,6 +19,7 @@ from adapters.sources.file_drafts import (
     is_snapshot,
     open_file,
     pair_of,
+    priced_column,
     stamp_of,
     symbols_of,
 )
@@ -126,8 +127,9 @@ class LikeFiles:
         stamps = self._stamps(model, rows, heights)
         symbols = _symbols(batch, rows.with_columns(of_file), heights)
         decimals = [model.decimals] * count
-        if "close" in model.columns:
-            prices = rows[model.columns["close"]]
+        priced = priced_column(model.columns)
+        if priced is not None:
+            prices = rows[priced]
             decimals = decimals_of(prices, of_file, count, model.layout)
         return [
             replace(

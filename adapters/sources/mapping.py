@@ -19,6 +19,7 @@ from adapters.sources.mapping_entries import (
     shown_of,
     texts_of,
 )
+from adapters.sources.mapping_series import DRAWN_TABLES, Deliveries, Drawn
 from features.schemas import TABLES
 
 StandsFor = Literal["instant", "session", "bar_start", "day"]
@@ -187,32 +188,6 @@ class Unpivot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deliveries:
-    """Files of a data set that hold its records again: only what a later one changes is a version.
-
-    Such a version is known when its delivery is, whatever `knowledge` says of first ones. By "day":
-    the group `day` of a regular expression reads the day of the delivery, over in `zone`, off the
-    file's path, by a strptime `format`. By "name": the files follow one another by their paths, and
-    each is known when the last of its records is.
-    """
-
-    by: Literal["day", "name"]
-    day: str = ""
-    format: str = "%Y-%m-%d"
-    zone: str = "UTC"
-
-    def __post_init__(self) -> None:
-        check_choice("by", self.by, Literal["day", "name"])
-        check_zone(self.zone)
-        try:
-            groups = re.compile(self.day).groupindex
-        except re.error as error:
-            raise MappingError(f"day must be a regular expression, was {self.day!r}") from error
-        if self.by == "day" and "day" not in groups:
-            raise MappingError(f"day must have the group (?P<day>...), was {self.day!r}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TableMapping:
     """How some files of a folder become rows of one table.
 
@@ -242,19 +217,27 @@ class TableMapping:
     calendar: Field | None = None
     implied_actions: Literal["", "on_close", "on_previous_close", "splits_only"] = ""
     deliveries: Deliveries | None = None
+    drawn: Drawn | None = None
 
     def __post_init__(self) -> None:
         if self.table not in TABLES:
             raise MappingError(f"table must be one of {sorted(TABLES)}, was {self.table!r}")
         check_choice("format", self.format, Format)
-        known = IMPLIED_COLUMNS if self.implied_actions else tuple(TABLES[self.table].columns)
+        if self.drawn is not None and self.table != "bars":
+            raise MappingError(f"drawn must be an entry of bars, was of {self.table}")
+        known = IMPLIED_COLUMNS if self.implied_actions else tuple(TABLES[self.read_as].columns)
         unknown = sorted(set(self.columns) - set(known))
         if unknown:
-            raise MappingError(f"columns of {self.table} must be of its schema, were {unknown}")
+            raise MappingError(f"columns of {self.read_as} must be of its schema, were {unknown}")
         if self.deliveries is not None and self.source_per_file:
             raise MappingError("deliveries must be of one data set: source_per_file parts them")
         if self.time is None and "event_time" in TABLES[self.table].required:
             raise MappingError(f"{self.table} of {self.files[0]!r} must have a time, had none")
+
+    @property
+    def read_as(self) -> str:
+        """The table whose columns its files are read for: bars may be drawn of another."""
+        return self.table if self.drawn is None else DRAWN_TABLES[self.drawn.of]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,6 +317,7 @@ def _table_mapping(entry: dict[str, Any]) -> TableMapping:
         "csv": lambda value: build(Csv, entry_of(value, "csv")),
         "unpivot": lambda value: build(Unpivot, entry_of(value, "unpivot")),
         "deliveries": lambda value: build(Deliveries, entry_of(value, "deliveries")),
+        "drawn": lambda value: build(Drawn, entry_of(value, "drawn")),
         "instrument": lambda value: build(Instrument, entry_of(value, "instrument")),
         "nulls": lambda value: (*DEFAULT_NULLS, *texts_of(value)),
     }

@@ -324,7 +324,7 @@ def test_a_folder_is_looked_at_again_only_where_it_changed(tmp_path, kept, monke
         like_files, "open_file",
         lambda relative, *more: opened.append(relative) or look(relative, *more),
     )  # fmt: skip
-    hints = Hints(zone="America/New_York")
+    hints = Hints(zone="America/New_York", quotes="mid")
     fresh = infer_mapping(folder, hints)
     assert infer_mapping(folder, hints, kept=kept) == fresh
     opened.clear()

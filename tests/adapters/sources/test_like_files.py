@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from adapters.sources import like_files
-from adapters.sources.drafts import Draft
+from adapters.sources.draft import Draft
 from adapters.sources.inference import Hints, infer_mapping
 from adapters.sources.like_files import FileError, LikeFiles
 from tests.adapters.sources.test_inference import SESSIONS

@@ -229,7 +229,8 @@ def test_a_last_price_beside_quotes_within_a_day_makes_no_bars(tmp_path: Path) -
         f"{day}T15:0{minute}:00Z,2.2,2.3,2.25,{minute}\n" for day in SESSIONS for minute in range(5)
     )
     head = "timestamp,bid,ask,last,volume\n"
-    source = inferred(tmp_path, {"AAPL.csv": head + days, "IBM.csv": head + moments})
+    files = {"AAPL.csv": head + days, "IBM.csv": head + moments}
+    source = inferred(tmp_path, files, Hints(quotes="alone"))
     assert source.fetch("bars", *EVER)["instrument_id"].unique().to_list() == ["US.AAPL"]
     told = source.fetch("quotes", *EVER).group_by("instrument_id").len().sort("instrument_id")
     assert told.rows() == [("US.AAPL", len(SESSIONS)), ("US.IBM", 5 * len(SESSIONS))]
