@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from threading import Lock
 
@@ -29,7 +30,8 @@ class Halt:
 class KillSwitch:
     """Pulled once, it stays pulled until somebody resets it; the file outlives the process.
 
-    A file that cannot be read, or that a person made with `touch`, halts like any other.
+    A file that cannot be read, or that a person made with `touch`, halts like any other. So does a
+    folder in its place: it is moved beside when the halt is written down or lifted, and kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,11 +66,17 @@ class KillSwitch:
 
     @property
     def is_pulled(self) -> bool:
-        return self._latched is not None or self.path.exists()
+        return self._latched is not None or self.is_there
+
+    @property
+    def is_there(self) -> bool:
+        """Return whether anything is in the file's place, also a link that leads nowhere."""
+        return os.path.lexists(self.path)
 
     def reset(self) -> None:
         """Forget the halt; to be called only where a person has lifted it in the log."""
         with self._lock:
+            self._move_folder()
             self.path.unlink(missing_ok=True)
             self._latched = self._unwritten = None
 
@@ -83,17 +91,36 @@ class KillSwitch:
     def _write(self, halt: Halt) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(f".{os.getpid()}.part")
-        with beside.open("w") as file:
-            json.dump(asdict(halt), file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path)
+        try:
+            with beside.open("w") as file:
+                json.dump(asdict(halt), file)
+                file.flush()
+                os.fsync(file.fileno())
+            self._move_folder()  # who looks between the two has latched, or sees the file then
+            beside.replace(self.path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+    def _move_folder(self) -> None:
+        """Move a folder that is in the file's place beside it; what is in it may be somebody's."""
+        if not self.path.is_dir() or self.path.is_symlink():
+            return
+        names = (self.path.with_name(f"{self.path.name}.folder-{n}") for n in count(1))
+        try:
+            self.path.rename(next(name for name in names if not os.path.lexists(name)))
+        except OSError as error:
+            raise OSError(f"{self.path} is a folder and must be moved away: {error}") from error
 
     def _read(self) -> Halt | None:
         try:
             text = self.path.read_bytes()
         except FileNotFoundError:
-            return None
+            if not self.is_there:
+                return None
+            return Halt(reason=f"{self.path} is there", actor="file")
+        except IsADirectoryError:
+            return Halt(reason=f"{self.path} is a folder, which halts like a file", actor="file")
         except OSError as error:
             return Halt(reason=f"{self.path} is there and cannot be read: {error}", actor="file")
         try:

@@ -223,7 +223,7 @@ class Trader:
         halt, is_halted = desk.switch.find(), desk.book.trading_state is TradingState.HALTED
         # The file goes before the log says ACTIVE, and the log may have been read since. A halt
         # that no disk would take is in neither, and was lifted by nobody.
-        if self._on_record and not desk.switch.path.exists():
+        if self._on_record and not desk.switch.is_there:
             desk.catch_up()
             if desk.book.trading_state is TradingState.ACTIVE:  # lifted by a person, in the log
                 desk.switch.lift()

@@ -181,6 +181,71 @@ def test_any_file_halts(tmp_path: Path, content: str) -> None:
     assert "is there" in found.reason
 
 
+@pytest.mark.parametrize("is_full", [True, False])
+def test_a_folder_halts_like_a_file_and_is_lifted_like_one(tmp_path: Path, is_full: bool) -> None:
+    """The halt could not be written down, and `apiary resume` failed on it with an errno."""
+    desk = make_desk(tmp_path)
+    path = desk.switch.path
+    path.mkdir(parents=True)
+    if is_full:
+        (path / "notes").write_text("mine")
+    found = desk.switch.find()
+    assert found is not None
+    assert found.reason == f"{path} is a folder, which halts like a file"
+    assert not found.flatten
+
+    report = desk.halt(found)
+    assert report.failures == ()
+    assert KillSwitch(path).find() == found, "whoever starts now reads why"
+    desk.resume(by="anna", reason="tidied up")
+
+    assert desk.book.trading_state is TradingState.ACTIVE
+    assert not KillSwitch(path).is_pulled
+    aside = path.with_name("halt.json.folder-1")
+    assert [f.name for f in aside.iterdir()] == (["notes"] if is_full else [])
+    assert not list(path.parent.glob("*.part"))
+
+
+def test_a_folder_that_no_process_met_is_lifted_too(tmp_path: Path) -> None:
+    """Twice: the first that was moved beside keeps its name."""
+    desk = make_desk(tmp_path)
+    for number in (1, 2):
+        desk.switch.path.mkdir(parents=True)
+        desk.resume(by="anna", reason="tidied up")
+        assert not desk.switch.is_pulled
+        assert desk.switch.path.with_name(f"halt.json.folder-{number}").is_dir()
+
+
+def test_a_folder_that_cannot_be_moved_is_told_in_a_line_and_halts_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path)
+    desk.switch.path.mkdir(parents=True)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    told = desk.switch.pull(HALT)
+    assert told is not None
+    assert "is a folder and must be moved away: not yours" in told
+    assert not list(desk.switch.path.parent.glob("*.part"))
+    with pytest.raises(OSError, match="is a folder and must be moved away"):
+        desk.resume(by="anna", reason="tidied up")
+    assert desk.switch.is_pulled
+    assert desk.book.trading_state is TradingState.HALTED
+
+
+def test_a_link_that_leads_nowhere_halts_as_well(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path)
+    desk.switch.path.parent.mkdir(parents=True, exist_ok=True)
+    desk.switch.path.symlink_to(tmp_path / "gone")
+    assert desk.switch.is_pulled
+    assert desk.switch.find() is not None
+    desk.resume(by="anna", reason="tidied up")
+    assert not desk.switch.is_pulled
+
+
 def test_a_later_flatten_tightens_an_earlier_halt(tmp_path: Path) -> None:
     """A second pull can ask for more, never for less."""
     mine, theirs = KillSwitch(tmp_path / "halt"), KillSwitch(tmp_path / "halt")
