@@ -13,7 +13,7 @@ from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.pictures import picture
 from assets.ports import ModelRegistry, TableStore
 from assets.steady_tables import SteadyTables
-from models.experiments.guard import Peek, samples_of, trial_peeks
+from models.experiments.guard import samples_of, trial_faults
 from models.experiments.judgement import judge, judge_points
 from models.experiments.market import Market
 from models.experiments.points import Ground
@@ -149,7 +149,7 @@ def backtests(
                 passed=not peeks,
                 metadata={
                     "samples": samples_of(spec),
-                    "reasons": "; ".join(map(str, peeks)) or "none",
+                    "reasons": "; ".join(peeks) or "none",
                 },
             )
         ],
@@ -162,20 +162,22 @@ def _peeks(
     rows: pl.DataFrame,
     samples: int,
     ledger: TrialLedger,
-) -> list[Peek]:
+) -> list[str]:
     """Try the first trial and the best, which is the one that is believed.
 
     What peeks is written down once, so that the tearsheet says it beside the figures.
     """
     best = _best(rows)["trial_id"][0]
     tried = [t for at, t in enumerate(trials) if at == 0 or t.trial_id == best]
-    found = {trial.trial_id: trial_peeks(trial, market, samples) for trial in tried}
     known = peeks_on_record(ledger.records())
+    reasons: list[str] = []
     for trial in tried:
-        peeks = found[trial.trial_id]
-        if peeks and trial.trial_id not in known:
-            ledger.append(peeked(trial, str(peeks[0])))
-    return [peek for peeks in found.values() for peek in peeks]
+        returns = rows.filter(trial_id=trial.trial_id)["net_return"].to_numpy()
+        found = trial_faults(trial, market, samples, returns)
+        if found and trial.trial_id not in known:
+            ledger.append(peeked(trial, found[0]))
+        reasons += found
+    return reasons
 
 
 def _figures(rows: pl.DataFrame, count: TrialCount) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from models.experiments.fields import ExperimentError
 from models.experiments.floor import Floor, close_ns, session_numbers
 from models.experiments.market import Market
 from models.experiments.strategy import (
-    Ask,
     CopiedFeatures,
     FunctionStrategy,
     MarketView,
@@ -89,6 +88,7 @@ def walk(trial: Trial, market: Market) -> Walked:
     return _told(found, nav, trial, targets, colony)
 
 
+Ask = Callable[[MarketView], Floats]  # a view of T sessions of N instruments -> [T, N] weights
 Run = Callable[[Backtest, Bars], tuple[Floats, tuple[ColonyState, Records] | None]]
 
 
@@ -129,7 +129,7 @@ def _decide(trial: Trial, market: Market, floor: Floor) -> Run:
 
 
 def weights_of(trial: Trial, market: Market, ask: Ask | None = None) -> Floats:
-    """Return what a trial's function decides over a market, [T, N]; `ask` is one loaded already.
+    """Return what a trial's function decides over a market, [T, N]; `ask` may ask it elsewhere.
 
     It is given copies: beyond a part of an array, or beneath it, lies what it may not see. Raises
     ExperimentError where the function fails, or gives a weight that the engine refuses.
@@ -143,7 +143,7 @@ def weights_of(trial: Trial, market: Market, ask: Ask | None = None) -> Floats:
         features=CopiedFeatures(panel.features),
         volume=None if market.volume is None else read_only_copy(market.volume),
     )
-    weights = trial.strategy.weights(view, ask)
+    weights = (ask or trial.strategy.weights)(view)
     fault = find_bad_weight(panel.instrument_ids, close_ns(market.closes).tolist(), weights)
     if fault is not None:
         raise ExperimentError(f"strategy.{trial.strategy.function}: {fault}")

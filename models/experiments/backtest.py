@@ -68,15 +68,19 @@ def run_backtest(trial: Trial, market: Market, ledger: TrialLedger, run_id: str)
 
 def compute(trial: Trial, market: Market) -> Result:
     """Run a trial that is on the ledger already; anything else calls run_backtest."""
+    seen = market.between(trial.window.warmup_start, trial.window.end)
+    return result_of(trial, seen, walk(trial, seen))
+
+
+def result_of(trial: Trial, seen: Market, walked: Walked) -> Result:
+    """Return the result of a trial that was walked over a market of its window and warm-up."""
     window = trial.window
-    seen = market.between(window.warmup_start, window.end)
     first = sum(day_of(c) < window.start for c in seen.closes)
     if len(seen.closes) - first < 3:
         raise ExperimentError(
             f"window {window.key} must have at least 3 scored sessions, "
             f"had {len(seen.closes) - first}"
         )
-    walked = walk(trial, seen)
     rows = _rows(trial, seen, walked, first)
     parts = _parts(trial, seen, walked, first)
     returns = rows["net_return"].to_numpy()

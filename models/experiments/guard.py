@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
+from models.experiments.apart import Apart
+from models.experiments.backtest import result_of
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.spec import ExperimentSpec
@@ -21,6 +23,7 @@ CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds, and is ask
 CHEAP_SECONDS = 5.0  # and at further sessions, all of them where that takes no longer
 # A sum over other lengths may be made in another order (BLAS), and differ in its last bits.
 ROUNDING = 1e-9  # of NAV, or of a larger weight
+REPEATED = 1e-4  # of NAV in a session: a last bit of a weight may move an order by a lot
 Weights = NDArray[np.float64]
 Decide = Callable[[Market], Weights]  # a market of T sessions -> [T, N] target weights
 
@@ -43,29 +46,59 @@ class Peek:
 
 
 def trial_decides(trial: Trial) -> Decide:
-    """Return what decides in a trial as a decision over a market.
-
-    A function's module is loaded anew, so that it remembers nothing of what it was asked before.
-    """
+    """Return what decides in a trial as a decision over a market."""
     if isinstance(trial.strategy, FunctionStrategy):
-        ask = trial.strategy.loaded()
-        return lambda market: weights_of(trial, market, ask)
+        return lambda market: weights_of(trial, market)
     return lambda market: walk(trial, market).targets
 
 
-def trial_peeks(trial: Trial, market: Market, samples: int) -> tuple[Peek, ...]:
-    """Return what find_peeks finds in a trial; a function is asked where it trades as well."""
-    is_function = isinstance(trial.strategy, FunctionStrategy)
-    return find_peeks(
-        market,
-        trial_decides(trial),
-        samples=samples,
-        seed=int(trial.trial_id[:8], 16),
-        turns=samples if is_function else 0,
-        again=trial_decides(trial),
-        seconds=CHEAP_SECONDS if is_function else 0.0,
-        rounding=ROUNDING if is_function else 0.0,
-    )
+def trial_faults(
+    trial: Trial, market: Market, samples: int, returns: NDArray[np.float64]
+) -> list[str]:
+    """Return why a trial's result `returns` [S] cannot be believed: what peeks, in a line each.
+
+    A function's result must come out the same when it is asked once more, and the decisions of
+    that answer are those that the cuts are compared with: none is left to look ahead unseen.
+    """
+    if samples == 0:
+        return []
+    if not isinstance(trial.strategy, FunctionStrategy):
+        return [str(peek) for peek in trial_peeks(trial, market, samples)]
+    seen = market.between(trial.window.warmup_start, trial.window.end)
+    walked = walk(trial, seen)
+    rows = result_of(trial, seen, walked).rows
+    again = rows["net_return"].to_numpy()
+    moved = np.flatnonzero(~(np.abs(again - returns) <= REPEATED))
+    faults = [
+        f"the return of {rows['event_time'][at]:%Y-%m-%d} must come out the same when the function "
+        f"is asked again: {again[at]:.6g}, was {returns[at]:.6g}"
+        for at in moved[:1].tolist()
+    ]
+    return faults + [str(peek) for peek in trial_peeks(trial, seen, samples, walked.targets)]
+
+
+def trial_peeks(
+    trial: Trial, market: Market, samples: int, whole: Weights | None = None
+) -> tuple[Peek, ...]:
+    """Return what find_peeks finds in a trial; a function is asked where it trades as well.
+
+    A function answers for the cuts in a process of its own, so that nothing remembers the whole.
+    `whole` [T, N] are its decisions over the market, where it has taken them.
+    """
+    decide, seed = trial_decides(trial), int(trial.trial_id[:8], 16)
+    if samples == 0 or not isinstance(trial.strategy, FunctionStrategy):
+        return find_peeks(market, decide, samples=samples, seed=seed)
+    with Apart(trial.strategy) as apart:
+        return find_peeks(
+            market,
+            decide if whole is None else lambda _: whole,
+            samples=samples,
+            seed=seed,
+            turns=samples,
+            again=lambda cut: weights_of(trial, cut, apart.weights),
+            seconds=CHEAP_SECONDS,
+            rounding=ROUNDING,
+        )
 
 
 def samples_of(spec: ExperimentSpec) -> int:

@@ -20,7 +20,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from models.experiments.fields import ExperimentError
-from models.experiments.keeping import check_keepers, names_of
 
 _TOUCHES = {
     **dict.fromkeys(("socket.connect", "socket.getaddrinfo", "socket.bind"), "the network"),
@@ -29,6 +28,7 @@ _TOUCHES = {
 }
 _CODE = (".py", ".pyc", ".so", ".pyd", ".dll", ".dylib", ".pth")
 _SYSTEM = ("/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/", "/System/", "/Library/")
+_MEMORIES = re.compile(r"/dev/(?:shm|mqueue)/|/proc/\d+/(?:task/\d+/)?mem$")
 _FORMATS = "csv|parquet|ipc|feather|ndjson|json|delta|database|excel|avro|iceberg|orc|hdf|table"
 _READER = re.compile(rf"(?:read|scan)_(?:{_FORMATS})\w*|Parquet(?:File|Dataset)|OSFile|memory_map")
 _IN_TEXT = re.compile(rf"\b(?:read|scan)_(?:{_FORMATS})\w*\s*\(")
@@ -37,6 +37,8 @@ _LIBRARIES = frozenset({"duckdb", "deltalake", "adbc_driver_manager", "connector
 _MEMORY = frozenset(
     {"_getframe", "_current_frames", "currentframe", "f_back", "f_locals", "gc", "ctypes"}
 )
+# What other processes, which a process starts later, can read as well.
+_SHARED = re.compile(r"environb?|(?:get|put)env|shared_memory|_posixshmem")
 _ASKS_FOR_CORES = re.compile(r"\b(?:sklearn|joblib)\b")
 _state = threading.local()
 
@@ -69,15 +71,9 @@ def count_cores_of(source: str) -> None:
 
 
 def check_readers(source: str) -> None:
-    """Raise ExperimentError where a module's text names what reads files or memory by itself.
-
-    Or where it keeps something outside itself (in another module, the environment): a module is
-    loaded anew for each of the guard's questions, and what lies elsewhere would be remembered.
-    """
-    tree = ast.parse(source)
-    check_keepers(tree)
-    for node in ast.walk(tree):
-        found = next((name for name in names_of(node) if _is_reader(name)), None)
+    """Raise ExperimentError where a module's text names what reads files or memory by itself."""
+    for node in ast.walk(ast.parse(source)):
+        found = next((name for name in _names_of(node) if _is_reader(name)), None)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             told = _IN_TEXT.search(node.value)
             found = told.group().rstrip("( ") if told else None
@@ -88,9 +84,21 @@ def check_readers(source: str) -> None:
             )
 
 
+def _names_of(node: ast.AST) -> tuple[str, ...]:
+    """Return what an expression or an import names."""
+    if isinstance(node, ast.Attribute):
+        return (node.attr,)
+    if isinstance(node, ast.Import):
+        return tuple(alias.name for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "", *(alias.name for alias in node.names))
+    return ()
+
+
 def _is_reader(name: str) -> bool:
-    first = name.split(".")[0]
-    return _READER.fullmatch(name) is not None or first in _LIBRARIES or first in _MEMORY
+    first, last = name.split(".")[0], name.split(".")[-1]
+    is_known = first in _LIBRARIES or first in _MEMORY or _SHARED.fullmatch(last) is not None
+    return is_known or _READER.fullmatch(name) is not None
 
 
 @cache
@@ -121,5 +129,7 @@ def _data_file(path: object) -> str | None:
     if not isinstance(path, str | bytes | os.PathLike):
         return None  # a descriptor that is open already
     name = Path(os.fsdecode(path)).resolve()
+    if _MEMORIES.match(str(name)):
+        return str(name)
     known = str(name).startswith((*_SYSTEM, *_roots()))
     return None if known or name.suffix in _CODE or not name.exists() else str(name)

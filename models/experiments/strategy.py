@@ -20,7 +20,7 @@ from swarm_core.instruments import Instrument
 from swarm_core.orders import Order, OrderKind, OrderSide, TimeInForce
 
 Floats = NDArray[np.float64]
-Ask = Callable[..., object]  # the function of a person's module
+_Function = Callable[..., object]  # the function of a person's module
 _FIELDS = ("file", "source", "function", "parameters", "orders")
 _ORDER = (
     *("day", "instrument", "side", "quantity", "kind"),
@@ -93,16 +93,12 @@ class FunctionStrategy:
         changed = tuple((k, value if k == name else v) for k, v in self.parameters)
         return FunctionStrategy(self.source, self.function, changed)
 
-    def loaded(self) -> Ask:
-        """Return the function of a module that nothing else has called."""
-        return _load(self.source, self.function)
-
-    def weights(self, view: MarketView, ask: Ask | None = None) -> Floats:
+    def weights(self, view: MarketView) -> Floats:
         """Return the weights; raises ExperimentError with one line on whatever goes wrong."""
         shape = len(view.days), len(view.instruments)
         try:
+            asked = _function(self.source, self.function)
             with only_the_market():
-                asked = ask or _function(self.source, self.function)
                 found = asked(view, **dict(self.parameters))
                 weights = np.array(found, dtype=np.float64)
         except ExperimentError as error:
@@ -228,11 +224,7 @@ def _positive(value: object, where: str) -> Decimal:
 
 
 @lru_cache(maxsize=16)
-def _function(source: str, name: str) -> Ask:
-    return _load(source, name)
-
-
-def _load(source: str, name: str) -> Ask:
+def _function(source: str, name: str) -> _Function:
     """Return the function that a module's text defines; the text is a person's own."""
     space: dict[str, object] = {"__name__": "strategy"}
     count_cores_of(source)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from models.experiments.guard import Weights, find_peeks, trial_decides
+from models.experiments.backtest import compute
+from models.experiments.guard import Weights, find_peeks, trial_decides, trial_faults
 from models.experiments.market import Market
 from models.experiments.running import trials_of
 from models.experiments.windows import windows_of
@@ -61,3 +62,26 @@ def test_the_colony_passes() -> None:
 def test_no_samples_is_no_check() -> None:
     """An experiment may turn the guard off in writing."""
     assert find_peeks(make_market(), _peeks, samples=0, seed=1) == ()
+
+
+def test_what_decides_otherwise_the_first_time_is_found() -> None:
+    """A result that was traded on a look ahead does not come out again."""
+    source = """
+import numpy as np
+
+ASKED = []
+
+def weights(market):
+    ASKED.append(market)
+    close = np.nan_to_num(market.close, nan=1.0)
+    is_first = len(ASKED) == 1 and len(close) > 150
+    return np.sign(np.roll(close, -1, axis=0) - close) if is_first else 0 * close
+"""
+    spec = make_spec(strategy={"source": source})
+    (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
+    market = make_market(200)
+    first, second = (compute(trial, market).rows["net_return"].to_numpy().copy() for _ in range(2))
+    (told,) = trial_faults(trial, market, 20, first)
+    assert "must come out the same when the function is asked again" in told
+    assert trial_faults(trial, market, 20, second) == []
+    assert trial_faults(trial, market, 0, first) == []

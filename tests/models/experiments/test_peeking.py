@@ -1,13 +1,17 @@
 """Strategies as a person would write them into a file: those that peek fail, others pass."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from models.experiments.account import walk
+from features.calendars import day_of
+from models.experiments.account import walk, weights_of
+from models.experiments.apart import Apart
 from models.experiments.fields import ExperimentError
 from models.experiments.guard import trial_peeks
 from models.experiments.running import trials_of
+from models.experiments.strategy import FunctionStrategy
 from models.experiments.windows import windows_of
 from tests.models.experiments.builders import make_ground, make_market, make_spec
 
@@ -193,39 +197,95 @@ def _run(text: str) -> None:
     walk(trial, make_market(60))
 
 
+# Each keeps what it saw of the whole somewhere else than in its own module.
 KEEPING = {
-    "on a library's module": ("np.best = changes.sum()", "np.best"),
-    "by name": ("setattr(np, 'best', 1)", r"setattr\(np\)"),
-    "in the environment": ("import os; os.environ['BEST'] = '1'", r"os.environ\['BEST'\]"),
-    "among the modules": ("import sys; sys.modules['best'] = changes", r"sys.modules\['best'\]"),
-    "among the builtins": ("import builtins", "builtins"),
-    "on a library's class": ("np.ndarray.best = changes", "np.ndarray.best"),
-    "on a class by another name": ("kind = np.ndarray; kind.best = changes", "kind.best"),
-    "in a library's own table": ("np.fft.__dict__['best'] = changes", r"np.fft.__dict__\['best'\]"),
-    "in a table of a library": ("np.sctypeDict['best'] = changes", r"np.sctypeDict\['best'\]"),
-    "by a table's own function": (
-        "np.sctypeDict.update(best=changes)",
-        r"np.sctypeDict.update\(\)",
-    ),
-    "on what is handed out twice": (
-        "import logging; log = logging.getLogger('x'); log.best = changes",
-        "log.best",
-    ),
-    "on the class of what it was given": ("type(market).best = changes", r"type\(market\).best"),
-    "on that class by a name": ("kind = type(market); kind.best = changes", "kind.best"),
-    "on that class by name": ("setattr(type(market), 'best', 1)", r"setattr\(type\(market\)\)"),
-    "on the class that it names": ("market.__class__.best = changes", "__class__"),
+    "on a library's module": "np.ahead = getattr(np, 'ahead', ahead); kept = np.ahead",
+    "on a library's class": """
+    kind = type(market)
+    kind.ahead = getattr(kind, "ahead", ahead)
+    kept = kind.ahead
+""",
+    "in a library's own list": """
+    import warnings
+    found = [rule[1] for rule in warnings.filters if rule[0] == "kept"]
+    warnings.filters[:] = warnings.filters if found else [*warnings.filters, ("kept", ahead)]
+    kept = found[0] if found else ahead
+""",
+    "among the modules": "import sys; kept = sys.modules.setdefault('ahead', ahead)",
+    "on what is handed out twice": """
+    import logging
+    log = logging.getLogger("x")
+    log.ahead = getattr(log, "ahead", ahead)
+    kept = log.ahead
+""",
 }
 
 
 @pytest.mark.parametrize("name", KEEPING)
-def test_a_file_keeps_nothing_outside_itself(name: str) -> None:
-    """A cut is asked of a module that was loaded anew; what lies elsewhere it would remember."""
-    line, told = KEEPING[name]
-    with pytest.raises(
-        ExperimentError, match=f"must keep what it knows within its own file, uses {told} in line 9"
+def test_what_a_file_keeps_elsewhere_is_not_there_under_a_cut(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each cut is asked about in a process that has seen no longer market."""
+    import logging
+    import sys
+    import warnings
+
+    import numpy as np
+
+    from models.experiments.strategy import MarketView
+
+    monkeypatch.setattr(np, "ahead", None, raising=False)
+    monkeypatch.delattr(np, "ahead")
+    monkeypatch.setattr(warnings, "filters", list(warnings.filters))
+    body = KEEPING[name] if KEEPING[name].startswith("\n") else f"\n    {KEEPING[name]}\n"
+    ahead = "    ahead = np.sign(np.roll(changes, -1, axis=0))"
+    text = f"{HEAD}{ahead}{body}    return np.resize(kept, close.shape)\n"
+    try:
+        assert _found(text.removeprefix(HEAD), 1) > 0
+    finally:
+        sys.modules.pop("ahead", None)
+        for kept in (MarketView, logging.getLogger("x")):
+            if hasattr(kept, "ahead"):
+                del kept.ahead
+
+
+OUTSIDE = {
+    "the environment": "import os; os.environ['BEST'] = '1'",
+    "memory that processes share": "from multiprocessing import shared_memory",
+    "a file in memory": "open('/dev/shm/apiary-best', 'w')",
+    "another process's memory": "import os; open(f'/proc/{os.getppid()}/mem', 'rb')",
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_what_other_processes_could_read_is_refused(name: str) -> None:
+    with pytest.raises(ExperimentError, match="nothing but the market that it is given"):
+        _run(HEAD + f"    {OUTSIDE[name]}\n    return 0 * close\n")
+
+
+def test_a_process_that_ends_is_told_in_one_line() -> None:
+    spec = make_spec(strategy={"source": HEAD + "    return changes\n"})
+    (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
+    assert isinstance(trial.strategy, FunctionStrategy)
+    ends = replace(trial.strategy, source="import os\n\ndef weights(market):\n    os._exit(7)\n")
+    with (
+        Apart(ends) as apart,
+        pytest.raises(ExperimentError, match="its process ended with code 7"),
     ):
-        make_spec(strategy={"source": HEAD + f"    {line}\n    return 0 * close\n"})
+        weights_of(trial, make_market(60), apart.weights)
+
+
+def test_a_process_apart_decides_as_this_one_and_is_sent_for_features() -> None:
+    body = "    return np.sign(sum(market.features.values())) * changes\n"
+    spec = make_spec(strategy={"source": HEAD + body})
+    (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
+    assert isinstance(trial.strategy, FunctionStrategy)
+    whole = make_market(60)
+    part = whole.between(day_of(whole.closes[0]), day_of(whole.closes[30]))
+    with Apart(trial.strategy) as apart:
+        for market in (part, whole, part):
+            asked = weights_of(trial, market, apart.weights)
+            assert asked.tobytes() == weights_of(trial, market).tobytes()
 
 
 def test_a_file_may_set_a_librarys_options() -> None:
