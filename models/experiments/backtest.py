@@ -68,19 +68,29 @@ def run_backtest(trial: Trial, market: Market, ledger: TrialLedger, run_id: str)
 
 def compute(trial: Trial, market: Market) -> Result:
     """Run a trial that is on the ledger already; anything else calls run_backtest."""
-    seen = market.between(trial.window.warmup_start, trial.window.end)
+    seen = seen_by(trial, market)
     return result_of(trial, seen, walk(trial, seen))
 
 
-def result_of(trial: Trial, seen: Market, walked: Walked) -> Result:
-    """Return the result of a trial that was walked over a market of its window and warm-up."""
+def seen_by(trial: Trial, market: Market) -> Market:
+    """Return the market of a trial's window and warm-up; ExperimentError on too few sessions."""
     window = trial.window
-    first = sum(day_of(c) < window.start for c in seen.closes)
-    if len(seen.closes) - first < 3:
+    seen = market.between(window.warmup_start, window.end)
+    scored = len(seen.closes) - _first_scored(trial, seen)
+    if scored < 3:
         raise ExperimentError(
-            f"window {window.key} must have at least 3 scored sessions, "
-            f"had {len(seen.closes) - first}"
+            f"window {window.key} must have at least 3 scored sessions, had {scored}"
         )
+    return seen
+
+
+def _first_scored(trial: Trial, seen: Market) -> int:
+    return sum(day_of(c) < trial.window.start for c in seen.closes)
+
+
+def result_of(trial: Trial, seen: Market, walked: Walked) -> Result:
+    """Return the result of a trial that was walked over the market that it sees."""
+    first = _first_scored(trial, seen)
     rows = _rows(trial, seen, walked, first)
     parts = _parts(trial, seen, walked, first)
     returns = rows["net_return"].to_numpy()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
 from models.experiments.apart import Apart
-from models.experiments.backtest import result_of
+from models.experiments.backtest import result_of, seen_by
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.spec import ExperimentSpec
@@ -64,7 +64,7 @@ def trial_faults(
         return []
     if not isinstance(trial.strategy, FunctionStrategy):
         return [str(peek) for peek in trial_peeks(trial, market, samples)]
-    seen = market.between(trial.window.warmup_start, trial.window.end)
+    seen = seen_by(trial, market)
     walked = walk(trial, seen)
     rows = result_of(trial, seen, walked).rows
     again = rows["net_return"].to_numpy()

@@ -1,6 +1,7 @@
 """Strategies beside the colony: a function over the market, or orders that are written down."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -9,9 +10,7 @@ from functools import lru_cache
 from typing import cast
 
 import numpy as np
-from numba.core.errors import NumbaError
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
 
 from models.experiments import fields
 from models.experiments.fields import ExperimentError, wrong
@@ -30,8 +29,9 @@ _ORDER = (
 _MISTAKES = (
     *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError),
     *(OSError, RuntimeError, StopIteration, SystemExit, TypeError, ValueError),
-    *(NumbaError, PolarsError),  # which are of none of these
 )
+# And what libraries raise that is of none of these.
+_OF_LIBRARIES = (("numba.core.errors", "NumbaError"), ("polars.exceptions", "PolarsError"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class FunctionStrategy:
                 weights = np.array(found, dtype=np.float64)
         except ExperimentError as error:
             raise ExperimentError(f"strategy.{self.function}: {error}") from error
-        except _MISTAKES as error:
+        except _mistakes() as error:
             told = " ".join(f"{type(error).__name__}: {error}".split())
             raise ExperimentError(f"strategy.{self.function} must run, raised {told}") from error
         if weights.shape != shape:
@@ -179,10 +179,16 @@ def read_strategy(value: object) -> Strategy | None:
         check_readers(source)
     except ExperimentError as error:
         raise ExperimentError(f"strategy.file: {error}") from error
-    except (SyntaxError, *_MISTAKES) as error:
+    except (SyntaxError, *_mistakes()) as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise ExperimentError(f"strategy.file must define {name}, raised {told}") from error
     return FunctionStrategy(source, name, tuple(parameters.items()))
+
+
+def _mistakes() -> tuple[type[Exception] | type[SystemExit], ...]:
+    """Return them with those of the libraries that are loaded: others cannot be raised."""
+    loaded = ((sys.modules.get(module), name) for module, name in _OF_LIBRARIES)
+    return (*_MISTAKES, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
 def _order(value: object, where: str) -> PlannedOrder:
