@@ -77,6 +77,10 @@ QuotesOption = Annotated[
     str | None,
     typer.Option(help="Quotes without prices: bars from the mid of bid and ask, or alone."),
 ]
+PublishedOption = Annotated[
+    str | None,
+    typer.Option(help="How long after its day a value of a month or quarter is published: 45d."),
+]
 IgnoreOption = Annotated[
     list[str] | None, typer.Option(help="A file, or a pattern of files, to leave out.")
 ]
@@ -91,6 +95,7 @@ def _hints(
     day_first: bool | None,
     deliveries: str | None,
     quotes: str | None,
+    published: str | None,
     ignore: list[str] | None,
     encoding: str | None,
     adjustment: str | None,
@@ -107,6 +112,7 @@ def _hints(
             asset_class=asset_class,  # type: ignore[arg-type]  # checked by its own model
             hours=hours,  # type: ignore[arg-type]  # checked by its own model
             day_first=day_first,
+            published=published,
             quotes=quotes,  # type: ignore[arg-type]  # checked by its own model
             deliveries=deliveries,  # type: ignore[arg-type]  # checked by its own model
             encoding=encoding,
@@ -142,6 +148,7 @@ def run(
     day_first: DayFirstOption = None,
     deliveries: DeliveriesOption = None,
     quotes: QuotesOption = None,
+    published: PublishedOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -163,6 +170,7 @@ def run(
             day_first,
             deliveries,
             quotes,
+            published,
             ignore,
             encoding,
             adjustment,
@@ -332,6 +340,7 @@ def mapping(
     day_first: DayFirstOption = None,
     deliveries: DeliveriesOption = None,
     quotes: QuotesOption = None,
+    published: PublishedOption = None,
     ignore: IgnoreOption = None,
     encoding: EncodingOption = None,
     adjustment: AdjustmentOption = None,
@@ -352,6 +361,7 @@ def mapping(
             day_first,
             deliveries,
             quotes,
+            published,
             ignore,
             encoding,
             adjustment,

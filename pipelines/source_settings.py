@@ -29,6 +29,7 @@ class FileHints(_Part):
     day_first: bool | None = None
     deliveries: Literal["by-name", "apart"] | None = None
     quotes: Literal["mid", "alone"] | None = None
+    published: str | None = None
     ignore: tuple[str, ...] = ()
 
     @property

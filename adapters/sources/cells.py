@@ -147,6 +147,8 @@ def _number(
         unknown = [float(marker) for marker in field.null_if]
         value = pl.when(exact.is_finite() & ~exact.is_in(unknown)).then(exact)
         return Cell(_scaled(value, field), exact.is_infinite(), _problem(target, text))
+    if target == "value":  # 4.25% is 4.25 of a series that is told in percent
+        text = text.str.strip_suffix("%").str.strip_chars_end()
     number = number_of(text, layout, shortened=target == "volume")
     return _typed(_scaled(number, field), text, target)
 

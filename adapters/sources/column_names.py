@@ -20,7 +20,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
              "published", "published_at", "created_at", "open_time",
              "traddt", "date1", "ts_event", "window_start",
              "observation_date", "obs_date", "reference_date", "ref_date", "period_end",
-             "time_period",
+             "time_period", "period_start_date", "period_start", "period_end_date",
              "ts_utc", "time_utc", "timestamp_utc", "datetime_utc", "date_utc", "gmt_time",
              "日付", "日時", "日期", "时间", "날짜", "dato", "tarih",
              "local_time", "ts_local", "ts_new_york", "ts_london", "ts_tokyo", "t"),
@@ -82,8 +82,8 @@ _LETTERS_MIN = 3
 # When a row was made public: beside the time that it tells of, two versions of a bar may differ.
 _KNOWN = ("knowledge_time", "known_at", "published_at", "published_time", "publication_time",
           "available_at", "released_at", "release_time", "revised_at", "revision_time",
-          "release_date", "publication_date", "published_date", "vintage_date",
-          "realtime_start")  # fmt: skip
+          "release_date", "publication_date", "published_date", "vintage_date", "vintage",
+          "realtime_start", "realtime_start_date")  # fmt: skip
 
 
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:

@@ -1,16 +1,19 @@
 """From what a file says of itself to the mapping of its table, and the questions that remain."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from adapters.sources.action_drafts import NO_AMOUNT, action_entries
+from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
-from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem
+from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
 from adapters.sources.mapping import (
     Condition,
     Field,
@@ -30,6 +33,7 @@ from adapters.sources.market_clues import (
     currency_question,
     venue_endings,
 )
+from adapters.sources.name_days import undated
 from adapters.sources.rows import HUNDREDTHS
 from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
 
@@ -42,6 +46,16 @@ _MEASURES = {
     "corporate_actions": ("currency",),
 }
 _DAILY = "1d"
+# From so many days between its values on, a series is dated by periods that are not over then.
+_WEEKLY_DAYS = 5
+_PUBLISHED = (
+    "how long after its day is a value published? it is of a period that begins or ends there, and "
+    "no column says when it was made public; write --published 45d or another"
+)
+_NO_NAME = (
+    "which series is it? neither its name nor a column says so: name the file by it (CPI.csv), or "
+    "write series_id: in a mapping"
+)
 _MIDDLE = (
     "are bars to be drawn from the middle of bid and ask? nothing is traded by quotes alone, and "
     "no prices stand beside them; write --quotes mid, or --quotes alone"
@@ -93,7 +107,7 @@ def tables_of(
     stand no bars, so that these are drawn of them.
     """
     if draft.table == "macro":
-        return [_macro(draft)]
+        return [_macro(draft, answers)]
     groups = draft.clues(answers)
     if draft.table == "news" and "symbol" not in draft.columns:
         return [_mapping(draft, _entries(draft) | {"time": _time(draft, None, answers)})]
@@ -206,22 +220,36 @@ def _entries(draft: Draft) -> dict[str, object]:
     }
 
 
-def _macro(draft: Draft) -> TableMapping:
+def _macro(draft: Draft, answers: Answers) -> TableMapping:
     """Return the mapping of series, named by a column, by a wide file's header, or by the file."""
     stem = file_stem(draft.relative)
-    entries = _entries(draft) | {"knowledge": Knowledge(time=draft.known)}
+    if draft.known is None and answers.published is None and draft.stamps.step_days >= _WEEKLY_DAYS:
+        raise MappingError(_PUBLISHED)
+    lag = "0s" if draft.known is not None else answers.published or "0s"
+    entries = _entries(draft) | {"knowledge": Knowledge(time=draft.known, lag=lag)}
     fields: dict[str, Field] = entries["columns"]  # type: ignore[assignment]  # made above
     if draft.unpivot is not None:
-        fields["series_id"] = Field(template=f"{stem}.{{series}}")
-        fields["value"] = Field(column=("value",))
+        vintages = bool(draft.unpivot.pattern)
+        named = Field(column=("series",)) if vintages else Field(template=f"{stem}.{{series}}")
+        fields |= {"series_id": named, "value": Field(column=("value",))}
     elif "series_id" not in draft.columns:
-        fields["series_id"] = Field(constant=stem)
+        fields["series_id"] = Field(constant=_series_name(draft, stem))
     stamps = draft.stamps
     if stamps.needs_zone:
         raise MappingError(_zone_question(draft))
     kind = "day" if stamps.days_only else "instant"
     time = _time_field(draft, zone=stamps.zone, stands_for=kind)
     return _mapping(draft, entries | {"time": time})
+
+
+def _series_name(draft: Draft, stem: str) -> str:
+    """Return the name of a file's one series: its own, or that of its values where it has none."""
+    value = draft.columns["value"]
+    if not is_of_data(undated(Path(draft.relative).name).partition(".")[0]):
+        return stem
+    if plain_name(value) in NAMES["value"]:
+        raise MappingError(_NO_NAME)
+    return re.sub(r"\W+", "_", value).strip("_")
 
 
 def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]:

@@ -8,13 +8,12 @@ from typing import Protocol
 
 import polars as pl
 
-from adapters.sources.action_drafts import MEASURE_OF, with_actions
+from adapters.sources.action_drafts import with_actions
 from adapters.sources.column_names import known_column, known_columns, zone_in_name
-from adapters.sources.draft import TRADED, Draft
+from adapters.sources.draft import Draft
 from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
-from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
-from adapters.sources.market_clues import is_bloomberg
+from adapters.sources.mapping import Csv, MappingError, TimeField, Unpivot
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
@@ -26,7 +25,8 @@ from adapters.sources.reading import (
     read_whole,
 )
 from adapters.sources.special_formats import grouped_columns, grouped_header
-from adapters.sources.stamps import Stamps, recognise
+from adapters.sources.stamps import recognise
+from adapters.sources.table_kinds import kind_of, settled
 from adapters.sources.text_layout import begins_with_data, layout_of
 
 THESE = "{files}"  # the file, or a pattern of the files, that a question is about
@@ -36,11 +36,9 @@ _DECIMALS = 2  # where no price says how many
 _REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
-_TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
 _PLAIN = Csv()
 _NAMED = {"symbol": "instrument", "series_id": "series"}
 _NAMING = ("symbol", "exchange", "currency")  # columns that may name a series of the macro table
-_WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
 class NoTableError(Exception):
@@ -131,7 +129,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
         )
     try:
-        table, unpivot = _kind(rows, with_actions(columns, rows.columns, file.relative))
+        table, unpivot = kind_of(rows, with_actions(columns, rows.columns, file.relative))
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
     time, parts = columns["time"], (columns["time"],)
@@ -140,11 +138,12 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
-    if is_snapshot(columns) and stamps.interval != "1d":
-        table = "quotes"  # their volumes are of the day so far: no bars to be drawn together
-    if {"price", "volume"} <= columns.keys() and table not in TRADED:
-        table, unpivot = _of_price(columns, stamps), None
-    known = None if table == "corporate_actions" else _known_time(rows, time, hints, table)
+    table, unpivot = settled(table, unpivot, columns, stamps)
+    known = _known_time(rows, time, hints, table)
+    if unpivot is not None and unpivot.pattern:
+        known = TimeField(
+            column=("vintage",), format=("%Y%m%d",), zone=hints.zone or _LAST_ZONE, stands_for="day"
+        )
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
         columns |= _named_by_content(rows, stamped, columns, "symbol")
     if table == "macro" and unpivot is None and "series_id" not in columns and known is None:
@@ -162,20 +161,6 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         symbols=symbols_of(rows, columns, unpivot, file),
         format="grouped_header" if file.is_grouped else "auto", known=known,
     )  # fmt: skip
-
-
-def is_snapshot(columns: Mapping[str, str]) -> bool:
-    """Return whether rows are a bid, an ask and a last price, without the range of a bar."""
-    return {"bid", "ask", "close"} <= columns.keys() and columns.keys().isdisjoint({"high", "low"})
-
-
-def _of_price(columns: dict[str, str], stamps: Stamps) -> str:
-    """Return the table of a price and a volume, renamed: the close of a day, or a trade."""
-    if stamps.days_only:
-        columns["close"] = columns.pop("price")
-        return "bars"
-    columns["size"] = columns.pop("volume")
-    return "trades"
 
 
 def priced_column(columns: Mapping[str, str]) -> str | None:
@@ -200,7 +185,7 @@ def _known_time(rows: pl.DataFrame, time: str, hints: FileHints, table: str) -> 
     are known when it is over, everywhere on earth where no zone is told; bars are used at once, so
     that of them such a day is not read.
     """
-    column = known_column(rows, time)
+    column = None if table == "corporate_actions" else known_column(rows, time)
     if column is None or rows[column].null_count() == rows.height:
         return None
     stamps = recognise(rows[column], column, hints.day_first, hints.zone or zone_in_name(column))
@@ -312,44 +297,3 @@ def decimals_of(prices: pl.Series, of_file: pl.Series, count: int, layout: Csv) 
     usual = places.fill_null(0).quantile(0.95, "nearest").cast(pl.Int64)
     found = dict(told.group_by("file").agg(usual).iter_rows())
     return [found.get(file, _DECIMALS) for file in range(count)]
-
-
-def _kind(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
-    """Return the table that the columns name, and how a wide file becomes long.
-
-    A close beside bid and ask makes bars, which carry quotes: without them nothing is traded.
-    """
-    if {"bid", "ask"} <= set(columns) and "close" not in columns:
-        return "quotes", None
-    if "close" in columns:
-        return "bars", None
-    if "headline" in columns:
-        return "news", None
-    if "symbol" in columns and not columns.keys().isdisjoint(MEASURE_OF):
-        return "corporate_actions", None
-    if {"price", "size"} <= set(columns):
-        return "trades", None
-    if {"series_id", "value"} <= set(columns):
-        return "macro", None
-    time = columns["time"]
-    numeric = [c for c in rows.columns if c != time and _is_numeric(rows[c])]
-    if len(numeric) == rows.width - 1 >= _WIDE_MIN:
-        tickers = all(_TICKER.fullmatch(c) or is_bloomberg(c) for c in numeric)
-        if tickers and "value" not in columns and "price" not in columns:
-            return "bars", Unpivot(index=(time,), name="symbol", value="close")
-        return "macro", Unpivot(index=(time,), name="series", value="value")
-    if len(numeric) == 1:
-        columns["value"] = numeric[0]
-        return "macro", None
-    raise MappingError(f"which table are the columns {rows.columns}?")
-
-
-def _is_numeric(column: pl.Series) -> bool:
-    if column.dtype.is_numeric():
-        return True
-    if column.dtype != pl.String:
-        return False
-    text = column.str.strip_chars()
-    written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
-    number = written.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-    return len(written) > 0 and number.is_not_null().mean() > 0.5  # type: ignore[operator]  # of a filled column

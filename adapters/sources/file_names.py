@@ -22,10 +22,10 @@ DAY_IN_NAME = (
 _OF_DATA = frozenset({
     "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close", "closes",
     "csv", "daily", "data", "day", "download", "eod", "equities", "equity", "etf", "etfs",
-    "export", "file", "full", "hist", "historical", "history", "hour", "hourly", "index",
-    "intraday", "kline", "klines", "market", "minute", "min", "monthly", "ohlc", "ohlcv",
-    "output", "part", "price", "prices", "query", "quote", "quotes", "raw", "result",
-    "series", "stock", "stocks", "symbol", "table", "tick", "ticks", "ticker", "time",
+    "export", "file", "fredgraph", "full", "hist", "historical", "history", "hour", "hourly",
+    "index", "intraday", "kline", "klines", "market", "min", "minute", "monthly", "observations",
+    "ohlc", "ohlcv", "output", "part", "price", "prices", "query", "quote", "quotes", "raw",
+    "result", "series", "stock", "stocks", "symbol", "table", "tick", "ticker", "ticks", "time",
     "timeseries", "trade", "trades", "unadjusted", "us", "weekly", "year", "yearly",
 })  # fmt: skip
 _NUMBERED = re.compile(r"\d+|v\d+|\d+(?:mo|min|[smhdw])|(?:19|20)\d\d(?:-\d\d)*", re.IGNORECASE)

@@ -63,7 +63,8 @@ class Hints:
     patterns of files to leave out. `hours` are those in which intraday bars must lie; who names the
     `calendar` means its regular ones. `deliveries` says of files that hold the same days whether
     each follows the one before it by its name, or is of another source, `quotes` whether bars are
-    drawn from the middle of bid and ask where nothing else tells prices.
+    drawn from the middle of bid and ask where nothing else tells prices, `published` how long after
+    their days (45d) values of weeks and longer are made public.
     """
 
     day_first: bool | None = None
@@ -77,6 +78,7 @@ class Hints:
     hours: Hours | None = None
     deliveries: Literal["by-name", "apart"] | None = None
     quotes: Literal["mid", "alone"] | None = None
+    published: str | None = None
     ignore: tuple[str, ...] = ()
 
 

@@ -16,7 +16,6 @@ from adapters.sources.file_drafts import (
     decimals_of,
     draft_of,
     is_midnight,
-    is_snapshot,
     open_file,
     pair_of,
     priced_column,
@@ -27,6 +26,7 @@ from adapters.sources.file_names import FILE_DAY
 from adapters.sources.mapping import MappingError
 from adapters.sources.reading import RawRows, UnreadableFileError, read_rows
 from adapters.sources.stamps import Stamps, recognise, recognise_all
+from adapters.sources.table_kinds import is_snapshot
 from adapters.sources.wheels import Progress
 
 FileError = NoTableError | MappingError | UnreadableFileError

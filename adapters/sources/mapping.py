@@ -1,7 +1,7 @@
 """What a user says about a folder of files: which are which table, and how their cells are read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Mapping as MappingLike
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from adapters.sources.mapping_entries import (
     build,
     check_choice,
     check_keys,
+    check_pattern,
     check_zone,
     entry_of,
     shown_of,
@@ -179,12 +180,25 @@ class Csv:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpivot:
-    """A wide file as a long one: a column a symbol or series becomes a row each."""
+    """A wide file as a long one: a column a symbol or series becomes a row each.
+
+    Named groups of the regular expression `pattern` become columns, as those of `file_name` do:
+    GDP_20240125 is a series and the day of its vintage. Columns that it does not match stay out.
+    """
 
     index: tuple[str, ...]
     columns: tuple[str, ...] = ()  # those that become rows; none named means all but the index
     name: str = "symbol"
     value: str = "value"
+    pattern: str = ""
+
+    def __post_init__(self) -> None:
+        check_pattern("pattern", self.pattern)
+
+    def chosen(self, columns: Iterable[str]) -> list[str]:
+        """Return which of a file's columns become rows."""
+        wanted = self.columns or tuple(c for c in columns if c not in self.index)
+        return [c for c in wanted if not self.pattern or re.fullmatch(self.pattern, c)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

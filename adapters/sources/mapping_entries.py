@@ -1,5 +1,6 @@
 """Plain entries of a YAML file as the dataclasses of a mapping, and what is wrong with them."""
 
+import re
 from dataclasses import fields
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -58,6 +59,14 @@ def check_choice(what: str, value: object, choices: object) -> None:
     """Raise MappingError where the value is not among the words of a Literal."""
     if value not in get_args(choices):
         raise MappingError(f"{what} must be one of {get_args(choices)}, was {value!r}")
+
+
+def check_pattern(what: str, pattern: str) -> set[str]:
+    """Return the names of a regular expression's groups; raises MappingError where it is none."""
+    try:
+        return set(re.compile(pattern).groupindex)
+    except re.error as error:
+        raise MappingError(f"{what} must be a regular expression, was {pattern!r}") from error
 
 
 def check_zone(zone: str) -> None:

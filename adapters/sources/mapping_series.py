@@ -4,7 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from adapters.sources.mapping_entries import MappingError, check_choice, check_zone
+from adapters.sources.mapping_entries import (
+    MappingError,
+    check_choice,
+    check_pattern,
+    check_zone,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +30,7 @@ class Deliveries:
     def __post_init__(self) -> None:
         check_choice("by", self.by, Literal["day", "name"])
         check_zone(self.zone)
-        try:
-            groups = re.compile(self.day).groupindex
-        except re.error as error:
-            raise MappingError(f"day must be a regular expression, was {self.day!r}") from error
+        groups = check_pattern("day", self.day)
         if self.by == "day" and "day" not in groups:
             raise MappingError(f"day must have the group (?P<day>...), was {self.day!r}")
 

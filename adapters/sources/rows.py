@@ -31,7 +31,7 @@ HUNDREDTHS = {
 }  # fmt: skip
 _PRICES = ("open", "high", "low", "close", "bid", "ask", "price", "amount")
 REASON, SYMBOL, DAY, CALENDAR = "__reason", "__symbol", "__day", "__calendar"
-_KNOWN_FROM, _WRITTEN, _BAD = "__known_from", "__written", "__bad"
+_KNOWN_FROM, _WRITTEN, _BAD, _TOLD = "__known_from", "__written", "__bad", "__told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,11 @@ def _unpivoted(frame: pl.DataFrame, wide: Unpivot, nulls: tuple[str, ...]) -> pl
     if missing:
         raise MappingError(f"unpivot must name columns of the file, was {missing}")
     kept = [*wide.index, "source_row", _WRITTEN, *TAGS]
-    names = [c for c in wide.columns or frame.columns if c not in kept]
+    names = wide.chosen(c for c in frame.columns if c not in kept)
     long = frame.unpivot(names, index=kept, variable_name=wide.name, value_name=wide.value)
+    if wide.pattern:
+        told = pl.col(wide.name).str.extract_groups(f"^(?:{wide.pattern})$")
+        long = long.with_columns(told.alias(_TOLD)).unnest(_TOLD)
     text = pl.col(wide.value).cast(pl.String).str.strip_chars()
     return long.filter(text.is_not_null() & ~text.is_in(list(nulls)))
 

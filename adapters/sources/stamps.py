@@ -42,6 +42,12 @@ class Stamps:
     needs_zone: bool = False
     moments: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Datetime("us")))
 
+    @property
+    def step_days(self) -> float:
+        """How many days lie between two neighbours, at the median; 0 where there are none."""
+        steps = self.moments.drop_nulls().unique().sort().diff().drop_nulls().dt.total_hours()
+        return float(steps.median() or 0) / 24  # type: ignore[arg-type]  # of a column of numbers
+
 
 def recognise(column: pl.Series, name: str, day_first: bool | None, zone: str | None) -> Stamps:
     """Return how the stamps are to be read.

@@ -40,7 +40,7 @@ def columns_read(spec: TableMapping, columns: Iterable[str]) -> set[str]:
     if spec.instrument is not None:
         named |= set(_PLACES.findall(spec.instrument.id))
     if spec.unpivot is not None:
-        named |= {*spec.unpivot.index, *(spec.unpivot.columns or columns)}
+        named |= {*spec.unpivot.index, *spec.unpivot.chosen(columns)}
     return named & columns
 
 

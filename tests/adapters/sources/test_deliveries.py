@@ -228,7 +228,8 @@ def test_vintages_of_a_macro_file_are_versions_of_its_series(tmp_path: Path) -> 
     texts = ["date,value\n2024-01-01,3.1\n2024-02-01,3.2\n",
              "date,value\n2024-01-01,3.15\n2024-02-01,3.2\n2024-03-01,3.3\n"]  # fmt: skip
     names = ("cpi_2024-03-13.csv", "cpi_2024-04-12.csv")
-    source = opened(write(tmp_path / "in", dict(zip(names, texts, strict=True))))
+    folder = write(tmp_path / "in", dict(zip(names, texts, strict=True)))
+    source = opened(folder, Hints(published="40d"))
     values = source.fetch("macro", *EVER).sort("event_time", "knowledge_time")
     assert values["series_id"].unique().to_list() == ["cpi"]
     assert values["value"].to_list() == [3.1, 3.15, 3.2, 3.3]

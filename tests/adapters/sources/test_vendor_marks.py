@@ -290,7 +290,8 @@ def test_a_fifth_quarter_is_rejected(tmp_path: Path) -> None:
     rows = "".join(
         f"{year}-Q{quarter},1\n" for year in range(2000, 2010) for quarter in (1, 2, 3, 4)
     )
-    source = inferred(tmp_path, {"GDP.csv": f"period,value\n{rows}2010-Q5,1\n2010-Q12,1\n"})
+    files = {"GDP.csv": f"period,value\n{rows}2010-Q5,1\n2010-Q12,1\n"}
+    source = inferred(tmp_path, files, Hints(published="120d"))
     assert source.fetch("macro", *EVER).height == 40
     assert source.rejected().height == 2
 

@@ -1,0 +1,93 @@
+"""Which table the columns of a file are."""
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from adapters.sources.action_drafts import MEASURE_OF
+from adapters.sources.draft import TRADED
+from adapters.sources.mapping import DEFAULT_NULLS, MappingError, Unpivot
+from adapters.sources.market_clues import is_bloomberg
+from adapters.sources.stamps import Stamps
+
+_TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
+# A column a vintage, as ALFRED writes them: GDPC1_20240125.
+VINTAGES = r"(?P<series>.+)_(?P<vintage>(?:19|20)\d{6})"
+_CHANGE = re.compile(r"%|\bch(?:an)?ge?\b", re.IGNORECASE)
+_WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
+
+
+def kind_of(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
+    """Return the table that the columns name, and how a wide file becomes long.
+
+    A close beside bid and ask makes bars, which carry quotes: without them nothing is traded.
+    """
+    if {"bid", "ask"} <= set(columns) and "close" not in columns:
+        return "quotes", None
+    if "close" in columns:
+        return "bars", None
+    if "headline" in columns:
+        return "news", None
+    if "symbol" in columns and not columns.keys().isdisjoint(MEASURE_OF):
+        return "corporate_actions", None
+    if {"price", "size"} <= set(columns):
+        return "trades", None
+    if {"series_id", "value"} <= set(columns):
+        return "macro", None
+    return _of_numbers(rows, columns)
+
+
+def _of_numbers(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
+    """Return the table of columns of numbers: instruments, series, vintages of them, or one."""
+    time = columns["time"]
+    numeric = [c for c in rows.columns if c != time and _is_numeric(rows[c])]
+    if numeric and all(re.fullmatch(VINTAGES, c) for c in numeric):
+        return "macro", Unpivot(index=(time,), name="column", value="value", pattern=VINTAGES)
+    plain = [c for c in numeric if not _CHANGE.search(c)]
+    if len(plain) == 1:  # "Change %" beside it is what it tells itself
+        columns["value"] = plain[0]
+        return "macro", None
+    if len(numeric) == rows.width - 1 >= _WIDE_MIN:
+        tickers = all(_TICKER.fullmatch(c) or is_bloomberg(c) for c in numeric)
+        if tickers and "value" not in columns and "price" not in columns:
+            return "bars", Unpivot(index=(time,), name="symbol", value="close")
+        return "macro", Unpivot(index=(time,), name="series", value="value")
+    raise MappingError(f"which table are the columns {rows.columns}?")
+
+
+def _is_numeric(column: pl.Series) -> bool:
+    if column.dtype.is_numeric():
+        return True
+    if column.dtype != pl.String:
+        return False
+    text = column.str.strip_chars()
+    written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
+    bare = written.str.strip_suffix("%").str.strip_chars_end()
+    number = bare.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    return len(written) > 0 and number.is_not_null().mean() > 0.5  # type: ignore[operator]  # of a filled column
+
+
+def settled(
+    table: str, unpivot: Unpivot | None, columns: dict[str, str], stamps: Stamps
+) -> tuple[str, Unpivot | None]:
+    """Return the table where only the stamps say which: columns are renamed to fit it."""
+    if is_snapshot(columns) and stamps.interval != "1d":
+        return "quotes", None  # their volumes are of the day so far: no bars to be drawn together
+    if {"price", "volume"} <= columns.keys() and table not in TRADED:
+        return _of_price(columns, stamps), None
+    return table, unpivot
+
+
+def is_snapshot(columns: Mapping[str, str]) -> bool:
+    """Return whether rows are a bid, an ask and a last price, without the range of a bar."""
+    return {"bid", "ask", "close"} <= columns.keys() and columns.keys().isdisjoint({"high", "low"})
+
+
+def _of_price(columns: dict[str, str], stamps: Stamps) -> str:
+    """Return the table of a price and a volume, renamed: the close of a day, or a trade."""
+    if stamps.days_only:
+        columns["close"] = columns.pop("price")
+        return "bars"
+    columns["size"] = columns.pop("volume")
+    return "trades"
