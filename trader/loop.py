@@ -12,6 +12,7 @@ from swarm_core.market import Quote
 from swarm_core.ports import ConcurrentAppendError
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.risk.limits import RiskLimits
+from swarm_core.sizing import find_fault
 from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
@@ -336,7 +337,7 @@ class Trader:
         self._release(intent, intent.fault or self._why_not())
 
     def _release(self, intent: Intent, fault: str) -> None:
-        if self._worker is not None and not fault:
+        if self._worker is not None and not fault and find_fault(intent.targets) is None:
             now_ns = self.desk.now_ns()
             self._worker.begin(intent, now_ns)
             self._work(now_ns)

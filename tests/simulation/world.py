@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 from swarm_core.book import Book, book_from_events
+from swarm_core.execution.working import WorkingSettings
 from swarm_core.market import Bar, Quote
 from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.reconciliation import ReconciliationRules
@@ -81,6 +82,7 @@ class World:
     night: Night
     hours: ShortDays
     takes_changes: bool  # whether the venue changes orders under their own ids
+    working: WorkingSettings | None  # how decisions are worked in slices, if they are
     lives: int = 0
     death: Life | None = None
     living: Trader | None = None
@@ -119,6 +121,7 @@ class World:
             self.rules,
             hours=self.hours,
             nights=NightBooks(desk, desk.broker, self.night, hours=self.hours),
+            working=self.working,
         )
         # A trader whose feed has broken stays, halted, until a person sends it away.
         feed.when_broken = lambda: self.loop.call_later(45, trader.leave)
@@ -155,7 +158,17 @@ def make_world(seed: int, home: Path) -> World:
     hours = ShortDays(night.shift_ns)
     loop = VirtualLoop(NOW_NS)
     takes_changes = changes.random() < 0.7
-    return World(seed, faults, watch, venue, loop, home, sizing, rules, night, hours, takes_changes)
+    working = None if sizing.exits else _working(Random(f"{seed}/working"))
+    return World(
+        seed, faults, watch, venue, loop, home, sizing, rules, night, hours, takes_changes, working
+    )
+
+
+def _working(random: Random) -> WorkingSettings | None:
+    """Return slices some seconds apart, so that many are alike; of every other session none."""
+    if random.random() < 0.5:
+        return None
+    return WorkingSettings(slices=random.randint(2, 6), minutes=random.choice((0.1, 0.3, 0.6)))
 
 
 class MarketFeed:

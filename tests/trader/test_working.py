@@ -1,5 +1,6 @@
 """Working a decision in slices: parents, children, leftovers, halts, kill -9 between slices."""
 
+import asyncio
 import signal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from swarm_core.execution.working import (
 )
 from swarm_core.order_states import OrderState
 from swarm_core.replay import book_digest, replay
+from tests.swarm_core.builders import make_decision
+from tests.trader.drills import Drill
 from tests.trader.homes import (
     PLAN,
     book_of,
@@ -30,6 +33,8 @@ from tests.trader.homes import (
     wait_for,
     write_targets,
 )
+from tests.trader.sessions import PlannedEngine
+from trader.working import Worker
 
 TWAP = {"kind": "twap", "slices": 4, "minutes": 20}
 
@@ -158,6 +163,27 @@ def test_a_halt_cancels_the_children_and_ends_the_parent(tmp_path: Path) -> None
     assert ends(config) == ["trading was halted"]
     assert not book.working_orders()
     assert book.working_plan is None
+
+
+def test_a_decision_that_is_not_sound_is_blocked_before_it_is_planned(tmp_path: Path) -> None:
+    """It ended in an error of arithmetic, without the reason in the log."""
+    drill = Drill(tmp_path)
+    drill.trader._worker = Worker(drill.desk, WorkingSettings(slices=2, minutes=1))
+    drill.trader.engine = PlannedEngine([make_decision("d1", A=float("nan"))])
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.is_halted)
+        await drill.end(task)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+
+    said = "target weight of US.A must be finite, was nan"
+    (blocked,) = [r.event for r in drill.desk.log.read() if isinstance(r.event, ev.ReleaseBlocked)]
+    assert (blocked.decision_id, blocked.reason) == ("d1", said)
+    halt = drill.desk.switch.find()
+    assert halt is not None
+    assert halt.reason == f"a decision must be sound: {said}"
 
 
 def make_parent(**changes: Any) -> ParentOrder:
