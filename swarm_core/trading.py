@@ -123,15 +123,24 @@ def recover(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> int:
     return book.sequence - before
 
 
-def look_up_unanswered(*, book: Book, log: EventLog, broker: Broker, time_ns: int) -> None:
+def look_up_unanswered(
+    *,
+    book: Book,
+    log: EventLog,
+    broker: Broker,
+    time_ns: int,
+    sent_before_ns: int | None = None,
+) -> None:
     """Ask the broker about every order of which nobody knows whether it arrived.
 
-    What it does not have did not leave, and is not counted as if it worked any more.
+    What it does not have did not leave, and is not counted as if it worked any more. With
+    `sent_before_ns` only those are asked about that were sent before.
     """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
     for record in book.working_orders():
-        if record.is_unanswered:
+        is_late = sent_before_ns is None or (record.submitted_ns or 0) < sent_before_ns
+        if record.is_unanswered and is_late:
             _look_up(path, record)
 
 

@@ -9,7 +9,7 @@ from swarm_core.reconciliation import (
     ReconciliationRules,
     reconcile,
 )
-from swarm_core.trading import recover
+from swarm_core.trading import look_up_unanswered, recover
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.order_commands import OrderCommand
@@ -20,6 +20,8 @@ from trader.settling import settle
 
 _NS_PER_S = 10**9
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
+# How long an order may be without an answer, and then how long between two questions.
+UNANSWERED_NS = 60 * _NS_PER_S
 # The log tells these by themselves, as they are booked.
 _TOLD_BY_THE_LOG = frozenset({FindingKind.CASH_BOOKED, FindingKind.FILL_CORRECTED})
 
@@ -47,6 +49,7 @@ class AccountKeeper:
         self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
         self.fault = "the account must be reconciled first"
         self._connections, self.reconciled_ns = -1, 0
+        self._looked_ns = 0  # when orders without an answer were looked up last
         self._told: frozenset[str] = frozenset()
 
     def note_away(self) -> None:
@@ -63,9 +66,30 @@ class AccountKeeper:
         if self._connections != self.broker.connection_count:
             self._connections = self.broker.connection_count
             recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
-        elif not self.fault and due_s < self.settings.reconcile_every_s:
+        elif not (self._look_up(now_ns) or self.fault or due_s >= self.settings.reconcile_every_s):
             return False
         self.reconcile()
+        return True
+
+    def _look_up(self, now_ns: int) -> bool:
+        """Ask what became of orders that were never answered; return whether that was due.
+
+        The connection may stand all the time: nobody else would ask.
+        """
+        sent_before_ns = now_ns - UNANSWERED_NS
+        if self._looked_ns > sent_before_ns or not any(
+            r.is_unanswered and (r.submitted_ns or 0) < sent_before_ns
+            for r in self.desk.book.working_orders()
+        ):
+            return False
+        desk, self._looked_ns = self.desk, now_ns
+        look_up_unanswered(
+            book=desk.book,
+            log=desk.log,
+            broker=desk.line,
+            time_ns=now_ns,
+            sent_before_ns=sent_before_ns,
+        )
         return True
 
     def reconcile(self) -> None:
