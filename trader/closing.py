@@ -1,5 +1,6 @@
 """The orders that close what is held for a halt that flattens, and which of them still do."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,18 @@ class FlatTargets:
     @property
     def target_weights(self) -> tuple[float, ...]:
         return (0.0,) * len(self.instrument_ids)
+
+
+def lost_closings(book: Book) -> Counter[str]:
+    """Return how many closing orders turned out never to have arrived, by instrument.
+
+    They are not sent again: what is held then is closed by another one.
+    """
+    decisions = (ids for name, ids in book.intended.items() if name.startswith(_PREFIX))
+    records = (book.orders[i] for ids in decisions for i in ids)
+    return Counter(
+        r.order.instrument_id for r in records if r.is_unsent and r.submitted_ns is not None
+    )
 
 
 def cancelled_by(halt: Halt | None, book: Book) -> Callable[[Order], bool]:

@@ -1,5 +1,6 @@
 """What a flattening halt has left open, and when closing it may go better than it did."""
 
+from trader.closing import lost_closings
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 from trader.ports import LiveBroker
@@ -8,9 +9,10 @@ from trader.ports import LiveBroker
 class Flattening:
     """Says when a halt that flattens is to be acted on again.
 
-    A closing order needs a quote and the broker, a person may reset a throttle, and a fill may be
-    told after it: what is held and has no order working is closed again once one of these has
-    changed, and never otherwise. What an order at work fills changes nothing.
+    A closing order needs a quote and the broker, a person may reset a throttle, a fill may be
+    told after it, and it may never have arrived: what is held and has no order working is closed
+    again once one of these has changed, and never otherwise. What an order at work fills changes
+    nothing.
     """
 
     def __init__(self, desk: TradingDesk, broker: LiveBroker) -> None:
@@ -32,7 +34,10 @@ class Flattening:
         """Return, for each instrument that is held, what closing it depends on."""
         quotes, throttled = self.desk.settled_quotes(), self.desk.book.throttled
         line = self.broker.connection_count, self.broker.is_connected
+        lost = lost_closings(self.desk.book)
         positions = self.desk.book.ledger.positions
         return {
-            i: (p.lots, i in quotes, i in throttled, line) for i, p in positions.items() if p.lots
+            i: (p.lots, i in quotes, i in throttled, line, lost[i])
+            for i, p in positions.items()
+            if p.lots
         }

@@ -18,6 +18,7 @@ from tests.swarm_core.builders import NOW_NS, A, B, make_fill, make_order, make_
 from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from tests.trader.sessions import ListFeed
+from trader.account_keeper import UNANSWERED_NS
 from trader.closing import cancelled_by
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
@@ -244,6 +245,28 @@ def test_a_throttle_that_a_person_resets_lets_the_flattening_go_on(tmp_path: Pat
     desk = holding.desk
     reset_throttle(A, book=desk.book, log=desk.log, actor="anna", reason="seen", time_ns=NOW_NS)
     assert holding.left.is_due(FLATTEN)
+
+
+def test_a_closing_order_that_never_arrived_is_followed_by_another(tmp_path: Path) -> None:
+    """Its answer did not come, on a connection that stands, and the broker does not have it."""
+    drill = FlattenDrill(tmp_path)
+    submit = drill.venue.submit
+
+    def lose(*_: object):
+        drill.venue.submit = submit  # type: ignore[method-assign]
+        raise TimeoutError("the broker does not answer")
+
+    def begin() -> None:
+        drill.trader.settings = replace(drill.trader.settings, feed_silence_s_max=86_400)
+        drill.venue.submit = lose  # type: ignore[method-assign]
+
+    def go_on() -> None:
+        assert (drill.lots, drill.orders, drill.working) == (1_000, 1, 1)
+        drill.desk.now_ns.ns += UNANSWERED_NS + 1  # type: ignore[attr-defined]
+
+    asyncio.run(asyncio.wait_for(drill.play(begin, go_on), 60))
+
+    assert drill.orders == 2
 
 
 @pytest.mark.parametrize("flatten", [True, False])
