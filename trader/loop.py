@@ -26,13 +26,12 @@ from trader.order_commands import OrderCommands
 from trader.overnight import NightBooks
 from trader.ports import Engine, Feed, Hours, Intent, Item, LiveBroker, Moment, Opening
 from trader.session_keeper import SessionKeeper
-from trader.settings import TraderSettings
+from trader.settings import RESUME_NS, TraderSettings
 from trader.working import Worker
 
 _NS_PER_S = 10**9
 # A feed that is faster than the trader is held up: what then grows too old halts.
 _WAITING_MAX = 10_000
-_RESUME_NS = 5 * _NS_PER_S  # between two tries of what waits, where nothing has happened
 # What a bug or a fault of the outside may raise; the book is halted, and the watch goes on.
 _FAULTS = (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, ConcurrentAppendError)
 
@@ -275,10 +274,10 @@ class Trader:
             self._ends.act()
         # Whether exits are out of the way stands in the log; a broker that is asked may answer now.
         book, now_ns = self.desk.book, self.desk.now_ns()
-        is_new = self._resumed != (book.sequence, now_ns // _RESUME_NS)
+        is_new = self._resumed != (book.sequence, now_ns // RESUME_NS)
         if is_new and self._waits_for_exits():
             self._resume(now_ns)
-            self._resumed = (book.sequence, now_ns // _RESUME_NS)
+            self._resumed = (book.sequence, now_ns // RESUME_NS)
 
     def _waits_for_exits(self) -> bool:
         """Return whether an order of the last decision was kept back for what worked before it."""

@@ -5,6 +5,8 @@ from math import isfinite
 
 # How long an instrument that has not been quoted yet is waited for; then the gate denies it.
 QUOTE_PATIENCE_NS = 60 * 10**9
+# Between two tries of what was cut off or waits for the broker, where nothing has happened.
+RESUME_NS = 5 * 10**9
 
 _BOUNDS = {
     "heartbeat_s": (0.001, 60.0),

@@ -16,7 +16,7 @@ from swarm_core.trading import ReleaseReport
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.ports import Intent
-from trader.settings import QUOTE_PATIENCE_NS
+from trader.settings import QUOTE_PATIENCE_NS, RESUME_NS
 
 
 class Worker:
@@ -28,6 +28,7 @@ class Worker:
     def __init__(self, desk: TradingDesk, settings: WorkingSettings) -> None:
         self.desk, self.settings = desk, settings
         self._first_ns: int | None = None  # when this process first could have sent something
+        self._resumed = ("", 0)  # the slice that was cut off, and when it was tried last
 
     def begin(self, intent: Intent, now_ns: int) -> None:
         """Put the plan of a decision on record, once; what was worked before is ended."""
@@ -87,10 +88,16 @@ class Worker:
         if due == len(plan.moments_ns) - 1 and self._is_done(plan, due):
             self.end(self._outcome(plan), now_ns, cancel=False)
             return None
-        if plan.slice_id(due) in self.desk.book.planned and not self._unsent(plan, due):
+        is_planned = plan.slice_id(due) in self.desk.book.planned
+        if is_planned and not self._unsent(plan, due):
             return None
         if self._waits_for_quotes(plan, due, self._first_ns, now_ns):
             return None
+        if is_planned:  # the broker is asked about it, or the gate judges it anew: not at each beat
+            tried, tried_ns = self._resumed
+            if tried == plan.slice_id(due) and now_ns - tried_ns < RESUME_NS:
+                return None
+            self._resumed = (plan.slice_id(due), now_ns)
         lineage = Lineage(decision_id=plan.slice_id(due), session=self.desk.book.session)
         return self.desk.release(
             plan.targets(due), lineage=lineage, parent_decision_id=plan.decision_id

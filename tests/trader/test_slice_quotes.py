@@ -171,6 +171,33 @@ def test_an_order_that_was_cut_off_waits_for_its_quote_and_is_sent_once(
     assert len({e.client_order_id for e in sent}) == len(life.slices()) == 4
 
 
+def test_a_slice_that_nobody_answers_is_asked_about_every_five_seconds(tmp_path: Path) -> None:
+    """It was at each beat: a gateway that did not answer got a dozen questions a second."""
+    life = Process(tmp_path, NOW_NS, A)
+    life.begin(A=0.1)
+    broker, asked = life.desk.broker, list[int]()
+
+    def silent(*_: object):
+        asked.append(life.desk.now_ns())
+        raise TimeoutError("the broker does not answer")
+
+    find, submit = broker.find, broker.submit
+    broker.find = broker.submit = silent  # type: ignore[method-assign]
+    life.work()
+    assert len(asked) == 1
+    for beat in range(80):  # twenty seconds of beats
+        life.at(NOW_NS + beat * 250_000_000)
+        life.quote(A)
+        life.work()
+    assert len(asked) == 5
+
+    broker.find, broker.submit = find, submit  # type: ignore[method-assign]
+    life.at(NOW_NS + 30 * 10**9)
+    life.quote(A)
+    life.work()
+    assert [r.state for r in life.desk.book.orders.values()] == [OrderState.ACCEPTED]
+
+
 def test_an_order_of_an_earlier_slice_that_never_left_keeps_no_plan_open(tmp_path: Path) -> None:
     """The third slice was cut off before it left; the last one is for its lots as well."""
     life = Process(tmp_path, NOW_NS, A)
