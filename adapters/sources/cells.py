@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -77,6 +77,8 @@ def cell_of(
         return Cell(made.cast(dtype), *_NO_PROBLEM)
     if field.hash_of:
         return Cell(_hash_of(schema, field.hash_of), *_NO_PROBLEM)
+    if field.mean_of:
+        return _mean_of(field, target, dtype, schema, spec)
     name = pick_column(schema, field.column, target)
     nulls = (*spec.nulls, *field.null_if)
     text = _spelled(text_of(schema, name, nulls), field)
@@ -90,6 +92,20 @@ def cell_of(
     if dtype == pl.Date():
         return _typed(day_of(schema, name, text), text, target)
     return Cell(text.cast(dtype), *_NO_PROBLEM)
+
+
+def _mean_of(
+    field: Field, target: str, dtype: pl.DataType, schema: pl.Schema, spec: TableMapping
+) -> Cell:
+    """Return the mean of the numbers of several columns; null where one of them is."""
+    parts = [
+        cell_of(replace(field, mean_of=(), column=(name,)), target, dtype, schema, spec)
+        for name in field.mean_of
+    ]
+    mean = pl.sum_horizontal([part.value for part in parts], ignore_nulls=False) / len(parts)
+    is_bad = pl.any_horizontal(part.is_bad.fill_null(value=False) for part in parts)
+    problem = pl.coalesce(pl.when(part.is_bad).then(part.problem) for part in parts)
+    return Cell(mean, is_bad, problem)
 
 
 def _spelled(text: pl.Expr, field: Field) -> pl.Expr:

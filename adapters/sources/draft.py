@@ -61,6 +61,11 @@ class Draft:
         return self.table == "bars" and {"bid", "ask"} <= self.columns.keys()
 
     @property
+    def has_ranges(self) -> bool:
+        """Whether quotes are bars of the bid and of the ask, each with its highs and lows."""
+        return self.table == "quotes" and {"bid_high", "ask_high"} <= self.columns.keys()
+
+    @property
     def is_named_by_file(self) -> bool:
         """Whether nothing but the file's name says which instrument it is of."""
         no_column = self.unpivot is None and "symbol" not in self.columns

@@ -13,6 +13,7 @@ from adapters.sources.action_drafts import NO_AMOUNT, action_entries
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
+from adapters.sources.draft_ticks import bars_of_ticks
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
 from adapters.sources.mapping import (
     Condition,
@@ -24,7 +25,6 @@ from adapters.sources.mapping import (
     TableMapping,
     TimeField,
 )
-from adapters.sources.mapping_series import Drawn
 from adapters.sources.market_clues import (
     CURRENCY_OF,
     Clue,
@@ -55,10 +55,6 @@ _PUBLISHED = (
 _NO_NAME = (
     "which series is it? neither its name nor a column says so: name the file by it (CPI.csv), or "
     "write series_id: in a mapping"
-)
-_MIDDLE = (
-    "are bars to be drawn from the middle of bid and ask? nothing is traded by quotes alone, and "
-    "no prices stand beside them; write --quotes mid, or --quotes alone"
 )
 
 
@@ -124,9 +120,8 @@ def tables_of(
             made += [_mapping(draft, e) for e in action_entries(draft.columns, entries)]
             continue
         made.append(_mapping(draft, entries))
-        drawn = _drawn(draft, answers) if alone else None
-        if drawn is not None:
-            made.append(replace(made[-1], table="bars", drawn=drawn, columns=_of_ticks(made[-1])))
+        if alone:
+            made += bars_of_ticks(draft, made[-1], answers)
         if draft.lists_actions:
             made += _actions_beside(draft, known, entries, answers)
         if draft.lists_quotes:
@@ -162,20 +157,6 @@ def _quotes_beside(
     if "source_per_file" in bars:
         entries["dataset"] = beside.table
     return _mapping(beside, entries)
-
-
-def _drawn(draft: Draft, answers: Answers) -> Drawn | None:
-    """Return how bars are drawn of ticks; raises MappingError with what only the user can say."""
-    if draft.table == "trades":
-        return Drawn(of="trades", interval=_DAILY if draft.stamps.days_only else "1m")
-    if answers.quotes is None:
-        raise MappingError(_MIDDLE)
-    return Drawn(of="mid", interval=draft.stamps.interval) if answers.quotes == "mid" else None
-
-
-def _of_ticks(table: TableMapping) -> dict[str, Field]:
-    """Return the columns of ticks that bars are drawn of; these have an interval of their own."""
-    return {name: field for name, field in table.columns.items() if name != "interval"}
 
 
 def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
@@ -336,9 +317,8 @@ def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
         if zone is None:
             raise MappingError(_zone_question(draft))
     # Vendors stamp bars with their start; if one stamps the end, this is late, never early.
-    return _time_field(
-        draft, zone=zone, stands_for="bar_start" if draft.table == "bars" else "instant"
-    )
+    is_bar = draft.table == "bars" or draft.has_ranges
+    return _time_field(draft, zone=zone, stands_for="bar_start" if is_bar else "instant")
 
 
 def _ex_date(draft: Draft, calendar: str) -> TimeField:
@@ -377,4 +357,7 @@ def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
     laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
     if draft.columns["time"] == FILE_DAY:
         laid_out["file_name"] = DAY_IN_NAME
+    if draft.table in TRADED and "complete" in draft.columns:
+        over = Condition(column=draft.columns["complete"], not_in=("false", "False", "FALSE", "0"))
+        entries = {**entries, "where": (*entries.get("where", ()), over)}  # type: ignore[misc]  # conditions
     return TableMapping(table=draft.table, files=(glob_of(draft.relative),), **laid_out, **entries)  # type: ignore[arg-type]  # the keys are its fields

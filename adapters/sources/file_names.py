@@ -6,12 +6,14 @@ from pathlib import Path
 
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.mapping import MappingError
+from adapters.sources.market_clues import PAIR_NAMES
 from adapters.sources.name_days import undated
 
 _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
-FILE_NAME = rf"(?i)(?:^|/)(?P<symbol>[^/_ ]+?)(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"
+_SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .\-])|[^/_ ]+?)"
+FILE_NAME = rf"(?i)(?:^|/){_SYMBOL}(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"
 # The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
 FILE_DAY = "file_day"
 DAY_IN_NAME = (
@@ -28,6 +30,11 @@ _OF_DATA = frozenset({
     "result", "series", "stock", "stocks", "symbol", "table", "tick", "ticker", "ticks", "time",
     "timeseries", "trade", "trades", "unadjusted", "us", "weekly", "year", "yearly",
 })  # fmt: skip
+# A contract as NinjaTrader names the files of its exports.
+_NINJA = re.compile(
+    r"(?:^|/)(?P<root>[A-Z0-9]{1,4}) (?P<month>0[1-9]|1[0-2])-(?P<year>\d\d)(?:\.\w+)?\.txt$"
+)
+_MONTHS = "FGHJKMNQUVXZ"
 _NUMBERED = re.compile(r"\d+|v\d+|\d+(?:mo|min|[smhdw])|(?:19|20)\d\d(?:-\d\d)*", re.IGNORECASE)
 _TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.\-^=]{0,14}")
 
@@ -38,6 +45,8 @@ def ticker_of(relative: str) -> str:
     A day beside it (AAPL-2024-01-05.csv) is no part of it. Raises MappingError where the name is
     none.
     """
+    if contract := _NINJA.search(relative):  # ES 09-23.Last.txt
+        return f"{contract['root']}{_MONTHS[int(contract['month']) - 1]}{contract['year']}"
     match = re.search(FILE_NAME, undated(relative))
     if match is None:
         raise MappingError(f"which instrument is {relative!r}?")

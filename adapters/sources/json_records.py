@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import permutations
 from typing import Any, TypeGuard
 
 from adapters.sources.column_names import NAMES, plain_name
@@ -11,6 +12,12 @@ MAX_JSON_BYTES = 256 << 20  # it is held whole, at many times its size; beyond t
 _ABOUT_ALL = ("symbol", "exchange", "currency")  # what an envelope says of all of its records
 _NUMBERED = re.compile(r"^\d+[a-z]?\. ")  # "1. open", as Alpha Vantage names its fields
 _DATED = re.compile(r"\d{4}-?\d\d-?\d\d.*|\d{9,19}")
+
+
+_EPOCH = re.compile(r"1\d{9}(?:\d{3}){0,2}")
+# How many cells a candle has, and the place of its volume: Coinbase, ccxt and Bitfinex; Bybit and
+# OKX; Kraken, with a mean price before it; OKX; Binance.
+_CANDLE_WIDTHS = {6: 5, 7: 5, 8: 6, 9: 5, 12: 5}
 
 
 class NoRecordsError(ValueError):
@@ -24,6 +31,21 @@ def parse_object(line: str) -> dict[str, object] | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
+
+
+def flattened(record: Mapping[str, object]) -> dict[str, object]:
+    """Return a record with the fields of its objects as its own: mid.o of {"mid": {"o": ...}}."""
+    flat: dict[str, object] = {}
+    for key, value in record.items():
+        if isinstance(value, dict) and value and not _holds_more(value):
+            flat |= {f"{key}.{name}": cell for name, cell in value.items()}
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+def _holds_more(value: Mapping[str, object]) -> bool:
+    return any(isinstance(cell, (dict, list)) for cell in value.values())
 
 
 def as_text(value: object) -> str | None:
@@ -47,7 +69,7 @@ def records_of(text: str) -> list[object]:
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if isinstance(document, list):
-        return document
+        return _candles(document) or document
     found = list(_tables(document, ()))
     if not found:
         raise NoRecordsError("it holds no list of records")
@@ -73,10 +95,12 @@ def _tables(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
     if isinstance(value, list):
         if value and isinstance(value[0], dict):
             yield path, value
+        elif candles := _candles(value):
+            yield path, candles
         return
     if not isinstance(value, dict):
         return
-    for read in (_split, _by_time, _by_index, _columns):
+    for read in (_split, _by_time, _by_index, _columns):  # what is named by its keys
         if (found := read(value)) is not None:
             yield path, found
             return
@@ -145,12 +169,53 @@ def _columns(value: Mapping[str, Any]) -> list[Any] | None:
     return [dict(zip(lists, cells, strict=True)) for cells in zip(*lists.values(), strict=True)]
 
 
+def _candles(value: list[Any]) -> list[Any] | None:
+    """Return lists of an epoch, four prices and a volume as records, as exchanges send candles.
+
+    Which price is the highest and which the lowest their content says; of the other two the open is
+    first, as on every exchange that we know. A list that is no candle stays as it is.
+    """
+    widths = {len(row) if isinstance(row, list) else 0 for row in value}
+    width = max(widths, default=0)
+    rows = [row for row in value if isinstance(row, list) and len(row) == width]
+    if (
+        width not in _CANDLE_WIDTHS
+        or not rows
+        or not all(_EPOCH.fullmatch(str(r[0])) for r in rows)
+    ):
+        return None
+    try:
+        prices = [[float(cell) for cell in row[1:5]] for row in rows]
+    except (TypeError, ValueError):
+        return None
+    places = [
+        (high, low)
+        for high, low in permutations(range(4), 2)
+        if all(p[high] == max(p) and p[low] == min(p) for p in prices)
+    ]
+    if len(places) != 1:
+        return None
+    high, low = places[0]
+    opens, closes = (n for n in range(4) if n not in places[0])
+    names = dict.fromkeys(range(width), "")
+    names |= {0: "open_time", opens + 1: "open", closes + 1: "close"}
+    names |= {high + 1: "high", low + 1: "low", _CANDLE_WIDTHS[width]: "volume"}
+    told = [names[n] or f"field_{n}" for n in range(width)]
+    return [
+        dict(zip(told, row, strict=True)) if isinstance(row, list) and len(row) == width else row
+        for row in value
+    ]
+
+
 def _about(document: Mapping[str, object]) -> dict[str, str]:
     """Return what an envelope, or an object in it, says of all records."""
     levels = [document, *(item for item in document.values() if isinstance(item, dict))]
     found: dict[str, str] = {}
     for level in levels:
+        is_answer = not {"msg", "message"}.isdisjoint(level)  # whose code is how it went
         for key, value in level.items():
+            if is_answer and key == "code":
+                continue
             name = plain_name(_NUMBERED.sub("", str(key)))
             meaning = next((m for m in _ABOUT_ALL if name in NAMES[m]), None)
             if meaning is not None and isinstance(value, str):

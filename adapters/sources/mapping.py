@@ -51,7 +51,8 @@ class Field:
     """Where the values of one target column come from.
 
     Exactly one of: `column` (a name, or several of which the first present is read), `constant`,
-    `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record). Then,
+    `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record),
+    `mean_of` (columns of numbers, all of which must be given). Then,
     in this order: `drop_end` (endings left out, ".US"), `null_if` (texts that mean unknown),
     `values` (lookup; a value that is not in it is rejected unless `default` is given), `scale`
     (pence to pounds: 0.01).
@@ -61,6 +62,7 @@ class Field:
     constant: str | float | None = None
     template: str | None = None
     hash_of: tuple[str, ...] = ()
+    mean_of: tuple[str, ...] = ()
     drop_end: tuple[str, ...] = ()
     null_if: tuple[str, ...] = ()
     values: MappingLike[str, str] | None = None
@@ -69,10 +71,10 @@ class Field:
     upper: bool = False
 
     def __post_init__(self) -> None:
-        origins = [self.column, self.constant is not None, self.template, self.hash_of]
-        if sum(bool(origin) for origin in origins) != 1:
+        origins = [self.column, self.template, self.hash_of, self.mean_of]
+        if sum(map(bool, origins)) + (self.constant is not None) != 1:
             raise MappingError(
-                "a field must have exactly one of column, constant, template, hash_of, "
+                "a field must have exactly one of column, constant, template, hash_of, mean_of, "
                 f"was {shown_of(self)}"
             )
         if not 1e-12 <= abs(self.scale) <= 1e12:

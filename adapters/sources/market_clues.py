@@ -60,6 +60,10 @@ _COINS = (
     "ALGO", "FIL", "AAVE", "NEAR", "APT", "ARB", "OP", "SHIB", "TON", "SUI",
 )  # fmt: skip
 _STABLE = ("USDT", "USDC", "BUSD", "TUSD", "DAI", "USDE", "FDUSD")
+# EUR_USD and BTC_USDT, of which a file's name would else be read up to the line.
+PAIR_NAMES = (
+    rf"(?:{'|'.join((*_FIAT, *_METALS, *_COINS, *_STABLE))})_(?:{'|'.join((*_STABLE, *_FIAT))})"
+)
 _PAIR = re.compile(r"^([A-Z0-9]{2,10})[/_\-]?(" + "|".join([*_STABLE, *_FIAT, *_COINS]) + ")$")
 
 # Units of the underlying that one contract stands for (CME Group's contract specifications).

@@ -19,6 +19,7 @@ from adapters.sources.json_records import (
     MAX_JSON_BYTES,
     NoRecordsError,
     as_text,
+    flattened,
     parse_object,
     records_of,
 )
@@ -305,7 +306,7 @@ def _of_records(records: Sequence[object], *, bare: bool = False) -> RawRows:
     ragged: list[tuple[int, str]] = []
     for number, record in enumerate(records):
         if isinstance(record, dict):
-            rows.append({str(key): as_text(value) for key, value in record.items()})
+            rows.append({key: as_text(value) for key, value in flattened(record).items()})
             numbers.append(number)
         elif not (bare and isinstance(record, str) and not record.strip()):
             ragged.append((number, record if isinstance(record, str) else json.dumps(record)))

@@ -23,9 +23,16 @@ _BEFORE_HEADER = re.compile(r"#|sep=.$", re.IGNORECASE)
 _DAY = re.compile(
     r"\d{4}[-/.]?\d{2}[-/.]?\d{2}([ T]\d{2}:?\d{2}(:?\d{2})?)?|\d{2}[-/.]\d{2}[-/.]\d{4}"
 )
-_CLOCK = re.compile(r"\d{1,2}:?\d{2}(:?\d{2})?")
+_CLOCK = re.compile(r"(?:[01]?\d|2[0-3]):?[0-5]\d(:?[0-5]\d)?")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _CANDLES_MIN, _CANDLES_MAX = 5, 200
+_CANDLES = (
+    ("open", "high", "low", "close"),
+    ("open", "high", "low", "close", "volume"),
+    # IQFeed: of days, and of a shorter interval with the volume of the day so far before its own.
+    ("high", "low", "open", "close", "volume", "open_interest"),
+    ("high", "low", "open", "close", "volume_so_far", "volume", "trade_count"),
+)
 _MARKED_HEADER = re.compile(r"#\w")
 
 # The columns of a candle as Binance publishes it, in files that have no header.
@@ -91,28 +98,36 @@ def _bare_candles(lines: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Return the columns of bars without a header: a day, perhaps a time, four prices, a volume.
 
     They are known by their content: in every line the second price is the highest of the four, the
-    third the lowest, and both are, in some line, apart from the others. Empty where they are none.
+    third the lowest, and both are, in some line, apart from the others; or the first the highest
+    and the second the lowest, as IQFeed writes them. Empty where they are none.
     """
     shown = [[cell.strip(' "\r') for cell in line] for line in lines[:_CANDLES_MAX] if any(line)]
     if len(shown) < _CANDLES_MIN or not _DAY.fullmatch(shown[0][0]):
         return ()
-    clock = ("time",) if len(shown[0]) > 1 and _CLOCK.fullmatch(shown[0][1]) else ()
-    prices = len(clock) + 1
-    names = ("date", *clock, "open", "high", "low", "close", "volume")
+    width = len(shown[0])
+    is_timed = _DAY.fullmatch(shown[0][0])[1] is not None  # type: ignore[index]  # it matched
+    has_clock = not is_timed and width > 1 and _CLOCK.fullmatch(shown[0][1])
+    for clock in ((), ("time",)) if has_clock else ((),):
+        for names in _CANDLES:
+            columns = ("date", *clock, *names)
+            if len(columns) == width and _are_candles(shown, len(clock) + 1, names):
+                return columns
+    return ()
+
+
+def _are_candles(lines: Sequence[Sequence[str]], first: int, names: Sequence[str]) -> bool:
+    """Return whether the cells from `first` on are prices of which two are the range of all."""
+    high, low = names.index("high"), names.index("low")
     apart = False
-    for cells in shown:
-        if len(cells) != len(shown[0]) or not all(map(_NUMBER.fullmatch, cells[prices:])):
-            return ()
-        numbers = [float(cell) for cell in cells[prices:]]
-        if len(numbers) not in (4, 5) or not _is_candle(numbers):
-            return ()
-        apart |= numbers[1] > max(numbers[0], numbers[3]) > numbers[2]
-    return names[: len(shown[0])] if apart else ()
-
-
-def _is_candle(numbers: Sequence[float]) -> bool:
-    high, low = numbers[1], numbers[2]
-    return low == min(numbers[:4]) and high == max(numbers[:4]) and min(numbers) >= 0
+    for cells in lines:
+        if len(cells) != first + len(names) or not all(map(_NUMBER.fullmatch, cells[first:])):
+            return False
+        prices = [float(cell) for cell in cells[first : first + 4]]
+        if prices[high] != max(prices) or prices[low] != min(prices):
+            return False
+        others = [price for n, price in enumerate(prices) if n not in (high, low)]
+        apart |= prices[high] > max(others) > prices[low]
+    return apart
 
 
 def begins_with_data(text: str, layout: Csv) -> bool:

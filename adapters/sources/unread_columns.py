@@ -75,7 +75,7 @@ def _line(files: list[str], left: tuple[str, ...]) -> str:
 
 
 def _of_field(field: Field) -> set[str]:
-    return {*field.column, *field.hash_of, *_PLACES.findall(field.template or "")}
+    return {*field.column, *field.hash_of, *field.mean_of, *_PLACES.findall(field.template or "")}
 
 
 def _of_time(field: TimeField) -> set[str]:
