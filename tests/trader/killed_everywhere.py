@@ -1,8 +1,8 @@
 """A session killed at every single write: each statement of the log, the anchor, and the wire.
 
-`python -m tests.trader.killed_everywhere FOLDER filled|halted|bracketed` counts the writes of the
-undisturbed session, kills a process at each of them, starts it again, and compares. It prints the
-count.
+`python -m tests.trader.killed_everywhere FOLDER HOW` counts the writes of the undisturbed session,
+kills a process at each of them, starts it again, and compares. It prints the count. HOW is filled,
+halted, bracketed, flattened (by a halt, whose orders work on) or sliced.
 """
 
 import asyncio
@@ -15,16 +15,23 @@ from pathlib import Path
 
 from adapters.stores.event_log_anchor import Anchor
 from adapters.stores.event_log_sqlite import SqliteEventLog
+from swarm_core.book import Book
+from swarm_core.execution.working import WorkingSettings
+from swarm_core.orders import Order
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.replay import book_digest, replay
 from swarm_core.sizing_settings import ExitSettings
-from tests.swarm_core.builders import CASH, make_decision
-from tests.trader.desks import make_desk
+from tests.swarm_core.builders import CASH, NOW_NS, make_decision
+from tests.trader.desks import Timepiece, make_desk
 from tests.trader.sessions import SETTINGS, ListFeed, PlannedEngine, quotes
 from tests.trader.venue import FileVenue
+from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 from trader.loop import Trader
+from trader.ports import Intent, Item, Moment
+from trader.replay import resume_ns
 
+_S = 10**9
 EXITS = ExitSettings(take_profit_fraction=0.1, stop_loss_fraction=0.05)
 PLAN = (None, make_decision("d1", A=0.1, B=-0.1))
 # What changes the file; each of these is a moment at which the process may end.
@@ -67,24 +74,69 @@ def count_writes_of(log: SqliteEventLog, count: Counter) -> None:
     Anchor.write = counted
 
 
+class SliceEngine:
+    """Decides once, at the first moment that it is shown."""
+
+    def on_market(self, item: Item, book: Book, time_ns: int) -> Intent | None:
+        is_due = isinstance(item, Moment) and "d1" not in book.worked
+        return Intent(targets=PLAN[1]) if is_due else None
+
+
+def slice_items(from_ns: int) -> list[Item]:
+    """Return the market of six seconds after one another, from a moment on."""
+    items: list[Item] = []
+    for step in range(6):
+        time_ns = NOW_NS + step * _S
+        items += [replace(q, time_ns=time_ns) for q in quotes(2)]
+        items.append(Moment(time_ns))
+    return [item for item in items if item.time_ns >= from_ns]
+
+
+def sliced(desk: TradingDesk, venue: FileVenue) -> Trader:
+    """Return a trader of slices two seconds apart, which goes on at the log's own time."""
+    clock = desk.now_ns
+    assert isinstance(clock, Timepiece)
+    clock.ns = max(NOW_NS, resume_ns(desk.log.read()))
+
+    def before_item(item: Item) -> None:
+        clock.ns = max(clock.ns, item.time_ns)
+
+    return Trader(
+        desk,
+        venue,
+        ListFeed(slice_items(clock.ns)),  # type: ignore[arg-type]  # moments as well
+        SliceEngine(),
+        SETTINGS,
+        ReconciliationRules(),
+        before_item=before_item,
+        replayed=True,
+        working=WorkingSettings(slices=3, minutes=0.1),
+    )
+
+
 def live(home: Path, kill_at: int, how: str) -> int:
     """Trade the session from where its log stands; return how many writes that took."""
-    count, halted = Counter(kill_at), how == "halted"
-    venue = CountedVenue(home / "venue", fills=not halted)
+    count, halted = Counter(kill_at), how in ("halted", "flattened")
+    venue = CountedVenue(home / "venue", fills=how != "halted")
+    if how == "flattened":
+        venue.filled_orders = len(PLAN)  # those that close work on
     venue.count_write = count
     desk = make_desk(home, venue)
     if how == "bracketed":
         desk.sizing = replace(desk.sizing, exits=EXITS)
     assert isinstance(desk.log, SqliteEventLog)
     count_writes_of(desk.log, count)
-    feed = ListFeed(quotes(2))
-    trader = Trader(desk, venue, feed, PlannedEngine(PLAN), SETTINGS, ReconciliationRules())
+    feed, engine = ListFeed(quotes(2)), PlannedEngine(PLAN)
+    trader = Trader(desk, venue, feed, engine, SETTINGS, ReconciliationRules())
+    if how == "sliced":
+        trader = sliced(desk, venue)
+    halt = Halt(reason="the drill", actor="a person", flatten=how == "flattened")
 
     async def trade() -> None:
         await trader.run()
         if halted:
             trader._halted = None
-            await asyncio.to_thread(desk.halt, Halt(reason="the drill", actor="a person"))
+            await asyncio.to_thread(desk.halt, halt)
 
     asyncio.run(trade())
     return count.count
@@ -109,7 +161,7 @@ def in_child(home: Path, kill_at: int, how: str) -> int:
     return int(said)
 
 
-def outcome(home: Path) -> Sequence[object]:
+def outcome(home: Path, how: str) -> Sequence[object]:
     """Return all that a session leaves behind, to be compared; the log must give it again."""
     venue = FileVenue(home / "venue")
     desk = make_desk(home, venue)
@@ -122,6 +174,13 @@ def outcome(home: Path) -> Sequence[object]:
     log.close()
     orders = {i: (r.state, r.filled_lots) for i, r in book.orders.items()}
     arrived = sorted(order_id for what, order_id in venue.received() if what == "order")
+    assert len(arrived) == len(set(arrived)), f"{home}: an order must arrive once"
+    assert book.working_plan is None, f"{home}: what was worked must have ended"
+    if how == "flattened":  # a flattening is named after its moment: only what it did is compared
+        assert not any(what == "cancel" for what, _ in venue.received()), f"{home}: nothing works"
+        terms = {i: _terms(r.order) for i, r in book.orders.items()}
+        orders = {terms[i]: orders[i] for i in arrived}
+        arrived = sorted(terms[i] for i in arrived)
     return (
         orders,
         arrived,
@@ -133,18 +192,24 @@ def outcome(home: Path) -> Sequence[object]:
     )
 
 
+def _terms(order: Order) -> str:
+    return f"{order.side.value} {order.quantity_lots} {order.instrument_id}"
+
+
 def kill_at_each_write(folder: Path, how: str) -> int:
     """Kill a session at each of its writes, start it again and compare; return how many."""
     undisturbed = folder / "undisturbed"
     undisturbed.mkdir(parents=True)
     writes = in_child(undisturbed, 0, how)
-    expected = outcome(undisturbed)
+    expected = outcome(undisturbed, how)
+    if how == "sliced":
+        assert len(expected[1]) == 6, f"each slice must trade both: {expected[1]}"  # type: ignore[arg-type]
     for kill_at in range(1, writes + 1):
         home = folder / str(kill_at)
         home.mkdir()
         assert in_child(home, kill_at, how) == -1, f"write {kill_at} must be reached"
         assert in_child(home, 0, how) >= 0, f"killed at write {kill_at}"
-        found = outcome(home)
+        found = outcome(home, how)
         for one, other in zip(found, expected, strict=True):
             assert one == other, f"killed at write {kill_at}: must be {other}, was {one}"
     return writes

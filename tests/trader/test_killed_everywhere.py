@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("how", ["filled", "halted", "bracketed"])
+@pytest.mark.parametrize("how", ["filled", "halted", "bracketed", "flattened", "sliced"])
 def test_a_session_killed_at_each_of_its_writes_ends_the_same(tmp_path: Path, how: str) -> None:
     """In a process of its own: forking beside the threads of a test is not safe."""
     done = subprocess.run(
