@@ -219,6 +219,11 @@ tearsheet_job = dg.define_asset_job(
 )
 
 
+def launches_of(home: Path) -> Path:
+    """Return the folder of the launches from a terminal."""
+    return home / "backtests" / "launches"
+
+
 def keys_of(spec: ExperimentSpec) -> list[str]:
     """Return the partitions of an experiment, in the order of time."""
     return [partition_key(spec, window) for window in windows_of(spec)]
@@ -289,7 +294,7 @@ def _launch(
     spec = experiment_files(built.home).keep(path)
     keys = keys_of(spec)
     instance.add_dynamic_partitions("experiments", keys)
-    storage, launches = instance.event_log_storage, built.home / "backtests" / "launches"
+    storage, launches = instance.event_log_storage, launches_of(built.home)
     if storage.supports_global_concurrency_limits:
         storage.set_concurrency_slots(POOL, POOL_SLOTS)
         free_what_died(instance, POOL, launches)

@@ -31,7 +31,11 @@ from pipelines.jobs import JOBS
 from pipelines.market import desk_calendar
 from pipelines.resources import resource_definitions
 from pipelines.schedules import build_schedules
-from pipelines.sensors import run_failure_notification, swarm_decision_sensor
+from pipelines.sensors import (
+    run_failure_notification,
+    swarm_decision_sensor,
+    tearsheets_sensor,
+)
 
 
 def build_definitions(calendar: str) -> dg.Definitions:
@@ -64,7 +68,12 @@ def build_definitions(calendar: str) -> dg.Definitions:
         asset_checks=[promotion_rule, *SUITE_CHECKS],
         jobs=[*JOBS, backtest_job, tearsheet_job, halt_job],
         schedules=build_schedules(calendar),
-        sensors=[swarm_decision_sensor, run_failure_notification, experiments_sensor],
+        sensors=[
+            swarm_decision_sensor,
+            run_failure_notification,
+            experiments_sensor,
+            tearsheets_sensor,
+        ],
         resources={**resource_definitions(), **backtest_resources()},
     )
 

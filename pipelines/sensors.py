@@ -5,7 +5,10 @@ import dagster as dg
 from assets.desk import Desk
 from assets.ports import EventLog, Notifier, TableStore
 from assets.readiness import next_session
+from pipelines.backtests import SENSOR_S, launches_of, tearsheet_job
 from pipelines.jobs import swarm_decision_job
+from pipelines.launches import OWNER, is_alive
+from pipelines.resources import workshop
 
 DECISION_POLL_S = 30
 
@@ -39,6 +42,45 @@ def swarm_decision_sensor(
             )
         ]
     )
+
+
+_BACKTESTS, _TEARSHEETS = dg.AssetKey("backtests"), dg.AssetKey("tearsheets")
+_UNFINISHED = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+)
+
+
+@dg.sensor(
+    job=tearsheet_job,
+    minimum_interval_seconds=SENSOR_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def tearsheets_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Write the pages once no window of a backfill waits or runs: whoever launched it reads them.
+
+    `apiary backtest run` writes them itself, and they are the newer ones then.
+    """
+    window = context.instance.get_latest_materialization_event(_BACKTESTS)
+    if window is None:
+        return dg.SkipReason("no window of an experiment has run")
+    pages = context.instance.get_latest_materialization_event(_TEARSHEETS)
+    if pages is not None and pages.timestamp >= window.timestamp:
+        return dg.SkipReason("the tearsheets are newer than every window")
+    runs = context.instance.get_runs(dg.RunsFilter(statuses=list(_UNFINISHED)))
+    if any(map(_is_window_under_way, runs)):
+        return dg.SkipReason("windows of experiments are still to be run")
+    return dg.RunRequest(run_key=f"tearsheets-{window.run_id}-{window.timestamp}")
+
+
+def _is_window_under_way(run: dg.DagsterRun) -> bool:
+    """Return whether a run is of windows, and not of a command that was killed."""
+    owner = run.tags.get(OWNER)
+    is_lost = owner is not None and not is_alive(launches_of(workshop().home), owner)
+    is_window = run.job_name == "backtest_job" or _BACKTESTS in (run.asset_selection or ())
+    return is_window and not is_lost
 
 
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)

@@ -16,9 +16,18 @@ from models.experiments.fields import ExperimentError
 from models.experiments.points import check_points
 from models.experiments.trials import LAUNCHED, PEEKED
 from pipelines import backtests as module
-from pipelines.backtests import BUILDERS, FOLDER, experiment_files, launch, read_file
+from pipelines.backtests import (
+    BUILDERS,
+    FOLDER,
+    experiment_files,
+    keys_of,
+    launch,
+    read_file,
+)
 from pipelines.cli import app
 from pipelines.definitions import defs
+from pipelines.launches import OWNER
+from pipelines.sensors import tearsheets_sensor
 from tests.models.experiments.builders import make_ground
 from tests.pipelines.homes import Home, open_home
 from tests.pipelines.market_files import market_rows, write_two_markets
@@ -216,6 +225,39 @@ def test_a_wrong_experiment_is_refused_before_anything_runs(home: Home, tmp_path
     with pytest.raises(ExperimentError, match=r"worker\.no_such must be one of"):
         launch(wrong, defs, home.instance, lambda *_: None)
     assert (_launches(), set(home.instance.get_dynamic_partitions("experiments"))) == before
+
+
+def test_a_backfill_of_the_ui_ends_with_its_pages(home: Home, tmp_path: Path) -> None:
+    """No page is written while a window waits, and one run writes them once all are over."""
+    key = keys_of(experiment_files(home.workshop.home).get(_kept(home, tmp_path)))[0]
+    home.instance.add_dynamic_partitions("experiments", [key])
+    job = defs.resolve_job_def("backtest_job")
+    waiting = home.instance.create_run_for_job(
+        job_def=job, tags={"dagster/partition": key}, status=dg.DagsterRunStatus.STARTING
+    )
+    home.instance.create_run_for_job(
+        job_def=job, tags={OWNER: "killed.launch"}, status=dg.DagsterRunStatus.STARTED
+    )
+    assert job.execute_in_process(instance=home.instance, partition_key=key).success
+    with dg.build_sensor_context(instance=home.instance) as context:
+        told: Any = tearsheets_sensor(context)
+        assert told.skip_message == "windows of experiments are still to be run"
+        home.instance.report_run_canceled(waiting)
+        asked = tearsheets_sensor(context)
+        assert isinstance(asked, dg.RunRequest)
+        again = tearsheets_sensor(context)
+        assert isinstance(again, dg.RunRequest)
+        assert again.run_key == asked.run_key, "Dagster starts one run for a key"
+    pages = defs.resolve_job_def("tearsheet_job")
+    assert pages.execute_in_process(instance=home.instance).success
+    with dg.build_sensor_context(instance=home.instance) as context:
+        told = tearsheets_sensor(context)
+        assert told.skip_message == "the tearsheets are newer than every window"
+
+
+def _kept(home: Home, folder: Path) -> str:
+    path = _write(folder, name="of_the_ui")
+    return experiment_files(home.workshop.home).keep(path).name
 
 
 def test_the_sensor_adds_the_partitions_of_what_is_written_down(
