@@ -123,7 +123,7 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
     # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
     grouping = layout.thousands or ("." if layout.decimal == "," else "")
     bare = text.str.strip_chars_start(_SIGNS)
-    digits = bare.str.replace_all(grouping, "", literal=True) if grouping else bare
+    digits = _ungrouped(bare, grouping, layout.decimal) if grouping else bare
     if layout.decimal == ",":
         digits = digits.str.replace(",", ".", literal=True)
     number = (
@@ -132,6 +132,17 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
         else digits.cast(pl.Float64, strict=False)
     )
     return pl.when(number.is_finite()).then(number)
+
+
+def _ungrouped(text: pl.Expr, grouping: str, decimal: str) -> pl.Expr:
+    """Return numbers without the marks between their thousands; null where a mark is elsewhere.
+
+    1.234,5 among numbers such as 1,234.5 is another number, not a longer one.
+    """
+    mark, point = re.escape(grouping), re.escape(decimal)
+    is_grouped = text.str.contains(rf"^[-+(]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{point}\d*)?[^\d.,]*$")
+    bare = text.str.replace_all(grouping, "", literal=True)
+    return pl.when(~text.str.contains(grouping, literal=True) | is_grouped).then(bare)
 
 
 def _lengthened(digits: pl.Series) -> pl.Series:
@@ -165,6 +176,9 @@ def _number(
         return Cell(_scaled(value, field), exact.is_infinite(), _problem(target, text))
     if target == "value":  # 4.25% is 4.25 of a series that is told in percent
         text = text.str.strip_suffix("%").str.strip_chars_end()
+    if field.thousands:
+        decimal = "," if field.thousands == "." else "."
+        layout = replace(layout, thousands=field.thousands, decimal=decimal)
     number = number_of(text, layout, shortened=target == "volume")
     return _typed(_scaled(number, field), text, target)
 

@@ -47,6 +47,7 @@ class Draft:
     symbols: list[tuple[str, str | None]]
     decimals: int = 2
     format: Format = "auto"
+    volume_mark: str = ""  # between the thousands of its volumes, where prices have none
     known: TimeField | None = None  # when each row was made public, where a column says it
 
     @property

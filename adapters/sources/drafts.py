@@ -183,6 +183,8 @@ def _entries(draft: Draft) -> dict[str, object]:
     """Return the entries that follow from the columns alone."""
     columns = draft.columns
     fields = {m: Field(column=(columns[m],)) for m in _MEASURES[draft.table] if m in columns}
+    if "volume" in fields and draft.volume_mark:
+        fields["volume"] = replace(fields["volume"], thousands=draft.volume_mark)
     if draft.table == "news":
         fields["precision"] = Field(constant="day" if draft.stamps.days_only else "second")
     if draft.table in ("bars", "quotes"):

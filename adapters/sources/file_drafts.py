@@ -14,6 +14,7 @@ from adapters.sources.draft import Draft
 from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import Csv, MappingError, TimeField, Unpivot
+from adapters.sources.name_days import days_in
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
@@ -137,6 +138,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     if "clock" in columns and not is_midnight(rows[columns["clock"]]):
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
+    _must_be_unpacked(file, stamped)
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
     table, unpivot = settled(table, unpivot, columns, stamps)
     known = _known_time(rows, time, hints, table)
@@ -160,12 +162,37 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts=parts, unpivot=unpivot, decimals=decimals,
         symbols=symbols_of(rows, columns, unpivot, file),
         format="grouped_header" if file.is_grouped else "auto", known=known,
+        volume_mark=_volume_mark(rows, columns, file.layout),
     )  # fmt: skip
 
 
 def priced_column(columns: Mapping[str, str]) -> str | None:
     """Return the column whose prices tell how finely an instrument is quoted."""
     return next((columns[m] for m in ("close", "price", "bid") if m in columns), None)
+
+
+def _must_be_unpacked(file: OpenFile, stamped: pl.Series) -> None:
+    """Raise MappingError on an archive of files that differ in their day alone, each of many days.
+
+    They may be deliveries of one another, which files in a folder are looked at for.
+    """
+    if not file.relative.lower().endswith(".zip") or stamped.n_unique() <= 1:
+        return
+    named = [days_in(name) for name in members(file.path)]
+    dated = [name.blanked for name in named if name.days]
+    if len(set(dated)) < len(dated):
+        raise MappingError(
+            "its members differ in their day alone and hold several days each: unpack it, so that "
+            f"what one delivery changes is told from the one before, or {LEAVE_OUT}"
+        )
+
+
+def _volume_mark(rows: pl.DataFrame, columns: Mapping[str, str], layout: Csv) -> str:
+    """Return a point where it parts the thousands of volumes (2.323.322) beside prices of 1.5."""
+    volume = columns.get("volume")
+    if volume is None or rows.schema[volume] != pl.String or layout.decimal == ",":
+        return ""
+    return "." if rows[volume].str.contains(r"^\s*\d{1,3}(?:\.\d{3}){2,}\s*$").any() else ""
 
 
 def _must_be_decimal(rows: pl.DataFrame, close: str) -> None:

@@ -69,6 +69,7 @@ class Field:
     default: str | None = None
     scale: float = 1.0
     upper: bool = False
+    thousands: str = ""  # the mark between them, where the column has its own
 
     def __post_init__(self) -> None:
         origins = [self.column, self.template, self.hash_of, self.mean_of]

@@ -29,6 +29,7 @@ MAX_FILE_BYTES = 2 << 30  # beyond this a folder belongs into Parquet parts; als
 _SNIFFED_CHARACTERS = 1 << 16
 SEPARATORS = (",", ";", "\t", "|")
 RAGGED = "__line_as_written"
+_HEADERS_MAX = 100  # lines that begin as a header may
 _DEPTH_MAX = 3  # of archives within archives
 _HIDDEN = ("__macosx", "thumbs.db", "desktop.ini")
 _PROSE = ("readme", "license", "licence", "requirements", "changelog")
@@ -208,15 +209,18 @@ def _csv(name: str, content: bytes, layout: Csv) -> RawRows:
     _check_header(name, header)
     columns = _column_names(header)
     if not is_ended and _is_cut(text, separator, columns):
-        return _csv_line_by_line(text, separator, columns, has_header=not layout.header, cut=True)
+        return _csv_line_by_line(
+            name, text, separator, columns, has_header=not layout.header, cut=True
+        )
     try:
         rows = pl.read_csv(
             io.BytesIO(text.encode()), separator=separator, has_header=not layout.header,
             infer_schema=False, new_columns=columns, truncate_ragged_lines=False,
         )  # fmt: skip
     except pl.exceptions.PolarsError:
-        return _csv_line_by_line(text, separator, columns, has_header=not layout.header)
+        return _csv_line_by_line(name, text, separator, columns, has_header=not layout.header)
     rows.columns = columns[: rows.width]
+    _check_one_header(name, rows)
     return _numbered(rows)
 
 
@@ -231,7 +235,13 @@ def _is_cut(text: str, separator: str, columns: list[str]) -> bool:
 
 
 def _csv_line_by_line(
-    text: str, separator: str, columns: list[str], *, has_header: bool, cut: bool = False
+    name: str,
+    text: str,
+    separator: str,
+    columns: list[str],
+    *,
+    has_header: bool,
+    cut: bool = False,
 ) -> RawRows:
     """The slow way, for files with lines longer than their header: those lines are set aside.
 
@@ -254,6 +264,7 @@ def _csv_line_by_line(
         kept.append(padded + [None] * (len(columns) - len(padded)))
         numbers.append(number)
     rows = pl.DataFrame(kept, schema=dict.fromkeys(columns, pl.String()), orient="row")
+    _check_one_header(name, rows)
     numbered = _with_numbers(rows, pl.Series("source_row", numbers, dtype=pl.Int64))
     return RawRows(numbered, pl.DataFrame(ragged, schema=_no_ragged().schema, orient="row"))
 
@@ -266,6 +277,22 @@ def _check_header(name: str, header: list[str]) -> None:
             f"{name} must name each column once (give a header in the mapping), "
             f"was twice: {', '.join(doubled)[:200]}"
         )
+
+
+def _check_one_header(name: str, rows: pl.DataFrame) -> None:
+    """Raise UnreadableFileError where a line within the file names its columns in another order."""
+    again = rows.filter(pl.col(rows.columns[0]).is_in(rows.columns))
+    for cells in again.unique(maintain_order=True).head(_HEADERS_MAX).iter_rows():
+        named = [cell.strip() for cell in cells if cell]
+        if (
+            len(named) > 1
+            and set(named) <= set(rows.columns)
+            and named != rows.columns[: len(named)]
+        ):
+            raise UnreadableFileError(
+                f"{name} must have one order of its columns, names them again within as "
+                f"{', '.join(named)[:200]}: write a file for each order"
+            )
 
 
 def _column_names(header: list[str]) -> list[str]:

@@ -366,7 +366,10 @@ def _symbols(spec: TableMapping, rows: pl.DataFrame) -> pl.DataFrame:
         rows["currency"] if "currency" in rows.columns and rows["currency"].dtype == pl.String else
         pl.Series([of_table] * rows.height, dtype=pl.String)
     )  # fmt: skip
-    return seen.with_columns(currency.alias("currency").fill_null(of_table)).unique()
+    # That of most rows: where a file changes it midway, the others are not the instrument's.
+    told = seen.with_columns(currency.alias("currency").fill_null(of_table))
+    counted = told.group_by(told.columns).len().sort("len", "currency", descending=[True, False])
+    return counted.drop("len").unique([*seen.columns], keep="first")
 
 
 def _no_symbols() -> pl.DataFrame:

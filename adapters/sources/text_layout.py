@@ -8,9 +8,6 @@ from adapters.sources.mapping import Csv
 from adapters.sources.reading import SEPARATORS, sniff_separator
 
 _LOOKED_AT = 1 << 16  # characters
-_WITH_COMMA = re.compile(
-    r"(?:^|[;\t|\"])-?\d+(?:[. \u00a0\u202f]\d{3})*,\d+(?:$|[;\t|\"\r])", re.MULTILINE
-)
 # 1 234,50 as Sweden and France write it, most often with a space that does not break.
 _SPACED = re.compile(
     r"(?:^|[;\t|\"])-?\d{1,3}(?:([ \u00a0\u202f])\d{3})+(?:[.,]\d+)?(?:$|[;\t|\"\r])",
@@ -57,14 +54,32 @@ def layout_of(text: str) -> Csv:
         return Csv(separator=separator, skip_lines=skipped, header=KLINES)
     if candle := _bare_candles([line.split(separator) for line in head[skipped:]]):
         return Csv(separator=separator, skip_lines=skipped, header=candle)
-    # Between commas 1,234.5 is two cells where no quotes say that it is one.
-    edge = '"' if separator == "," else rf'["{separator}]'
-    if re.search(rf"{edge}-?\d{{1,3}}(?:,\d{{3}})+\.\d+{edge}", shown):
-        return Csv(separator=separator, thousands=",", skip_lines=skipped)
-    spaced = _SPACED.search(shown) if separator != "," else None
-    thousands = "" if spaced is None else spaced[1]
-    decimal = "," if separator != "," and _WITH_COMMA.search(shown) else "."
+    thousands, decimal = _marks(shown, separator)
     return Csv(separator=separator, decimal=decimal, thousands=thousands, skip_lines=skipped)
+
+
+def _marks(shown: str, separator: str) -> tuple[str, str]:
+    """Return the mark between thousands, if any, and the decimal mark, as most numbers have them.
+
+    1,234.5 and 1.234,5 each say what their marks are, and so do 1.5 and 1,5; 1,234 alone does not.
+    Between commas only what stands in quotes is one number.
+    """
+    edge = '"' if separator == "," else rf'"{re.escape(separator)}\r\n'
+    grouped = _count(edge, r"-?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})", shown)
+    with_comma = _count(
+        edge, r"-?(?:\d{1,3}(?:[. \u00a0\u202f]\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,}))", shown
+    )
+    with_point = _count('"' + r",;|\t\r\n", r"-?\d+\.(?:\d{1,2}|\d{4,})", shown)
+    is_either = _count(edge, r"-?\d{1,3},\d{3}", shown) > 0
+    if grouped > with_comma or (is_either and not with_comma and (with_point or separator == ",")):
+        return ",", "."
+    spaced = _SPACED.search(shown) if separator != "," else None
+    return "" if spaced is None else spaced[1], "," if with_comma or is_either else "."
+
+
+def _count(edge: str, number: str, text: str) -> int:
+    """Return how many cells are such numbers as a whole."""
+    return len(re.findall(rf"(?<![^{edge}])(?:{number})(?![^{edge}])", text))
 
 
 def _is_header(line: str, following: Sequence[str]) -> bool:

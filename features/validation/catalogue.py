@@ -2,6 +2,7 @@
 
 from features.validation.rule import Rule
 from features.validation.rules.computed import COMPUTED_RULES
+from features.validation.rules.currencies import CURRENCY_RULES
 from features.validation.rules.dividends import DIVIDEND_RULES
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.identity import IDENTITY_RULES
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     *DIVIDEND_RULES,
     *JUMP_RULES,
     *PRINT_RULES,
+    *CURRENCY_RULES,
     *SESSION_RULES,
     *ZONE_RULES,
     *REVISION_RULES,
