@@ -123,8 +123,7 @@ def ask_again(
 ) -> int:
     """Ask once more for the cancels that have not been answered; return how many those are.
 
-    What a broker leaves unanswered six times is asked for ever more seldom. What became of changes
-    that were not answered is looked up.
+    What a broker leaves unanswered six times is asked for ever more seldom.
     """
     path = OrderPath(book, log, broker, time_ns)
     path.catch_up()
@@ -135,10 +134,6 @@ def ask_again(
         and not r.awaits_fills
         and time_ns - r.cancel_ns > patience_ns * 2 ** min(max(0, r.cancel_count - 6), 6)
     ]
-    for record in book.working_orders():
-        is_late = time_ns - record.change_ns > patience_ns
-        if record.pending is not None and is_late:
-            path.look_up(record)
     return sum(_cancel_one(path, order_id, "asked again: no answer") for order_id in waiting)
 
 

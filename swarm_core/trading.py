@@ -28,6 +28,7 @@ __all__ = [
     "ReleaseReport",
     "TradingState",
     "book_from_events",
+    "look_up_changes",
     "look_up_unanswered",
     "recover",
     "release",
@@ -142,6 +143,22 @@ def look_up_unanswered(
         is_late = sent_before_ns is None or (record.submitted_ns or 0) < sent_before_ns
         if record.is_unanswered and is_late:
             _look_up(path, record)
+
+
+def look_up_changes(
+    *, book: Book, log: EventLog, broker: Broker, time_ns: int, patience_ns: int
+) -> int:
+    """Ask in which terms orders work whose change was not answered in time; return how many."""
+    path = OrderPath(book, log, broker, time_ns)
+    path.catch_up()
+    late = [
+        r
+        for r in book.working_orders()
+        if r.pending is not None and time_ns - r.change_ns > patience_ns
+    ]
+    for record in late:
+        _look_up(path, record)
+    return len(late)
 
 
 def _look_up(path: OrderPath, record: OrderRecord) -> None:

@@ -9,7 +9,7 @@ from swarm_core.reconciliation import (
     ReconciliationRules,
     reconcile,
 )
-from swarm_core.trading import look_up_unanswered, recover
+from swarm_core.trading import look_up_changes, look_up_unanswered, recover
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
 from trader.order_commands import OrderCommand
@@ -22,6 +22,7 @@ _NS_PER_S = 10**9
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 # How long an order may be without an answer, and then how long between two questions.
 UNANSWERED_NS = 60 * _NS_PER_S
+CHANGES_NS = 10 * _NS_PER_S  # the same of a change of an order
 # The log tells these by themselves, as they are booked.
 _TOLD_BY_THE_LOG = frozenset({FindingKind.CASH_BOOKED, FindingKind.FILL_CORRECTED})
 
@@ -49,7 +50,7 @@ class AccountKeeper:
         self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
         self.fault = "the account must be reconciled first"
         self._connections, self.reconciled_ns = -1, 0
-        self._looked_ns = 0  # when orders without an answer were looked up last
+        self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
 
     def note_away(self) -> None:
@@ -71,13 +72,25 @@ class AccountKeeper:
         self.reconcile()
         return True
 
+    def look_up_changes(self) -> None:
+        """Ask what became of changes that were not answered, every ten seconds."""
+        desk, now_ns = self.desk, self.desk.now_ns()
+        if abs(now_ns - self._changes_ns) >= CHANGES_NS and look_up_changes(
+            book=desk.book,
+            log=desk.log,
+            broker=desk.line,
+            time_ns=now_ns,
+            patience_ns=CHANGES_NS,
+        ):
+            self._changes_ns = now_ns
+
     def _look_up(self, now_ns: int) -> bool:
         """Ask what became of orders that were never answered; return whether that was due.
 
         The connection may stand all the time: nobody else would ask.
         """
         sent_before_ns = now_ns - UNANSWERED_NS
-        if self._looked_ns > sent_before_ns or not any(
+        if abs(now_ns - self._looked_ns) < UNANSWERED_NS or not any(
             r.is_unanswered and (r.submitted_ns or 0) < sent_before_ns
             for r in self.desk.book.working_orders()
         ):

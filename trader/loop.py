@@ -260,6 +260,7 @@ class Trader:
             return
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
+        self.account.look_up_changes()
         self.orders.act(is_free=not self._why_not() and not desk.switch.is_pulled)
         self._look_after()
         if self.account.reconcile_if_due():

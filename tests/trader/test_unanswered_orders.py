@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from tests.trader.drills import Drill
-from trader.account_keeper import UNANSWERED_NS
+from tests.trader.venue import FileVenue
+from trader.account_keeper import CHANGES_NS, UNANSWERED_NS
+from trader.order_commands import OrderCommand
 
 
 class SilentDrill(Drill):
@@ -93,3 +96,51 @@ def test_a_broker_that_goes_on_not_answering_is_asked_once_a_minute(tmp_path: Pa
         await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))
+
+
+class ChangingVenue(FileVenue):
+    """Takes changes and says nothing about them, and nothing of where the orders are."""
+
+    asked = 0
+
+    def modify(self, *_: object):
+        return ()
+
+    def find_terms(self, order: Order):
+        raise TimeoutError("the broker does not answer")
+
+    def find(self, client_order_id: str):
+        self.asked += 1
+        return
+
+
+def test_a_change_that_nobody_answers_is_asked_about_every_ten_seconds(tmp_path: Path) -> None:
+    """It was at each beat, for as long as the gateway did not know the order."""
+    venue = ChangingVenue(tmp_path / "venue", fills=False)
+    drill = Drill(tmp_path, fills=False)
+    drill.venue = drill.desk.broker = drill.desk.line.broker = venue
+    drill.trader.broker = drill.trader.account.broker = venue
+    drill.trader.settings = replace(drill.trader.settings, feed_silence_s_max=86_400)
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.working == 1)
+        (record,) = drill.desk.book.working_orders()
+        command = OrderCommand(
+            order_id=record.order.client_order_id,
+            actor="anna",
+            reason="less",
+            replaces=True,
+            quantity=Decimal(400),
+        )
+        drill.trader.orders.ask(command)
+        await drill.until(lambda: record.state is OrderState.MODIFY_PENDING)
+        for count in (1, 2, 3):
+            drill.desk.now_ns.ns += CHANGES_NS + 1  # type: ignore[attr-defined]
+            await drill.until(lambda count=count: venue.asked == count)
+            await drill.rest()
+            assert venue.asked == count
+        await drill.end(task)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    assert drill.desk.switch.find() is None
