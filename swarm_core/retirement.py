@@ -110,10 +110,15 @@ class Archive:
     def news(self, told: Sequence[ev.Event]) -> list[ev.Event]:
         """Return what of the broker's words is new, behind the orders that it brings back.
 
-        What a broker says of a retired order is old, but for an execution that was never told.
+        What a broker says of a retired order is old, but for an execution that was never told. What
+        it says twice under one id is taken in the words of the first.
         """
         book = self._book
-        unknown = [event for event in told if not book.knows(event)]
+        first = dict[str, ev.Event]()
+        for event in told:
+            if not book.knows(event):
+                first.setdefault(event.event_id, event)
+        unknown = list(first.values())
         if not unknown or not book.has_retired:
             return unknown
         news: list[ev.Event] = []

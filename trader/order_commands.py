@@ -125,8 +125,13 @@ class OrderCommands:
                 self._settle(command)
             else:
                 self._do(command)
+        if self._desk.switch.is_pulled:
+            self._pending.clear()  # what a halt has cancelled is not sent in other terms after it
         for old_id, new in list(self._pending.items()) if is_free else ():
-            record = self._desk.book.orders[old_id]
+            record = self._desk.book.orders.get(old_id)
+            if record is None:  # it ended so long ago that it has left memory
+                del self._pending[old_id]
+                continue
             # A change of the order itself is asked for once: what becomes of it is in the log.
             is_asked = self._desk.modifies(record, new) and record.state in STEADY
             self._desk.replace(old_id, new)

@@ -125,7 +125,9 @@ def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.Order
     if isinstance(event, ev.OrderCancelled) and instrument is not None:
         # A completed order that is read again counts none: that says nothing.
         lots = instrument.quantity_to_lots(str(trade.orderStatus.filled))
-        return replace(event, filled_lots=lots or None)
+        if lots:  # it may be told again with more of them: that is another fact
+            event_id = ev.make_event_id(kind.__name__, order_id, lots)
+            return replace(event, event_id=event_id, filled_lots=lots)
     return event
 
 

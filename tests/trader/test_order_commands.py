@@ -1,5 +1,6 @@
 """A person cancels or replaces one order of a running trader, by name and with a reason."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.gateway_simulator.gateways import hosted
 from tests.swarm_core.builders import A, make_decision
 from tests.trader.desks import make_desk
 from trader.desk import TradingDesk
+from trader.kill_switch import Halt
 from trader.order_commands import OrderCommand, OrderCommands
 
 
@@ -41,6 +43,17 @@ def test_a_cancel_is_done_at_the_next_beat_and_stands_in_the_log(tmp_path: Path)
     (request,) = [e for e in told if isinstance(e, ev.OrderCancelRequested)]
     assert (asked.actor, asked.reason, asked.instruction) == ("anna", "too large", "cancel")
     assert request.reason == "by anna: too large"
+
+
+def test_what_is_said_twice_under_one_id_is_taken_in_the_first_words(tmp_path: Path) -> None:
+    """A broker that is asked again may tell one end at two times: that halted the trader."""
+    desk = make_desk(tmp_path)
+    order_id = released(desk)
+    told = ev.OrderCancelled(event_id="end", time_ns=1, client_order_id=order_id, reason="once")
+    assert desk.take_in([told, replace(told, time_ns=2), replace(told, reason="twice")]) == 1
+    assert desk.book.orders[order_id].state is OrderState.CANCELLED
+    *_, last = desk.log.read()
+    assert last.event == told
 
 
 def test_a_replacement_takes_what_is_asked_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -85,6 +98,44 @@ def test_what_does_not_fit_the_order_is_refused_and_changes_nothing(tmp_path: Pa
             commands.ask(command)
     commands.act()
     assert desk.book.sequence == sequence
+
+
+def waiting_replacement(home: Path) -> tuple[TradingDesk, OrderCommands, str]:
+    """Return a desk on which a replacement waits for a cancel that is not answered."""
+    desk = make_desk(home)
+    order_id, commands = released(desk), OrderCommands(desk)
+    desk.broker.cancel = lambda *_: ()  # type: ignore[method-assign]
+    commands.ask(make_command(order_id, replaces=True, quantity=Decimal(400)))
+    commands.act()
+    assert desk.book.orders[order_id].state is OrderState.CANCEL_PENDING
+    cancelled = ev.OrderCancelled(
+        event_id="late", time_ns=1, client_order_id=order_id, reason="answered at last"
+    )
+    desk.note(cancelled)
+    return desk, commands, order_id
+
+
+def test_a_replacement_that_waits_is_dropped_by_a_halt(tmp_path: Path) -> None:
+    """The halt has cancelled the order: nothing of it is sent when the halt is lifted."""
+    desk, commands, _ = waiting_replacement(tmp_path)
+    desk.switch.pull(Halt(reason="drill", actor="anna"))
+    commands.act(is_free=False)
+    desk.switch.reset()
+    commands.act()
+    assert len(desk.book.orders) == 1
+
+
+def test_a_replacement_whose_order_has_left_memory_is_dropped(tmp_path: Path) -> None:
+    """The trader failed on it, and was halted, at each beat until it was started again."""
+    desk, commands, order_id = waiting_replacement(tmp_path)
+    commands.act(is_free=False)
+    desk.note(
+        ev.DecisionsRetired(
+            event_id="r", time_ns=2, decision_ids=(desk.book.orders[order_id].order.decision_id,)
+        )
+    )
+    commands.act()
+    assert not desk.book.orders
 
 
 def test_an_order_of_a_bracket_is_cancelled_and_not_replaced(tmp_path: Path) -> None:
