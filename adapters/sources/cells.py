@@ -10,7 +10,7 @@ from adapters.sources.mapping import Csv, Field, MappingError, TableMapping
 from features.text_format import format_text
 
 _NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
-_SIGNS = "$€£¥"  # written before a price, as exchanges' web pages export it
+_SIGNS = "$€£¥ \u00a0"  # written beside a price, as exchanges' web pages export it
 _POWERS = {"k": 3, "m": 6, "b": 9}
 _DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m-%d %H:%M:%S")
 
@@ -122,7 +122,7 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
     """Return the text as a finite number or null; `shortened` ones may be written as 2.31M."""
     # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
     grouping = layout.thousands or ("." if layout.decimal == "," else "")
-    bare = text.str.strip_chars_start(_SIGNS)
+    bare = text.str.strip_chars(_SIGNS)
     digits = _ungrouped(bare, grouping, layout.decimal) if grouping else bare
     if layout.decimal == ",":
         digits = digits.str.replace(",", ".", literal=True)
@@ -137,10 +137,14 @@ def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr
 def _ungrouped(text: pl.Expr, grouping: str, decimal: str) -> pl.Expr:
     """Return numbers without the marks between their thousands; null where a mark is elsewhere.
 
-    1.234,5 among numbers such as 1,234.5 is another number, not a longer one.
+    1.234,5 among numbers such as 1,234.5 is another number, not a longer one. Between commas there
+    may be two digits, as India counts: 12,34,567.
     """
     mark, point = re.escape(grouping), re.escape(decimal)
-    is_grouped = text.str.contains(rf"^[-+(]?\d{{1,3}}(?:{mark}\d{{3}})+(?:{point}\d*)?[^\d.,]*$")
+    inner = rf"(?:{mark}\d{{2}})*" if grouping == "," else ""
+    is_grouped = text.str.contains(
+        rf"^[-+]?\d{{1,3}}{inner}(?:{mark}\d{{3}})+(?:{point}\d*)?[^\d.,]*$"
+    )
     bare = text.str.replace_all(grouping, "", literal=True)
     return pl.when(~text.str.contains(grouping, literal=True) | is_grouped).then(bare)
 

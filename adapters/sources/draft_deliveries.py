@@ -1,5 +1,6 @@
 """Which files of a folder are deliveries of one data set: they hold the same days, each its own."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -17,6 +18,7 @@ from features import calendars
 Answer = Literal["by-name", "apart"]
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _UNTIL_SHARE = 0.99  # of a file's moments; a wrong stamp among them is no reason to ask
+_TOLD_APART_MAX = 400  # files of a layout, of which each pair is compared for a question
 _SOON = timedelta(days=7)  # after its last record; of two readings of a name, the other is not
 UNSURE = (
     "is it another delivery of a series, or a series of another source? they have days of one "
@@ -37,9 +39,12 @@ def deliveries_of(
     if answer == "apart":
         return {}, []
     found: dict[str, Deliveries] = {}
+    of_layout = Counter(map(layout_of, drafts))
     for alike in _grouped(drafts, lambda d: (d.table, _data_set(d), len(_days(d)))):
         again = (overlap(same) for same in _grouped(alike, lambda d: days_in(d.relative).blanked))
-        is_first = len(set(map(_days, alike))) == 1  # others will follow, and are of its data set
+        # Others will follow a first one, and are of its data set.
+        is_alone = of_layout[layout_of(alike[0])] == len(alike)
+        is_first = is_alone and len(set(map(_days, alike))) == 1
         if not _days(alike[0]) or not (is_first or any(again)):
             continue
         dated = _dated(alike, day_first)
@@ -54,8 +59,14 @@ def deliveries_of(
         if answer == "by-name":
             found |= dict.fromkeys((draft.relative for draft in alike), Deliveries(by="name"))
         else:
-            unsure += [draft.relative for draft in left]
+            unsure += [draft.relative for draft in left if _has_another(draft, alike)]
     return found, unsure
+
+
+def _has_another(draft: Draft, alike: Sequence[Draft]) -> bool:
+    """Return whether a file holds days that another one holds; of thousands it is not told."""
+    others = (other for other in alike if other is not draft)
+    return len(alike) > _TOLD_APART_MAX or any(overlap([draft, other]) for other in others)
 
 
 def with_deliveries(
@@ -77,7 +88,9 @@ def with_deliveries(
 
 
 def _data_set(draft: Draft) -> str:
-    return draft.table if draft.is_named_by_file else file_stem(undated(draft.relative))
+    bare = undated(draft.relative)
+    is_day_alone = bare == draft.relative and bool(_days(draft))
+    return draft.table if draft.is_named_by_file or is_day_alone else file_stem(bare)
 
 
 def _undated_series(draft: Draft, table: TableMapping) -> Mapping[str, Field]:

@@ -9,11 +9,12 @@ from typing import Protocol
 import polars as pl
 
 from adapters.sources.action_drafts import with_actions
+from adapters.sources.cells import number_of
 from adapters.sources.column_names import known_column, known_columns, zone_in_name
 from adapters.sources.draft import Draft
-from adapters.sources.file_names import FILE_DAY, file_stem, find_day_in, ticker_of
+from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
-from adapters.sources.mapping import Csv, MappingError, TimeField, Unpivot
+from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
 from adapters.sources.name_days import days_in
 from adapters.sources.reading import (
     RawRows,
@@ -155,6 +156,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     priced = priced_column(columns)
     if priced is not None:
         _must_be_decimal(rows, priced)
+        _must_be_numbers(rows[priced], file.layout)
         alone = pl.zeros(rows.height, dtype=pl.Int64, eager=True)
         decimals = decimals_of(rows[priced], alone, 1, file.layout)[0]
     return Draft(
@@ -193,6 +195,21 @@ def _volume_mark(rows: pl.DataFrame, columns: Mapping[str, str], layout: Csv) ->
     if volume is None or rows.schema[volume] != pl.String or layout.decimal == ",":
         return ""
     return "." if rows[volume].str.contains(r"^\s*\d{1,3}(?:\.\d{3}){2,}\s*$").any() else ""
+
+
+def _must_be_numbers(prices: pl.Series, layout: Csv) -> None:
+    """Raise MappingError where most prices cannot be read: each row would be rejected."""
+    if prices.dtype != pl.String:
+        return
+    text = prices.head(_SAMPLED).str.strip_chars()
+    written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
+    read = pl.DataFrame({"text": written}).select(number_of(pl.col("text"), layout)).to_series()
+    if 2 * read.null_count() > written.len():
+        odd = written.filter(read.is_null())[0]
+        raise MappingError(
+            f"how are the numbers of {prices.name!r}, such as {odd!r}, to be read? write them as "
+            f"1234.5, csv: {{decimal: ..., thousands: ...}} in a mapping, or {LEAVE_OUT}"
+        )
 
 
 def _must_be_decimal(rows: pl.DataFrame, close: str) -> None:
@@ -290,7 +307,7 @@ def symbols_of(
     is_archive = file.relative.lower().endswith(".zip")
     named_by = members(file.path) if is_archive else [file.relative]
     place = None if venue is None or venue.is_empty() else venue[0]
-    return [(_ticker_or_stem(name), place) for name in named_by]
+    return [(_ticker_or_stem(name), place or exchange_of(name)) for name in named_by]
 
 
 def pair_of(columns: Mapping[str, str]) -> tuple[pl.Expr, pl.Expr]:

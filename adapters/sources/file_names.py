@@ -6,14 +6,16 @@ from pathlib import Path
 
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.mapping import MappingError
-from adapters.sources.market_clues import PAIR_NAMES
+from adapters.sources.market_clues import EXCHANGE_NAMES, PAIR_NAMES
 from adapters.sources.name_days import undated
 
 _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
-_SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .\-])|[^/_ ]+?)"
-FILE_NAME = rf"(?i)(?:^|/){_SYMBOL}(?:\.us)?{_BARS_OF}(?:[_ ][^/]*)?{_ENDING}"
+_SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|[^/_ ,]+?)"
+# Before it may stand where it is listed, as TradingView writes it: NASDAQ_AAPL, 1D.csv.
+_LISTED = rf"(?:{'|'.join(sorted(EXCHANGE_NAMES, key=len, reverse=True))})_"
+FILE_NAME = rf"(?i)(?:^|/)(?:{_LISTED})?{_SYMBOL}(?:\.us)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"
 # The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
 FILE_DAY = "file_day"
 DAY_IN_NAME = (
@@ -51,6 +53,12 @@ def ticker_of(relative: str) -> str:
     if match is None:
         raise MappingError(f"which instrument is {relative!r}?")
     return match["symbol"].upper()
+
+
+def exchange_of(relative: str) -> str | None:
+    """Return where the instrument that a file is named for is listed, where its name says so."""
+    match = re.match(rf"(?i){_LISTED}", relative.rpartition("/")[2])
+    return None if match is None else match[0].removesuffix("_")
 
 
 def find_day_in(name: str) -> str | None:

@@ -42,8 +42,13 @@ EXCHANGES = {
     "BATS": "XNYS", "AMEX": "XNYS", "LSE": "XLON", "XETRA": "XETR", "HKEX": "XHKG",
     "SEHK": "XHKG", "JPX": "XTKS", "ASX": "XASX", "SIX": "XSWX", "TSX": "XTSE", "BINANCE": "24/7",
     "COINBASE": "24/7", "KRAKEN": "24/7", "BITFINEX": "24/7", "BYBIT": "24/7", "OANDA": "24/5",
-    "FXCM": "24/5", "CME": "CMES", "GLOBEX": "CMES",
+    "FXCM": "24/5", "FX": "24/5", "FOREXCOM": "24/5", "SAXO": "24/5", "PEPPERSTONE": "24/5",
+    "BITSTAMP": "24/7", "OKX": "24/7", "KUCOIN": "24/7", "GEMINI": "24/7",
+    "CME": "CMES", "GLOBEX": "CMES", "CME_MINI": "CMES", "NYMEX": "CMES", "COMEX": "CMES",
+    "CBOT": "CMES",
 }  # fmt: skip
+# What a file's name may begin with, before the symbol that is listed there.
+EXCHANGE_NAMES = frozenset({*EXCHANGES, *(calendar for calendar, _ in LISTINGS.values())})
 CURRENCY_OF: dict[str, str | None] = dict(LISTINGS.values()) | {
     "XNYS": "USD", "CMES": "USD",
 }  # fmt: skip

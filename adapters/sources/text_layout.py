@@ -65,7 +65,7 @@ def _marks(shown: str, separator: str) -> tuple[str, str]:
     Between commas only what stands in quotes is one number.
     """
     edge = '"' if separator == "," else rf'"{re.escape(separator)}\r\n'
-    grouped = _count(edge, r"-?\d{1,3}(?:(?:,\d{3})+\.\d+|(?:,\d{3}){2,})", shown)
+    grouped = _count(edge, r"-?\d{1,3}(?:,\d\d)*(?:(?:,\d{3})+\.\d+|,\d{2,3},\d{3})", shown)
     with_comma = _count(
         edge, r"-?(?:\d{1,3}(?:[. \u00a0\u202f]\d{3})+,\d+|\d+,(?:\d{1,2}|\d{4,}))", shown
     )
@@ -73,13 +73,16 @@ def _marks(shown: str, separator: str) -> tuple[str, str]:
     is_either = _count(edge, r"-?\d{1,3},\d{3}", shown) > 0
     if grouped > with_comma or (is_either and not with_comma and (with_point or separator == ",")):
         return ",", "."
+    if quoted := re.search(r"(?<!\d)\d{1,3}(['’])\d{3}(?:\1\d{3})*(?:\.\d+)?(?!\d)", shown):
+        return quoted[1], "."  # 1'234.50, as Switzerland writes it
     spaced = _SPACED.search(shown) if separator != "," else None
     return "" if spaced is None else spaced[1], "," if with_comma or is_either else "."
 
 
 def _count(edge: str, number: str, text: str) -> int:
-    """Return how many cells are such numbers as a whole."""
-    return len(re.findall(rf"(?<![^{edge}])(?:{number})(?![^{edge}])", text))
+    """Return how many cells are such numbers as a whole, beside the sign of a currency at most."""
+    signed = rf"(?:[$€£¥] ?)?(?:{number})(?: ?[$€£¥])?"
+    return len(re.findall(rf"(?<![^{edge}]){signed}(?![^{edge}])", text))
 
 
 def _is_header(line: str, following: Sequence[str]) -> bool:

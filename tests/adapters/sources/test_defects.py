@@ -76,6 +76,90 @@ def test_volumes_in_points_beside_prices_with_a_decimal_point(tmp_path: Path) ->
     assert bars["close"].to_list() == [101.25 + n for n in range(len(DAYS))]
 
 
+def lakhs(number: int) -> str:
+    """34,57,222 of 3457222."""
+    text = str(number)
+    head, last = text[:-3], text[-3:]
+    parts = [head[max(0, at - 2) : at] for at in range(len(head), 0, -2)][::-1]
+    return ",".join([*parts, last])
+
+
+def test_the_marks_of_india_and_switzerland_are_read(tmp_path: Path) -> None:
+    volumes = [998 + 1_234_567 * n for n in range(len(DAYS))]
+    rows = "".join(
+        f'{day},"{close:,.2f}","{lakhs(volume)}"\n'
+        for day, close, volume in zip(DAYS, CLOSES, volumes, strict=True)
+    )
+    source = inferred(tmp_path, {"TCS.NS.csv": f"Date,Close,Volume\n{rows}"})
+    bars = source.fetch("bars", *EVER)
+    assert bars["close"].to_list() == CLOSES
+    assert bars["volume"].to_list() == [float(volume) for volume in volumes]
+    for mark in "'’":
+        (tmp_path / mark).mkdir()
+        rows = "".join(
+            f"{day};{plain(close).replace(',', mark)}\n"
+            for day, close in zip(DAYS, CLOSES, strict=True)
+        )
+        source = inferred(tmp_path / mark, {"NESN.SW.csv": f"Datum;Schlusskurs\n{rows}"})
+        assert source.fetch("bars", *EVER)["close"].to_list() == CLOSES
+
+
+@pytest.mark.parametrize("form", ["€ {}", "{} €", "€{}"])
+def test_the_sign_of_a_currency_stands_before_or_behind(tmp_path: Path, form: str) -> None:
+    rows = "".join(
+        f"{day};{form.format(german(close))}\n" for day, close in zip(DAYS, CLOSES, strict=True)
+    )
+    source = inferred(tmp_path, {"BMW.DE.csv": f"Datum;Schlusskurs\n{rows}"})
+    assert source.fetch("bars", *EVER)["close"].to_list() == CLOSES
+
+
+def test_prices_of_which_most_are_no_numbers_are_asked_about(tmp_path: Path) -> None:
+    rows = "".join(f"{day},1{n}.5 USD\n" for n, day in enumerate(SESSIONS))
+    with pytest.raises(
+        MappingError, match=r"A\.csv: how are the numbers of 'Close', such as '10.5 U"
+    ):
+        inferred(tmp_path, {"A.csv": f"Date,Close\n{rows}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("NASDAQ_AAPL, 1D.csv", "US.AAPL"),
+        ("NYSE_BRK.B, 1D_3f2a1.csv", "US.BRK.B"),
+        ("x/XETR_SAP, 1D.csv", "XETR.SAP"),
+        ("nyse_ko.csv", "US.KO"),
+    ],
+)
+def test_where_an_instrument_is_listed_is_no_part_of_its_name(
+    tmp_path: Path, name: str, found: str
+) -> None:
+    """As TradingView names its exports: they were shares of the name NASDAQ."""
+    path = tmp_path / "in" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("time,close\n" + "".join(f"{day},1.5\n" for day in SESSIONS))
+    source = FileSource(tmp_path / "in", infer_mapping(tmp_path / "in"))
+    assert source.instruments()["instrument_id"].to_list() == [found]
+    assert source.fetch("bars", *EVER)["instrument_id"].unique().to_list() == [found]
+
+
+def test_a_pair_that_an_exchange_trades_is_its_pair(tmp_path: Path) -> None:
+    rows = "".join(f"{day}T00:00:00Z,1.5\n" for day in DAYS)
+    files = {
+        "BINANCE_BTCUSDT, 1D.csv": f"time,close\n{rows}",
+        "FX_EURUSD, 1D.csv": f"time,close\n{rows}",
+    }
+    found = inferred(tmp_path, files).instruments()
+    assert found["instrument_id"].to_list() == ["CRYPTO.BTCUSDT", "FX.EURUSD"]
+
+
+def test_only_the_files_that_hold_the_same_days_are_asked_about(tmp_path: Path) -> None:
+    files = {f"{day}.csv": f"date,symbol,close\n{day},KO,1.5\n" for day in SESSIONS}
+    again = {f"{SESSIONS[2]}_new.csv": f"date,symbol,close\n{SESSIONS[2]},KO,2.5\n"}
+    with pytest.raises(MappingError) as asked:
+        inferred(tmp_path, files | again)
+    assert f"{SESSIONS[2]}.csv and 1 more: is it another delivery" in str(asked.value)
+
+
 HEAD, SWAPPED = "Date,Open,High,Low,Close", "Date,Close,High,Low,Open"
 LINES = [f"{day},1,3,0.5,2" for day in DAYS]
 

@@ -236,6 +236,15 @@ def test_vintages_of_a_macro_file_are_versions_of_its_series(tmp_path: Path) -> 
     assert values["knowledge_time"][1] == datetime(2024, 4, 13, 12, tzinfo=UTC)  # everywhere
 
 
+@pytest.mark.parametrize("name", ["{}.csv", "of_{}.csv", "prices_{0:%b}_{0}.csv", "x/{}.csv"])
+def test_files_of_a_day_each_are_pieces_of_one_data_set(tmp_path: Path, name: str) -> None:
+    """Whatever else is in their names: they hold no day twice."""
+    files = {name.format(day): long(rows(day, since=day)) for day in DAYS}
+    source = opened(write(tmp_path / "in", files))
+    assert [close for _, _, close in told(source)] == [CLOSES[day] for day in DAYS]
+    assert source.fetch("bars", *EVER)["source"].n_unique() == 1
+
+
 def test_wide_files_are_delivered_as_well(tmp_path: Path) -> None:
     wide = {
         day: "Date,AAPL,IBM\n" + "".join(f"{d},{c},{10 * c}\n" for d, c in held)
