@@ -62,7 +62,7 @@ class TearsheetPages(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """What is finished of an experiment: rows by label, the best first, and the best's parts."""
 
     rows: Mapping[str, pl.DataFrame]
@@ -95,10 +95,10 @@ def tearsheets(
     records = trial_ledger.records()
     data = {data_versions(tables), data_versions(tables, abroad=True)}
     written: dict[str, str] = {}
-    best: list[tuple[str, _Found]] = []
+    best: list[tuple[str, Found]] = []
     peeks = peeks_on_record(records)
     for name in experiments.names():
-        found = _gather(name, records, data, backtest_results, tell)
+        found = gather_finished(name, records, data, backtest_results, tell)
         if found is None:
             continue
         count = count_trials(records, name, found.trial_ids)
@@ -112,9 +112,9 @@ def tearsheets(
     return dg.MaterializeResult(metadata={"experiments": len(best), **paths})
 
 
-def _gather(
+def gather_finished(
     name: str, records: Records, data: set[str], results: ResultStore, tell: Tell
-) -> _Found | None:
+) -> Found | None:
     """Return what is finished of an experiment, or None where nothing is."""
     now = {"kind": LAUNCHED, "experiment": name, "code": deciding_code()}
     launched = {
@@ -141,7 +141,7 @@ def _gather(
     labelled = {label: _labelled(told, label).sort("event_time") for label, told in rows.items()}
     ranked = dict(sorted(labelled.items(), key=lambda item: _rank(item[1])))
     best = next(iter(ranked))
-    return _Found(
+    return Found(
         ranked, _labelled(parts[best], best), _digest([min(data, key=len), now["code"], *read])
     )
 
@@ -166,7 +166,7 @@ def _rank(rows: pl.DataFrame) -> float:
     return -ratio if ratio == ratio else float("inf")
 
 
-def _peeks_of(found: _Found, peeks: Mapping[str, str]) -> dict[str, str]:
+def _peeks_of(found: Found, peeks: Mapping[str, str]) -> dict[str, str]:
     """Return by label what the guard found of any of its windows."""
     return {
         label: peeks[trial_id]
@@ -180,7 +180,7 @@ def _page(
     pages: TearsheetPages,
     name: str,
     note: str,
-    found: _Found,
+    found: Found,
     count: TrialCount,
     tell: Tell,
     peeks: Mapping[str, str],
@@ -204,7 +204,7 @@ def _page(
 
 def _beside(
     pages: TearsheetPages,
-    best: Sequence[tuple[str, _Found]],
+    best: Sequence[tuple[str, Found]],
     count: TrialCount,
     peeks: Mapping[str, str],
 ) -> Path:
@@ -215,7 +215,7 @@ def _beside(
     seen: dict[str, str] = {}
     rows: dict[str, pl.DataFrame] = {}
     parts: dict[str, pl.DataFrame] = {}
-    points: dict[str, _Found] = {}
+    points: dict[str, Found] = {}
     for name, found in best:
         label = f"{name}: {found.best}"
         points[label] = found
@@ -243,7 +243,7 @@ def _beside(
     return pages.write(SIDE_BY_SIDE, note, shown, leading, figures, made_from, seen)
 
 
-def _chosen_from(found: _Found) -> SweepJudgement:
+def _chosen_from(found: Found) -> SweepJudgement:
     """Return what the sweep shows that a best point was chosen from.
 
     The spread of its information ratios is not taken: it is not that of all experiments.

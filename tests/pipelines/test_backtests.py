@@ -27,6 +27,7 @@ from pipelines.backtests import (
 from pipelines.cli import app
 from pipelines.definitions import defs
 from pipelines.launches import OWNER
+from pipelines.research import compare, read_finished
 from pipelines.sensors import tearsheets_sensor
 from tests.models.experiments.builders import make_ground
 from tests.pipelines.homes import Home, open_home
@@ -353,3 +354,20 @@ def test_the_best_point_of_a_sweep_is_tried_by_the_guard_as_well(
     )
     runs = launch(path, defs, home.instance, lambda *_: None)
     assert all("must be decided the same without" in run.failed_checks[0] for run in runs)
+
+
+def test_variants_that_cannot_be_compared_are_refused_in_one_line(home: Home) -> None:
+    content = {k: PLAIN[k] for k in ("question", "start", "end")}
+    before = _launches()
+    for variants, told in (
+        ({"a": {}, "b": {"end": "2017-06-30"}}, "b must be of the sessions and members of a"),
+        ({"a": {"sweep": PLAIN["sweep"]}}, "variants must be compared over one window"),
+        ({"a": {"colony": {"worker": {"gross_max": -1}}}}, "gross_max"),
+        ({}, "variants must be at least one"),
+    ):
+        with pytest.raises(ExperimentError, match=told) as error:
+            compare("refused", content, variants, lambda _: None)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ExperimentError, match="must have run on the tables"):
+        read_finished("never_ran")
+    assert _launches() == before
