@@ -88,7 +88,7 @@ def cell_of(
         )
         return _typed(looked_up.cast(dtype, strict=False), text, target)
     if dtype.is_numeric():
-        return _number(field, target, schema, name, text, spec.csv)
+        return _signed(field, target, _number(field, target, schema, name, text, spec.csv))
     if dtype == pl.Date():
         return _typed(day_of(schema, name, text), text, target)
     return Cell(text.cast(dtype), *_NO_PROBLEM)
@@ -185,6 +185,23 @@ def _number(
         layout = replace(layout, thousands=field.thousands, decimal=decimal)
     number = number_of(text, layout, shortened=target == "volume")
     return _typed(_scaled(number, field), text, target)
+
+
+def _signed(field: Field, target: str, cell: Cell) -> Cell:
+    """Return a number with its sign, without it, or as a bad one, as the field says."""
+    if field.negative == "kept":
+        return cell
+    if field.negative == "unsigned":
+        return replace(cell, value=cell.value.abs())
+    is_negative = (cell.value < 0).fill_null(value=False)
+    reason = format_text(
+        "{} must not be negative, was {}", pl.lit(target), cell.value.cast(pl.String).fill_null("")
+    )
+    return Cell(
+        cell.value,
+        cell.is_bad.fill_null(value=False) | is_negative,
+        pl.when(is_negative).then(reason).otherwise(cell.problem),
+    )
 
 
 def _scaled(value: pl.Expr, field: Field) -> pl.Expr:

@@ -48,6 +48,7 @@ class Draft:
     decimals: int = 2
     format: Format = "auto"
     volume_mark: str = ""  # between the thousands of its volumes, where prices have none
+    negative_closes: bool = False  # of days without a trade, as CRSP marks the middle of quotes
     known: TimeField | None = None  # when each row was made public, where a column says it
 
     @property

@@ -1,6 +1,8 @@
 """Bars that are drawn of a file's ticks, or put in the middle of its bars of bid and ask."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from adapters.sources.draft import Answers, Draft
 from adapters.sources.mapping import Field, MappingError, TableMapping
@@ -9,6 +11,12 @@ from adapters.sources.mapping_series import Drawn
 _MIDDLE = (
     "are bars to be drawn from the middle of bid and ask? nothing is traded by quotes alone, and "
     "no prices stand beside them; write --quotes mid, or --quotes alone"
+)
+
+
+_NEGATIVE = (
+    "are its negative prices the middle of bid and ask on days without a trade, as CRSP writes "
+    "them? write --quotes mid to take it for the close, or --quotes alone to put such days aside"
 )
 
 
@@ -29,6 +37,22 @@ def bars_of_ticks(draft: Draft, ticks: TableMapping, answers: Answers) -> list[T
         return [replace(ticks, table="bars", columns=_of_sides(draft, ticks))]
     drawn = Drawn(of="mid", interval=draft.stamps.interval)
     return [replace(ticks, table="bars", drawn=drawn, columns=columns)]
+
+
+def middle_entries(
+    draft: Draft, entries: Mapping[str, Any], answers: Answers
+) -> dict[str, dict[str, Field]]:
+    """Return the columns of bars whose negative closes are the middle of quotes, as the user says.
+
+    Empty where the file has none; raises MappingError where it has and nothing is said.
+    """
+    if not draft.negative_closes:
+        return {}
+    if answers.quotes is None:
+        raise MappingError(_NEGATIVE)
+    how = "unsigned" if answers.quotes == "mid" else "rejected"
+    fields: dict[str, Field] = entries["columns"]
+    return {"columns": {**fields, "close": replace(fields["close"], negative=how)}}
 
 
 def _of_sides(draft: Draft, table: TableMapping) -> dict[str, Field]:

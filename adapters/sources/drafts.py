@@ -13,7 +13,7 @@ from adapters.sources.action_drafts import NO_AMOUNT, action_entries
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
-from adapters.sources.draft_ticks import bars_of_ticks
+from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
 from adapters.sources.mapping import (
     Condition,
@@ -111,6 +111,7 @@ def tables_of(
     for clue, pairs in groups.items():
         known = _completed(draft, clue, shared)
         entries = _entries(draft) | _instrument(draft, known, answers)
+        entries |= middle_entries(draft, entries, answers)
         entries["time"] = _time(draft, known, answers)
         if len(groups) > 1:
             entries["where"] = _where(draft, pairs)

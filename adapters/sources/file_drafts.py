@@ -10,7 +10,12 @@ import polars as pl
 
 from adapters.sources.action_drafts import with_actions
 from adapters.sources.cells import number_of
-from adapters.sources.column_names import known_column, known_columns, zone_in_name
+from adapters.sources.column_names import (
+    known_column,
+    known_columns,
+    plain_name,
+    zone_in_name,
+)
 from adapters.sources.draft import Draft
 from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
@@ -39,6 +44,7 @@ _REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
 _PLAIN = Csv()
+_CRSP_CLOSES = ("prc", "dlyprc")
 _NAMED = {"symbol": "instrument", "series_id": "series"}
 _NAMING = ("symbol", "exchange", "currency")  # columns that may name a series of the macro table
 
@@ -164,6 +170,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         parts=parts, unpivot=unpivot, decimals=decimals,
         symbols=symbols_of(rows, columns, unpivot, file),
         format="grouped_header" if file.is_grouped else "auto", known=known,
+        negative_closes=_marks_middles(rows, columns),
         volume_mark=_volume_mark(rows, columns, file.layout),
     )  # fmt: skip
 
@@ -187,6 +194,16 @@ def _must_be_unpacked(file: OpenFile, stamped: pl.Series) -> None:
             "its members differ in their day alone and hold several days each: unpack it, so that "
             f"what one delivery changes is told from the one before, or {LEAVE_OUT}"
         )
+
+
+def is_crsp(columns: Mapping[str, str]) -> bool:
+    """Return whether closes are CRSP's, which are negative where nobody traded."""
+    return plain_name(columns.get("close", "")) in _CRSP_CLOSES
+
+
+def _marks_middles(rows: pl.DataFrame, columns: Mapping[str, str]) -> bool:
+    closes = rows[columns["close"]] if is_crsp(columns) else pl.Series(dtype=pl.Float64)
+    return bool((closes.cast(pl.Float64, strict=False) < 0).any())
 
 
 def _volume_mark(rows: pl.DataFrame, columns: Mapping[str, str], layout: Csv) -> str:

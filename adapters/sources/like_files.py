@@ -15,6 +15,7 @@ from adapters.sources.file_drafts import (
     OpenFile,
     decimals_of,
     draft_of,
+    is_crsp,
     is_midnight,
     open_file,
     pair_of,
@@ -162,6 +163,7 @@ def _is_plain(draft: Draft) -> bool:
     named = "close" in draft.columns or {"bid", "ask"} <= draft.columns.keys()
     is_one = not draft.relative.lower().endswith(".zip")
     named = named and draft.columns["time"] != FILE_DAY and draft.known is None
+    named = named and not is_crsp(draft.columns)
     named = named and not is_snapshot(draft.columns)  # of which the stamps name the table
     return draft.table in ("bars", "quotes") and named and draft.unpivot is None and is_one
 

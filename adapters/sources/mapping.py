@@ -55,7 +55,7 @@ class Field:
     `mean_of` (columns of numbers, all of which must be given). Then,
     in this order: `drop_end` (endings left out, ".US"), `null_if` (texts that mean unknown),
     `values` (lookup; a value that is not in it is rejected unless `default` is given), `scale`
-    (pence to pounds: 0.01).
+    (pence to pounds: 0.01), `negative` (of prices: kept, rejected, or read without the sign).
     """
 
     column: tuple[str, ...] = ()
@@ -69,6 +69,7 @@ class Field:
     default: str | None = None
     scale: float = 1.0
     upper: bool = False
+    negative: Literal["kept", "rejected", "unsigned"] = "kept"
     thousands: str = ""  # the mark between them, where the column has its own
 
     def __post_init__(self) -> None:
@@ -78,6 +79,7 @@ class Field:
                 "a field must have exactly one of column, constant, template, hash_of, mean_of, "
                 f"was {shown_of(self)}"
             )
+        check_choice("negative", self.negative, Literal["kept", "rejected", "unsigned"])
         if not 1e-12 <= abs(self.scale) <= 1e12:
             raise MappingError(f"scale must lie within 1e-12 to 1e12, was {self.scale}")
 

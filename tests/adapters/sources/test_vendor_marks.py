@@ -310,3 +310,32 @@ def test_series_that_several_columns_tell_apart_are_asked_about(tmp_path: Path) 
     rows = "".join(f"{n},{n}{n},{day},1\n" for day in SESSIONS for n in ("DE", "FR"))
     with pytest.raises(MappingError, match=r"names the series.*write series_id: in a mapping"):
         inferred(tmp_path, {"growth.csv": f"geo,area,date,value\n{rows}"})
+
+
+CRSP = "PERMNO,date,TICKER,BIDLO,ASKHI,PRC,VOL,BID,ASK,OPENPRC\n" + "".join(
+    f"14593,{day.replace('-', '')},AAPL,9,11,{'-' if n == 3 else ''}10.{n},700,10,10.5,9.5\n"
+    for n, day in enumerate(SESSIONS)
+)
+
+
+@pytest.mark.parametrize("layout", ["of one", "of many", "of the new format"])
+def test_negative_prices_of_crsp_are_no_trades(tmp_path: Path, layout: str) -> None:
+    """The middle of bid and ask of a day without a trade: for a close where the user says so."""
+    text = CRSP
+    if layout == "of the new format":
+        head = "PERMNO,DlyCalDt,Ticker,DlyLow,DlyHigh,DlyPrc,DlyVol,DlyBid,DlyAsk,DlyOpen"
+        text = "\n".join([head, *CRSP.splitlines()[1:]]) + "\n"
+    files = {"dsf.csv": text}
+    if layout == "of many":
+        files = {f"{n}.csv": text.replace("14593", str(14593 + n)) for n in range(3)}
+    with pytest.raises(MappingError, match=r"are its negative prices the middle.*--quotes mid"):
+        inferred(tmp_path, files)
+    for answer, count in (("mid", len(SESSIONS)), ("alone", len(SESSIONS) - 1)):
+        (tmp_path / answer).mkdir()
+        source = inferred(tmp_path / answer, files, Hints(quotes=answer))
+        bars = source.fetch("bars", *EVER).filter(instrument_id="US.14593")
+        middle = [] if answer == "alone" else [10.3]
+        assert bars["close"].to_list() == sorted([10.0, 10.1, 10.2, *middle, 10.4, 10.5, 10.6])
+        assert bars.select("open", "high", "low", "volume").row(0) == (9.5, 11.0, 9.0, 700.0)
+        assert source.fetch("quotes", *EVER).height == len(files) * len(SESSIONS)
+        assert source.rejected("bars").height == len(files) * (len(SESSIONS) - count)
