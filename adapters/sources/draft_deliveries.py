@@ -18,7 +18,7 @@ from features import calendars
 Answer = Literal["by-name", "apart"]
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _UNTIL_SHARE = 0.99  # of a file's moments; a wrong stamp among them is no reason to ask
-_TOLD_APART_MAX = 400  # files of a layout, of which each pair is compared for a question
+_TOLD_APART_MAX = 100  # files of a layout, of which each pair is compared for a question
 _SOON = timedelta(days=7)  # after its last record; of two readings of a name, the other is not
 UNSURE = (
     "is it another delivery of a series, or a series of another source? they have days of one "
@@ -53,7 +53,12 @@ def deliveries_of(
     unsure: list[str] = []
     for alike in _grouped((d for d in drafts if d.table in TRADED), layout_of):
         left = [draft for draft in alike if draft.relative not in found]
-        told = [draft for draft in alike if draft.relative in found]
+        names = {name for draft in left for name, _ in draft.symbols}
+        told = [
+            draft
+            for draft in alike
+            if draft.relative in found and not names.isdisjoint(name for name, _ in draft.symbols)
+        ]
         if not overlap(left) and not any(map(overlap, product(left, told))):
             continue
         if answer == "by-name":
