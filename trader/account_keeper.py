@@ -45,13 +45,17 @@ class AccountKeeper:
         pull: Callable[[str], None],
         why_not: Callable[[], str],
         tell: Callable[[str], None] = lambda _: None,
+        night_is_due: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Compose a keeper; `night_is_due` says whether an opening is still to be booked."""
         self.desk, self.broker, self.rules, self.settings = desk, broker, rules, settings
         self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
         self.fault = "the account must be reconciled first"
         self._connections, self.reconciled_ns = -1, 0
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
+        self._night_is_due = night_is_due
+        self.is_put_off = False  # whether cash differed while a night was to be booked
 
     def note_away(self) -> None:
         """Release nothing until the broker is back; halt where it does not come back by itself."""
@@ -125,6 +129,9 @@ class AccountKeeper:
             found = reconcile(desk.book, account, self.rules)
             desk.take_in(found.events)
         self.fault, self.reconciled_ns = "", now_ns
+        self.is_put_off = self._night_is_due() and _is_of_cash(found)
+        if self.is_put_off:
+            return  # what the night owes may be paid already; until it is booked nothing leaves
         self._say(found)
         self._end_again(found, now_ns)
         # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
@@ -179,3 +186,9 @@ class AccountKeeper:
             by_person=False,
             time_ns=now_ns,
         )
+
+
+def _is_of_cash(found: Reconciliation) -> bool:
+    """Return whether nothing but cash keeps trading from going on freely."""
+    grave = {f.kind for f in found.findings if f.kind.mode is not TradingState.ACTIVE}
+    return grave == {FindingKind.CASH_DIFFERS}

@@ -84,8 +84,9 @@ class Trader:
         self.sessions = None if hours is None else SessionKeeper(desk, hours, nights)
         pull, why_not = self._pull, self._why_not
         self.account = AccountKeeper(
-            desk, broker, rules, nights, settings, pull=pull, why_not=why_not, tell=tell
-        )
+            desk, broker, rules, nights, settings, pull=pull, why_not=why_not, tell=tell,
+            night_is_due=self._night_is_due,
+        )  # fmt: skip
         self.desk.listen = broker.heard
         if self.sessions is not None:
             self.desk.unsettled = self.sessions.unsettled
@@ -216,6 +217,12 @@ class Trader:
                 return  # what filled last is not known: no night may be booked on it
             self.sessions.close(now_ns)
         self.sessions.open_if_due(now_ns)
+        if self.account.is_put_off:
+            self.account.reconcile()  # before anything is released
+
+    def _night_is_due(self) -> bool:
+        """Return whether the opening of a session is still to be booked."""
+        return self.sessions is not None and self.sessions.is_due_to_open(self.desk.now_ns())
 
     def _obey(self) -> None:
         """Act on the switch, once for each halt; again where something of it may now be done."""
@@ -349,7 +356,7 @@ class Trader:
 
     def _why_not(self) -> str:
         """Return why nothing may be released now, or nothing."""
-        if self.sessions is not None and self.sessions.is_due_to_open(self.desk.now_ns()):
+        if self._night_is_due():
             return self.account.fault or "the night before the session must be booked first"
         return self.account.fault if self.broker.is_connected else "the broker must be connected"
 

@@ -103,6 +103,8 @@ class Watch:
             newest = max((q.time_ns for q in event.quotes), default=0)
             assert newest <= event.time_ns + _QUOTE_AHEAD_NS_MAX, "a quote of the future is used"
         elif isinstance(event, ev.TradingStateChanged) and not event.by_person:
+            told = event.reason.removeprefix("the trader must not fail: ")
+            assert told == event.reason or told.startswith("OSError"), event.reason  # a full disk
             before, after = (_TIGHTER.index(s) for s in (self.book.trading_state, event.state))
             assert after >= before, f"{event.actor} lifts a halt"
 

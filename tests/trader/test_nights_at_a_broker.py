@@ -294,6 +294,38 @@ def test_what_was_filled_stays_in_memory_until_the_night_is_booked(tmp_path: Pat
     assert not desk.book.ledger.executions
 
 
+@pytest.mark.parametrize("differs_minor", [0, 7 * 10**8])
+def test_a_dividend_that_was_paid_while_the_trader_was_away_is_booked_at_its_start(
+    tmp_path: Path, differs_minor: int
+) -> None:
+    """Its cash stood in the account before the night was booked, and stopped new risk."""
+    desk, keeper, days = held_overnight(tmp_path, DIVIDEND)
+    owed = desk.book.lots(A) * 50_000_000
+    account = account_of(desk, desk.book.lots(A), owed + differs_minor)
+    desk.broker.account = lambda: account  # type: ignore[method-assign]
+    trader = Trader(
+        desk,
+        desk.broker,  # type: ignore[arg-type]  # a FileVenue
+        ListFeed([]),
+        PlannedEngine([]),
+        TraderSettings(),
+        ReconciliationRules(),
+        hours=days,
+        nights=keeper.nights,
+    )
+    pass_night(desk, days)
+    trader._watch()
+    assert desk.book.trading_state is TradingState.ACTIVE
+    assert trader._why_not() == "the night before the session must be booked first"
+
+    trader._keep_session()
+
+    reduced = desk.book.trading_state is TradingState.REDUCING
+    assert reduced == bool(differs_minor)
+    assert ("paid" in desk.book.ledger.paid) == (not differs_minor)
+    assert not trader.account.is_put_off
+
+
 def test_a_book_whose_first_session_opens_after_a_split_of_what_it_holds_books_it(
     tmp_path: Path,
 ) -> None:
