@@ -119,7 +119,9 @@ def _candidates(files: Sequence[str]) -> list[str]:
         last = place == len(paths[0]) - 1
         wide.append(f"*{ending}" if last else "*")
         narrow.append(f"{glob_of(_common_start(words))}*{glob_of(_common_end(words))}")
-    return ["/".join(wide), "/".join(narrow)]
+    blanked = {days_in(path).blanked for path in files}
+    dated = [glob_of(path).replace(BLANK, "*") for path in blanked if BLANK in path]
+    return ["/".join(wide), *(dated if len(blanked) == 1 else ()), "/".join(narrow)]
 
 
 def _common_end(words: Sequence[str]) -> str:

@@ -262,6 +262,21 @@ def test_a_day_in_the_name_of_files_that_hold_other_days_is_no_delivery(tmp_path
     assert [close for _, _, close in told(source)] == [CLOSES[day] for day in DAYS]
 
 
+def test_a_later_delivery_falls_under_the_pattern_of_those_before(tmp_path: Path) -> None:
+    """Its year as well, where other files of the folder are of another table."""
+    paid = "symbol,ex_date,amount\nAAPL,2023-12-20,0.5\n"
+    days = (date(2023, 12, 22), date(2023, 12, 29))
+    folder = write(tmp_path / "in", {f"dividends_{day}.csv": paid for day in days})
+    write(folder, {"AAPL.csv": one(rows(SECOND))})
+    mapping = infer_mapping(folder)
+    [actions] = [table for table in mapping.tables if table.table == "corporate_actions"]
+    assert actions.files == ("dividends_*.csv",)
+    write(folder, {"dividends_2024-01-12.csv": paid.replace("0.5", "0.75")})
+    found = FileSource(folder, mapping).fetch("corporate_actions", *EVER)
+    assert sorted(found["amount"].to_list()) == [0.5, 0.75]
+    assert found.filter(amount=0.75)["knowledge_time"].to_list() == [over(SECOND)]
+
+
 DELIVERED = {
     "table": "bars", "files": "*.csv", "dataset": "prices", "symbol": "symbol",
     "instrument": {"id": "US.{symbol}"}, "time": {"column": "date", "stands_for": "session"},
