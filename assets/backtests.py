@@ -13,7 +13,7 @@ from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.pictures import picture
 from assets.ports import ModelRegistry, TableStore
 from assets.steady_tables import SteadyTables
-from models.experiments.guard import samples_of, trial_faults
+from models.experiments.guard import OpenApart, samples_of, trial_faults
 from models.experiments.judgement import judge, judge_points
 from models.experiments.market import Market
 from models.experiments.points import Ground
@@ -103,6 +103,7 @@ def backtests(
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
     open_pool: dg.ResourceParam[PoolFactory],
+    open_apart: dg.ResourceParam[OpenApart],
     tell: dg.ResourceParam[Tell],
 ) -> dg.MaterializeResult:
     """One window of an experiment, every point of its sweep; finished trials are read."""
@@ -131,7 +132,8 @@ def backtests(
     else:
         trials = trials_of(*given)
         found = run(trials)
-    peeks = _peeks(market, trials, found["rows"], samples_of(spec), trial_ledger)
+    samples = samples_of(spec)
+    peeks = _peeks(market, trials, found["rows"], samples, trial_ledger, open_apart)
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
     return dg.MaterializeResult(
@@ -147,10 +149,7 @@ def backtests(
             dg.AssetCheckResult(
                 check_name=NO_PEEKING,
                 passed=not peeks,
-                metadata={
-                    "samples": samples_of(spec),
-                    "reasons": "; ".join(peeks) or "none",
-                },
+                metadata={"samples": samples, "reasons": "; ".join(peeks) or "none"},
             )
         ],
     )
@@ -162,6 +161,7 @@ def _peeks(
     rows: pl.DataFrame,
     samples: int,
     ledger: TrialLedger,
+    open_apart: OpenApart,
 ) -> list[str]:
     """Try the first trial and the best, which is the one that is believed.
 
@@ -173,7 +173,7 @@ def _peeks(
     reasons: list[str] = []
     for trial in tried:
         returns = rows.filter(trial_id=trial.trial_id)["net_return"].to_numpy()
-        found = trial_faults(trial, market, samples, returns)
+        found = trial_faults(trial, market, samples, returns, open_apart)
         if found and trial.trial_id not in known:
             ledger.append(peeked(trial, found[0]))
         reasons += found

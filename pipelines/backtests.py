@@ -182,6 +182,12 @@ def _open_pool() -> object:
     return open_pool
 
 
+def _open_apart() -> object:
+    from adapters.workers.apart import Apart
+
+    return Apart
+
+
 _TELL: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda _: None)
 
 BUILDERS: dict[str, Callable[[], object]] = {
@@ -191,6 +197,7 @@ BUILDERS: dict[str, Callable[[], object]] = {
     "backtest_results": _results,
     "tearsheet_pages": _pages,
     "open_pool": _open_pool,
+    "open_apart": _open_apart,
 }
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.workers.apart import Apart
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
-from models.experiments.apart import Apart
 from models.experiments.fields import ExperimentError
 from models.experiments.guard import trial_peeks
 from models.experiments.running import trials_of
@@ -116,7 +116,7 @@ def _found(body: str, seed: int) -> int:
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     market = make_market(200, seed=seed)
     walk(trial, market)  # as before the guard asks
-    return len(trial_peeks(trial, market, 6))
+    return len(trial_peeks(trial, market, 6, Apart))
 
 
 @pytest.mark.parametrize("name", PEEKING)

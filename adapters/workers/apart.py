@@ -26,7 +26,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # A process that starts so runs no file of whoever started this one.
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; "
-    "from models.experiments.apart import answer; answer(int(sys.argv[1]))"
+    "from adapters.workers.apart import answer; answer(int(sys.argv[1]))"
 )
 
 
