@@ -13,7 +13,8 @@ from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.pictures import picture
 from assets.ports import ModelRegistry, TableStore
 from assets.steady_tables import SteadyTables
-from models.experiments.guard import OpenApart, samples_of, trial_faults
+from models.experiments.apart import OpenLine
+from models.experiments.guard import samples_of, trial_faults
 from models.experiments.judgement import judge, judge_points
 from models.experiments.market import Market
 from models.experiments.points import Ground
@@ -103,7 +104,7 @@ def backtests(
     trial_ledger: dg.ResourceParam[TrialLedger],
     backtest_results: dg.ResourceParam[ResultStore],
     open_pool: dg.ResourceParam[PoolFactory],
-    open_apart: dg.ResourceParam[OpenApart],
+    open_line: dg.ResourceParam[OpenLine],
     tell: dg.ResourceParam[Tell],
 ) -> dg.MaterializeResult:
     """One window of an experiment, every point of its sweep; finished trials are read."""
@@ -133,7 +134,7 @@ def backtests(
         trials = trials_of(*given)
         found = run(trials)
     samples = samples_of(spec)
-    peeks = _peeks(market, trials, found["rows"], samples, trial_ledger, open_apart)
+    peeks = _peeks(market, trials, found["rows"], samples, trial_ledger, open_line)
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
     return dg.MaterializeResult(
@@ -161,7 +162,7 @@ def _peeks(
     rows: pl.DataFrame,
     samples: int,
     ledger: TrialLedger,
-    open_apart: OpenApart,
+    open_line: OpenLine,
 ) -> list[str]:
     """Try the first trial and the best, which is the one that is believed.
 
@@ -173,7 +174,7 @@ def _peeks(
     reasons: list[str] = []
     for trial in tried:
         returns = rows.filter(trial_id=trial.trial_id)["net_return"].to_numpy()
-        found = trial_faults(trial, market, samples, returns, open_apart)
+        found = trial_faults(trial, market, samples, returns, open_line)
         if found and trial.trial_id not in known:
             ledger.append(peeked(trial, found[0]))
         reasons += found

@@ -182,10 +182,10 @@ def _open_pool() -> object:
     return open_pool
 
 
-def _open_apart() -> object:
-    from adapters.workers.apart import Apart
+def _open_line() -> object:
+    from adapters.workers.line import ProcessLine
 
-    return Apart
+    return ProcessLine
 
 
 _TELL: ContextVar[Callable[[str], None]] = ContextVar("tell", default=lambda _: None)
@@ -197,7 +197,7 @@ BUILDERS: dict[str, Callable[[], object]] = {
     "backtest_results": _results,
     "tearsheet_pages": _pages,
     "open_pool": _open_pool,
-    "open_apart": _open_apart,
+    "open_line": _open_line,
 }
 
 

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from time import perf_counter
-from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
+from models.experiments.apart import Apart, OpenLine
 from models.experiments.backtest import result_of, seen_by
 from models.experiments.fields import ExperimentError
 from models.experiments.market import Market
 from models.experiments.spec import ExperimentSpec
-from models.experiments.strategy import FunctionStrategy, MarketView
+from models.experiments.strategy import FunctionStrategy
 from models.experiments.trials import Trial
 
 CHEAP_SAMPLES = 20  # a function over arrays answers in milliseconds, and is asked twice as often
@@ -25,21 +25,6 @@ CHEAP_SECONDS = 5.0  # and at further sessions, all of them where that takes no 
 ROUNDING = 1e-9  # of NAV, or of a larger weight
 REPEATED = 1e-4  # of NAV in a session: a last bit of a weight may move an order by a lot
 Weights = NDArray[np.float64]
-
-
-class Apart(Protocol):
-    """Asks a strategy's function where nothing was ever shown more than it is asked about."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *raised: Any) -> None: ...
-
-    def weights(self, view: MarketView) -> Weights:
-        """Return the function's weights [T, N]; raises ExperimentError with one line."""
-        ...
-
-
-OpenApart = Callable[[FunctionStrategy], Apart]
 Decide = Callable[[Market], Weights]  # a market of T sessions -> [T, N] target weights
 
 
@@ -72,7 +57,7 @@ def trial_faults(
     market: Market,
     samples: int,
     returns: NDArray[np.float64],
-    open_apart: OpenApart,
+    open_line: OpenLine,
 ) -> list[str]:
     """Return why a trial's result `returns` [S] cannot be believed: what peeks, in a line each.
 
@@ -82,7 +67,7 @@ def trial_faults(
     if samples == 0:
         return []
     if not isinstance(trial.strategy, FunctionStrategy):
-        return [str(peek) for peek in trial_peeks(trial, market, samples, open_apart)]
+        return [str(peek) for peek in trial_peeks(trial, market, samples, open_line)]
     seen = seen_by(trial, market)
     walked = walk(trial, seen)
     rows = result_of(trial, seen, walked).rows
@@ -93,7 +78,7 @@ def trial_faults(
         f"is asked again: {again[at]:.6g}, was {returns[at]:.6g}"
         for at in moved[:1].tolist()
     ]
-    peeks = trial_peeks(trial, seen, samples, open_apart, walked.targets)
+    peeks = trial_peeks(trial, seen, samples, open_line, walked.targets)
     return faults + [str(peek) for peek in peeks]
 
 
@@ -101,7 +86,7 @@ def trial_peeks(
     trial: Trial,
     market: Market,
     samples: int,
-    open_apart: OpenApart,
+    open_line: OpenLine,
     whole: Weights | None = None,
 ) -> tuple[Peek, ...]:
     """Return what find_peeks finds in a trial; a function is asked where it trades as well.
@@ -112,7 +97,7 @@ def trial_peeks(
     decide, seed = trial_decides(trial), int(trial.trial_id[:8], 16)
     if samples == 0 or not isinstance(trial.strategy, FunctionStrategy):
         return find_peeks(market, decide, samples=samples, seed=seed)
-    with open_apart(trial.strategy) as apart:
+    with Apart(trial.strategy, open_line) as apart:
         return find_peeks(
             market,
             decide if whole is None else lambda _: whole,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adapters.workers.apart import Apart
+from adapters.workers.line import ProcessLine
 from models.experiments.backtest import compute
 from models.experiments.guard import Weights, find_peeks, trial_decides, trial_faults
 from models.experiments.market import Market
@@ -82,7 +82,7 @@ def weights(market):
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     market = make_market(200)
     first, second = (compute(trial, market).rows["net_return"].to_numpy().copy() for _ in range(2))
-    (told,) = trial_faults(trial, market, 20, first, Apart)
+    (told,) = trial_faults(trial, market, 20, first, ProcessLine)
     assert "must come out the same when the function is asked again" in told
-    assert trial_faults(trial, market, 20, second, Apart) == []
-    assert trial_faults(trial, market, 0, first, Apart) == []
+    assert trial_faults(trial, market, 20, second, ProcessLine) == []
+    assert trial_faults(trial, market, 0, first, ProcessLine) == []

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.workers.apart import Apart
+from adapters.workers.line import ProcessLine
 from features.calendars import day_of
 from models.experiments.account import walk, weights_of
+from models.experiments.apart import Apart
 from models.experiments.fields import ExperimentError
 from models.experiments.guard import trial_peeks
 from models.experiments.running import trials_of
@@ -116,7 +117,7 @@ def _found(body: str, seed: int) -> int:
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     market = make_market(200, seed=seed)
     walk(trial, market)  # as before the guard asks
-    return len(trial_peeks(trial, market, 6, Apart))
+    return len(trial_peeks(trial, market, 6, ProcessLine))
 
 
 @pytest.mark.parametrize("name", PEEKING)
@@ -269,7 +270,7 @@ def test_a_process_that_ends_is_told_in_one_line() -> None:
     assert isinstance(trial.strategy, FunctionStrategy)
     ends = replace(trial.strategy, source="import os\n\ndef weights(market):\n    os._exit(7)\n")
     with (
-        Apart(ends) as apart,
+        Apart(ends, ProcessLine) as apart,
         pytest.raises(ExperimentError, match="its process ended with code 7"),
     ):
         weights_of(trial, make_market(60), apart.weights)
@@ -282,7 +283,7 @@ def test_a_process_apart_decides_as_this_one_and_is_sent_for_features() -> None:
     assert isinstance(trial.strategy, FunctionStrategy)
     whole = make_market(60)
     part = whole.between(day_of(whole.closes[0]), day_of(whole.closes[30]))
-    with Apart(trial.strategy) as apart:
+    with Apart(trial.strategy, ProcessLine) as apart:
         for market in (part, whole, part):
             asked = weights_of(trial, market, apart.weights)
             assert asked.tobytes() == weights_of(trial, market).tobytes()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from adapters.workers.apart import Apart
+from adapters.workers.line import ProcessLine
 from models.experiments.account import walk
 from models.experiments.fields import ExperimentError
 from models.experiments.guard import trial_peeks
@@ -105,7 +105,7 @@ def _found(body: str, seed: int) -> int:
     (trial,) = trials_of(spec, windows_of(spec)[0], make_ground(), "d")
     market = make_market(260, seed=seed)
     walk(trial, market)  # as before the guard asks
-    return len(trial_peeks(trial, market, 20, Apart))
+    return len(trial_peeks(trial, market, 20, ProcessLine))
 
 
 @pytest.mark.parametrize("name", PEEKING)

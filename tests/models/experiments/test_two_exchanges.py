@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from adapters.brokers.simulated import SimulatedBroker
-from adapters.workers.apart import Apart
+from adapters.workers.line import ProcessLine
 from features.calendars import day_of
 from models.experiments.account import desk_of, walk, weights_of
 from models.experiments.backtest import compute
@@ -168,9 +168,9 @@ def test_a_membership_ends_on_its_day_on_either_exchange() -> None:
 
 def test_the_guard_finds_a_peek_and_passes_what_looks_back() -> None:
     spec = make_spec(FUNCTION)
-    assert trial_peeks(make_trial(spec), make_market(spec), 20, Apart) == ()
+    assert trial_peeks(make_trial(spec), make_market(spec), 20, ProcessLine) == ()
     spec = make_spec(FUNCTION | {"source": PEEK})
-    assert trial_peeks(make_trial(spec), make_market(spec), 20, Apart)
+    assert trial_peeks(make_trial(spec), make_market(spec), 20, ProcessLine)
 
 
 def test_a_part_is_walked_as_the_whole_is_until_then() -> None:
