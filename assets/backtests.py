@@ -134,7 +134,7 @@ def backtests(
         trials = trials_of(*given)
         found = run(trials)
     samples = samples_of(spec)
-    peeks = _peeks(market, trials, found["rows"], samples, trial_ledger, open_line)
+    peeks = look_ahead_faults(market, trials, found["rows"], samples, trial_ledger, open_line)
     records = trial_ledger.records()
     digest = pooled_digest(trials, finished_trials(records))
     return dg.MaterializeResult(
@@ -156,7 +156,7 @@ def backtests(
     )
 
 
-def _peeks(
+def look_ahead_faults(
     market: Market,
     trials: Sequence[Trial],
     rows: pl.DataFrame,

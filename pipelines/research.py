@@ -13,12 +13,14 @@ from typing import cast
 import polars as pl
 import yaml
 
-from assets.backtests import ground_of
+from assets.backtests import ground_of, look_ahead_faults
 from assets.desk import Desk
 from assets.experiment_market import abroad_of, data_versions, market_of
 from assets.ports import ModelRegistry, TableStore
 from assets.tearsheets import gather_finished
+from models.experiments.apart import OpenLine
 from models.experiments.fields import ExperimentError
+from models.experiments.guard import samples_of
 from models.experiments.market import Market
 from models.experiments.points import check_points
 from models.experiments.running import ResultStore, run_window, trial_of
@@ -98,7 +100,8 @@ def compare(
     """Run an experiment with each variant's fields in the place of its own; rows by variant.
 
     Each is a trial under `name`, also one that is given up later; what is finished is read. The
-    look-ahead guard does not run here. Raises ExperimentError on a field that does not hold.
+    look-ahead guard tries the first and the best. Raises ExperimentError on a field that does not
+    hold, and where one looks ahead.
     """
     built = workshop()
     desk, tables = cast("Desk", built.get("desk")), cast("TableStore", built.get("tables"))
@@ -124,12 +127,26 @@ def compare(
         for label, spec in specs.items()
     }
     ledger, results = _ledger(), cast("ResultStore", BUILDERS["backtest_results"]())
-    rows = run_window(tuple(trials.values()), market, ledger, results, "notebook", tell)["rows"]
-    return Compared(
-        {label: rows.filter(trial_id=trial.trial_id) for label, trial in trials.items()},
-        count_trials(ledger.records(), name, (t.trial_id for t in trials.values())),
+    tried = tuple({trial.trial_id: trial for trial in trials.values()}.values())
+    found = run_window(tried, market, ledger, results, "notebook", tell)["rows"]
+    rows = {
+        label: found.filter(trial_id=trial.trial_id).with_columns(point=pl.lit(label))
+        for label, trial in trials.items()
+    }
+    tell(f"{name}: the look-ahead guard")
+    open_line = cast("OpenLine", BUILDERS["open_line"]())
+    faults = look_ahead_faults(
         market,
+        tried,
+        pl.concat([rows[trial.point] for trial in tried]),
+        samples_of(first),
+        ledger,
+        open_line,
     )
+    if faults:
+        raise ExperimentError(f"{name} must not look ahead: {faults[0]}")
+    count = count_trials(ledger.records(), name, (trial.trial_id for trial in tried))
+    return Compared(rows, count, market)
 
 
 def _spec(name: str, content: Content) -> ExperimentSpec:

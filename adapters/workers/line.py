@@ -1,8 +1,12 @@
 """A line to a process of its own, which knows nothing but what is sent over it."""
 
+import os
 import subprocess
 import sys
+import threading
+from importlib import import_module
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +14,28 @@ _ROOT = Path(__file__).resolve().parents[2]
 # A process that starts so runs no file of whoever started this one.
 _PROGRAM = """
 import sys
-handle, target, *sys.path[:] = sys.argv[1:]
-from importlib import import_module
-from multiprocessing.connection import Connection
-module, _, name = target.partition(":")
-with Connection(int(handle)) as link:
-    getattr(import_module(module), name)(link)
+handle, life, target, *sys.path[:] = sys.argv[1:]
+from adapters.workers.line import answer
+answer(int(handle), int(life), target)
 """
+EXIT_CODE_ORPHANED = 1
+
+
+def answer(handle: int, life: int, target: str) -> None:
+    """Call `target` with the line's end `handle`; end where nobody holds the other end of `life`.
+
+    What asked may be killed, and tells nothing then: nobody reads what is still worked on.
+    """
+    held = Connection(life, writable=False)
+    threading.Thread(target=_end_with, args=(held,), name="watch-parent", daemon=True).start()
+    module, _, name = target.partition(":")
+    with Connection(handle) as link:
+        getattr(import_module(module), name)(link)
+
+
+def _end_with(held: "Connection[Any, Any]") -> None:
+    wait([held])  # nothing is ever sent
+    os._exit(EXIT_CODE_ORPHANED)
 
 
 class ProcessLine:
@@ -27,13 +46,17 @@ class ProcessLine:
 
     def __init__(self, target: str) -> None:
         self._link, other = Pipe()
-        with other:
-            handle = other.fileno()
+        life, self._held = Pipe(duplex=False)
+        with other, life:
+            handles = other.fileno(), life.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(handle), target, str(_ROOT), *sys.path],
+                [
+                    *(sys.executable, "-c", _PROGRAM, *map(str, handles), target),
+                    *(str(_ROOT), *sys.path),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno() if _has_file(sys.stderr) else subprocess.DEVNULL,
-                pass_fds=(handle,),
+                pass_fds=handles,
             )
 
     def send(self, value: Any) -> None:
@@ -52,6 +75,8 @@ class ProcessLine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            self._held.close()
 
 
 def _has_file(stream: Any) -> bool:

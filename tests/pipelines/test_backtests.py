@@ -371,3 +371,21 @@ def test_variants_that_cannot_be_compared_are_refused_in_one_line(home: Home) ->
     with pytest.raises(ExperimentError, match="must have run on the tables"):
         read_finished("never_ran")
     assert _launches() == before
+
+
+def test_variants_that_are_one_count_once_and_one_that_peeks_is_refused(home: Home) -> None:
+    content = {k: PLAIN[k] for k in ("question", "start", "end", "colony")}
+    compared = compare("twins", content, {"a": {}, "b": {"seed": None}}, lambda _: None)
+    first, second = compared.rows["a"], compared.rows["b"]
+    assert first["net_return"].to_list() == second["net_return"].to_list()
+    assert first["event_time"].is_unique().all()
+    assert (first["point"][0], second["point"][0]) == ("a", "b")
+    assert compared.count.trials == 1
+    source = "import numpy as np\n\ndef weights(market):\n    return 0.01 * np.sign("
+    honest, peeking = (
+        {"strategy": {"source": f"{source}{said})\n"}, "colony": {}}
+        for said in ("market.close", "np.roll(market.close, -1, axis=0) - market.close")
+    )
+    with pytest.raises(ExperimentError, match="ahead must not look ahead: ") as error:
+        compare("ahead", content, {"honest": honest, "peeking": peeking}, lambda _: None)
+    assert "\n" not in str(error.value)
