@@ -14,6 +14,7 @@ _LN2_HIGH = 6.93147180369123816490e-01  # ln 2 split in two (Cody & Waite 1980),
 _LN2_LOW = 1.90821492927058770002e-10  # x - k ln 2 loses no digit
 _INVERSE_LN2 = 1.44269504088896338700
 _EXP_ARGUMENT_MAX = 700.0  # exp(700) is still finite; everything here is clamped inside
+_EXPONENT_BIAS, _MANTISSA_BITS = 1023, 52  # of IEEE binary64
 _SMALL = 0.25  # so small an argument has its exponential from the series alone
 # 1 / n! from n = 12 down to 1: 0.25^13 / 13! is below 2^-58.
 _INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(12, 0, -1))
@@ -36,14 +37,56 @@ def exp(x: float) -> float:
 
 
 @kernel
+def exp_each(x: np.ndarray) -> None:
+    """Replace each of x[N] by its exp, to the same bits; the compiler does four at a time."""
+    power = np.empty(x.shape[0], np.int64)
+    for i in range(x.shape[0]):
+        y = min(max(x[i], -_EXP_ARGUMENT_MAX), _EXP_ARGUMENT_MAX) if x[i] == x[i] else x[i]
+        k = np.floor(y * _INVERSE_LN2 + 0.5)
+        r = (y - k * _LN2_HIGH) - k * _LN2_LOW
+        term = 1.0
+        total = 1.0
+        for n in range(1, 16):
+            term = term * r / n
+            total += term
+        x[i] = total
+        power[i] = (np.int64(k) + _EXPONENT_BIAS) << _MANTISSA_BITS
+    scale = power.view(np.float64)  # 2^k: the result is a normal number, so nothing is rounded
+    for i in range(x.shape[0]):
+        x[i] *= scale[i]
+
+
+@kernel
 def simple_return(x: float) -> float:
     """Return e^x - 1, the simple return of a logarithmic one, to a few units in the last place."""
     if not -_SMALL < x < _SMALL:
         return exp(x) - 1.0
+    return _small_return(x)
+
+
+@kernel
+def _small_return(x: float) -> float:
     total = 0.0
     for coefficient in _INVERSE_FACTORIALS:
         total = total * x + coefficient
     return total * x
+
+
+@kernel
+def simple_returns(x: np.ndarray) -> None:
+    """Replace each of x[N] by its simple_return.
+
+    Nearly all are small. A loop over the series alone is one that the compiler does four at a time.
+    """
+    small = True
+    for i in range(x.shape[0]):
+        small &= -_SMALL < x[i] < _SMALL
+    if small:
+        for i in range(x.shape[0]):
+            x[i] = _small_return(x[i])
+    else:
+        for i in range(x.shape[0]):
+            x[i] = simple_return(x[i])
 
 
 @kernel

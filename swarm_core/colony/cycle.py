@@ -84,6 +84,7 @@ class Output(NamedTuple):
     band: Floats  # [N]
     tradable: NDArray[np.bool_]  # [N]
     held: Integers  # [N] code of the veto that holds the instrument, -1 for none
+    reason: Integers  # [N] place in verdict.REASONS: why it is traded or not
     standing: Floats  # [N] weight of what is held, 0 elsewhere
     danger: Floats  # [N]
     measured: Floats  # [CODES]
@@ -327,3 +328,34 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     purse.charge(hive.book, bar.weights, out.target, cost)
     hive.book.conviction[:] = out.conviction
     hive.book.target[:] = out.target
+    _give_reasons(bar.weights, p.field.senses_min, out)
+
+
+@kernel
+def _give_reasons(weights: np.ndarray, senses_min: float, out: Output) -> None:
+    """Fill out.reason[N]. What is held by a veto is not traded, whatever its target says."""
+    book_bound = False
+    for c in range(drones.STALE):
+        book_bound |= out.bound[c] > 0.0
+    for i in range(weights.shape[0]):
+        target, solved, side = out.target[i], out.solved[i], out.side[i]
+        weight = target if out.held[i] >= 0 else weights[i]
+        limited = abs(solved - out.desired[i]) > 1e-9
+        if abs(target - weight) > 1e-12:
+            if limited and abs(target) < abs(weight):
+                reason = 7
+            elif side == 0.0:
+                reason = 6
+            else:
+                reason = 4 if side > 0.0 else 5
+        elif book_bound and abs(target - solved) > out.band[i] + 1e-9:
+            reason = 8
+        elif limited and abs(solved - weight) <= 1e-12:
+            reason = 9
+        elif side != 0.0:
+            reason = 3 if out.share[0] > 0.0 else 10
+        elif out.conviction[i] == 0.0:
+            reason = 0
+        else:
+            reason = 2 if out.senses[i] < senses_min else 1
+        out.reason[i] = reason

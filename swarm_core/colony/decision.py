@@ -68,6 +68,26 @@ class StateDigest:
         return repr(str(self))
 
 
+class ScoutShares:
+    """Each scout's part of the conviction [K, N], computed when first asked for and then kept.
+
+    It is the largest table of a decision, and orders need not wait for it either.
+    """
+
+    __slots__ = ("_source", "_table")
+
+    def __init__(self, source: Callable[[], Floats]) -> None:
+        self._source: Callable[[], Floats] | None = source
+        self._table: Floats | None = None
+
+    def table(self) -> Floats:
+        """Return the table [K, N]."""
+        if self._table is None or self._source is not None:
+            assert self._source is not None
+            self._table, self._source = self._source(), None
+        return self._table
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Target weights for N instruments, and where they came from.
@@ -84,7 +104,7 @@ class Decision:
     sense_names: tuple[str, ...]
     sense_contributions: Floats  # [S, N]
     scout_names: tuple[str, ...]
-    scout_contributions: Floats  # [K, N]
+    scout_shares: ScoutShares
     trust: Floats  # [K], sums to one together with the idle scout's share
     channel_names: tuple[str, ...]
     trails: Floats  # [C, N]
@@ -96,6 +116,11 @@ class Decision:
     digest_after: StateDigest
     events: tuple[ColonyEvent, ...] = field(default=())
     diagnostics: dict[str, Floats] = field(default_factory=dict[str, Floats])  # name -> [N] or [1]
+
+    @property
+    def scout_contributions(self) -> Floats:
+        """Each scout's part of the conviction [K, N]."""
+        return self.scout_shares.table()
 
     @property
     def state_digest_before(self) -> str:

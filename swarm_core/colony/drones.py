@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from swarm_core.colony.arithmetic import exp, log, simple_return
+from swarm_core.colony.arithmetic import exp, log, simple_returns
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import DroneParameters
 from swarm_core.colony.state import Book, Memory
@@ -15,6 +15,7 @@ STALE, NO_PRICE, ANOMALY, DRIFT, UNKNOWN_POSITION = 6, 7, 8, 9, 10
 CODES = 11
 _WEIGHT_MAX = 1e6  # of NAV: no book is so large, its measurement is broken
 _TAIL_BARS_MIN = 20
+_TAIL_ROWS = 4  # bars replayed side by side
 _DRIFT_FAST, _DRIFT_SLOW = 0.95, 0.995
 _DRIFT_POWER = 10.232990804510022  # ln 0.95 / ln 0.995: a power of the slow keep is the fast one
 
@@ -99,17 +100,24 @@ def tail_risk(
     if seen < _TAIL_BARS_MIN:
         return p.normal_var * fallback_sigma, p.normal_shortfall * fallback_sigma
     losses = np.zeros(seen)
-    for back in range(seen):
-        now, before = (
-            memory.log_price[(step - back) % bars],
-            memory.log_price[(step - back - 1) % bars],
-        )
-        total = 0.0
-        for i in range(n):
-            change = now[i] - before[i]
-            if change == change:
-                total += weights[i] * (simple_return(change) if p.simple_returns else change)
-        losses[back] = -total
+    row = np.empty((_TAIL_ROWS, n))
+    for first in range(0, seen, _TAIL_ROWS):
+        rows = min(_TAIL_ROWS, seen - first)
+        for r in range(rows):
+            back = first + r
+            now = memory.log_price[(step - back) % bars]
+            _returns(now, memory.log_price[(step - back - 1) % bars], p.simple_returns, row[r])
+        for r in range(rows, _TAIL_ROWS):
+            row[r] = 0.0
+        s0 = s1 = s2 = s3 = 0.0
+        for i in range(n):  # each sum in its own order; four at once do not wait for each other
+            s0 += weights[i] * row[0, i]
+            s1 += weights[i] * row[1, i]
+            s2 += weights[i] * row[2, i]
+            s3 += weights[i] * row[3, i]
+        sums = (s0, s1, s2, s3)
+        for r in range(rows):
+            losses[first + r] = -sums[r]
     count = max(int((1.0 - p.tail_level) * seen), 1)
     tail, value = 0.0, 0.0
     for _ in range(count):  # the tail is short: take its losses one by one, largest first
@@ -121,6 +129,16 @@ def tail_risk(
         tail += value
         losses[at] = -math.inf
     return max(value, 0.0), max(tail / count, 0.0)
+
+
+@kernel
+def _returns(now: np.ndarray, before: np.ndarray, simple: bool, out: np.ndarray) -> None:
+    """Fill out[N] with the returns between two rows of log prices, 0 where one is missing."""
+    for i in range(out.shape[0]):
+        change = now[i] - before[i]
+        out[i] = change if change == change else 0.0
+    if simple:
+        simple_returns(out)
 
 
 @kernel

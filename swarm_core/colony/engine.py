@@ -136,6 +136,7 @@ def empty_output(n: int, places: int) -> Output:
         band=np.zeros(n),
         tradable=np.zeros(n, np.bool_),
         held=np.full(n, -1, np.int64),
+        reason=np.zeros(n, np.int64),
         standing=np.zeros(n),
         danger=np.zeros(n),
         measured=np.zeros(CODES),

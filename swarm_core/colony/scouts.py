@@ -114,23 +114,26 @@ def _carry(
     Jegadeesh & Titman (1993); with h = 1 it is the conviction itself.
     """
     fresh = _ONE - keep
-    s0 = s1 = s2 = s3 = 0.0
     n = conviction.shape[0]
+    s0 = s1 = s2 = s3 = 0.0
     whole = n - n % 4
-    for i in range(n):
-        new = keep * carried[i] + fresh * conviction[i]
-        old = carried[i]
-        carried[i] = new
-        moved = abs(new - old) * inverse_sigma[i]
-        if i >= whole or i % 4 == 0:
-            s0 += moved
-        elif i % 4 == 1:
-            s1 += moved
-        elif i % 4 == 2:
-            s2 += moved
-        else:
-            s3 += moved
+    for i in range(0, whole, 4):
+        s0 += _move(carried, conviction, keep, fresh, i) * inverse_sigma[i]
+        s1 += _move(carried, conviction, keep, fresh, i + 1) * inverse_sigma[i + 1]
+        s2 += _move(carried, conviction, keep, fresh, i + 2) * inverse_sigma[i + 2]
+        s3 += _move(carried, conviction, keep, fresh, i + 3) * inverse_sigma[i + 3]
+    for i in range(whole, n):
+        s0 += _move(carried, conviction, keep, fresh, i) * inverse_sigma[i]
     return (s0 + s1) + (s2 + s3)
+
+
+@kernel
+def _move(
+    carried: np.ndarray, conviction: np.ndarray, keep: np.float32, fresh: np.float32, i: int
+) -> np.float32:
+    old = carried[i]
+    carried[i] = keep * old + fresh * conviction[i]
+    return abs(carried[i] - old)
 
 
 @kernel

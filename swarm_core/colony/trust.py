@@ -26,7 +26,7 @@ import math
 import numpy as np
 
 from swarm_core.colony import tempo
-from swarm_core.colony.arithmetic import dot, exp, log
+from swarm_core.colony.arithmetic import dot, exp, exp_each, log
 from swarm_core.colony.compiled import kernel
 from swarm_core.colony.parameters import TrustParameters
 from swarm_core.colony.state import EMPTY, Trust
@@ -57,10 +57,14 @@ def _reinforce(
     weight: np.ndarray, payoff: np.ndarray, penalty: np.ndarray, rate: float, responsibility: float
 ) -> None:
     """w <- w exp(q (rate r - rate^2 v / 2)), normalised; penalty[k] is v[k] / 2."""
+    factor = np.empty(weight.shape[0])
+    for k in range(weight.shape[0]):
+        factor[k] = responsibility * rate * (payoff[k] - rate * penalty[k])
+    exp_each(factor)
     total = 0.0
     for k in range(weight.shape[0]):
         if weight[k] > 0.0:
-            weight[k] *= exp(responsibility * rate * (payoff[k] - rate * penalty[k]))
+            weight[k] *= factor[k]
             total += weight[k]
     for k in range(weight.shape[0]):
         weight[k] /= total

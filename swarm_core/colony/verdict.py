@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 
 from swarm_core.colony import codec
 from swarm_core.colony.blueprint import scout_name
-from swarm_core.colony.compiled import kernel
 from swarm_core.colony.cycle import Output
-from swarm_core.colony.decision import ColonyEvent, Decision, StateDigest, Veto, VetoCode
-from swarm_core.colony.drones import DRIFT, STALE, limits_of
+from swarm_core.colony.decision import (
+    ColonyEvent,
+    Decision,
+    ScoutShares,
+    StateDigest,
+    Veto,
+    VetoCode,
+)
+from swarm_core.colony.drones import DRIFT, limits_of
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.parameters import parameters
 from swarm_core.colony.purse import learned_cost
@@ -60,9 +66,7 @@ def decision_of(
 ) -> Decision:
     """Return the decision in the observation's instrument order."""
     living = np.flatnonzero(after.scouts.status != EMPTY)
-    weight = after.trust.weight
-    scouts = np.empty((len(living), len(order)))
-    weigh_scouts(out.scouts, weight, living, order, scouts)
+    trust = after.trust.weight[living]
     vetoes = _vetoes(settings, after, out, order, observation.instrument_ids)
     decision_id = _decision_id(before, observation.time_ns, out)
     target = out.target[order]
@@ -75,13 +79,13 @@ def decision_of(
         sense_names=after.sense_names,
         sense_contributions=after.queen.sense_conviction[:, order],
         scout_names=scout_names(after, living),
-        scout_contributions=scouts,
-        trust=weight[living],
+        scout_shares=ScoutShares(partial(_weigh_scouts, out.scouts, trust, living, order)),
+        trust=trust,
         channel_names=CHANNELS,
         trails=after.field.trails[:, order],
         regime_names=REGIMES,
         regime_posterior=after.queen.posterior.copy(),
-        reasons=_reasons(settings, out, order, observation.weights),
+        reasons=_reasons(out, order),
         vetoes=vetoes,
         digest_before=StateDigest(partial(codec.digest, before)),
         digest_after=StateDigest(partial(codec.digest, after)),
@@ -90,15 +94,14 @@ def decision_of(
     )
 
 
-@kernel
-def weigh_scouts(
-    scouts: np.ndarray, weight: np.ndarray, living: np.ndarray, order: np.ndarray, out: np.ndarray
-) -> None:
-    """Fill out[L, N] with the living scouts' shares of the conviction, in the order asked for."""
-    for row in range(living.shape[0]):
-        k = living[row]
-        for i in range(order.shape[0]):
-            out[row, i] = weight[k] * scouts[k, order[i]]
+def _weigh_scouts(
+    scouts: NDArray[np.float32],
+    trust: NDArray[np.float64],
+    living: NDArray[np.int64],
+    order: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return [L, N]: the living scouts' shares of the conviction, in the order asked for."""
+    return trust[:, None] * scouts[np.ix_(living, order)]
 
 
 def _decision_id(before: ColonyState, time_ns: int, out: Output) -> str:
@@ -174,32 +177,10 @@ def _names(
     return tuple(names)
 
 
-def _reasons(
-    settings: ColonySettings,
-    out: Output,
-    order: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> tuple[str, ...]:
+def _reasons(out: Output, order: NDArray[np.int64]) -> tuple[str, ...]:
     """Return why each instrument is traded or not; explain() gives the numbers."""
-    target, side, held = out.target[order], out.side[order], out.held[order]
-    desired, solved, senses = out.desired[order], out.solved[order], out.senses[order]
-    # What is not known to be held is not traded, and its target says nothing of a move.
-    weights = np.where(held >= 0, target, weights)
-    moved = np.abs(target - weights) > 1e-12
-    limited = np.abs(solved - desired) > 1e-9
-    bound = np.abs(target - solved) > out.band[order] + 1e-9
-    code = np.where(side > 0, 4, 5)
-    code = np.where(side == 0, 6, code)
-    code = np.where(limited & (np.abs(target) < np.abs(weights)), 7, code)
-    few = senses < settings.recruitment.senses_min
-    idle = np.where(few, 2, 1)
-    idle = np.where(out.conviction[order] == 0.0, 0, idle)
-    idle = np.where(side != 0, 3 if out.share[0] > 0.0 else 10, idle)
-    idle = np.where(limited & (np.abs(solved - weights) <= 1e-12), 9, idle)
-    book_bound = out.bound[:STALE].any()
-    idle = np.where(bound & book_bound, 8, idle)
-    code = np.where(moved, code, idle)
-    codes: list[int] = code.tolist()
+    held = out.held[order]
+    codes: list[int] = out.reason[order].tolist()
     texts = [REASONS[c] for c in codes]
     for at in np.flatnonzero(held >= 0).tolist():
         texts[at] = _HOLD_REASONS[_CODES[int(held[at])]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarm_core.colony.arithmetic import dot, exp, log
+from swarm_core.colony.arithmetic import dot, exp, exp_each, log, simple_return, simple_returns
 from swarm_core.colony.randomness import normal, philox, uniforms
 
 
@@ -28,6 +28,17 @@ def test_log_and_exp_at_the_edges() -> None:
     assert math.isnan(log(-1.0))
     assert math.isfinite(exp(1e9))
     assert exp(-1e9) > 0.0
+
+
+@pytest.mark.parametrize("spread", [1e-9, 0.01, 0.2, 1.0, 30.0, 1_000.0])
+def test_an_array_at_once_has_the_bits_of_one_after_the_other(spread: float) -> None:
+    x = np.random.default_rng(1).standard_normal(1_003) * spread
+    x[:6] = [0.0, -0.0, 700.0, -700.0, 1e300, math.nan]
+    each, returns = x.copy(), x.copy()
+    exp_each(each)
+    simple_returns(returns)
+    assert each.tobytes() == np.array([exp(v) for v in x]).tobytes()
+    assert returns.tobytes() == np.array([simple_return(v) for v in x]).tobytes()
 
 
 @settings(deadline=None)  # the first call compiles
