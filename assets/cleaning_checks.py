@@ -52,9 +52,11 @@ def data_docs(suites: dg.ResourceParam[SuiteRunner]) -> dg.MaterializeResult:
 
 
 def quarantine(tables: TableStore) -> pl.DataFrame:
-    """Return every row that was put aside, unreadable ones included, newest first."""
+    """Return every row that was put aside, unreadable ones included, newest first.
+
+    What a table of rejected rows only warns of was not put aside.
+    """
     names = [f"{kind}_{name}" for kind in ("quarantine", "rejected") for name in INGESTED]
     frames = [QUARANTINE.conform(tables.read(name)) for name in names if tables.exists(name)]
-    return pl.concat([QUARANTINE.empty(), *frames]).sort(
-        "event_time", "table", descending=[True, False], nulls_last=True
-    )
+    aside = pl.concat([QUARANTINE.empty(), *frames]).filter(pl.col("severity") != "warn")
+    return aside.sort("event_time", "table", descending=[True, False], nulls_last=True)

@@ -9,7 +9,7 @@ from assets import table_pictures
 from assets.partitions import ALL_TIME, MONTHS, SINGLE_RUN, window
 from assets.pictures import drawn
 from assets.ports import Clock, Source, TableStore
-from features.schemas import TABLES, TableSchema, dated_instruments
+from features.schemas import MISSING_LATER, TABLES, TableSchema, dated_instruments
 from features.validation import later_copies
 
 # Instruments are few and are written whole; every other table grows by months.
@@ -71,6 +71,17 @@ def _of_hours(table: str, rejected: pl.DataFrame) -> str | None:
     )
 
 
+def _of_missing(table: str, missing: pl.DataFrame) -> str | None:
+    """Return what is to be said of records that a later delivery lacks, where there are any."""
+    if missing.is_empty():
+        return None
+    return (
+        f"{table}: {missing.height} rows stay as they were though a later delivery lacks them, "
+        f"e.g. {missing['reason'][0]}; apiary sql 'select reason, row from rejected_{table}' "
+        "shows them"
+    )
+
+
 def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
     @dg.asset(
         name=f"raw_{schema.name}",
@@ -90,18 +101,24 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
         start, end = window(context)
         rows = source.fetch(schema.name, start, end)
         receipt = tables.append(f"raw_{schema.name}", rows, key=schema.key, ingested_at=clock.now())
-        rejected = source.rejected(schema.name).filter(
+        told_aside = source.rejected(schema.name).filter(
             pl.col("event_time").is_null()
             | ((pl.col("event_time") >= start) & (pl.col("event_time") < end))
         )
+        missing = told_aside.filter(kind=MISSING_LATER)
+        rejected = told_aside.filter(pl.col("kind") != MISSING_LATER)
         copies = later_copies(schema, rows)
-        aside = pl.concat([rejected, copies.head(COPIES_MAX)])
+        aside = pl.concat([rejected, missing, copies.head(COPIES_MAX)])
         tables.replace(f"rejected_{schema.name}", aside, start=start, end=end)
         context.log.info(
             f"{schema.name}: {rows.height} rows from {source.name}, "
             f"{receipt.inserted_row_count} of them new"
         )
-        told = (_of_copies(schema.name, copies), _of_hours(schema.name, rejected))
+        told = (
+            _of_copies(schema.name, copies),
+            _of_hours(schema.name, rejected),
+            _of_missing(schema.name, missing),
+        )
         remark = "; ".join(text for text in told if text is not None) or None
         if remark is not None:
             context.log.warning(remark)
@@ -111,6 +128,7 @@ def _raw_asset(schema: TableSchema) -> dg.AssetsDefinition:
                 "new_row_count": receipt.inserted_row_count,
                 "unreadable_row_count": rejected.height,
                 "copied_row_count": copies.height,
+                "missing_later_count": missing.height,
                 **({} if remark is None else {REMARK: remark}),
                 "columns_left_out": "; ".join(source.left_out(schema.name)) or "none",
                 "table_version": receipt.version,

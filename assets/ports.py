@@ -54,7 +54,10 @@ class Source(Protocol):
         ...
 
     def rejected(self, table: str) -> pl.DataFrame:
-        """Return the rows that could not be read, with reasons (QUARANTINE_COLUMNS)."""
+        """Return the rows that could not be read, with reasons (QUARANTINE_COLUMNS).
+
+        Rows of the kind missing_later were read and stay; a later delivery lacks them.
+        """
         ...
 
     def left_out(self, table: str | None = None) -> Sequence[str]:

@@ -260,6 +260,9 @@ QUARANTINE_COLUMNS: dict[str, pl.DataType] = {
     "row": pl.String(),  # the whole row as JSON: nothing is lost
 }
 
+# The kind of a row that was read and stays, though a later delivery of its data set lacks it.
+MISSING_LATER = "missing_later"
+
 
 def dated_instruments(rows: pl.DataFrame) -> pl.DataFrame:
     """Return instrument rows with the times a stored table needs: known since their ticker was."""

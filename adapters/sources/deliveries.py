@@ -11,28 +11,31 @@ import polars as pl
 from adapters.sources.batches import ROW_BITS
 from adapters.sources.mapping import MappingError
 from adapters.sources.mapping_series import Deliveries
-from features.schemas import UTC_TIME, TableSchema
+from features.schemas import MISSING_LATER, QUARANTINE_COLUMNS, UTC_TIME, TableSchema
+from features.text_format import format_text
 
 _SUBJECTS = ("instrument_id", "interval", "series_id", "index_id", "metric", "period", "kind")
-_SCHEMA = {"tag": pl.Int64(), "order": pl.Int64(), "delivered": UTC_TIME}
+_SCHEMA = {"tag": pl.Int64(), "order": pl.Int64(), "delivered": UTC_TIME, "path": pl.String()}
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SAID, _BEFORE = "__said", "__before"
 
 
 def delivered(deliveries: Deliveries, tags: Iterable[tuple[int, str]]) -> pl.DataFrame:
-    """Return `tag`, `order` and `delivered` of each file, given the tag and the path of each.
+    """Return `tag`, `order`, `delivered` and `path` of each file, given the tag and the path.
 
     `delivered` is null where the files follow one another by name. Raises MappingError where the
     path of one tells no day.
     """
-    files = [(_day_over(deliveries, path), _natural(path), tag) for tag, path in tags]
+    files = [(_day_over(deliveries, path), path, tag) for tag, path in tags]
     # Files of one day are one delivery: a symbol each, say.
-    moments = [(over, []) if over is not None else (_NEVER, path) for over, path, _ in files]
+    moments = [
+        (over, []) if over is not None else (_NEVER, _natural(path)) for over, path, _ in files
+    ]
     order = {repr(moment): n for n, moment in enumerate(sorted(moments))}
     return pl.DataFrame(
         [
-            (tag, order[repr(moment)], over)
-            for (over, _, tag), moment in zip(files, moments, strict=True)
+            (tag, order[repr(moment)], over, path)
+            for (over, path, tag), moment in zip(files, moments, strict=True)
         ],
         schema=_SCHEMA,
         orient="row",
@@ -74,6 +77,71 @@ def as_versions(rows: pl.DataFrame, schema: TableSchema, files: pl.DataFrame) ->
     )  # fmt: skip
     by_name = files["delivered"].null_count() > 0
     return _known(kept, marked, schema, is_by_name=by_name).select(rows.columns)
+
+
+def missing_later(rows: pl.DataFrame, schema: TableSchema, files: pl.DataFrame) -> pl.DataFrame:
+    """Return the records that a later delivery lacks, as warnings in QUARANTINE_COLUMNS form.
+
+    `rows` and `files` are those of `as_versions`. A delivery lacks a record where it holds others
+    of its series from before and from after it; one of the newest days alone lacks nothing of the
+    days before. A record that a still later one holds again is not missing.
+    """
+    subject = [c for c in _SUBJECTS if c in schema.key]
+    key = [c for c in schema.key if c in rows.columns]
+    if not subject or rows.is_empty():
+        return pl.DataFrame(schema=QUARANTINE_COLUMNS)
+    marked = rows.with_columns(tag=pl.col("source_row") // (1 << ROW_BITS)).join(
+        files, on="tag", how="left"
+    )
+    since = pl.col("__since").cum_min(reverse=True).shift(-1)
+    spans = (
+        marked.group_by(*subject, "order")
+        .agg(
+            __since=pl.col("event_time").min(),
+            __until=pl.col("event_time").max(),
+            __lacking=pl.col("path").min(),
+        )
+        .with_columns(__earliest=since.over(subject, order_by="order"))
+    )
+    newest = marked.sort("order").unique(key, keep="last", maintain_order=True)
+    # Of deliveries of the newest days nearly all records are older than whatever comes later.
+    doubtful = newest.join(
+        spans.select(*subject, "order", "__earliest"), on=[*subject, "order"], nulls_equal=True
+    ).filter(pl.col("event_time") > pl.col("__earliest"))
+    later = spans.rename({"order": "__later"}).drop("__earliest")
+    found = (
+        doubtful.join(later, on=subject, nulls_equal=True)
+        .filter(
+            pl.col("__later") > pl.col("order"),
+            pl.col("event_time").is_between("__since", "__until"),
+        )
+        .sort("__later", *key)
+        .unique(key, keep="first", maintain_order=True)
+    )
+    return _warnings(found, schema, rows.columns)
+
+
+def _warnings(found: pl.DataFrame, schema: TableSchema, columns: list[str]) -> pl.DataFrame:
+    """Return records that `__lacking` lacks as warnings: lost on the way, or withdrawn."""
+    named = pl.struct([c for c in schema.key if c not in {"source", "event_time"}])
+    return found.select(
+        rule=pl.lit("deliveries"),
+        table=pl.lit(schema.name),
+        kind=pl.lit(MISSING_LATER),
+        confidence=pl.lit(0.5),
+        severity=pl.lit("warn"),
+        reason=format_text(
+            "a later delivery must hold what it spans: {} holds days around it and lacks {} of {}",
+            pl.col("__lacking"),
+            named.struct.json_encode(),
+            pl.col("event_time").dt.to_string("iso:strict"),
+        ),
+        event_time="event_time",
+        knowledge_time="knowledge_time",
+        source="source",
+        source_row="source_row",
+        row=pl.struct(columns).struct.json_encode(),
+    ).select(pl.col(name).cast(dtype) for name, dtype in QUARANTINE_COLUMNS.items())
 
 
 def _known(

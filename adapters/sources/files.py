@@ -17,7 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from adapters.sources.batches import ROW_BITS, FileRows, in_batches, joined
-from adapters.sources.deliveries import as_versions, delivered
+from adapters.sources.deliveries import as_versions, delivered, missing_later
 from adapters.sources.file_batches import Read, batch_of, load, put
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.kept_frames import KeptFrames, Shelf
@@ -75,8 +75,9 @@ class FileSource:
         self._kept = kept
         self._digests = FileDigests()
         self._read: dict[int, Read] = {}
-        # Sorted tables, each with the parts it was made of: partitions ask for one many times.
+        # Sorted tables, each with the parts it was made of, and what later deliveries lack of them.
         self._sorted: dict[str, tuple[list[TableRows], pl.DataFrame]] = {}
+        self._missing: dict[str, pl.DataFrame] = {}
 
     @property
     def name(self) -> str:
@@ -97,13 +98,17 @@ class FileSource:
         return self._all_rows(table).filter(inside)
 
     def rejected(self, table: str | None = None) -> pl.DataFrame:
-        """Return the rows that could not be read, of one table or of all, with reasons."""
+        """Return the rows that could not be read, or that a later delivery lacks, with reasons."""
         parts = [
             batch.table_rows.rejected
             for number, spec in enumerate(self._mapping.tables)
             if table in {None, spec.table}
             for batch in self._read_spec(number, spec).batches
         ]
+        again = {spec.table for spec in self._mapping.tables if spec.deliveries is not None}
+        for name in sorted(again if table is None else again & {table}):
+            self._all_rows(name)
+            parts += [self._missing[name]] if name in self._missing else []
         rows = pl.concat([pl.DataFrame(schema=QUARANTINE_COLUMNS), *parts])
         return rows.sort("table", "source", "source_row", maintain_order=True)
 
@@ -204,12 +209,16 @@ class FileSource:
                     self._tag(spec, path): path.relative_to(self._folder).as_posix()
                     for path in self._paths(spec)
                 }
+        none, tag = pl.DataFrame(schema=QUARANTINE_COLUMNS), pl.col("source_row") // (1 << ROW_BITS)
+        missing = [none]
         for dataset, (deliveries, tags) in again.items():
-            tag = pl.col("source_row") // (1 << ROW_BITS)
             of_it = (pl.col("source") == f"{self.name}/{dataset}") & tag.is_in(list(tags))
             files = delivered(deliveries, tags.items())
-            versions = as_versions(rows.filter(of_it), TABLES[table], files)
+            again_told = rows.filter(of_it)
+            missing.append(missing_later(again_told, TABLES[table], files))
+            versions = as_versions(again_told, TABLES[table], files)
             rows = pl.concat([rows.filter(~of_it), versions])
+        self._missing[table] = pl.concat(missing)
         return rows
 
     def _read_spec(self, number: int, spec: TableMapping) -> Read:

@@ -13,6 +13,7 @@ from adapters.sources.files import FileSource
 from adapters.sources.mapping import mapping_from
 from adapters.stores.tables_delta import DeltaTableStore
 from assets import ingest
+from assets.cleaning_checks import quarantine
 from assets.partitions import month_key
 
 NOW = datetime(2022, 6, 1, tzinfo=UTC)
@@ -96,6 +97,28 @@ def test_other_values_or_another_time_of_knowledge_are_no_copies(tmp_path: Path)
     source = make_source(tmp_path / "in", one=ROWS + "2022-01-03,A,9\n")
     found = ingested(source, DeltaTableStore(tmp_path / "tables"), tmp_path)
     assert (found["new_row_count"], found["copied_row_count"]) == (5, 0)
+
+
+def test_rows_that_a_later_delivery_lacks_are_told_and_stay(tmp_path: Path) -> None:
+    make_source(tmp_path / "in", p_20220103=ROWS + "2022-01-05,A,3\n")
+    make_source(
+        tmp_path / "in", p_20220105=ROWS.replace("2022-01-04,A,1\n", "") + "2022-01-05,A,3\n"
+    )
+    spec = {
+        "table": "bars", "files": "*.csv", "symbol": "Name", "instrument": {"id": "US.{symbol}"},
+        "time": {"column": "Date", "stands_for": "session"}, "deliveries": {"by": "name"},
+        "columns": {"interval": {"constant": "1d"}, "close": "Close"},
+    }  # fmt: skip
+    source = FileSource(tmp_path / "in", mapping_from({"tables": [spec]}, name="test"))
+    tables = DeltaTableStore(tmp_path / "tables")
+    found = ingested(source, tables, tmp_path)
+    assert (found["dagster/row_count"], found["missing_later_count"]) == (5, 1)
+    assert found["unreadable_row_count"] == 0
+    assert found[ingest.REMARK].startswith(
+        "bars: 1 rows stay as they were though a later delivery lacks them, e.g. a later delivery"
+    )
+    assert tables.read("rejected_bars")["kind"].to_list() == ["missing_later"]
+    assert quarantine(tables).is_empty()
 
 
 def test_prints_that_are_alike_are_trades_of_their_own(tmp_path: Path) -> None:

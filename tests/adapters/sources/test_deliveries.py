@@ -1,5 +1,6 @@
 """Files that hold the same days again are deliveries: what they change is known when they are."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from adapters.sources.files import FileSource
 from adapters.sources.inference import Hints, infer_mapping, to_yaml
 from adapters.sources.mapping import MappingError, load_mapping, mapping_from
 from features import calendars
+from features.schemas import MISSING_LATER
 from tests.adapters.sources.test_inference import EVER
 
 DAYS: list[date] = calendars.sessions("XNYS", date(2023, 12, 11), date(2024, 1, 13))[
@@ -275,6 +277,57 @@ def test_a_later_delivery_falls_under_the_pattern_of_those_before(tmp_path: Path
     found = FileSource(folder, mapping).fetch("corporate_actions", *EVER)
     assert sorted(found["amount"].to_list()) == [0.5, 0.75]
     assert found.filter(amount=0.75)["knowledge_time"].to_list() == [over(SECOND)]
+
+
+def lacked(source: FileSource) -> list[tuple[str, date]]:
+    found = source.rejected("bars").filter(kind=MISSING_LATER)
+    return [(json.loads(row["row"])["instrument_id"], row["event_time"].date())
+            for row in found.iter_rows(named=True)]  # fmt: skip
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_a_record_that_a_later_delivery_lacks_stays_and_is_told(
+    tmp_path: Path, by_name: bool
+) -> None:
+    """Whether it is withdrawn or a line was lost on the way, no file says."""
+    names = ("a.csv", "b.csv") if by_name else (f"p_{FIRST}.csv", f"p_{SECOND}.csv")
+    texts = (long(rows(FIRST)), long(rows(SECOND, without=(REVISED,))))
+    hints = Hints(deliveries="by-name") if by_name else None
+    source = opened(write(tmp_path / "in", dict(zip(names, texts, strict=True))), hints)
+    assert [day for day, _, _ in told(source)] == [day for day in DAYS if day <= SECOND]
+    assert lacked(source) == [("US.AAPL", REVISED), ("US.IBM", REVISED)]
+    told_of = source.rejected("bars")
+    assert told_of["severity"].unique().to_list() == ["warn"]
+    assert told_of["reason"][0].startswith(
+        f"a later delivery must hold what it spans: {names[1]} holds days around it and lacks "
+    )
+    path, _ = source.locate(told_of["source"][0], told_of["source_row"][0])
+    assert path.name == names[0]
+
+
+def test_a_shorter_delivery_lacks_nothing_outside_of_its_days(tmp_path: Path) -> None:
+    """Neither the days before its first nor those after its last, for each instrument alone."""
+    second = long(rows(SECOND, since=date(2024, 1, 4)))
+    cut = "\n".join(line for line in second.splitlines() if not line.startswith("IBM,2024-01-1"))
+    files = {f"p_{FIRST}.csv": long(rows(FIRST)), f"p_{SECOND}.csv": second,
+             "p_2024-01-13.csv": cut + "\n"}  # fmt: skip
+    assert lacked(opened(write(tmp_path / "in", files))) == []
+
+
+def test_a_record_that_comes_back_is_not_missing(tmp_path: Path) -> None:
+    days = (date(2024, 1, 5), date(2024, 1, 8), date(2024, 1, 12))
+    texts = (long(rows(days[0])), long(rows(days[1], without=(REVISED,))), long(rows(days[2])))
+    files = {f"p_{day}.csv": text for day, text in zip(days, texts, strict=True)}
+    assert lacked(opened(write(tmp_path / "in", files))) == []
+
+
+def test_values_of_a_series_that_a_later_vintage_lacks_are_told(tmp_path: Path) -> None:
+    texts = ["date,value\n2024-01-01,3.1\n2024-02-01,3.2\n",
+             "date,value\n2024-01-01,3.15\n2024-03-01,3.3\n"]  # fmt: skip
+    names = ("cpi_2024-03-13.csv", "cpi_2024-04-12.csv")
+    folder = write(tmp_path / "in", dict(zip(names, texts, strict=True)))
+    told_of = opened(folder, Hints(published="40d")).rejected("macro")
+    assert told_of["event_time"].dt.month().to_list() == [2]
 
 
 DELIVERED = {
