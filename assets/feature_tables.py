@@ -8,7 +8,7 @@ import polars as pl
 
 from assets import table_pictures
 from assets.desk import Desk
-from assets.ingest import preview
+from assets.ingest import REMARK, preview
 from assets.partitions import MONTHS, SINGLE_RUN, window
 from assets.pictures import drawn
 from assets.ports import FeatureStore, StoredTable, TableStore, clean_table
@@ -29,7 +29,8 @@ class ClosedInputs:
 
     `bars` are adjusted for splits; `traded` are the same series as they were quoted on the day,
     with `growth` (features.series.split_growth), and `actions` what happened to them. `rates` are
-    those of the desk's foreign currencies (features.currency_rates).
+    those of the desk's foreign currencies (features.currency_rates). `sources` are the sources of
+    each series (features.series.ranked_sources).
     """
 
     bars: pl.DataFrame
@@ -39,6 +40,7 @@ class ClosedInputs:
     news: pl.DataFrame
     instruments: pl.DataFrame
     rates: pl.DataFrame
+    sources: pl.DataFrame
 
     def for_catalog(self) -> catalog.FeatureInputs:
         """Return them as the catalogue takes them."""
@@ -63,10 +65,9 @@ def read_inputs(
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
     bars = clean_table(tables, "bars").read(start=start, end=window_end)
     actions = clean_table(tables, "corporate_actions").read()
-    chosen = series.select_series(
-        session_bars(bars, instruments, market),
-        desk.source_priority,
-    )
+    of_sessions = session_bars(bars, instruments, market)
+    sources = series.ranked_sources(of_sessions, desk.source_priority)
+    chosen = series.of_first_source(of_sessions, sources)
     booked = chosen_actions(actions, chosen)
     return ClosedInputs(
         bars=series.back_adjusted(chosen, actions),
@@ -78,6 +79,24 @@ def read_inputs(
         rates=currency_rates(
             bars, instruments, market.currency, market.foreign, desk.source_priority
         ),
+        sources=sources,
+    )
+
+
+def source_remark(unchosen: pl.DataFrame) -> str | None:
+    """Return what is to be said of instruments of several sources where nobody chose one."""
+    if unchosen.is_empty():
+        return None
+    first = unchosen.row(0, named=True)
+    used, other = (
+        f"{first[f'{part}name']} ({first[f'{part}bar_count']} bars to "
+        f"{first[f'{part}newest']:%Y-%m-%d})"
+        for part in ("", "other_")
+    )
+    return (
+        f"bars: {unchosen.height} instruments stand in several sources, e.g. "
+        f"{first['instrument_id']}: {used} is used, not {other}; source_priority: [beginning of a "
+        "source's name] in the configuration chooses"
     )
 
 
@@ -117,6 +136,10 @@ def feature_table(
     receipt = tables.replace("features", rows, start=start, end=end)
     feature_store.write_offline(rows, start=start, end=end)
     leaks = point_in_time.leaking_rows(rows)
+    unchosen = series.unchosen_sources(inputs.sources)
+    remark = source_remark(unchosen)
+    if remark is not None:
+        context.log.warning(remark)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": rows.height,
@@ -125,6 +148,7 @@ def feature_table(
             "universe": "all" if desk.universe is None else list(desk.universe.newest),
             "table_version": receipt.version,
             "content_hash": receipt.content_hash,
+            **({} if remark is None else {REMARK: remark, "sources": preview(unchosen, 50)}),
             **drawn(
                 "coverage", table_pictures.feature_coverage, rows, [f.name for f in catalog.CATALOG]
             ),

@@ -11,44 +11,83 @@ from datetime import datetime
 import polars as pl
 
 _KEY = ["instrument_id", "interval", "event_time"]
+# A source's name ends in the hash of its content (`name@hash`): another hash is another version of
+# the same series, not another series.
+_NAME = pl.col("source").str.split("@").list.first()
 
 
-def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFrame:
-    """Return one source's bars per (instrument, interval): the first of `priority` that has it.
+def ranked_sources(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFrame:
+    """Return the sources of each (instrument, interval), that which is used first.
 
     `priority` holds prefixes of source names, best first. Sources it does not name come after,
-    those with opening prices before closes alone, then those with more bars, then by name. Every
-    version (knowledge_time) of the chosen series is kept.
+    those with opening prices before closes alone, then those with more bars, then by name. The
+    columns are instrument_id, interval, name, is_named (by `priority`), bar_count (versions are
+    counted once) and newest.
     """
     rank = pl.lit(len(priority))
     for position, prefix in reversed(list(enumerate(priority))):
         rank = (
             pl.when(pl.col("source").str.starts_with(prefix)).then(pl.lit(position)).otherwise(rank)
         )
-    # A source's name ends in the hash of its content (`name@hash`): another hash is another
-    # version of the same series, not another series.
-    name = pl.col("source").str.split("@").list.first()
-    series = (
+    return (
         bars.lazy()
-        .with_columns(_name=name, _rank=rank)
-        .group_by("instrument_id", "interval", "_name")
+        .with_columns(name=_NAME, _rank=rank)
+        .group_by("instrument_id", "interval", "name")
         .agg(
             pl.col("_rank").min(),
             has_open=pl.col("open").is_not_null().mean() > 0.5,
-            bar_count=pl.len(),
+            bar_count=pl.col("event_time").n_unique(),
+            newest=pl.col("event_time").max(),
         )
-        .sort(["_rank", "has_open", "bar_count", "_name"], descending=[False, True, True, False])
-        .unique(["instrument_id", "interval"], keep="first", maintain_order=True)
-        .select("instrument_id", "interval", "_name")
+        .sort(
+            ["instrument_id", "interval", "_rank", "has_open", "bar_count", "name"],
+            descending=[False, False, False, True, True, False],
+        )
+        .select(
+            *("instrument_id", "interval", "name"),
+            *(pl.col("_rank").lt(len(priority)).alias("is_named"), "bar_count", "newest"),
+        )
+        .collect()
     )
+
+
+def select_series(bars: pl.DataFrame, priority: Sequence[str] = ()) -> pl.DataFrame:
+    """Return one source's bars per (instrument, interval): the first of `ranked_sources`.
+
+    Every version (knowledge_time) of the chosen series is kept.
+    """
+    return of_first_source(bars, ranked_sources(bars, priority))
+
+
+def of_first_source(bars: pl.DataFrame, ranked: pl.DataFrame) -> pl.DataFrame:
+    """Return the bars of the first source of each (instrument, interval), sorted."""
+    first = ranked.unique(["instrument_id", "interval"], keep="first", maintain_order=True)
     return (
         bars.lazy()
-        .with_columns(_name=name)
-        .join(series, on=["instrument_id", "interval", "_name"], how="semi")
-        .drop("_name")
+        .with_columns(name=_NAME)
+        .join(first.lazy(), on=["instrument_id", "interval", "name"], how="semi")
+        .drop("name")
         .sort([*_KEY, "knowledge_time"])
         .collect()
     )
+
+
+def unchosen_sources(ranked: pl.DataFrame) -> pl.DataFrame:
+    """Return what is used of instruments that stand in several sources where no priority says so.
+
+    One row an instrument and interval: `name`, `bar_count` and `newest` of the source that is used,
+    and the same of the best of the others with the prefix `other_`.
+    """
+    key = ["instrument_id", "interval"]
+    grouped = ranked.group_by(key, maintain_order=True)
+    facts = ("name", "bar_count", "newest")
+    several = grouped.agg(
+        pl.len().alias("count"),
+        pl.col("is_named").first(),
+        pl.col(*facts).first(),
+        pl.col(*facts).get(1, null_on_oob=True).name.prefix("other_"),
+    )
+    return several.filter((pl.col("count") > 1) & ~pl.col("is_named")).drop("count", "is_named")
 
 
 def back_adjusted(bars: pl.DataFrame, actions: pl.DataFrame) -> pl.DataFrame:

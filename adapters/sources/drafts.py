@@ -94,12 +94,12 @@ def tables_of(
     answers: Answers,
     shared: SharedCalendar,
     *,
-    whole: bool = True,
+    piece_of: str | None = None,
     alone: bool = False,
 ) -> list[TableMapping]:
     """Return the file's tables, one for each market that it holds; MappingError with a question.
 
-    A file that is not `whole` is a piece of a data set with others. Beside ticks that are `alone`
+    A file may be a `piece_of` a data set with others. Beside ticks that are `alone`
     stand no bars, so that these are drawn of them.
     """
     if draft.table == "macro":
@@ -115,8 +115,8 @@ def tables_of(
         entries["time"] = _time(draft, known, answers)
         if len(groups) > 1:
             entries["where"] = _where(draft, pairs)
-        if not whole:
-            entries |= {"dataset": draft.table, "source_per_file": False}
+        if piece_of is not None:
+            entries |= {"dataset": piece_of, "source_per_file": False}
         if draft.table == "corporate_actions":
             made += [_mapping(draft, e) for e in action_entries(draft.columns, entries)]
             continue
@@ -138,6 +138,8 @@ def _actions_beside(
     entries = _entries(beside) | _instrument(beside, clue, answers)
     entries |= {"time": _time(beside, clue, answers)}
     entries |= {key: bars[key] for key in ("where", "source_per_file") if key in bars}
+    if "source_per_file" in bars and bars["dataset"] != draft.table:  # of a vendor among others
+        entries["dataset"] = str(bars["dataset"]).replace(draft.table, beside.table, 1)
     return [_mapping(beside, e) for e in action_entries(draft.columns, entries)]
 
 
@@ -156,7 +158,7 @@ def _quotes_beside(
     quoted = [Condition(column=draft.columns[m], not_in=NO_AMOUNT) for m in ("bid", "ask")]
     entries["where"] = (*bars.get("where", ()), *quoted)  # type: ignore[misc]  # conditions
     if "source_per_file" in bars:
-        entries["dataset"] = beside.table
+        entries["dataset"] = str(bars["dataset"]).replace(draft.table, beside.table, 1)
     return _mapping(beside, entries)
 
 

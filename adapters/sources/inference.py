@@ -115,8 +115,8 @@ def infer_mapping(
     made: list[tuple[Draft, list[TableMapping]]] = []
     for draft in drafts:
         try:
-            is_whole, is_alone = draft.relative not in pieces, draft.relative in ticks
-            tables = tables_of(draft, given, days, whole=is_whole, alone=is_alone)
+            piece_of, is_alone = pieces.get(draft.relative), draft.relative in ticks
+            tables = tables_of(draft, given, days, piece_of=piece_of, alone=is_alone)
             made.append((draft, with_deliveries(draft, tables, delivered)))
         except MappingError as error:
             questions.setdefault(str(error), []).append(draft.relative)

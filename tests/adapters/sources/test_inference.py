@@ -17,7 +17,9 @@ def inferred(tmp_path: Path, files: dict[str, str], hints: Hints | None = None) 
     folder = tmp_path / "data"
     folder.mkdir()
     for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
     mapping = infer_mapping(folder, hints)
     # What is inferred can be saved, read again and changed by hand.
     written = tmp_path / "data.yaml"

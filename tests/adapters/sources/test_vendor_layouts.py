@@ -238,3 +238,48 @@ def test_an_archive_that_is_damaged_inside_gets_a_line(tmp_path: Path) -> None:
     (tmp_path / "AAPL.csv.gz").write_bytes(whole)
     with pytest.raises(MappingError, match=r"AAPL\.csv\.gz must be a whole archive, was not"):
         infer_mapping(tmp_path)
+
+
+HELD = [date.fromisoformat(day) for day in SESSIONS]
+
+
+def vendors(of_b: Sequence[date], pattern: str, name: str = "{}") -> dict[str, str]:
+    """Closes of two shares as one vendor writes them, and as another, one higher."""
+    a = "".join(f"{day},1,2\n" for day in SESSIONS)
+    b = "".join(f"{day:%Y/%m/%d},2\n" for day in of_b)
+    files: dict[str, str] = {}
+    for symbol in ("AAPL", "IBM"):
+        files[pattern.format("vendor_a", symbol)] = f"Date,Close,Volume\n{a}"
+        files[pattern.format("vendor b", name.format(symbol))] = f"Trade Date,Last\n{b}"
+    return files
+
+
+@pytest.mark.parametrize("pattern", ["{}/{}.csv", "x/{}/daily/{}.csv"])
+@pytest.mark.parametrize("name", ["{}", "{}.US"])
+def test_two_vendors_of_the_same_days_are_two_sources(
+    tmp_path: Path, pattern: str, name: str
+) -> None:
+    found = inferred(tmp_path, vendors(HELD[3:], pattern, name)).fetch("bars", *EVER)
+    by = found.group_by("source").agg(pl.len(), pl.col("close").unique().implode()).sort("source")
+    ends = [source.partition("bars_")[2] for source in by["source"]]
+    assert [end.removeprefix("x_").removesuffix("_daily") for end in ends] == [
+        "vendor_a", "vendor_b"
+    ]  # fmt: skip
+    assert by["len"].to_list() == [2 * len(SESSIONS), 2 * (len(SESSIONS) - 3)]
+    assert found["instrument_id"].unique().sort().to_list() == ["US.AAPL", "US.IBM"]
+
+
+def test_two_vendors_in_one_folder_are_told_apart_by_their_layouts(tmp_path: Path) -> None:
+    written = vendors(HELD, "{}/{}.csv")
+    files = {path.partition("/")[2]: text for path, text in written.items() if "_a" in path}
+    files |= {f"daily_{p.partition('/')[2]}": t for p, t in written.items() if " b" in p}
+    found = inferred(tmp_path, files).fetch("bars", *EVER)
+    assert found.group_by("source").len()["len"].to_list() == [2 * len(SESSIONS)] * 2
+
+
+def test_layouts_that_go_on_from_one_another_are_one_source(tmp_path: Path) -> None:
+    """A vendor that changed its columns in a new year."""
+    later = [day + timedelta(days=366) for day in HELD]
+    later = [day for day in later if day.weekday() < 5]
+    source = inferred(tmp_path, vendors(later, "{}/{}.csv"), Hints(calendar="XNYS"))
+    assert source.fetch("bars", *EVER)["source"].n_unique() == 1
