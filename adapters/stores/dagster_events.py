@@ -1,19 +1,25 @@
-"""Dagster's embedded event storage with its connections kept open.
+"""Dagster's embedded event storage with its connections kept open, and batches written at once.
 
 Dagster's own opens, syncs and closes an SQLite connection for every event, which is much of what a
-partition costs. Here a connection per file stays open, and a commit is written ahead without a sync
+partition costs. Here a connection per file stays open, and what Dagster gives as a batch (the
+partitions of a run: planned, and made) is one transaction. A commit is written ahead without a sync
 of its own: after a loss of power the newest run events may be missing, never torn. The record of
 what was traded is the platform's event log, which syncs every append.
 """
 
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from threading import get_ident
 from typing import Any
 
+from dagster import EventLogEntry
 from dagster._config import StringSource
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SqliteEventLogStorage,
+)
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Connection
@@ -28,6 +34,9 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, home: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
+        self._batch: dict[str, Connection] = {}  # by shard, while this thread writes one
+        self._newest: dict[tuple[str, str], tuple[Connection, EventLogEntry, int]] = {}
+        self._writer: int | None = None
         super().__init__(os.path.join(home, "history", "runs"), inst_data)  # noqa: PTH118 - Dagster wants text
 
     @classmethod
@@ -42,15 +51,46 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         """Build the storage as Dagster asks for it."""
         return cls(inst_data=inst_data, **config_value)
 
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events in one transaction for each file, or none of them where one fails."""
+        with self._db_lock, ExitStack() as stack:
+            self._writer = get_ident()
+            try:
+                for shard in (*{entry.run_id for entry in events}, INDEX_SHARD_NAME):
+                    self._batch[shard] = stack.enter_context(self._open(shard))
+                for entry in events:
+                    self.store_event(entry)
+                for connection, entry, number in self._newest.values():
+                    super()._store_asset_event(connection, entry, number)
+            finally:
+                self._writer, self._batch, self._newest = None, {}, {}
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        if self._writer != get_ident():
+            super()._store_asset_event(conn, event, event_id)
+            return
+        # An asset's row keeps the newest event of each kind: of a batch only those are written.
+        told = event.get_dagster_event()
+        key = (str(told.asset_key), told.event_type_value)
+        self._newest.pop(key, None)
+        self._newest[key] = (conn, event, event_id)
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._db_lock:
-            engine = self._engine(shard)
-            if shard not in self._initialized_dbs:
-                self._initdb(engine)
-                self._initialized_dbs.add(shard)
-            with engine.connect() as connection, connection.begin():
-                yield connection
+        if self._writer == get_ident():
+            yield self._batch[shard]
+            return
+        with self._db_lock, self._open(shard) as connection:
+            yield connection
+
+    @contextmanager
+    def _open(self, shard: str) -> Iterator[Connection]:
+        engine = self._engine(shard)
+        if shard not in self._initialized_dbs:
+            self._initdb(engine)
+            self._initialized_dbs.add(shard)
+        with engine.connect() as connection, connection.begin():
+            yield connection
 
     def _engine(self, shard: str) -> Engine:
         known = self._engines.pop(shard, None)
