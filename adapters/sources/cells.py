@@ -119,7 +119,34 @@ def _spelled(text: pl.Expr, field: Field) -> pl.Expr:
 
 
 def number_of(text: pl.Expr, layout: Csv, *, shortened: bool = False) -> pl.Expr:
-    """Return the text as a finite number or null; `shortened` ones may be written as 2.31M."""
+    """Return the text as a finite number or null; `shortened` ones may be written as 2.31M.
+
+    A minus may be the mathematical sign, and (1.25) is -1.25, as accountants write it.
+    """
+
+    def read(texts: pl.Series) -> pl.Series:
+        number = _read_numbers(texts, layout, shortened=shortened)
+        is_left = number.is_null() & texts.is_not_null()
+        if not is_left.any():  # such signs are few: only what reads as no number is respelt
+            return number
+        respelt = (
+            texts.filter(is_left)
+            .str.replace(r"^\s*\((\D*\d[^()]*)\)\s*$", "-${1}")
+            .str.replace(r"^([^\d\u2212]*)\u2212", "-${1}")
+        )
+        again = _read_numbers(respelt, layout, shortened=shortened)
+        return number.scatter(is_left.arg_true(), again)
+
+    return text.map_batches(read, return_dtype=pl.Float64)
+
+
+def _read_numbers(texts: pl.Series, layout: Csv, *, shortened: bool) -> pl.Series:
+    name = texts.name
+    number = _plain_number(pl.col(name), layout, shortened=shortened)
+    return texts.to_frame().select(number.alias(name)).to_series()
+
+
+def _plain_number(text: pl.Expr, layout: Csv, *, shortened: bool) -> pl.Expr:
     # Where a comma is decimal, a point can only group thousands: 1.234 is then 1234.
     grouping = layout.thousands or ("." if layout.decimal == "," else "")
     bare = text.str.strip_chars(_SIGNS)

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -71,8 +72,7 @@ def contents(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
         if path.suffix.lower() == ".zip":
             yield from _zip_members(path, whole)
         elif path.suffix.lower() == ".gz":
-            with gzip.open(io.BytesIO(whole)) as stream:
-                yield path.name[: -len(".gz")], _bounded(stream.read(MAX_FILE_BYTES + 1), path)
+            yield path.name[: -len(".gz")], _unpacked(whole, path)
         else:
             yield path.name, whole
     except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -87,7 +87,7 @@ def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> Raw
     suffix = Path(name).suffix.lower()
     try:
         if form == "parquet" or (form == "auto" and suffix in {".parquet", ".pq"}):
-            return _numbered(pl.read_parquet(io.BytesIO(content)))
+            return _numbered(_flat(name, pl.read_parquet(io.BytesIO(content))))
         if form == "jsonl" or (form == "auto" and suffix in {".jsonl", ".ndjson"}):
             return _json_lines(name, content)
         if form == "json" or (form == "auto" and suffix == ".json"):
@@ -104,17 +104,19 @@ def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> Raw
 def decode(name: str, content: bytes, encoding: str | None = None) -> str:
     """Return the text of a file without its byte order mark.
 
-    Without a named encoding: UTF-8 or, by its mark, UTF-16. Raises UnreadableFileError where the
-    bytes are neither, because a guessed letter may be a changed name.
+    Without a named encoding: UTF-8 or, by its mark, UTF-16. Lines that end with a carriage return
+    alone end with a newline. Raises UnreadableFileError where the bytes are neither, because a
+    guessed letter may be a changed name.
     """
     guessed = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
-        return content.decode(encoding or guessed)
+        text = content.decode(encoding or guessed)
     except (UnicodeDecodeError, LookupError) as error:
         raise UnreadableFileError(
             f"{name} must be {encoding or guessed} text (name another encoding in the mapping), "
             f"was not: {error}"
         ) from error
+    return text if "\n" in text else text.replace("\r", "\n")
 
 
 def sniff_separator(text: str) -> str:
@@ -154,6 +156,10 @@ def _members_of(
                 f"{info.filename} in {path} must unpack to at most {MAX_FILE_BYTES} bytes, "
                 f"was {info.file_size}"
             )
+        if info.filename.lower().endswith(".gz"):
+            packed = partial(_gz_member, archive, info, path)
+            yield info.filename[: -len(".gz")], packed
+            continue
         if not info.filename.lower().endswith(".zip"):
             yield info.filename, partial(archive.read, info)
             continue
@@ -173,10 +179,46 @@ def _zip_members(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
             yield name, read()
 
 
-def _bounded(content: bytes, path: Path) -> bytes:
+def _gz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> bytes:
+    return _unpacked(archive.read(info), path)
+
+
+def _unpacked(packed: bytes, path: Path) -> bytes:
+    with gzip.open(io.BytesIO(packed)) as stream:
+        content = stream.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise UnreadableFileError(f"{path} must unpack to at most {MAX_FILE_BYTES} bytes, was more")
     return content
+
+
+def _flat(name: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows with the fields of structs as columns, of their own names or ohlc.open.
+
+    Raises UnreadableFileError where cells are lists, or structs are nested deeper than archives.
+    """
+    for _ in range(_DEPTH_MAX):
+        structs = {c: t.fields for c, t in rows.schema.items() if isinstance(t, pl.Struct)}
+        if not structs:
+            break
+        plain = [c for c in rows.columns if c not in structs]
+        named = Counter([*plain, *(field.name for fields in structs.values() for field in fields)])
+        rows = rows.select(
+            *plain,
+            *(
+                pl.col(c).struct.field(field.name).alias(
+                    field.name if named[field.name] == 1 else f"{c}.{field.name}"
+                )
+                for c, fields in structs.items()
+                for field in fields
+            ),
+        )  # fmt: skip
+    nested = [c for c, dtype in rows.schema.items() if dtype.is_nested()]
+    if nested:
+        raise UnreadableFileError(
+            f"{name} must have one value a cell (explode lists to rows), has lists or records in "
+            f"{', '.join(nested)[:200]}"
+        )
+    return rows
 
 
 def _numbered(rows: pl.DataFrame) -> RawRows:

@@ -13,7 +13,7 @@ from adapters.sources.quarters import has_month, with_months
 _SAMPLE = 20_000
 _SLASHED = {True: ("%d{s}%m{s}%Y", "%d{s}%m{s}%y"), False: ("%m{s}%d{s}%Y", "%m{s}%d{s}%y")}
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p", " %H%M%S")
-_WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
+_WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
 _PERIODS = ("%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%YM%m", "%Y-M%m", "%b %Y",
             "%B %Y", "%b-%Y")  # fmt: skip
 _SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
@@ -22,6 +22,7 @@ _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 _MIDNIGHT = r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?(?:Z|UTC| ?[+-]\d{2}:?\d{2})?$"
 _OFFSET = r":\d{2}.*(Z|UTC|[+-]\d{2}:?\d{2})$"
 _NEARLY_ALL = 0.9
+_YEAR_MIN = 1700
 _INTERVALS = ((60, "1m"), (300, "5m"), (900, "15m"), (1800, "30m"), (3600, "1h"), (14400, "4h"),
               (86400, "1d"))  # fmt: skip
 
@@ -208,7 +209,7 @@ class _Files:
     ) -> None:
         """Answer those of the files that are left whose stamps a format reads."""
         moments = _parse(self.texts, form)
-        read = self._mostly(moments.is_not_null())
+        read = self._mostly(_fits(moments))
         for file in [file for file in left if read[file]]:
             answers[file] = _stamps(form, self._of(file, moments), _is_day(form), zone, False)
             left.discard(file)
@@ -220,9 +221,7 @@ class _Files:
             for pattern in _SLASHED[first]:
                 for time in _TIMES:
                     form = pattern.format(s=separator) + time
-                    moments = _parse(self.texts, form)
-                    # %Y reads "85" as the year 85; %y is the format then.
-                    fits = moments.is_not_null() & (moments.dt.year() >= 1700)
+                    fits = _fits(_parse(self.texts, form))
                     read, counts = self._mostly(fits), self._counted(fits)
                     for file in left:
                         if read[file] and file not in found:
@@ -272,6 +271,11 @@ def _parse(text: pl.Series, form: str) -> pl.Series:
         first = ("-01", "-%d") if has_month(form) else ("-01-01", "-%m-%d")
         text, form = text + first[0], form + first[1]
     return text.str.to_datetime(form, time_unit="us", strict=False)
+
+
+def _fits(moments: pl.Series) -> pl.Series:
+    """Return which stamps a format reads: %Y reads "85" as the year 85, which %y is for."""
+    return moments.is_not_null() & (moments.dt.year() >= _YEAR_MIN)
 
 
 def _epoch(number: pl.Series) -> str | None:

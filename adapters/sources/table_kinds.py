@@ -6,12 +6,16 @@ from collections.abc import Mapping
 import polars as pl
 
 from adapters.sources.action_drafts import MEASURE_OF
+from adapters.sources.cells import number_of
+from adapters.sources.column_names import plain_name
 from adapters.sources.draft import TRADED
-from adapters.sources.mapping import DEFAULT_NULLS, MappingError, Unpivot
-from adapters.sources.market_clues import is_bloomberg
+from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
+from adapters.sources.market_clues import clue_of, is_bloomberg
 from adapters.sources.stamps import Stamps
 
 _TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
+_SAO_PAULO = re.compile(r"[A-Z]{4}\d{1,2}(\.SA)?")
+_OF_SERIES = "observation_date"  # as FRED heads its days
 # A column a vintage, as ALFRED writes them: GDPC1_20240125.
 VINTAGES = r"(?P<series>.+)_(?P<vintage>(?:19|20)\d{6})"
 _CHANGE = re.compile(r"%|\bch(?:an)?ge?\b", re.IGNORECASE)
@@ -49,11 +53,27 @@ def _of_numbers(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpiv
         columns["value"] = plain[0]
         return "macro", None
     if len(numeric) == rows.width - 1 >= _WIDE_MIN:
-        tickers = all(_TICKER.fullmatch(c) or is_bloomberg(c) for c in numeric)
-        if tickers and "value" not in columns and "price" not in columns:
+        tickers = all(_is_ticker(c) or is_bloomberg(c) for c in numeric)
+        if (
+            tickers
+            and plain_name(time) != _OF_SERIES
+            and "value" not in columns
+            and "price" not in columns
+        ):
             return "bars", Unpivot(index=(time,), name="symbol", value="close")
         return "macro", Unpivot(index=(time,), name="series", value="value")
     raise MappingError(f"which table are the columns {rows.columns}?")
+
+
+def _is_ticker(name: str) -> bool:
+    """Return whether a column is named as an instrument: DGS10 and T10Y2Y are none of a market.
+
+    Of shares only those of São Paulo bear digits behind their letters.
+    """
+    if not _TICKER.fullmatch(name):
+        return False
+    has_digits = re.search(r"\d", name.partition(".")[0]) is not None
+    return not has_digits or bool(_SAO_PAULO.fullmatch(name)) or clue_of(name).calendar is not None
 
 
 def _is_numeric(column: pl.Series) -> bool:
@@ -64,7 +84,8 @@ def _is_numeric(column: pl.Series) -> bool:
     text = column.str.strip_chars()
     written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
     bare = written.str.strip_suffix("%").str.strip_chars_end()
-    number = bare.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+    pointed = bare.str.replace(",", ".", literal=True).to_frame("text")
+    number = pointed.select(number_of(pl.col("text"), Csv())).to_series()
     return len(written) > 0 and number.is_not_null().mean() > 0.5  # type: ignore[operator]  # of a filled column
 
 
