@@ -9,7 +9,7 @@ import polars as pl
 
 from assets import table_pictures
 from assets.desk import Desk
-from assets.ingest import INGESTED, preview
+from assets.ingest import INGESTED, REMARK, preview
 from assets.partitions import MONTHS, SINGLE_RUN, months_between, window
 from assets.pictures import drawn
 from assets.ports import Clock, StoredTable, TableStore
@@ -23,6 +23,7 @@ from features.validation.summary import to_markdown
 CONTEXT = timedelta(days=120)
 PASSES_RULES = "passes_blocking_rules"
 NO_LOOK_AHEAD = "no_look_ahead"
+_NAMED_MAX = 5  # instruments in one line
 
 
 def _judge(
@@ -109,14 +110,32 @@ class Cleaned:
         stopped = f"; BLOCKED: {'; '.join(self.blocking_reasons)}" if self.blocking_reasons else ""
         return f"{self.table}: {self.good.height} rows clean, {self.bad.height} put aside{stopped}"
 
+    @property
+    def of_withheld(self) -> str | None:
+        """What is to be said of instruments that are not traded, where there are any."""
+        withheld = self.report.withheld
+        if not withheld:
+            return None
+        of_them = pl.col("row").str.json_path_match("$.instrument_id").is_in(withheld)
+        reasons = self.bad.filter(of_them).sort("event_time")["reason"]
+        reason = f", e.g. {reasons[-1]}" if len(reasons) else ""
+        more = f" and {len(withheld) - _NAMED_MAX} more" if len(withheld) > _NAMED_MAX else ""
+        return (
+            f"{self.table}: {', '.join(withheld[:_NAMED_MAX])}{more}: not traded while the newest "
+            f"record is in quarantine{reason}; apiary sql 'select reason, row from "
+            f"quarantine_{self.table}' shows the rows"
+        )
+
     def result(self) -> dg.MaterializeResult:
         """Return the materialization and its two blocking checks."""
         findings = dg.MetadataValue.md(to_markdown(self.report))
+        remark = self.of_withheld
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": self.good.height,
                 "quarantined_row_count": self.bad.height,
                 "blocking": bool(self.blocking_reasons),
+                **({} if remark is None else {REMARK: remark}),
                 "table_version": self.version,
                 "content_hash": self.content_hash,
                 "findings": findings,

@@ -43,13 +43,18 @@ from features import calendars
 
 _READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
 # Data that nothing here reads; what people write beside data (.md, .pdf, .py) is no such thing.
-_UNREAD = frozenset((
-    ".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".feather", ".arrow", ".ipc", ".orc", ".avro",
-    ".h5", ".hdf", ".hdf5", ".pkl", ".pickle", ".npy", ".npz", ".mat", ".rds", ".rdata", ".dta",
-    ".sas7bdat", ".sqlite", ".sqlite3", ".db", ".mdb", ".dbf", ".dbn",
-    ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
-))  # fmt: skip
-_SAVE = f"it cannot be read: save it as CSV or Parquet (.gz or .zip too), {LEAVE_OUT}"
+_UNREAD = {
+    "save each of its sheets as CSV UTF-8": (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"),
+    "unpack it, or pack its files as .gz or .zip": (
+        ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
+    ),
+    "save it as CSV or Parquet (.gz or .zip too)": (
+        ".feather", ".arrow", ".ipc", ".orc", ".avro", ".h5", ".hdf", ".hdf5", ".pkl", ".pickle",
+        ".npy", ".npz", ".mat", ".rds", ".rdata", ".dta", ".sas7bdat", ".sqlite", ".sqlite3",
+        ".db", ".mdb", ".dbf", ".dbn",
+    ),
+}  # fmt: skip
+_WHAT_TO_DO = {ending: advice for advice, endings in _UNREAD.items() for ending in endings}
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
 _PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries, Drawn)
@@ -155,9 +160,10 @@ def _drafts(
     wanted = [(name, path) for name, path in named.items() if not _is_left_out(name, hints)]
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
-        is_unread = path.suffix.lower() in _UNREAD and path.is_file()
-        if is_unread and not _is_left_out(relative, hints):
-            questions.setdefault(_SAVE, []).append(relative)
+        advice = _WHAT_TO_DO.get(path.suffix.lower())
+        if advice is not None and path.is_file() and not _is_left_out(relative, hints):
+            asked = f"it cannot be read: {advice}, {LEAVE_OUT}"
+            questions.setdefault(asked, []).append(relative)
     answers = _looked_at(wanted, folder, hints, progress, kept)
     for relative in named:
         answer = answers.get(relative)

@@ -18,6 +18,8 @@ from features.validation.view import Bools, Floats, SeriesArrays, TableView
 _SURE_WICK = math.log(3.0)
 # A series without volume on this share of its bars does not publish volume.
 _SILENT_SHARE = 0.2
+_NOISES_MIN = 12  # median moves, of a series that reaches zero
+_BACK_PART = 0.25  # of how far it went, between the bars before and after
 _FLAT_COPIES_MIN = 5
 
 
@@ -38,11 +40,66 @@ def _find_wicks(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
         body_top = np.where(np.abs(stray) > far, close, np.fmax(opened, close))
         body_bottom = np.where(np.abs(stray) > far, close, np.fmin(opened, close))
         parts = {"open": stray, "high": high - body_top, "low": low - body_bottom}
+        noise = _noise_of_crossing(arrays)[arrays.series]
         seen = np.zeros(close.size, dtype=np.bool_)
         for name, away in parts.items():
             at = np.flatnonzero((np.abs(away) > far) & np.isfinite(away) & ~seen)
+            in_money = np.abs(arrays.column(name) - arrays.close)[at]
+            at = at[in_money >= _NOISES_MIN * noise[at]]
             seen[at] = True
             yield from _wick_hits(arrays, name, at, away)
+    if noise.any():
+        yield from _bars_apart(arrays, noise)
+
+
+def _bars_apart(arrays: SeriesArrays, noise: Floats) -> Iterable[pl.DataFrame]:
+    """Yield whole bars above zero, of series that reach it, apart from both of their neighbours.
+
+    Between prices of both signs a logarithm says nothing. What lies below zero is taken as true.
+    """
+    close = arrays.close
+    high = np.fmax(arrays.column("high"), np.fmax(arrays.column("open"), close))
+    low = np.fmin(arrays.column("low"), np.fmin(arrays.column("open"), close))
+    before, after = np.roll(close, 1), np.roll(close, -1)
+    before[arrays.first] = np.nan
+    after[arrays.start[1:] - 1] = np.nan
+    above = low - np.fmax(before, after)
+    below = np.fmin(before, after) - high
+    away = np.where(np.isnan(before) | np.isnan(after), np.nan, np.fmax(above, below))
+    back = np.abs(after - before) < _BACK_PART * away
+    at = np.flatnonzero((noise > 0) & (low > 0) & (away > _NOISES_MIN * noise) & back)
+    if at.size:
+        reasons = [
+            f"{arrays.label(int(arrays.series[i]))} stood {away[i]:g} away from the bars around "
+            f"it, {away[i] / noise[i]:.0f} times its usual move: a bad print"
+            for i in at
+        ]
+        yield make_hits("stray_prices", "bad_print", "quarantine", 0.9, arrays.row[at], reasons)
+
+
+def _noise_of_crossing(arrays: SeriesArrays) -> Floats:
+    """Return the median absolute move, in money, of each series that reaches zero; 0 of others.
+
+    A spread at 0.5 that moves by 1 a day triples without anything being wrong.
+    """
+    prices = [arrays.column(c) for c in ("open", "high", "low")]
+    if not any((values <= 0).any() for values in (arrays.close, *prices)):
+        return np.zeros(arrays.start.size - 1)
+    moves = np.abs(np.diff(arrays.close, prepend=np.nan))
+    moves[arrays.first] = np.nan
+    frame = pl.DataFrame(
+        {
+            "s": arrays.series,
+            "least": np.fmin.reduce([arrays.close, *prices]),
+            "move": moves,
+        },
+        nan_to_null=True,
+    )
+    by = frame.group_by("s").agg(pl.col("least").min(), pl.col("move").median().fill_null(0.0))
+    out = np.zeros(arrays.start.size - 1)
+    crossing = by.filter(pl.col("least") <= 0)
+    out[crossing["s"].to_numpy()] = crossing["move"].to_numpy()
+    return out
 
 
 def _wick_hits(

@@ -117,8 +117,18 @@ def test_other_names_of_a_wide_file_stay_series(tmp_path: Path, head: str) -> No
     assert source.fetch("macro", *EVER).height == 2 * len(SESSIONS)
 
 
-@pytest.mark.parametrize("name", ["prices.xlsx", "2020/DAY.FEATHER", "all.tar.bz2", "x.dbn.zst"])
-def test_data_that_cannot_be_read_are_never_passed_over(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("prices.xlsx", "save each of its sheets as CSV UTF-8"),
+        ("2020/DAY.FEATHER", "save it as CSV or Parquet"),
+        ("all.tar.bz2", "unpack it, or pack its files as .gz or .zip"),
+        ("x.dbn.zst", "unpack it"),
+    ],
+)
+def test_data_that_cannot_be_read_are_never_passed_over(
+    tmp_path: Path, name: str, advice: str
+) -> None:
     folder = tmp_path / "data"
     (folder / name).parent.mkdir(parents=True)
     (folder / name).write_bytes(b"PK\x03\x04")
@@ -126,7 +136,7 @@ def test_data_that_cannot_be_read_are_never_passed_over(tmp_path: Path, name: st
     (folder / "AAPL.csv").write_text(f"Date,Close\n{rows}")
     (folder / "README.md").write_text("about the data")
 
-    with pytest.raises(MappingError, match=f"{name}: it cannot be read: save it as CSV or Parquet"):
+    with pytest.raises(MappingError, match=f"{name}: it cannot be read: {advice}"):
         infer_mapping(folder)
 
     left_out = infer_mapping(folder, Hints(ignore=(name,)))
