@@ -1,4 +1,4 @@
-"""Clean tables: which instruments are not traded for their newest record is told with the reason."""
+"""Clean tables: what is not traded while its newest record is in quarantine is told, and why."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
