@@ -12,6 +12,7 @@ from swarm_core.instruments import MINOR_PER_UNIT, Instrument, convert_minor
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
 from swarm_core.order_states import OrderRecord
+from swarm_core.risk.context import is_fresh
 from swarm_core.trading import ReleaseReport
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
@@ -163,7 +164,7 @@ class Worker:
         return [r for r in records if not r.state.is_final and not r.broker_order_id]
 
     def _waits_for_quotes(self, plan: WorkingPlan, number: int, first_ns: int, now_ns: int) -> bool:
-        """Return whether a slice lacks a quote that may still come; the gate denies it without.
+        """Return whether a slice lacks a fresh quote that may still come; without, it is denied.
 
         What an earlier slice leaves undone is part of the next: only the last waits from its own
         moment on, the others while the process is young.
@@ -178,7 +179,8 @@ class Worker:
         else:
             pairs = zip(targets.instrument_ids, targets.target_weights, strict=True)
             needed = {name for name, weight in pairs if weight or book.lots(name)}
-        return not needed <= self.desk.quotes.keys()
+        limits, quotes = self.desk.limits.resolve(0), self.desk.quotes  # of ages NAV changes none
+        return not all(i in quotes and is_fresh(quotes[i], limits, now_ns) for i in needed)
 
     def _is_done(self, plan: WorkingPlan, last: int) -> bool:
         """Return whether nothing of it works, or may still leave: of earlier slices nothing may."""

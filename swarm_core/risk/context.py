@@ -331,12 +331,17 @@ def _measure_instrument(
         risk.reference_ticks = quote.reference_ticks
         risk.daily_volume_lots = quote.daily_volume_lots
         risk.session_open = quote.session_open
-        if not 0 <= time_ns - quote.time_ns <= limits.quote_age_ns:
+        if not is_fresh(quote, limits, time_ns):
             risk.unmeasured = DenialCode.STALE_QUOTE
         elif not can_stand(quote.reference_ticks, instrument.is_margined):
             risk.unmeasured = DenialCode.BAD_REFERENCE
     _value_lot(risk, book, instrument, rate)
     return risk
+
+
+def is_fresh(quote: Quote, limits: ResolvedLimits, time_ns: int) -> bool:
+    """Return whether a quote is neither older than the limit at `time_ns`, nor newer than then."""
+    return 0 <= time_ns - quote.time_ns <= limits.quote_age_ns
 
 
 def can_stand(ticks: int, is_margined: bool) -> bool:

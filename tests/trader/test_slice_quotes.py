@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from swarm_core.execution.working import WorkingSettings
 from swarm_core.order_states import OrderState
 from swarm_core.ports import Broker
 from swarm_core.replay import replay
+from swarm_core.risk.codes import DenialCode
 from tests.swarm_core.builders import CASH, NOW_NS, A, B, make_bar, make_decision, make_quote
 from tests.trader.desks import Timepiece, make_desk
 from trader.desk import TradingDesk
@@ -107,6 +109,70 @@ def test_a_slice_that_is_never_quoted_is_denied_when_it_was_waited_for(tmp_path:
 
     assert life.desk.book.denied_targets["d1/4"].keys() == {A}
     assert _ends(life.desk) == ["left: US.A (no_quote)"]
+
+
+def test_the_last_slice_waits_for_a_fresh_quote_as_for_a_missing_one(tmp_path: Path) -> None:
+    """It was denied at once, and what it was for was lost."""
+    life = _with_a_stale_quote(tmp_path)
+    life.work()
+    life.at(LAST_NS + QUOTE_PATIENCE_NS // 2)
+    life.work()
+    assert life.slices() == ["d1/1", "d1/2", "d1/3"]
+    assert not life.desk.book.denied_targets
+    life.quote(A)
+    life.work()
+    life.fill()
+    life.work()
+
+    assert life.slices()[-1] == "d1/4"
+    assert life.desk.book.lots(A) == pytest.approx(1_000, abs=2)
+    assert _ends(life.desk) == ["done"]
+
+
+def test_a_last_slice_whose_quote_stays_stale_is_told_as_what_is_left(tmp_path: Path) -> None:
+    life = _with_a_stale_quote(tmp_path)
+    life.work()
+    assert _ends(life.desk) == []
+    life.at(LAST_NS + QUOTE_PATIENCE_NS)
+    life.work()
+    life.work()
+
+    (ending,) = _ends(life.desk)
+    assert ending.startswith("left: ")
+    assert "US.A" in ending
+    assert life.desk.book.working_plan is None
+    assert DenialCode.STALE_QUOTE in {
+        *life.desk.book.denials.values(),
+        *life.desk.book.denied_targets.get("d1/4", {}).values(),
+    }
+
+
+def test_an_order_cut_off_before_the_gate_waits_for_a_fresh_quote(tmp_path: Path) -> None:
+    """The process died when the last slice was planned; its quote is old when it comes back."""
+    traded(tmp_path)
+    life = Process(tmp_path, LAST_NS, A)
+    append, calls = life.desk.log.append, iter(range(100))
+
+    def die(*arguments: Any, **named: Any) -> Any:
+        if next(calls):
+            raise KeyboardInterrupt
+        return append(*arguments, **named)
+
+    life.desk.log.append = die  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        life.work()
+    life = Process(tmp_path, LAST_NS - 3 * MINUTE_NS, A)
+    _bound_ages(life)
+    life.at(LAST_NS + 1)
+    life.work()
+    assert not life.desk.book.denials
+    life.quote(A)
+    life.work()
+    life.fill()
+    life.work()
+
+    assert life.desk.book.lots(A) == pytest.approx(1_000, abs=2)
+    assert _ends(life.desk) == ["done"]
 
 
 def test_what_is_quoted_is_not_kept_waiting_for_long_by_what_is_not(tmp_path: Path) -> None:
@@ -239,6 +305,19 @@ def test_equal_slices_some_seconds_apart_all_leave(tmp_path: Path) -> None:
     assert not life.desk.book.denials
     assert life.desk.book.lots(A) == pytest.approx(1_000, abs=2)
     assert replay(life.desk.log.read(), "USD", CASH).first_difference is None
+
+
+def _bound_ages(life: Process) -> None:
+    life.desk.limits = replace(life.desk.limits, quote_age_s_max=60.0)
+
+
+def _with_a_stale_quote(home: Path) -> Process:
+    """Return the trader at the moment of the last slice; the newest quote is three minutes old."""
+    traded(home)
+    life = Process(home, LAST_NS - 3 * MINUTE_NS, A)
+    _bound_ages(life)
+    life.at(LAST_NS)
+    return life
 
 
 def _ends(desk: TradingDesk) -> list[str]:
