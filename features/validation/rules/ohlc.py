@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import polars as pl
 
 from features.text_format import format_text
@@ -9,7 +10,7 @@ from features.validation.context import CheckContext
 from features.validation.findings import make_hits
 from features.validation.rule import TableRule
 from features.validation.rules.words import number
-from features.validation.view import TableView
+from features.validation.view import Floats, SeriesArrays, TableView
 
 # Prices are stored as binary floats: an order broken by less is no break.
 _RELATIVE_EPSILON = 1e-6
@@ -17,6 +18,9 @@ _RELATIVE_EPSILON = 1e-6
 # strays more than the close; a thin name whose bars break the order by habit strays further.
 _OPEN_BREAK, _CLOSE_BREAK, _HABITUAL_BREAK = 0.1, 0.01, 0.12
 _HABIT_SHARE = 0.01
+# A column belongs to the bar before or after where so many of its prices lie outside of their own
+# bars, and hardly any do once they are moved. Of a thin name as many may, moved or not.
+_OUTSIDE_MIN, _MOVED_PART, _BARS_MIN = 0.1, 0.1, 60
 
 
 def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
@@ -61,6 +65,47 @@ def _beyond(column: str) -> pl.Expr:
     return pl.max_horizontal(above, below) / pl.col("close").abs()
 
 
+def _find_shifted(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield the bars of series of which the open or the close is of the bar before or after."""
+    arrays = view.series
+    high, low = arrays.column("high"), arrays.column("low")
+    ranged = high > low
+    counts = np.bincount(arrays.series, weights=ranged, minlength=arrays.names.height)
+    seen = np.zeros(arrays.names.height, dtype=np.bool_)
+    for name in ("close", "open"):
+        values = arrays.column(name)
+        own = _outside(arrays, values, high, low) / np.maximum(counts, 1)
+        doubtful = (own > _OUTSIDE_MIN) & (counts >= _BARS_MIN) & ~seen
+        for step, whose in ((1, "before"), (-1, "after")):
+            if not doubtful.any():
+                break
+            moved = _outside(arrays, _moved(arrays, values, step), high, low)
+            moved = moved / np.maximum(counts, 1)
+            for series in np.flatnonzero(doubtful & (moved < _MOVED_PART * own) & ~seen):
+                seen[series] = True
+                rows = arrays.row[arrays.start[series] : arrays.start[series + 1]]
+                reason = (
+                    f"{arrays.label(series)}: {own[series]:.0%} of its {name}s lie outside of high "
+                    f"and low, {moved[series]:.1%} where each is of the bar {whose}: a column that "
+                    "is out of step"
+                )
+                yield make_hits("shifted_column", "shifted", "quarantine", 0.95, rows, reason)
+
+
+def _outside(arrays: SeriesArrays, values: Floats, high: Floats, low: Floats) -> Floats:
+    """Return of each series how many bars with a range have the value outside of it."""
+    beyond = np.maximum(values - high, low - values)
+    out = (high > low) & (beyond > _RELATIVE_EPSILON * np.abs(arrays.close))
+    return np.bincount(arrays.series, weights=out, minlength=arrays.names.height)
+
+
+def _moved(arrays: SeriesArrays, values: Floats, step: int) -> Floats:
+    """Return at each bar the value that stands `step` bars later in its series."""
+    moved = np.roll(values, -step)
+    moved[arrays.start[1:] - 1 if step > 0 else arrays.start[:-1]] = np.nan
+    return moved
+
+
 OHLC_RULES = (
     TableRule(
         name="ohlc_order",
@@ -73,5 +118,14 @@ OHLC_RULES = (
             f"open by {_OPEN_BREAK:.0%} (thin names that do so by habit: {_HABITUAL_BREAK:.0%}); "
             "less only warns"
         ),
+    ),
+    TableRule(
+        name="shifted_column",
+        kinds=("shifted",),
+        severity="quarantine",
+        tables=("bars",),
+        find=_find_shifted,
+        text="opens and closes lie in the range of their own bar, not in that of the bar before or "
+        "after",
     ),
 )
