@@ -9,6 +9,7 @@ from pipelines.backtests import SENSOR_S, launches_of, tearsheet_job
 from pipelines.jobs import swarm_decision_job
 from pipelines.launches import OWNER, is_alive
 from pipelines.resources import workshop
+from trader.opening import find_holder
 
 DECISION_POLL_S = 30
 
@@ -27,11 +28,15 @@ def swarm_decision_sensor(
     """Decide a session once its features and forecasts are in and every blocking check passed.
 
     The run key is the session: Dagster never starts a second run for it, and the event log
-    refuses a second decision even where one is started by hand.
+    refuses a second decision even where one is started by hand. While another process trades the
+    book none is started: it would fail, and its session never be decided.
     """
     ready = next_session(desk, tables, log)
     if ready.session is None:
         return dg.SkipReason(ready.reason)
+    holder = find_holder(workshop().home)
+    if holder is not None:
+        return dg.SkipReason(f"session {ready.session} waits: the book is traded by {holder}")
     context.log.info(ready.reason)
     return dg.SensorResult(
         run_requests=[

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pipelines.dagster_home import make_private
 from pipelines.desk_log import open_event_log
@@ -45,7 +46,7 @@ from trader.hours import ExchangeHours
 from trader.limit_changes import LimitsWatch, read_limits_file
 from trader.loop import Trader
 from trader.narrator import Narrator
-from trader.opening import lock_of
+from trader.opening import held_log, lock_of
 from trader.overnight import NightBooks
 from trader.ports import Engine, Feed, Item, Showcase
 from trader.price_bands import PriceBands
@@ -54,6 +55,9 @@ from trader.replay import resume_ns
 from trader.session_bars import SessionBars, one_a_session
 from trader.settings import TraderSettings
 from trader.signals import obey_signals
+
+if TYPE_CHECKING:
+    from adapters.stores.book_snapshots import HashedLog
 
 Tell = Callable[[str], None]
 _LAST_BARS_NS = 120 * 10**9  # a live feed tells the last bars of a session a little after it
@@ -82,18 +86,26 @@ def trade(settings: ApiarySettings, tell: Tell, *, quiet: bool = False) -> str:
     chosen = trade_settings(settings)
     said = _library_log(settings, chosen, None if quiet else tell)
     with lock_of(make_private(settings.home), "the trader"), said:
-        log, instruments = open_event_log(settings), instruments_of(settings)
-        clock = ReplayClock() if isinstance(chosen.feed, ReplayFeed) else wall_ns
-        broker = open_broker(settings, log, instruments, clock)
-        broker.open()
-        try:
-            desk = build_desk(settings, log, broker, instruments, clock)
-            market = _market(settings, chosen, desk, broker, clock)
-            told = asyncio.run(_run(settings, chosen, desk, broker, market, tell, quiet))
-            book_snapshots(settings).save(desk.book, log)
-            return told
-        finally:
-            broker.close()
+        log = open_event_log(settings)
+        with held_log(log):
+            return _trade(settings, chosen, log, tell, quiet)
+
+
+def _trade(
+    settings: ApiarySettings, chosen: TradeSettings, log: "HashedLog", tell: Tell, quiet: bool
+) -> str:
+    instruments = instruments_of(settings)
+    clock = ReplayClock() if isinstance(chosen.feed, ReplayFeed) else wall_ns
+    broker = open_broker(settings, log, instruments, clock)
+    broker.open()
+    try:
+        desk = build_desk(settings, log, broker, instruments, clock)
+        market = _market(settings, chosen, desk, broker, clock)
+        told = asyncio.run(_run(settings, chosen, desk, broker, market, tell, quiet))
+        book_snapshots(settings).save(desk.book, log)
+        return told
+    finally:
+        broker.close()
 
 
 def _library_log(

@@ -2,9 +2,14 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+
+# Whoever only looks holds the file for a moment: that is no reason not to start.
+_TRIES, _LOOK_S = 5, 0.02
+_NAMELESS = "a process that has not said its name"
 
 
 class BookLockedError(BlockingIOError):
@@ -25,20 +30,38 @@ class BookLock:
         """Take the lock at once; raises BookLockedError where another holds it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            other = file.read().strip() or "a process that has not said its name"
-            file.close()
-            raise BookLockedError(
-                f"a book must be traded by one process at a time, is by {other} ({self.path})"
-            ) from None
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if tries_left:
+                    time.sleep(_LOOK_S)
+                    continue
+                file.seek(0)
+                other = file.read().strip() or _NAMELESS
+                file.close()
+                raise BookLockedError(
+                    f"a book must be traded by one process at a time, is by {other} ({self.path})"
+                ) from None
         file.truncate(0)
         file.write(f"{self.holder}, process {os.getpid()}")
         file.flush()
         self._file = file
         return self
+
+    def find_holder(self) -> str | None:
+        """Return who trades the book, None where nobody does; whoever looks takes nothing."""
+        try:
+            file = self.path.open()
+        except FileNotFoundError:
+            return None
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or _NAMELESS
+            return None
 
     def __exit__(
         self,

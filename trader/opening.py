@@ -1,9 +1,10 @@
 """Where a home keeps what stops its trader, and the taking of its book."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from swarm_core.book import Book, book_from_events
 from swarm_core.halting import change_trading_state
@@ -27,11 +28,12 @@ def lock_of(home: Path, holder: str) -> BookLock:
 
 def is_taken(home: Path) -> bool:
     """Return whether some process trades the book of a home now."""
-    try:
-        with lock_of(home, "apiary status"):
-            return False
-    except BookLockedError:
-        return True
+    return find_holder(home) is not None
+
+
+def find_holder(home: Path) -> str | None:
+    """Return which process trades the book of a home now, None where none does."""
+    return lock_of(home, "").find_holder()
 
 
 def open_desk(
@@ -60,6 +62,32 @@ def open_desk(
     )
 
 
+@runtime_checkable
+class SharedLog(Protocol):
+    """A log that several homes may share: one process at a time may trade from it."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Keep others from holding it; BlockingIOError where another does."""
+        ...
+
+
+@contextmanager
+def held_log(log: object) -> Iterator[None]:
+    """Hold a log that other homes trade from as well; a log of this home alone needs it not.
+
+    Raises BookLockedError where the process of another home holds it.
+    """
+    if not isinstance(log, SharedLog):
+        yield
+        return
+    with ExitStack() as held:
+        try:
+            held.enter_context(log.hold())
+        except BlockingIOError as error:
+            raise BookLockedError(str(error)) from None
+        yield
+
+
 @contextmanager
 def taken_book(
     home: Path, log: EventLog, holder: str, base_currency: str, now_ns: Callable[[], int]
@@ -68,7 +96,7 @@ def taken_book(
 
     Raises BookLockedError where another process trades the book.
     """
-    with lock_of(home, holder):
+    with lock_of(home, holder), held_log(log):
         halt = switch_of(home).find()
         if halt is not None:
             change_trading_state(

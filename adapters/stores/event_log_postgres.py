@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -21,6 +22,11 @@ from swarm_core.ports import ConcurrentAppendError
 
 T = TypeVar("T")
 _READ_BATCH = 2_000
+_HOLD_TRIES, _HOLD_EVERY_S = 20, 0.1  # the server needs a moment to see that a holder died
+# A holder whose machine is gone is given up after half a minute.
+_ALIVE: LiteralString = """
+set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3
+"""
 
 # The row of the head is the lock of the writers, and misses records cut off the end.
 _SCHEMA: LiteralString = """
@@ -71,6 +77,8 @@ class PostgresEventLog:
         self._lock = threading.RLock()
         self._db: psycopg.Connection[Any] | None = None
         self._group = GroupCommit(self._write)
+        self._is_held = False  # whether every connection holds the log before it is used
+        self._holder: tuple[Any, ...] | None = None  # the server's process that holds it for us
         self._asking(lambda db: None)
 
     def close(self) -> None:
@@ -78,6 +86,47 @@ class PostgresEventLog:
             if self._db is not None:
                 self._db.close()
             self._db = None
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep other holders out, whatever home they are of, until this ends or its process dies.
+
+        A connection that was lost holds it anew before it is used: where another holder came
+        meanwhile, nothing can be written here any more. Raises BlockingIOError where another
+        holds it.
+        """
+        with self._lock:
+            self._asking(self._take_hold)
+            self._is_held = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._is_held, self._holder = False, None
+                if self._db is not None:
+                    self._db.close()  # and the server lets go of it
+
+    def _take_hold(self, db: psycopg.Connection[Any]) -> None:
+        if self._holder is not None:  # our own, cut off: its server may not know that yet
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where (pid, backend_start) = (%s, %s)",
+                self._holder,
+            )
+        for _ in range(_HOLD_TRIES):
+            row = db.execute(
+                "select pg_try_advisory_lock(hashtext(%s), 1), pid, backend_start "
+                "from pg_stat_activity where pid = pg_backend_pid()",
+                (self._schema,),
+            ).fetchone()
+            if row is not None and row[0]:
+                self._holder = row[1:]
+                return
+            time.sleep(_HOLD_EVERY_S)
+        raise BlockingIOError(
+            "a book must be traded by one process at a time, is by one of another home "
+            f"whose log is {self.address}"
+        )
 
     def append(
         self,
@@ -283,4 +332,11 @@ class PostgresEventLog:
             db.execute(TIMES_SCHEMA)
         db.execute("set synchronous_commit = on")
         db.execute("set lock_timeout = '10s'")
+        db.execute(_ALIVE)
+        if self._is_held:
+            try:
+                self._take_hold(db)
+            except BlockingIOError:
+                db.close()
+                raise
         return db

@@ -1,14 +1,19 @@
 """Halting from the command and from Dagster: the same switch, and one trader for one book."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from assets.desk import Desk
-from pipelines import resources
+from assets.readiness import NextSession
+from pipelines import resources, sensors
 from pipelines.chosen_market import MARKET_FILE, ChosenMarket, with_market
 from pipelines.cli import app
 from pipelines.desk import keep_windows
@@ -133,6 +138,48 @@ def test_the_decision_job_waits_for_no_trader_and_obeys_the_file(home: Path) -> 
 
     with taken_book(home, log, "the decision job", "USD", lambda: NOW_NS):
         assert states() == [(TradingState.HALTED, "file")]
+
+
+def test_no_decision_is_started_while_a_trader_holds_the_book(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run failed, its key was used up, and the session was never decided."""
+    ready = NextSession("2020-02-03", "session 2020-02-03 is complete")
+    monkeypatch.setattr(sensors, "next_session", lambda *_: ready)
+    asked = {"desk": None, "tables": None, "log": None}
+
+    def ask() -> object:
+        with dg.build_sensor_context() as context:
+            return sensors.swarm_decision_sensor(context, **asked)
+
+    with lock_of(home, "the trader"):
+        told = ask()
+    after = ask()
+
+    assert isinstance(told, dg.SkipReason)
+    assert "traded by the trader, process" in str(told.skip_message)
+    assert isinstance(after, dg.SensorResult)
+    assert [r.run_key for r in after.run_requests or ()] == ["decision-2020-02-03"]
+
+
+def test_a_trader_of_another_home_holds_the_log_they_share(home: Path) -> None:
+    """Here each home has its own lock file; the log says that it is traded from."""
+
+    class Shared:
+        @contextmanager
+        def hold(self) -> Iterator[None]:
+            raise BlockingIOError("a book must be traded by one process at a time")
+            yield
+
+        def read(self) -> Iterator[ev.RecordedEvent]:
+            raise AssertionError("nothing is read of a book that another trades")
+
+    log: Any = Shared()
+    with (
+        pytest.raises(BookLockedError, match="one process at a time"),
+        taken_book(home, log, "the decision job", "USD", lambda: NOW_NS),
+    ):
+        pass
 
 
 def test_the_decision_job_trades_by_the_limits_on_record(home: Path) -> None:

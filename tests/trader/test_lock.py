@@ -1,7 +1,9 @@
 """The lock: one process trades a book, and a dead one holds nothing."""
 
+import fcntl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,26 @@ def test_a_killed_process_leaves_no_lock_behind(tmp_path: Path) -> None:
 
     with BookLock(path, "the decision job"):
         pass
+
+
+def test_whoever_asks_for_the_holder_takes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "book.lock"
+    lock = BookLock(path, "the trader")
+    assert lock.find_holder() is None
+    assert not path.exists()
+    with lock:
+        holder = BookLock(path, "").find_holder()
+        assert holder is not None
+        assert holder.startswith("the trader, process ")
+    assert lock.find_holder() is None
+
+
+def test_a_look_at_the_lock_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """A sensor looks every half minute, and a trader that started just then was refused."""
+    path = tmp_path / "book.lock"
+    path.touch()
+    with path.open() as looked:
+        fcntl.flock(looked, fcntl.LOCK_SH)
+        threading.Timer(0.03, lambda: fcntl.flock(looked, fcntl.LOCK_UN)).start()
+        with BookLock(path, "the trader"):
+            pass

@@ -238,3 +238,53 @@ def test_a_server_that_is_not_there_is_one_line() -> None:
 
     assert "s3cret" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_one_process_at_a_time_holds_a_log_that_homes_share(
+    open_log: Callable[[], PostgresEventLog],
+) -> None:
+    """Each home's lock is a file of its own: two traders of one log saw none."""
+    one, other = open_log(), open_log()
+    with one.hold():
+        with pytest.raises(BlockingIOError, match="one process at a time"), other.hold():
+            pass
+        other.append([make_event(1)])  # a person's word needs no hold
+    with other.hold():
+        other.append([make_event(2)])
+
+
+def test_a_holder_that_lost_its_connection_holds_again_before_it_writes(
+    open_log: Callable[[], PostgresEventLog], server: PostgresService
+) -> None:
+    """Where another came meanwhile it writes nothing any more."""
+    one, other = open_log(), open_log()
+    with one.hold():
+        one.append([make_event(1)])
+        _cut_off(server, one)
+        one.append([make_event(2)])
+        with pytest.raises(BlockingIOError), other.hold():
+            pass
+        _cut_off(server, one)
+        with other.hold(), pytest.raises(BlockingIOError):
+            one.append([make_event(3)])
+        assert other.last_sequence() == 2
+        one.append([make_event(3)])
+
+
+def test_a_holder_is_not_kept_out_by_its_own_lost_connection(
+    open_log: Callable[[], PostgresEventLog],
+) -> None:
+    """The network is cut: the server does not see it, and keeps what the old connection held."""
+    one = open_log()
+    with one.hold():
+        lost, one._db = one._db, None
+        one.append([make_event(1)])
+        assert lost is not None
+        with pytest.raises(psycopg.OperationalError):
+            lost.execute("select 1")
+
+
+def _cut_off(server: PostgresService, log: PostgresEventLog) -> None:
+    assert log._db is not None
+    with psycopg.connect(server.url, autocommit=True) as db:
+        db.execute("select pg_terminate_backend(%s, 5000)", (log._db.info.backend_pid,))
