@@ -13,6 +13,7 @@ from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
 from features.validation.rules.revisions import REVISION_RULES
 from features.validation.rules.sessions import SESSION_RULES
+from features.validation.rules.split_steps import SPLIT_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
 from features.validation.rules.zones import ZONE_RULES
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     *OHLC_RULES,
     *DUPLICATE_RULES,
     *DIVIDEND_RULES,
+    *SPLIT_RULES,
     *JUMP_RULES,
     *PRINT_RULES,
     *CURRENCY_RULES,
