@@ -99,9 +99,28 @@ def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
             return [*lines, _stop_over_http(settings, halt, unwritten)]
         return [*lines, f"its holder acts on it: {error}"]
     except OSError as error:
-        if unwritten:
+        said = str(error) or "the broker does not answer"
+        on_record = _note_halt(settings, halt)
+        if unwritten and not on_record:
             raise OSError(f"orders must be cancelled at the broker by hand: {unwritten}") from error
-        return [*lines, f"the orders must be cancelled at the broker by hand: {error}"]
+        by_hand = f"the orders must be cancelled at the broker by hand: {said}"
+        if on_record:
+            lines.append("the halt is in the log: a trader of another home that shares it obeys")
+            by_hand = f"where none does, {by_hand}"
+        return [*lines, by_hand]
+
+
+def _note_halt(settings: "ApiarySettings", halt: "Halt") -> bool:
+    """Put a halt in the log of a home whose broker is not reached; return whether it is there."""
+    from pipelines.desk_log import open_event_log
+    from trader.clocks import wall_ns
+    from trader.opening import note_halt
+
+    try:
+        note_halt(halt, open_event_log(settings), settings.base_currency, wall_ns)
+    except (OSError, ValueError):
+        return False  # the file, where it could be written, halts all the same
+    return True
 
 
 def _stop_over_http(settings: "ApiarySettings", halt: "Halt", unwritten: str) -> str:

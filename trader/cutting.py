@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from swarm_core import events as ev
-from swarm_core.halting import cancel_at_once
+from swarm_core.halting import cancel_all, cancel_at_once
+from swarm_core.order_states import OrderRecord
 from trader.closing import cancelled_by
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
@@ -39,3 +40,28 @@ class Cutter:
             count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"
             for line in (count, *unheard):
                 self._tell(line)
+
+
+def heed_log(desk: TradingDesk) -> int:
+    """Cancel what works where the log alone says that trading is halted; return how much.
+
+    Another home that shares the log may have halted: its switch is a file that is not seen here.
+    What flattens for such a halt goes on.
+    """
+    book = desk.book
+    halt = Halt(reason="the log says that trading is halted", actor="log", flatten=True)
+    hindered = cancelled_by(halt, book)
+
+    def goes(record: OrderRecord) -> bool:
+        return not record.is_ending and not record.is_unsent and hindered(record.order)
+
+    if not any(map(goes, book.working_orders())):
+        return 0
+    return cancel_all(
+        book=book,
+        log=desk.log,
+        broker=desk.line,
+        reason=halt.reason,
+        time_ns=desk.now_ns(),
+        which=lambda order: goes(book.orders[order.client_order_id]),
+    )

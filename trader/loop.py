@@ -18,7 +18,7 @@ from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
 from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
 from trader.contract_ends import ContractEnds
-from trader.cutting import Cutter
+from trader.cutting import Cutter, heed_log
 from trader.desk import TradingDesk
 from trader.flattening import Flattening
 from trader.kill_switch import Halt
@@ -238,6 +238,8 @@ class Trader:
                 self.account.fault = "the account must be reconciled first"
                 return
         if halt is None:
+            if is_halted:
+                heed_log(desk)
             return
         if halt != self._halted or not is_halted or self._left.is_due(halt):
             self._halted = halt  # first: nothing is cut beside what a flattening sends

@@ -12,7 +12,7 @@ from swarm_core.ports import Broker, EventLog
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
-from trader.kill_switch import KillSwitch
+from trader.kill_switch import Halt, KillSwitch
 from trader.lock import BookLock, BookLockedError
 
 
@@ -99,13 +99,18 @@ def taken_book(
     with lock_of(home, holder), held_log(log):
         halt = switch_of(home).find()
         if halt is not None:
-            change_trading_state(
-                TradingState.HALTED,
-                book=book_from_events(log.read(), base_currency, 0),
-                log=log,
-                reason=halt.reason,
-                actor=halt.actor,
-                by_person=halt.by_person,
-                time_ns=now_ns(),
-            )
+            note_halt(halt, log, base_currency, now_ns)
         yield
+
+
+def note_halt(halt: Halt, log: EventLog, base_currency: str, now_ns: Callable[[], int]) -> None:
+    """Put a halt on record, where it is not yet: whoever trades from this log acts on it."""
+    change_trading_state(
+        TradingState.HALTED,
+        book=book_from_events(log.read(), base_currency, 0),
+        log=log,
+        reason=halt.reason,
+        actor=halt.actor,
+        by_person=halt.by_person,
+        time_ns=now_ns(),
+    )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from assets.desk import Desk
 from assets.readiness import NextSession
-from pipelines import resources, sensors
+from pipelines import resources, sensors, trading_parts
 from pipelines.chosen_market import MARKET_FILE, ChosenMarket, with_market
 from pipelines.cli import app
 from pipelines.desk import keep_windows
@@ -99,6 +99,23 @@ def test_the_command_halts_and_a_person_resumes(home: Path) -> None:
     assert halted
     assert not switch_of(home).is_pulled
     assert states() == [(TradingState.HALTED, "anna"), (TradingState.ACTIVE, "ben")]
+
+
+def test_a_halt_that_reaches_no_broker_is_in_the_log_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trader of another home holds the connection and reads the log; the reason was empty."""
+
+    def away(*_: object) -> object:
+        raise TimeoutError
+
+    monkeypatch.setattr(trading_parts, "reached_desk", away)
+
+    code, told = say("halt", "--reason", "drill", "--by", "anna")
+
+    assert code == 0, told
+    assert "by hand: the broker does not answer" in told
+    assert states() == [(TradingState.HALTED, "anna")]
 
 
 def test_a_running_trader_acts_on_the_file(home: Path) -> None:

@@ -24,6 +24,7 @@ from tests.trader.venue import FileVenue
 from trader.desk import TradingDesk
 from trader.kill_switch import Halt
 from trader.loop import Trader
+from trader.opening import note_halt
 from trader.ports import Intent, Item
 from trader.settings import TraderSettings
 from trader.signals import obey_signals
@@ -204,6 +205,27 @@ def test_a_halt_that_a_person_lifted_elsewhere_is_over(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(trade(), 20))
 
     assert stage.trader.health()["halt"] is None
+
+
+def test_a_halt_that_only_the_log_knows_cancels_what_works(tmp_path: Path) -> None:
+    """Another home that shares the log halted: its file is not seen here, and orders went on."""
+    stage = Stage(tmp_path, ListFeed(quotes(2), then=30.0), PLAN, fills=False)
+
+    async def trade() -> None:
+        task = asyncio.create_task(stage.trader.run())
+        while stage.orders < 2:
+            await asyncio.sleep(0.005)
+        note_halt(Halt(reason="drill", actor="anna"), stage.desk.log, "USD", lambda: NOW_NS)
+        while stage.desk.book.working_orders():
+            await asyncio.sleep(0.005)
+        assert stage.state is TradingState.HALTED
+        assert not stage.desk.switch.is_pulled  # or `apiary resume` there would not lift it here
+        stage.trader.leave()
+        await task
+
+    asyncio.run(asyncio.wait_for(trade(), 20))
+
+    assert {r.state for r in stage.desk.book.orders.values()} == {OrderState.CANCELLED}
 
 
 def test_killed_anywhere_it_sends_nothing_twice_and_loses_no_fill(tmp_path: Path) -> None:
