@@ -168,4 +168,5 @@ def trader_lines(settings: "ApiarySettings") -> list[str]:
     beat = f"last beat {age_s:.1f} s ago"
     orders = f"{told.get('working_orders')} orders working"
     stand = f"the trader {life}, {beat}: {stands}, {orders}{held}"
-    return [*lines, stand, *map(str, told.get("ends", ()))]
+    bare = [f"{name} is held without exits" for name in told.get("unprotected", ())]
+    return [*lines, stand, *bare, *map(str, told.get("ends", ()))]

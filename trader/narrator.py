@@ -49,6 +49,8 @@ class Narrator:
         self._tallies: dict[str, _Tally] = {}
         self._connected: bool | None = None
         self._held_back = ""
+        self._bare: tuple[str, ...] = ()  # told to be held without exits
+        self._seen_bare: tuple[str, ...] = ()  # at the last beat
 
     def hear(self, health: Mapping[str, object]) -> None:
         """Tell what is new in the log and in the trader's health.
@@ -83,6 +85,20 @@ class Narrator:
             why = f"held back: {held_back}" if held_back else "no longer held back"
             self._say(now_ns, why, grave=True)
             self._held_back = held_back
+        self._tell_bare(health, now_ns)
+
+    def _tell_bare(self, health: Mapping[str, object], now_ns: int) -> None:
+        """Tell what is held without its exits, once it stands so for two beats; not in a halt."""
+        named = health.get("unprotected", ())
+        bare = tuple(map(str, named)) if isinstance(named, list | tuple) else ()
+        if health.get("state") == "halted":
+            bare = ()
+        if bare == self._seen_bare != self._bare:
+            if bare:
+                line = f"held without exits, for a person to look at: {', '.join(bare)}"
+                self._say(now_ns, line, grave=True)
+            self._bare = bare
+        self._seen_bare = bare
 
     def _say(self, time_ns: int, line: str, *, grave: bool = False) -> None:
         if grave or not self._quiet:

@@ -22,3 +22,13 @@ def test_contracts_that_end_stand_behind_the_trader(tmp_path: Path) -> None:
 
     assert len(before) == 1
     assert after[1:] == [ROLLED]
+
+
+def test_what_is_held_without_exits_is_named(tmp_path: Path) -> None:
+    """After a second halt was lifted a position stood without its stop, and no line said so."""
+    settings = read_settings(make_home(tmp_path))
+    beat = Heartbeat(heartbeat_path(settings.home), 0)
+
+    beat.beat(wall_ns(), {"state": "active", "working_orders": 0, "unprotected": ["US.A"]})
+
+    assert trader_lines(settings)[1:] == ["US.A is held without exits"]

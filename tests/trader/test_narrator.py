@@ -83,6 +83,25 @@ def test_halts_and_the_broker_are_told_also_when_quiet(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_held_without_exits_is_told_once_also_when_quiet(tmp_path: Path) -> None:
+    """Between a fill and its exits is a moment that needs no word, and a halt says so itself."""
+    desk, lines = make_desk(tmp_path, FileVenue(tmp_path / "venue")), list[str]()
+    narrator = Narrator(desk, lines.append, quiet=True)
+    bare = {**WELL, "state": "active", "unprotected": [A]}
+
+    narrator.hear(bare)
+    narrator.hear(WELL)
+    for _ in range(3):
+        narrator.hear({**bare, "state": "halted"})
+    assert lines == []
+    for _ in range(3):
+        narrator.hear(bare)
+
+    assert [line.split(" ", 2)[2] for line in lines] == [
+        f"held without exits, for a person to look at: {A}"
+    ]
+
+
 def test_what_reconciliation_finds_is_told_once(tmp_path: Path) -> None:
     """A fill that was missed, and a position that nobody explains."""
     venue = FileVenue(tmp_path / "venue")
