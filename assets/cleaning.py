@@ -126,10 +126,20 @@ class Cleaned:
             f"quarantine_{self.table}' shows the rows"
         )
 
+    @property
+    def of_ended(self) -> str | None:
+        """What is to be said of series that lack the newest session, where there are any."""
+        ended = self.report.findings.filter(rule="staleness", severity="warn")["reason"]
+        if ended.is_empty():
+            return None
+        more = f" and {len(ended) - 1} more" if len(ended) > 1 else ""
+        return f"{self.table}: {ended[0]}{more}; without a bar of the session nothing is traded"
+
     def result(self) -> dg.MaterializeResult:
         """Return the materialization and its two blocking checks."""
         findings = dg.MetadataValue.md(to_markdown(self.report))
-        remark = self.of_withheld
+        told = (self.of_withheld, self.of_ended)
+        remark = "; ".join(text for text in told if text is not None) or None
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": self.good.height,

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from adapters.stores.tables_delta import DeltaTableStore
 from assets import cleaning
@@ -17,7 +18,7 @@ from features.validation import ValidationSettings
 from tests.features.validation.make import make_bars, make_instruments
 
 
-def cleaned(bars: pl.DataFrame, home: Path) -> dict[str, Any]:
+def cleaned(bars: pl.DataFrame, home: Path, *, fresh: bool = True) -> dict[str, Any]:
     """Materialize clean_bars of the bars' last month and return its metadata."""
     tables = DeltaTableStore(home / "tables")
     start, end = datetime(1900, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -30,7 +31,7 @@ def cleaned(bars: pl.DataFrame, home: Path) -> dict[str, Any]:
             [asset], instance=instance, partition_key=month_key(last.replace(day=1, hour=0)),
             resources={
                 "tables": tables,
-                "desk": SimpleNamespace(validation=ValidationSettings()),
+                "desk": SimpleNamespace(validation=ValidationSettings(require_fresh=fresh)),
                 "clock": SimpleNamespace(now=lambda: last + timedelta(hours=3)),
             },
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
@@ -62,3 +63,33 @@ def test_nothing_is_told_of_a_bad_record_that_others_followed(tmp_path: Path) ->
     found = cleaned(spoiled(bars, bars["event_time"].unique().sort()[-6]), tmp_path)
     assert found["quarantined_row_count"] == 1
     assert REMARK not in found
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("lacking", [1, 3])
+def test_an_instrument_without_the_newest_session_is_told(
+    tmp_path: Path, fresh: bool, lacking: int
+) -> None:
+    bars = make_bars(instruments=5)
+    times = bars["event_time"].unique().sort()
+    late = (pl.col("instrument_id") == "US.T0") & (pl.col("event_time") > times[-1 - lacking])
+    found = cleaned(bars.filter(~late), tmp_path, fresh=fresh)
+    assert found[REMARK].startswith(
+        f"bars: US.T0 ends at {times[-1 - lacking]:%Y-%m-%d %H:%M}Z, {lacking} sessions before "
+    )
+    assert found[REMARK].endswith("; without a bar of the session nothing is traded")
+
+
+def test_an_instrument_that_ended_long_ago_is_history(tmp_path: Path) -> None:
+    bars = make_bars(instruments=5)
+    times = bars["event_time"].unique().sort()
+    ended = (pl.col("instrument_id") == "US.T0") & (pl.col("event_time") > times[-20])
+    assert REMARK not in cleaned(bars.filter(~ended), tmp_path, fresh=False)
+
+
+def test_a_source_that_ended_is_not_told_while_another_goes_on(tmp_path: Path) -> None:
+    bars = make_bars(instruments=5)
+    times = bars["event_time"].unique().sort()
+    of_it = (pl.col("instrument_id") == "US.T0") & (pl.col("event_time") < times[-2])
+    older = bars.filter(of_it).with_columns(source=pl.lit("another"))
+    assert REMARK not in cleaned(pl.concat([bars, older]), tmp_path, fresh=False)

@@ -17,6 +17,7 @@ _DAY_US = 86_400_000_000
 _SPARSE_SHARE = 0.5
 # Monday-dated Sundays: this share of bars off the calendar is a wrong zone, not an odd session.
 _OFF_SHARE = 0.1
+_JUST_SESSIONS_MAX = 5  # a series that ended longer ago has ended
 
 
 def _find_gaps(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
@@ -121,6 +122,7 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
     """Yield a blocking finding where the newest session is not there, and ended series."""
     arrays, settings = view.series, context.settings
     if not settings.require_fresh:
+        yield from _just_ended(arrays, context, np.zeros(arrays.start.size - 1, dtype=np.bool_))
         return
     as_of = int(context.as_of.timestamp() * 1_000_000)
     last_at = arrays.start[1:] - 1
@@ -148,6 +150,7 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
             f"{limits.max()} sessions, was of {_moment(newest)} ({lags.min()} missed)",
         )
         return
+    yield from _just_ended(arrays, context, stale)
     at = last_at[stale]
     if at.size:
         reasons = [
@@ -156,6 +159,34 @@ def _find_stale(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
             for i in at.tolist()
         ]
         yield make_hits("staleness", "stale", "warn", 0.8, arrays.row[at], reasons)
+
+
+def _just_ended(arrays: SeriesArrays, context: CheckContext, told: Bools) -> Iterable[pl.DataFrame]:
+    """Yield the series that lack the newest sessions which most of their calendar have.
+
+    Those that are `told` already (s) are left out.
+    """
+    last_at = arrays.start[1:] - 1
+    own = arrays.time[last_at]
+    # Another source or interval may go on where one ends.
+    names = arrays.names.select("instrument_id", last=pl.Series(own))
+    last = names.select(pl.col("last").max().over("instrument_id")).to_series().to_numpy()
+    members = series_by_calendar(arrays, context, np.ones(last.size, dtype=np.bool_))
+    for calendar, series in members.items():
+        newest = int(np.sort(last[series])[series.size // 2])  # of most: one may be dated to come
+        sessions = load_sessions(calendar, int(last.min()) // _DAY_US - 1, newest // _DAY_US + 1)
+        if sessions is None:
+            continue
+        lags = sessions.lag(last[series], newest)
+        lags[told[series] | (own[series] < last[series])] = 0
+        for i, lag in zip(last_at[series].tolist(), lags.tolist(), strict=True):
+            if 0 < lag <= _JUST_SESSIONS_MAX:
+                reason = (
+                    f"{arrays.label(int(arrays.series[i]))} ends at "
+                    f"{_moment(int(arrays.time[i]))}, {lag} sessions before most others: halted, "
+                    "delisted or not delivered"
+                )
+                yield make_hits("staleness", "stale", "warn", 0.8, arrays.row[[i]], reason)
 
 
 def _daily(arrays: SeriesArrays) -> Bools:
