@@ -133,7 +133,7 @@ class Cleaned:
         if ended.is_empty():
             return None
         more = f" and {len(ended) - 1} more" if len(ended) > 1 else ""
-        return f"{self.table}: {ended[0]}{more}; without a bar of the session nothing is traded"
+        return f"{self.table}: {ended[0]}{more}; what has no bar of a session is not traded in it"
 
     def result(self) -> dg.MaterializeResult:
         """Return the materialization and its two blocking checks."""

@@ -77,7 +77,7 @@ def test_an_instrument_without_the_newest_session_is_told(
     assert found[REMARK].startswith(
         f"bars: US.T0 ends at {times[-1 - lacking]:%Y-%m-%d %H:%M}Z, {lacking} sessions before "
     )
-    assert found[REMARK].endswith("; without a bar of the session nothing is traded")
+    assert found[REMARK].endswith("; what has no bar of a session is not traded in it")
 
 
 def test_an_instrument_that_ended_long_ago_is_history(tmp_path: Path) -> None:
