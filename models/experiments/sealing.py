@@ -103,7 +103,12 @@ def _is_reader(name: str) -> bool:
 
 @cache
 def _watch() -> None:
-    """Hook in once: an audit hook stays as long as its process."""
+    """Hook in once: an audit hook stays as long as its process.
+
+    The folders are asked for before: the interpreter opens a file of its own to tell them, and
+    would be asked in the middle of that.
+    """
+    _roots()
     sys.addaudithook(_audit)
 
 
