@@ -81,7 +81,7 @@ def _find_shifted(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
                 break
             moved = _outside(arrays, _moved(arrays, values, step), high, low)
             moved = moved / np.maximum(counts, 1)
-            for series in np.flatnonzero(doubtful & (moved < _MOVED_PART * own) & ~seen):
+            for series in np.flatnonzero(doubtful & (moved < _MOVED_PART * own) & ~seen).tolist():
                 seen[series] = True
                 rows = arrays.row[arrays.start[series] : arrays.start[series + 1]]
                 reason = (
@@ -96,7 +96,8 @@ def _outside(arrays: SeriesArrays, values: Floats, high: Floats, low: Floats) ->
     """Return of each series how many bars with a range have the value outside of it."""
     beyond = np.maximum(values - high, low - values)
     out = (high > low) & (beyond > _RELATIVE_EPSILON * np.abs(arrays.close))
-    return np.bincount(arrays.series, weights=out, minlength=arrays.names.height)
+    count = np.bincount(arrays.series[out], minlength=arrays.names.height)
+    return count.astype(np.float64)
 
 
 def _moved(arrays: SeriesArrays, values: Floats, step: int) -> Floats:
