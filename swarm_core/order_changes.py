@@ -103,6 +103,8 @@ def settle(path: OrderPass, record: OrderRecord) -> None:
         if record.filled_lots not in sizes:
             return
         found = sizes[record.filled_lots]
+        if record.told_end is not None:  # with lots left, which it has in the larger terms alone
+            found = pending if pending.quantity_lots > record.order.quantity_lots else None
     if found == pending:
         path.take_in([modified(order_id, pending, record.change_number, path.time_ns)])
         return

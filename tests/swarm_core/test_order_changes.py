@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.order_changes import settle
 from swarm_core.order_states import IllegalTransitionError, OrderRecord, OrderState, WorkingTerms
 from swarm_core.reconciliation import BrokerAccount, FindingKind, ReconciliationRules, reconcile
 from tests.swarm_core.builders import NOW_NS, make_fill, make_order
@@ -184,3 +185,46 @@ def test_an_account_may_fill_what_was_asked_for_and_no_more() -> None:
     more = replace(account, fills=(make_fill(ORDER, 170),))
     kinds = [f.kind for f in reconcile(book, more, ReconciliationRules()).findings]
     assert FindingKind.OVERFILLED in kinds
+
+
+class Forgetful:
+    """A broker at which the order works no more, and the path to it."""
+
+    def __init__(self) -> None:
+        self.broker, self.time_ns, self.heard = self, NOW_NS, list[ev.Event]()
+
+    def modify(self, *asked: object) -> list[ev.Event]:
+        raise NotImplementedError
+
+    def find_terms(self, order: object) -> None:
+        return None
+
+    def take_in(self, events: list[ev.Event]) -> None:
+        self.heard += events
+
+
+def cancelled(lots: int) -> ev.OrderCancelled:
+    return ev.OrderCancelled(
+        event_id="cancelled", time_ns=NOW_NS, client_order_id=ORDER_ID, reason="", filled_lots=lots
+    )
+
+
+@pytest.mark.parametrize(
+    ("whole", "told", "lots"),
+    [
+        (150, [make_fill(ORDER, 100)], 100),  # nothing says that it ended with lots left
+        (150, [cancelled(100), make_fill(ORDER, 100)], 150),
+        (60, [make_fill(ORDER, 60)], 60),
+        (60, [cancelled(60), make_fill(ORDER, 60)], 100),
+    ],
+)
+def test_what_is_cancelled_had_lots_left(whole: int, told: list[ev.OrderEvent], lots: int) -> None:
+    """An order that was full in the smaller terms and is cancelled stood in the larger."""
+    record, path = after(asked(whole), *told), Forgetful()
+
+    settle(path, record)  # type: ignore[arg-type]  # of the path no more is asked for
+    for event in path.heard:
+        assert isinstance(event, ev.OrderEvent)
+        record.apply(event)
+
+    assert (record.pending, record.order.quantity_lots) == (None, lots)
