@@ -333,7 +333,10 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
 
 @kernel
 def _give_reasons(weights: np.ndarray, senses_min: float, out: Output) -> None:
-    """Fill out.reason[N]. What is held by a veto is not traded, whatever its target says."""
+    """Fill out.reason[N] with places in verdict.REASONS, which has the words.
+
+    What is held by a veto is not traded, whatever its target says.
+    """
     book_bound = False
     for c in range(drones.STALE):
         book_bound |= out.bound[c] > 0.0
@@ -343,19 +346,19 @@ def _give_reasons(weights: np.ndarray, senses_min: float, out: Output) -> None:
         limited = abs(solved - out.desired[i]) > 1e-9
         if abs(target - weight) > 1e-12:
             if limited and abs(target) < abs(weight):
-                reason = 7
+                reason = 7  # a limit reduces it
             elif side == 0.0:
-                reason = 6
+                reason = 6  # no camp decided
             else:
-                reason = 4 if side > 0.0 else 5
+                reason = 4 if side > 0.0 else 5  # long, short
         elif book_bound and abs(target - solved) > out.band[i] + 1e-9:
-            reason = 8
+            reason = 8  # a veto binds the book
         elif limited and abs(solved - weight) <= 1e-12:
-            reason = 9
+            reason = 9  # a limit binds
         elif side != 0.0:
-            reason = 3 if out.share[0] > 0.0 else 10
+            reason = 3 if out.share[0] > 0.0 else 10  # its cost, its odds
         elif out.conviction[i] == 0.0:
-            reason = 0
+            reason = 0  # no conviction
         else:
-            reason = 2 if out.senses[i] < senses_min else 1
+            reason = 2 if out.senses[i] < senses_min else 1  # senses, quorum
         out.reason[i] = reason

@@ -194,7 +194,7 @@ class Forgetful:
         self.broker, self.time_ns, self.heard = self, NOW_NS, list[ev.Event]()
 
     def modify(self, *asked: object) -> list[ev.Event]:
-        raise NotImplementedError
+        raise AssertionError("an order that works no more must not be changed")
 
     def find_terms(self, order: object) -> None:
         return None
