@@ -124,7 +124,7 @@ class Ledger:
         self.converted: dict[str, int] = {}  # by conversions between currencies, net
         self.entitlements: dict[str, EntitlementAccrued] = {}  # by action id, owed or paid
         self.owed: dict[str, int] = {}  # by currency: of entitlements that are not paid yet
-        self.paid: set[str] = set()  # action ids of entitlements that became cash
+        self.paid: dict[str, EntitlementPaid] = {}  # by action id: what became cash
         self.action_lots: dict[str, int] = {}  # what actions, not fills, did to a position
         self.booked: set[str] = set()  # action ids of holdings, event ids of carry
         self.retired_lots: dict[str, int] = {}  # by instrument: the sum of fills that were retired
@@ -137,7 +137,7 @@ class Ledger:
         copy = Ledger(self.base_currency, 0)
         copy.cash, copy.rates, copy.income = dict(self.cash), dict(self.rates), dict(self.income)
         copy.positions = {i: replace(p) for i, p in self.positions.items() if p.lots}
-        copy.entitlements, copy.paid = dict(self.entitlements), set(self.paid)
+        copy.entitlements, copy.paid = dict(self.entitlements), dict(self.paid)
         copy.booked = set(self.booked)
         return copy
 
@@ -256,7 +256,7 @@ class Ledger:
         """Turn what was owed into cash; once per action. What it differs by is income too."""
         owed = self.entitlements.get(payment.action_id)
         if owed is not None and payment.action_id not in self.paid:
-            self.paid.add(payment.action_id)
+            self.paid[payment.action_id] = payment
             told = payment.amount_minor
             paid = owed.amount_minor if told is None else told
             self._add(self.cash, owed.currency, paid)

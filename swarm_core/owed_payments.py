@@ -17,10 +17,11 @@ from swarm_core.ledger import Ledger
 _OWED_MAX = 12  # of as many it is tried which of them were paid together
 # Of fewer it is tried as well which were paid less tax, or have had their tax taken since.
 _TAXED_MAX, _TAXED_SINCE_MAX = 5, 4
-_TAX_DELAY_NS_MAX = 120 * 86_400 * 10**9  # from the ex-date on; a dividend is paid some weeks after
+_DELAY_NS_MAX = 120 * 86_400 * 10**9  # from the ex-date on; a dividend is paid some weeks after
 _CENT_MINOR = MINOR_PER_UNIT // 100  # tax is rounded to it
 CASH_SUFFIX = ":cash"  # how the ids end of cash for what an action took away: it is no dividend
 _TAX_SUFFIX = ":tax"
+_AFTER_ALL_SUFFIX = ":after-all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,50 @@ def untaxed(ledger: Ledger, time_ns: int) -> list[EntitlementAccrued]:
         if action_id in ledger.paid
         and _is_taxable(event)
         and f"{action_id}{_TAX_SUFFIX}" not in ledger.entitlements
-        and time_ns - event.time_ns <= _TAX_DELAY_NS_MAX
+        and time_ns - event.time_ns <= _DELAY_NS_MAX
     ]
+
+
+def taken_too_early(
+    ledger: Ledger, time_ns: int, estimate_fraction_max: float
+) -> list[EntitlementAccrued]:
+    """Return what may still be paid although it was taken for paid, together with an estimate.
+
+    The estimate may have brought it all: then its true amount is the sum of both, which must lie
+    within `estimate_fraction_max` of what was estimated. Each is returned as more of the estimate,
+    under an id of its own; by `ledger.entitlements` it is returned once, and for 120 days.
+    """
+    found = list[EntitlementAccrued]()
+    for estimate_id, payment in ledger.paid.items():
+        estimate = ledger.entitlements[estimate_id]
+        if not estimate.is_estimate or payment.amount_minor is None:
+            continue
+        bound = int(Decimal(str(estimate_fraction_max)) * abs(estimate.amount_minor))
+        off = payment.amount_minor - estimate.amount_minor
+        for action_id, other in ledger.paid.items():
+            owed = ledger.entitlements[action_id]
+            more_id = f"{action_id}{_AFTER_ALL_SUFFIX}"
+            if (
+                other.time_ns == payment.time_ns
+                and not (owed.is_estimate or action_id.endswith(_AFTER_ALL_SUFFIX))
+                and owed.currency == estimate.currency
+                and more_id not in ledger.entitlements
+                and time_ns - owed.time_ns <= _DELAY_NS_MAX
+                and abs(off + owed.amount_minor) <= bound
+            ):
+                found.append(
+                    EntitlementAccrued(
+                        event_id=make_event_id("EntitlementAccrued", more_id),
+                        time_ns=time_ns,
+                        causation_id=estimate.event_id,
+                        action_id=more_id,
+                        instrument_id=estimate.instrument_id,
+                        currency=estimate.currency,
+                        amount_minor=owed.amount_minor,
+                        pay_ns=time_ns,
+                    )
+                )
+    return found
 
 
 def find_paid(
@@ -114,16 +157,20 @@ def find_paid(
     return _amounts(min(within, key=error_minor), difference_minor) if within else NOTHING_PAID
 
 
-def payment_events(paid: Paid, ledger: Ledger, time_ns: int) -> list[Event]:
-    """Return what books a payment: each entitlement, and each tax as one of its own."""
-    events: list[Event] = [
-        _paid(ledger.entitlements[i], time_ns, amount if i in paid.estimates else None)
-        for i, amount in paid.amounts.items()
-    ]
+def payment_events(
+    paid: Paid, owed: Mapping[str, EntitlementAccrued], ledger: Ledger, time_ns: int
+) -> list[Event]:
+    """Return what books a payment of some of `owed`, and each tax as an entitlement of its own."""
+    events = list[Event]()
+    for action_id, amount in paid.amounts.items():
+        event = owed[action_id]
+        if action_id not in ledger.entitlements:
+            events.append(event)
+        events.append(_paid(event, time_ns, amount if action_id in paid.estimates else None))
     for action_id, tax in paid.taxes.items():
         dividend = ledger.entitlements[action_id]
         tax_id = f"{action_id}{_TAX_SUFFIX}"
-        owed = EntitlementAccrued(
+        tax_owed = EntitlementAccrued(
             event_id=make_event_id("EntitlementAccrued", tax_id),
             time_ns=time_ns,
             causation_id=dividend.event_id,
@@ -133,7 +180,7 @@ def payment_events(paid: Paid, ledger: Ledger, time_ns: int) -> list[Event]:
             amount_minor=tax,
             pay_ns=time_ns,
         )
-        events += [owed, _paid(owed, time_ns, None)]
+        events += [tax_owed, _paid(tax_owed, time_ns, None)]
     return events
 
 

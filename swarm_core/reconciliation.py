@@ -14,7 +14,7 @@ from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, e
 from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
-from swarm_core.owed_payments import find_paid, payment_events, untaxed
+from swarm_core.owed_payments import find_paid, payment_events, taken_too_early, unpaid, untaxed
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
@@ -358,31 +358,29 @@ class _Comparison:
 
     def _payments(self, currency: str, difference: int, *, outstanding: bool) -> int:
         """Book what was owed and is in the account now; return how much of it explains."""
-        ledger, rules = self.book.ledger, self.rules
+        ledger, rules, time_ns = self.book.ledger, self.rules, self.account.time_ns
+        early = taken_too_early(ledger, time_ns, rules.estimate_fraction_max)
+        owed = {e.action_id: e for e in (*unpaid(ledger), *early) if e.currency == currency}
         paid = find_paid(
-            (
-                event
-                for action_id, event in ledger.entitlements.items()
-                if event.currency == currency and action_id not in ledger.paid
-            ),
+            owed.values(),
             difference,
             tolerance_minor=rules.cash_tolerance_minor,
             estimate_fraction_max=rules.estimate_fraction_max,
             withheld_fraction=rules.withheld_fraction,
-            taxable=[e for e in untaxed(ledger, self.account.time_ns) if e.currency == currency],
+            taxable=[e for e in untaxed(ledger, time_ns) if e.currency == currency],
         )
         if paid.is_loose and outstanding:
             return difference  # how much was paid is known when the fees are
         for action_id, amount in paid.amounts.items():
-            owed = ledger.entitlements[action_id]
+            event = owed[action_id]
             is_estimate = action_id in paid.estimates
-            estimated = f", {owed.amount_minor} was estimated" if is_estimate else ""
-            detail = f"{amount} of {owed.instrument_id}{estimated}"
+            estimated = f", {event.amount_minor} was estimated" if is_estimate else ""
+            detail = f"{amount} of {event.instrument_id}{estimated}"
             self.find(FindingKind.PAYMENT_BOOKED, action_id, detail)
         for action_id, tax in paid.taxes.items():
             detail = f"{tax} of {ledger.entitlements[action_id].instrument_id}, tax withheld"
             self.find(FindingKind.PAYMENT_BOOKED, action_id, detail)
-        self.events.extend(payment_events(paid, ledger, self.account.time_ns))
+        self.events.extend(payment_events(paid, owed, ledger, time_ns))
         return paid.total_minor
 
 

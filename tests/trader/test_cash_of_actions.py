@@ -70,6 +70,36 @@ def test_a_fraction_is_owed_until_the_broker_pays_it_at_its_own_price(
     assert reconcile(desk.book, account_of(desk, lots, 1), LAX).mode is TradingState.REDUCING
 
 
+def test_a_dividend_that_an_estimate_was_taken_to_include_is_booked_when_it_is_paid(
+    tmp_path: Path,
+) -> None:
+    """The fraction brings a little more than estimated, which a dividend would explain better."""
+    desk, keeper, days = held_overnight(tmp_path, REVERSE, replace(DIVIDEND, amount=Decimal("0.1")))
+    cash = desk.book.ledger.cash["USD"]
+    pass_night(desk, days)
+    keeper.open_if_due(desk.now_ns())
+    lots = desk.book.lots(A)
+    dividend = lots * 10_000_000
+    estimate = desk.book.ledger.owed["USD"] - dividend
+    assert 0 < dividend < estimate // 10
+    fraction = estimate + dividend - 1_000
+
+    account = account_of(desk, lots, fraction)
+    _book_paid(desk, account, LAX, "split:cash", fraction - dividend, "paid")
+    both = account_of(desk, lots, dividend)
+    assert reconcile(desk.book, both, ReconciliationRules()).mode is TradingState.REDUCING
+    found = reconcile(desk.book, both, LAX)
+
+    assert [type(e) for e in found.events] == [ev.EntitlementAccrued, ev.EntitlementPaid]
+    assert found.mode is TradingState.ACTIVE
+    desk.take_in(found.events)
+    assert desk.book.ledger.cash["USD"] == cash + fraction + dividend
+    assert desk.book.ledger.owed == {"USD": 0}
+    assert desk.book.ledger.find_imbalance() is None
+    once_more = account_of(desk, lots, dividend)
+    assert reconcile(desk.book, once_more, LAX).mode is TradingState.REDUCING
+
+
 @pytest.mark.parametrize("price", [Decimal(110), None])
 def test_a_stated_price_is_paid_to_the_unit_and_no_other(
     price: Decimal | None, tmp_path: Path
