@@ -108,7 +108,7 @@ def keys_of(event_ids: Sequence[str]) -> list[int]:
         except ValueError:
             numbers = b""  # some are not ours
         if len(numbers) == _ID_BYTES * len(event_ids):
-            ends = struct.unpack(f">{2 * len(event_ids)}Q", numbers)[1::2]
+            ends = struct.unpack(">" + "8xQ" * len(event_ids), numbers)
             return [end & _KEY_MASK for end in ends]
     return [key_of(event_id) for event_id in event_ids]
 
