@@ -32,12 +32,12 @@ def draw_figure(
     from matplotlib.figure import Figure
 
     size = (9.0 if columns == 2 else 8.0, height or (5.2 if rows == 2 else 4.0))
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
+    canvas = FigureCanvasAgg(figure)
     draw([figure.add_subplot(rows, columns, k + 1) for k in range(rows * columns)])
     out = io.BytesIO()
-    # Without the software stamp the same record gives the same bytes.
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    # Without the software stamp the same record gives the same bytes. `savefig` draws twice.
+    canvas.print_png(out, metadata={"Software": None})
     return out.getvalue()
 
 

@@ -36,6 +36,8 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._batch: dict[str, Connection] = {}  # by shard, while this thread writes one
         self._newest: dict[tuple[str, str], tuple[Connection, EventLogEntry, int]] = {}
+        self._tagged: list[tuple[EventLogEntry, int]] = []
+        self._tables: set[str] = set()  # those that were seen
         self._writer: int | None = None
         super().__init__(os.path.join(home, "history", "runs"), inst_data)  # noqa: PTH118 - Dagster wants text
 
@@ -62,8 +64,12 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                     self.store_event(entry)
                 for connection, entry, number in self._newest.values():
                     super()._store_asset_event(connection, entry, number)
+                if self._tagged:
+                    entries, numbers = zip(*self._tagged, strict=True)
+                    index = self._batch[INDEX_SHARD_NAME]
+                    super()._store_asset_event_tags(index, entries, numbers)
             finally:
-                self._writer, self._batch, self._newest = None, {}, {}
+                self._writer, self._batch, self._newest, self._tagged = None, {}, {}, []
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         if self._writer != get_ident():
@@ -74,6 +80,23 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         key = (str(told.asset_key), told.event_type_value)
         self._newest.pop(key, None)
         self._newest[key] = (conn, event, event_id)
+
+    def _store_asset_event_tags(
+        self, conn: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
+    ) -> None:
+        if self._writer != get_ident():
+            super()._store_asset_event_tags(conn, events, event_ids)
+            return
+        self._tagged += zip(events, event_ids, strict=True)
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether the index has a table: Dagster asks for every event, by a new connection.
+
+        One that is there stays.
+        """
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
