@@ -21,13 +21,11 @@ from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_d
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
 from adapters.sources.name_days import days_in
+from adapters.sources.packed import contents, is_beside_data, members
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
-    contents,
     decode,
-    is_beside_data,
-    members,
     read_rows,
     read_whole,
 )

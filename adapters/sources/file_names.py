@@ -9,7 +9,7 @@ from adapters.sources.mapping import MappingError
 from adapters.sources.market_clues import EXCHANGE_NAMES, PAIR_NAMES
 from adapters.sources.name_days import undated
 
-_ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|zip))+$"
+_ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|bz2|xz|zst|lz4|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
 _SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|[^/_ ,]+?)"

@@ -23,7 +23,8 @@ from adapters.sources.file_digests import FileDigests
 from adapters.sources.kept_frames import KeptFrames, Shelf
 from adapters.sources.mapping import Mapping, MappingError, TableMapping
 from adapters.sources.mapping_series import Deliveries
-from adapters.sources.reading import RawRows, contents, read_rows, read_whole
+from adapters.sources.packed import contents, left_over
+from adapters.sources.reading import RawRows, read_rows, read_whole
 from adapters.sources.rows import TableRows, to_table
 from adapters.sources.special_formats import (
     grouped_header,
@@ -143,14 +144,12 @@ class FileSource:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def unmapped_files(self) -> tuple[str, ...]:
-        """Return the files that neither a table nor `ignore` names: nothing vanishes silently."""
+        """Return the files that neither a table nor `ignore` names: nothing vanishes silently.
+
+        Members of archives that cannot be read are files too (all.zip/notes.xlsx).
+        """
         mapped = {path for spec in self._mapping.tables for path in self._paths(spec)}
-        names = [
-            path.relative_to(self._folder).as_posix()
-            for path in sorted(self._folder.rglob("*"))
-            if path.is_file() and path not in mapped
-        ]
-        ignored = tuple(self._mapping.ignore)
+        names, ignored = left_over(self._folder, mapped), tuple(self._mapping.ignore)
         return tuple(n for n in names if not any(fnmatch.fnmatch(n, p) for p in ignored))
 
     def left_out(self, table: str | None = None) -> tuple[str, ...]:

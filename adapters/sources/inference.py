@@ -4,6 +4,7 @@ import fnmatch
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -37,24 +38,23 @@ from adapters.sources.mapping import (
     Unpivot,
 )
 from adapters.sources.mapping_series import Deliveries, Drawn
+from adapters.sources.packed import PACKED, is_beside_data, unread_members, what_to_do
 from adapters.sources.reading import UnreadableFileError
 from adapters.sources.wheels import Progress
 from features import calendars
 
-_READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".gz", ".zip")
-# Data that nothing here reads; what people write beside data (.md, .pdf, .py) is no such thing.
-_UNREAD = {
-    "save each of its sheets as CSV UTF-8": (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods"),
-    "unpack it, or pack its files as .gz or .zip": (
-        ".tar", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar",
-    ),
-    "save it as CSV or Parquet (.gz or .zip too)": (
-        ".feather", ".arrow", ".ipc", ".orc", ".avro", ".h5", ".hdf", ".hdf5", ".pkl", ".pickle",
-        ".npy", ".npz", ".mat", ".rds", ".rdata", ".dta", ".sas7bdat", ".sqlite", ".sqlite3",
-        ".db", ".mdb", ".dbf", ".dbn",
-    ),
-}  # fmt: skip
-_WHAT_TO_DO = {ending: advice for advice, endings in _UNREAD.items() for ending in endings}
+_READABLE = (
+    ".csv",
+    ".txt",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".pq",
+    ".zip",
+    *PACKED,
+)
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
 _PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries, Drawn)
@@ -158,11 +158,9 @@ def _drafts(
     ignore: dict[str, str] = {}
     named = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
     wanted = [(name, path) for name, path in named.items() if not _is_left_out(name, hints)]
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder).as_posix()
-        advice = _WHAT_TO_DO.get(path.suffix.lower())
-        if advice is not None and path.is_file() and not _is_left_out(relative, hints):
-            asked = f"it cannot be read: {advice}, {LEAVE_OUT}"
+    for relative in _unread(folder):
+        if not _is_left_out(relative, hints):
+            asked = f"it cannot be read: {what_to_do(relative)}, or {LEAVE_OUT}"
             questions.setdefault(asked, []).append(relative)
     answers = _looked_at(wanted, folder, hints, progress, kept)
     for relative in named:
@@ -234,8 +232,20 @@ def to_yaml(mapping: Mapping) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix.lower() in _READABLE:
+        if path.is_file() and path.suffix.lower() in _READABLE and what_to_do(path.name) is None:
             yield path
+
+
+def _unread(folder: Path) -> Iterator[str]:
+    """Yield the files of data that cannot be read, those in archives included."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or is_beside_data(path.name):
+            continue
+        if what_to_do(name) is not None:
+            yield name
+        with suppress(UnreadableFileError):  # which is asked when it is looked at
+            yield from (f"{name}/{member}" for member in unread_members(path))
 
 
 def _plain(spec: object) -> dict[str, object]:

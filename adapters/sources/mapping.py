@@ -89,10 +89,10 @@ class TimeField:
     """How a moment is read: from which column(s), in which format and zone, and what it stands for.
 
     `column` names alternatives, `join` columns whose texts are put together with a space. `format`
-    is "iso", "epoch_s" (_ms, _us, _ns) or strptime formats, Q%q is a quarter; `take` keeps the
-    first characters only. `stands_for`: an instant; a session (the close of the calendar's day);
-    the start of a bar; a day (known at its end, unless `at` names a local time). `plus` is added
-    last ("1d12h", "-1270ms").
+    is "iso", "epoch_s" (_ms, _us, _ns), "serial" (days of a spreadsheet) or strptime formats, Q%q
+    is a quarter; `take` keeps the first characters only. `stands_for`: an instant; a session (the
+    close of the calendar's day); the start of a bar; a day (known at its end, unless `at` names a
+    local time). `plus` is added last ("1d12h", "-1270ms").
     """
 
     column: tuple[str, ...] = ()

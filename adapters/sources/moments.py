@@ -8,6 +8,7 @@ import polars as pl
 from adapters.sources.cells import number_of, pick_column, text_of
 from adapters.sources.mapping import Csv, MappingError, TableMapping, TimeField
 from adapters.sources.quarters import has_month, with_months
+from adapters.sources.serial_days import of_serial
 from features.text_format import format_text
 
 _OFFSET_FORMATS = ("%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%d %H:%M%z")
@@ -126,6 +127,8 @@ def _parsed(text: pl.Expr, field: TimeField) -> tuple[pl.Expr, pl.Expr]:
     first = field.format[0]
     if first in _EPOCH_PER_US:
         return pl.lit(None, dtype=pl.Datetime("us")), _epoch(text, first)
+    if first == "serial":
+        return of_serial(text), pl.lit(None, dtype=pl.Datetime("us", "UTC"))
     if first == "iso":
         # 2020-01-31T10:00:00Z and +01:00 in one spelling: a space, and an offset without colon.
         plain = (

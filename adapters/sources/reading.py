@@ -1,15 +1,11 @@
-"""Files as frames: CSV, JSON, JSON lines, Parquet, plain or in .gz and .zip, each row numbered."""
+"""Files as frames: CSV, JSON, JSON lines, Parquet, each row numbered."""
 
 import csv
-import gzip
 import io
 import json
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -31,11 +27,7 @@ _SNIFFED_CHARACTERS = 1 << 16
 SEPARATORS = (",", ";", "\t", "|")
 RAGGED = "__line_as_written"
 _HEADERS_MAX = 100  # lines that begin as a header may
-_DEPTH_MAX = 3  # of archives within archives
-_HIDDEN = ("__macosx", "thumbs.db", "desktop.ini")
-_PROSE = ("readme", "license", "licence", "requirements", "changelog")
-_DOCUMENTS = (".md", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".ods", ".html", ".htm", ".png",
-              ".jpg", ".jpeg", ".py", ".ipynb", ".yaml", ".yml", ".exe", ".dll")  # fmt: skip
+_DEPTH_MAX = 3  # of structs within structs
 
 
 class UnreadableFileError(ValueError):
@@ -60,23 +52,6 @@ def read_whole(path: Path) -> bytes:
     if size > MAX_FILE_BYTES:
         raise UnreadableFileError(f"{path} must have at most {MAX_FILE_BYTES} bytes, was {size}")
     return path.read_bytes()
-
-
-def contents(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the (name, content) of a file, or of each member of a .zip; .gz is decompressed.
-
-    `whole` are the file's bytes. Raises UnreadableFileError where it is not the archive it is
-    named, or unpacks to more than allowed.
-    """
-    try:
-        if path.suffix.lower() == ".zip":
-            yield from _zip_members(path, whole)
-        elif path.suffix.lower() == ".gz":
-            yield path.name[: -len(".gz")], _unpacked(whole, path)
-        else:
-            yield path.name, whole
-    except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
 
 
 def read_rows(name: str, content: bytes, layout: Csv, form: str = "auto") -> RawRows:
@@ -128,73 +103,10 @@ def sniff_separator(text: str) -> str:
     return max(SEPARATORS, key=lambda s: (counts[s][0], min(counts[s])) if lines else (0, 0))
 
 
-def members(path: Path) -> list[str]:
-    """Return the names of an archive's data files; raises UnreadableFileError where it is none."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name for name, _ in _members_of(archive, path)]
-    except zipfile.BadZipFile as error:
-        raise UnreadableFileError(f"{path} must be a whole archive, was not: {error}") from error
-
-
-def is_beside_data(name: str) -> bool:
-    """Return whether a file's name says that it is no data: hidden, or a document about them."""
-    parts = Path(name.lower()).parts
-    hidden = any(part.startswith((".", "~$")) or part in _HIDDEN for part in parts)
-    return hidden or parts[-1].startswith(_PROSE) or parts[-1].endswith(_DOCUMENTS)
-
-
-def _members_of(
-    archive: zipfile.ZipFile, path: Path, depth: int = 1
-) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    """Yield the name of each data file and how it is read, those in archives within included."""
-    for info in sorted(archive.infolist(), key=lambda member: member.filename):
-        if info.is_dir() or is_beside_data(info.filename):
-            continue
-        if info.file_size > MAX_FILE_BYTES:
-            raise UnreadableFileError(
-                f"{info.filename} in {path} must unpack to at most {MAX_FILE_BYTES} bytes, "
-                f"was {info.file_size}"
-            )
-        if info.filename.lower().endswith(".gz"):
-            packed = partial(_gz_member, archive, info, path)
-            yield info.filename[: -len(".gz")], packed
-            continue
-        if not info.filename.lower().endswith(".zip"):
-            yield info.filename, partial(archive.read, info)
-            continue
-        if depth == _DEPTH_MAX:
-            raise UnreadableFileError(
-                f"{path} must hold archives within archives {_DEPTH_MAX} deep at most, "
-                f"was deeper: {info.filename}"
-            )
-        with zipfile.ZipFile(io.BytesIO(archive.read(info))) as inner:
-            for name, read in _members_of(inner, path, depth + 1):
-                yield f"{info.filename}/{name}", read
-
-
-def _zip_members(path: Path, whole: bytes) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        for name, read in _members_of(archive, path):
-            yield name, read()
-
-
-def _gz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> bytes:
-    return _unpacked(archive.read(info), path)
-
-
-def _unpacked(packed: bytes, path: Path) -> bytes:
-    with gzip.open(io.BytesIO(packed)) as stream:
-        content = stream.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise UnreadableFileError(f"{path} must unpack to at most {MAX_FILE_BYTES} bytes, was more")
-    return content
-
-
 def _flat(name: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with the fields of structs as columns, of their own names or ohlc.open.
 
-    Raises UnreadableFileError where cells are lists, or structs are nested deeper than archives.
+    Raises UnreadableFileError where cells are lists, or structs are nested too deep.
     """
     for _ in range(_DEPTH_MAX):
         structs = {c: t.fields for c, t in rows.schema.items() if isinstance(t, pl.Struct)}

@@ -1,5 +1,6 @@
 """Which format a column of dates is written in, and the cases in which that cannot be known."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -7,8 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from adapters.sources.column_names import plain_name
 from adapters.sources.mapping import DEFAULT_NULLS, MappingError
 from adapters.sources.quarters import has_month, with_months
+from adapters.sources.serial_days import of_serial
 
 _SAMPLE = 20_000
 _SLASHED = {True: ("%d{s}%m{s}%Y", "%d{s}%m{s}%y"), False: ("%m{s}%d{s}%Y", "%m{s}%d{s}%y")}
@@ -17,12 +20,15 @@ _WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%B %d, 
 _PERIODS = ("%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%YM%m", "%Y-M%m", "%b %Y",
             "%B %Y", "%b-%Y")  # fmt: skip
 _SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
+# Days as spreadsheets count them, from 1954 to 2119; the part of a day is its time.
+_SERIAL_MIN, _SERIAL_MAX = 20_000, 80_000
 _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "epoch_s"))
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 _MIDNIGHT = r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?(?:Z|UTC| ?[+-]\d{2}:?\d{2})?$"
 _OFFSET = r":\d{2}.*(Z|UTC|[+-]\d{2}:?\d{2})$"
 _NEARLY_ALL = 0.9
 _YEAR_MIN = 1700
+_CLOCK_NAME = re.compile(r"^(?:time|sec|second)s?(?:_|$)|time_?of_?day")  # 34200.5: of the day
 _INTERVALS = ((60, "1m"), (300, "5m"), (900, "15m"), (1800, "30m"), (3600, "1h"), (14400, "4h"),
               (86400, "1d"))  # fmt: skip
 
@@ -113,6 +119,8 @@ class _Files:
             for file in np.flatnonzero(self._heights == 0)
         }
         self._add_epochs(answers)
+        if not _CLOCK_NAME.search(plain_name(name)):
+            self._add_serials(answers, zone)
         self._add_iso(answers, zone)
         self._add_others(answers, name, day_first, zone)
         return [answers[file] for file in range(self._count)]
@@ -144,6 +152,18 @@ class _Files:
                     format=(epoch,), days_only=days_only, zone="UTC", moments=stamps,
                     interval=_interval(stamps, days_only),
                 )  # fmt: skip
+
+    def _add_serials(self, answers: dict[int, Stamps | MappingError], zone: str | None) -> None:
+        """Answer the files whose days are numbers as spreadsheets count them."""
+        number = self.texts.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+        is_serial = self._mostly(number.is_between(_SERIAL_MIN, _SERIAL_MAX))
+        if not is_serial.any():
+            return
+        moments = pl.select(of_serial(pl.lit(self.texts))).to_series()
+        with_time = self._counted(number != number.floor()) > 0
+        for file in [f for f in map(int, np.flatnonzero(is_serial)) if f not in answers]:
+            own = self._of(file, moments)
+            answers[file] = _stamps("serial", own, not with_time[file], zone, has_offset=False)
 
     def _add_iso(self, answers: dict[int, Stamps | MappingError], zone: str | None) -> None:
         text = self.texts

@@ -125,7 +125,7 @@ def test_archives_within_archives_are_opened_and_what_is_no_data_is_passed_over(
             "__MACOSX/stocks/._KO.csv": b"\x00\x05\x16\x07\xff",
             "stocks/.DS_Store": b"\x00\x01",
             "stocks/readme.txt": "what this is",
-            "stocks/notes.xlsx": b"PK\x03\x04\xff",
+            "stocks/notes.pdf": b"%PDF\xff",
             "stocks/KO.csv": HEADER + LINES,
             "more.zip": inner,
         }

@@ -123,7 +123,7 @@ def test_other_names_of_a_wide_file_stay_series(tmp_path: Path, head: str) -> No
         ("prices.xlsx", "save each of its sheets as CSV UTF-8"),
         ("2020/DAY.FEATHER", "save it as CSV or Parquet"),
         ("all.tar.bz2", "unpack it, or pack its files as .gz or .zip"),
-        ("x.dbn.zst", "unpack it"),
+        ("x.dbn.zst", "save it as CSV or Parquet"),
     ],
 )
 def test_data_that_cannot_be_read_are_never_passed_over(
