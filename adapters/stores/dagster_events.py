@@ -11,17 +11,20 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
 from threading import get_ident
 from typing import Any
 
 from dagster import EventLogEntry
 from dagster._config import StringSource
+from dagster._core.events import ASSET_EVENTS
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     INDEX_SHARD_NAME,
     SqliteEventLogStorage,
 )
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import QueuePool
 
@@ -60,8 +63,12 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             try:
                 for shard in (*{entry.run_id for entry in events}, INDEX_SHARD_NAME):
                     self._batch[shard] = stack.enter_context(self._open(shard))
-                for entry in events:
-                    self.store_event(entry)
+                for of_assets, some in groupby(events, key=_is_of_an_asset):
+                    if of_assets:
+                        self._store_asset_events(list(some))
+                        continue
+                    for entry in some:
+                        self.store_event(entry)
                 for connection, entry, number in self._newest.values():
                     super()._store_asset_event(connection, entry, number)
                 if self._tagged:
@@ -70,6 +77,19 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
                     super()._store_asset_event_tags(index, entries, numbers)
             finally:
                 self._writer, self._batch, self._newest, self._tagged = None, {}, {}, []
+
+    def _store_asset_events(self, entries: Sequence[EventLogEntry]) -> None:
+        """Write events of assets to their runs' files and to the index, many at a statement."""
+        rows = [self._event_to_row(entry) for entry in entries]
+        for run_id, some in groupby(rows, key=lambda row: row["run_id"]):
+            self._batch[run_id].execute(SqlEventLogStorageTable.insert(), list(some))
+        index = self._batch[INDEX_SHARD_NAME]
+        index.execute(SqlEventLogStorageTable.insert(), rows)
+        # Nobody else writes until this commits: the newest numbers are those of these rows.
+        last = index.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+        for number, entry in enumerate(entries, last - len(entries) + 1):
+            self._tagged.append((entry, number))
+            self._store_asset_event(index, entry, number)
 
     def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
         if self._writer != get_ident():
@@ -80,14 +100,6 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         key = (str(told.asset_key), told.event_type_value)
         self._newest.pop(key, None)
         self._newest[key] = (conn, event, event_id)
-
-    def _store_asset_event_tags(
-        self, conn: Connection, events: Sequence[EventLogEntry], event_ids: Sequence[int]
-    ) -> None:
-        if self._writer != get_ident():
-            super()._store_asset_event_tags(conn, events, event_ids)
-            return
-        self._tagged += zip(events, event_ids, strict=True)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the index has a table: Dagster asks for every event, by a new connection.
@@ -130,6 +142,10 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         while len(self._engines) > _OPEN_FILES_MAX:
             self._engines.popitem(last=False)[1].dispose()
         return known
+
+
+def _is_of_an_asset(entry: EventLogEntry) -> bool:
+    return entry.is_dagster_event and entry.dagster_event_type in ASSET_EVENTS
 
 
 def _write_ahead(connection: Any, _record: object) -> None:

@@ -117,15 +117,15 @@ def test_a_batch_that_fails_leaves_nothing_and_is_stored_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "500")
-    store, broken = SqliteEventLogStorage.store_event, [4]
+    store, calls = SqliteEventLogStorage._store_asset_event, [0]
 
-    def failing(self: SqliteEventLogStorage, event: dg.EventLogEntry) -> None:
-        store(self, event)
-        broken[0] -= 1
-        if broken[0] == 0:
+    def failing(self: SqliteEventLogStorage, *given: Any) -> None:
+        store(self, *given)
+        calls[0] += 1
+        if calls[0] == 1:  # when all rows of the batch are in, none of them committed
             raise OSError("the disk is full")
 
-    monkeypatch.setattr(SqliteEventLogStorage, "store_event", failing)
+    monkeypatch.setattr(SqliteEventLogStorage, "_store_asset_event", failing)
     with _opened(tmp_path) as instance:
         result = _make(instance, "2020-01-01", "2020-06-01")
         assert result.success
