@@ -1,12 +1,14 @@
 """Every rule there is, in one tuple: what runs, and what the documentation lists."""
 
 from features.validation.rule import Rule
+from features.validation.rules.below_zero import BELOW_ZERO_RULES
 from features.validation.rules.computed import COMPUTED_RULES
 from features.validation.rules.currencies import CURRENCY_RULES
 from features.validation.rules.dividends import DIVIDEND_RULES
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.identity import IDENTITY_RULES
 from features.validation.rules.jumps import JUMP_RULES
+from features.validation.rules.lone_rows import LONE_RULES
 from features.validation.rules.ohlc import OHLC_RULES
 from features.validation.rules.prints import PRINT_RULES
 from features.validation.rules.quotes import QUOTE_RULES
@@ -29,7 +31,9 @@ RULES: tuple[Rule, ...] = (
     *SPLIT_RULES,
     *JUMP_RULES,
     *PRINT_RULES,
+    *BELOW_ZERO_RULES,
     *CURRENCY_RULES,
+    *LONE_RULES,
     *SESSION_RULES,
     *ZONE_RULES,
     *REVISION_RULES,

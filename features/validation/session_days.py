@@ -11,6 +11,7 @@ from features.validation.view import Bools, Ints
 
 _DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
+FIRST_DAY = (calendars.FIRST_DAY - _EPOCH).days  # of all calendars, since 1970
 # Around a day, within so many days, one weekday in the week has about thirty chances of a session.
 _WEEKDAY_DAYS, _WEEKDAY_SESSIONS_MIN = 200, 100
 # Sessions on weekends that the calendars do not all know: India's Muhurat and test sessions,
@@ -74,10 +75,14 @@ class Sessions:
 
 
 def load_sessions(calendar: str, first_day: int, last_day: int) -> Sessions | None:
-    """Return the sessions around the days, or None where the calendar does not reach them."""
+    """Return the sessions around the days that the calendar reaches; None where it reaches none.
+
+    A row of 1900 does not keep those of the others from being compared.
+    """
+    first_day = max(first_day, FIRST_DAY)
     low = first_day // _BLOCK_DAYS * _BLOCK_DAYS
     high = (last_day // _BLOCK_DAYS + 1) * _BLOCK_DAYS
-    if not calendar or last_day < first_day or first_day < (calendars.FIRST_DAY - _EPOCH).days:
+    if not calendar or last_day < first_day:
         return None
     return _load(calendar, low, high)
 

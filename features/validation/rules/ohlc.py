@@ -25,8 +25,7 @@ _OUTSIDE_MIN, _MOVED_PART, _BARS_MIN = 0.1, 0.1, 60
 
 def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     """Yield bars whose prices lie outside their own range, or whose range is upside down."""
-    close = pl.col("close").abs()
-    inverted = (pl.col("low") - pl.col("high")) / close
+    inverted = _part_of_close(pl.col("low") - pl.col("high"))
     broken = pl.max_horizontal(_beyond("open"), _beyond("close"), inverted) > _RELATIVE_EPSILON
     at = view.rows.select(pl.arg_where(broken)).to_series()
     if at.is_empty():
@@ -62,7 +61,12 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
 def _beyond(column: str) -> pl.Expr:
     """Return by what fraction of the close a price lies outside high and low; at most 0 inside."""
     above, below = pl.col(column) - pl.col("high"), pl.col("low") - pl.col(column)
-    return pl.max_horizontal(above, below) / pl.col("close").abs()
+    return _part_of_close(pl.max_horizontal(above, below))
+
+
+def _part_of_close(excess: pl.Expr) -> pl.Expr:
+    """Return the excess as a fraction of the close; none is none, though the close be zero."""
+    return pl.when(excess == 0).then(0.0).otherwise(excess / pl.col("close").abs())
 
 
 def _find_shifted(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:

@@ -55,7 +55,8 @@ def _find_wicks(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame
 def _bars_apart(arrays: SeriesArrays, noise: Floats) -> Iterable[pl.DataFrame]:
     """Yield whole bars above zero, of series that reach it, apart from both of their neighbours.
 
-    Between prices of both signs a logarithm says nothing. What lies below zero is taken as true.
+    Between prices of both signs a logarithm says nothing. What lies below zero is judged by
+    the rule `below_zero`.
     """
     close = arrays.close
     high = np.fmax(arrays.column("high"), np.fmax(arrays.column("open"), close))

@@ -9,7 +9,7 @@ import polars as pl
 from features.validation.context import CheckContext
 from features.validation.findings import make_hits, table_hit
 from features.validation.rule import TableRule
-from features.validation.session_days import Sessions, load_sessions
+from features.validation.session_days import FIRST_DAY, Sessions, load_sessions
 from features.validation.view import Bools, Ints, SeriesArrays, TableView
 
 _DAY_US = 86_400_000_000
@@ -28,9 +28,11 @@ def _find_gaps(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]
         return
     days = arrays.time // _DAY_US
     for calendar, members in series_by_calendar(arrays, context, daily).items():
-        chosen = np.flatnonzero(np.isin(arrays.series, members))
+        chosen = np.flatnonzero(np.isin(arrays.series, members) & (days >= FIRST_DAY))
+        if chosen.size == 0:
+            continue
         sessions = load_sessions(calendar, int(days[chosen].min()), int(days[chosen].max()))
-        if sessions is None or chosen.size == 0:
+        if sessions is None:
             continue
         yield from _gap_hits(arrays, chosen, days, sessions, context)
         yield from _off_session_hits(
@@ -44,8 +46,8 @@ def _gap_hits(
     position = sessions.position(arrays.time[chosen])
     missing = np.zeros(chosen.size, dtype=np.int64)
     missing[1:] = np.diff(position) - 1
-    missing[arrays.first[chosen]] = 0
     series = arrays.series[chosen]
+    missing[1:][np.diff(series) != 0] = 0
     expected = np.bincount(series, weights=np.maximum(missing, 0))
     present = np.bincount(series)
     sparse = expected > _SPARSE_SHARE * np.maximum(present + expected, 1)

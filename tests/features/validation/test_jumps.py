@@ -142,12 +142,13 @@ def test_another_security_under_an_old_name_is_an_identity_break() -> None:
     assert stopped_rows(check_bars(moved), "identity_break") == set(range(60))
 
 
-def test_a_negative_price_is_impossible_for_a_share_and_true_for_a_future() -> None:
+def test_a_negative_price_is_impossible_for_a_share_and_for_a_future_the_wrong_sign() -> None:
     rows = scale_prices(make_bars(instruments=1), [60], -1.0)
     future = make_instruments(rows).with_columns(asset_class=pl.lit("future"))
     swapped = set_cells(rows, [60], high=pl.col("low"), low=pl.col("high"))
     assert stopped_rows(check_bars(swapped), "impossible_value") == {60}
-    assert stopped_rows(check_bars(swapped, instruments=INSTRUMENTS.conform(future))) == set()
+    of_future = check_bars(swapped, instruments=INSTRUMENTS.conform(future))
+    assert stopped_rows(of_future) == stopped_rows(of_future, "bad_print") == {60}
 
 
 def test_a_lone_high_is_a_bad_print() -> None:

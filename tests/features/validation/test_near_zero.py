@@ -1,7 +1,10 @@
 """Spreads and futures around zero: what is large as a fraction is small in money."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
+import pytest
 
 from tests.features.validation.make import (
     STOPPED,
@@ -80,3 +83,77 @@ def test_a_fall_below_zero_that_its_own_bar_shows_is_true() -> None:
     before = float(bars["close"][79])
     fall = with_bar(bars, 80, open=before - 0.5, high=before - 0.4, low=-40.3, close=-37.6)
     assert stopped(fall).is_empty()
+
+
+def whole(price: float) -> dict[str, float]:
+    return dict.fromkeys(("open", "high", "low", "close"), price)
+
+
+def make_future(start: float = 105.0) -> pl.DataFrame:
+    named = make_bars(instruments=1, start=start).with_columns(instrument_id=pl.lit("FUT.ESZ4"))
+    return conform_bars(named, adjustment="raw")
+
+
+@pytest.mark.parametrize("places", [[60], [119], [0], [60, 61, 62, 63, 64], range(100, 120)])
+def test_bars_whose_sign_is_wrong_are_put_aside(places: Sequence[int]) -> None:
+    """All four prices of -105 among 105s were taken for true."""
+    bars = make_future()
+    for at in places:
+        bars = with_bar(bars, at, **whole(-float(bars["close"][at])))
+    found = stopped(bars)
+    assert sorted(found["source_row"]) == list(places)
+    assert set(found["rule"]) == {"below_zero"}
+
+
+@pytest.mark.parametrize("price", [0.0, -12.3])
+@pytest.mark.parametrize("at", [60, 119])
+def test_a_whole_bar_below_a_price_that_never_nears_zero_is_put_aside(
+    price: float, at: int
+) -> None:
+    found = stopped(with_bar(make_future(), at, **whole(price)))
+    assert found["source_row"].to_list() == [at]
+
+
+@pytest.mark.parametrize("low", [0.0, -1.0])
+def test_a_low_at_zero_within_such_a_bar_is_put_aside(low: float) -> None:
+    found = stopped(with_bar(make_future(), 60, low=low))
+    assert found["source_row"].to_list() == [60]
+
+
+OIL = (22.41, 20.11, 19.87, 19.87, 18.27, -37.63, 10.01, 13.78, 16.50, 16.94)  # CL, April 2020
+
+
+@pytest.mark.parametrize("is_newest", [False, True])
+def test_oil_below_zero_is_true_in_settlements_alone(is_newest: bool) -> None:
+    bars = make_future(start=22.0)
+    rng = np.random.default_rng(5)
+    shown = OIL[:6] if is_newest else OIL
+    calm = 30 - np.abs(np.cumsum(rng.normal(0, 1.5, bars.height - len(shown))))[::-1] % 8
+    settled = pl.Series(np.concatenate([calm, shown]))
+    bars = bars.with_columns(open=settled, high=settled, low=settled, close=settled)
+    assert stopped(bars).filter(rule="below_zero").is_empty()
+    assert bars.height - len(shown) + 5 not in stopped(bars)["source_row"].to_list()
+
+
+def test_rates_that_cross_zero_are_true() -> None:
+    level = np.round(np.concatenate([np.full(40, 0.25), np.full(40, 0.0), np.full(40, -0.25)]), 2)
+    level += np.tile([0.0, 0.01, 0.0, -0.01], 30)
+    rate = pl.Series(level)
+    bars = make_future().with_columns(open=rate, high=rate, low=rate, close=rate)
+    assert stopped(bars).filter(rule="below_zero").is_empty()
+
+
+def test_a_spread_that_lies_below_zero_is_true_and_its_stray_sign_is_left() -> None:
+    """Of which sign a series is, most of its bars say."""
+    bars = make_future().with_columns(-pl.col(c) for c in ("open", "close"))
+    bars = bars.with_columns(high=-pl.col("low"), low=-pl.col("high"))
+    assert stopped(bars).is_empty()
+
+
+def test_a_spread_that_closes_at_zero_is_in_its_own_range() -> None:
+    """Nothing beyond a range, as a fraction of nothing, was taken for beyond it."""
+    bars = make_spread()
+    at = [n for n, close in enumerate(bars["close"]) if abs(close) < 0.05]
+    assert at
+    assert stopped(with_bar(bars, at[0], **whole(0.0))).is_empty()
+    assert stopped(with_bar(bars, at[0], open=0.02, high=0.04, low=0.0, close=0.0)).is_empty()
