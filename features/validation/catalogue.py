@@ -15,6 +15,7 @@ from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
 from features.validation.rules.revisions import REVISION_RULES
 from features.validation.rules.sessions import SESSION_RULES
+from features.validation.rules.shifted_days import SHIFTED_RULES
 from features.validation.rules.split_steps import SPLIT_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *CURRENCY_RULES,
     *LONE_RULES,
     *SESSION_RULES,
+    *SHIFTED_RULES,
     *ZONE_RULES,
     *REVISION_RULES,
     *IDENTITY_RULES,
