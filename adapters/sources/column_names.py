@@ -13,6 +13,7 @@ def plain_name(column: str) -> str:
     return re.sub(r"\W+", "_", bare).strip("_")
 
 
+OBSERVED = "obs_value"  # as the exchange of statistics (SDMX) heads its values
 _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
@@ -72,7 +73,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "headline": ("headline", "title", "text", "news"),
     "body": ("body", "description", "summary", "content"),
     "series_id": ("series_id", "series", "indicator", "variable"),
-    "value": ("value", "obs_value", "rate", "yield", "level", "index"),
+    "value": ("value", OBSERVED, "rate", "yield", "level", "index"),
     "price": ("price", "trade_price", "px"),
     "size": ("size", "quantity", "qty", "amount"),
     "split_ratio": ("split_ratio", "splitratio", "split_factor", "splitfactor",

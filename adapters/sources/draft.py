@@ -49,6 +49,7 @@ class Draft:
     format: Format = "auto"
     volume_mark: str = ""  # between the thousands of its volumes, where prices have none
     negative_closes: bool = False  # of days without a trade, as CRSP marks the middle of quotes
+    series: tuple[str, ...] = ()  # the columns that together name the series of a macro value
     known: TimeField | None = None  # when each row was made public, where a column says it
 
     @property

@@ -102,7 +102,8 @@ def _undated_series(draft: Draft, table: TableMapping) -> Mapping[str, Field]:
     """Return the columns with series that are named by the file named without its day."""
     series = table.columns.get("series_id")
     stem, bare = file_stem(draft.relative), file_stem(undated(draft.relative))
-    if series is None or not (series.constant == stem or series.template):
+    is_of_file = series is not None and str(series.template or "").startswith(stem)
+    if series is None or not (series.constant == stem or is_of_file):
         return table.columns
     if series.constant == stem:
         return {**table.columns, "series_id": replace(series, constant=bare)}

@@ -1,6 +1,5 @@
 """From what a file says of itself to the mapping of its table, and the questions that remain."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -13,6 +12,7 @@ from adapters.sources.action_drafts import NO_AMOUNT, action_entries
 from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
+from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
 from adapters.sources.mapping import (
@@ -218,6 +218,8 @@ def _macro(draft: Draft, answers: Answers) -> TableMapping:
         vintages = bool(draft.unpivot.pattern)
         named = Field(column=("series",)) if vintages else Field(template=f"{stem}.{{series}}")
         fields |= {"series_id": named, "value": Field(column=("value",))}
+    elif len(draft.series) > 1:
+        fields["series_id"] = Field(template=".".join(f"{{{column}}}" for column in draft.series))
     elif "series_id" not in draft.columns:
         fields["series_id"] = Field(constant=_series_name(draft, stem))
     stamps = draft.stamps
@@ -235,7 +237,7 @@ def _series_name(draft: Draft, stem: str) -> str:
         return stem
     if plain_name(value) in NAMES["value"]:
         raise MappingError(_NO_NAME)
-    return re.sub(r"\W+", "_", value).strip("_")
+    return value_name(value)
 
 
 def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]:

@@ -17,6 +17,7 @@ from adapters.sources.column_names import (
     zone_in_name,
 )
 from adapters.sources.draft import Draft
+from adapters.sources.draft_series import series_columns
 from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_day_in, ticker_of
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
@@ -43,8 +44,6 @@ _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
 _PLAIN = Csv()
 _CRSP_CLOSES = ("prc", "dlyprc")
-_NAMED = {"symbol": "instrument", "series_id": "series"}
-_NAMING = ("symbol", "exchange", "currency")  # columns that may name a series of the macro table
 
 
 class NoTableError(Exception):
@@ -152,10 +151,12 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
             column=("vintage",), format=("%Y%m%d",), zone=hints.zone or _LAST_ZONE, stands_for="day"
         )
     if table == "bars" and unpivot is None and "symbol" not in columns and known is None:
-        columns |= _named_by_content(rows, stamped, columns, "symbol")
-    if table == "macro" and unpivot is None and "series_id" not in columns and known is None:
-        others = {meaning: c for meaning, c in columns.items() if meaning not in _NAMING}
-        columns |= _named_by_content(rows, stamped, others, "series_id")
+        columns |= _named_by_content(rows, stamped, columns)
+    series: tuple[str, ...] = ()
+    if table == "macro" and unpivot is None:
+        moments = [stamped, *([] if known is None else [rows[known.column[0]]])]
+        series = series_columns(rows, moments, columns)
+        columns |= {"series_id": series[0]} if series else {}
     decimals = _DECIMALS
     priced = priced_column(columns)
     if priced is not None:
@@ -169,7 +170,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         symbols=symbols_of(rows, columns, unpivot, file),
         format="grouped_header" if file.is_grouped else "auto", known=known,
         negative_closes=_marks_middles(rows, columns),
-        volume_mark=_volume_mark(rows, columns, file.layout),
+        volume_mark=_volume_mark(rows, columns, file.layout), series=series,
     )  # fmt: skip
 
 
@@ -264,11 +265,11 @@ def _known_time(rows: pl.DataFrame, time: str, hints: FileHints, table: str) -> 
 
 
 def _named_by_content(
-    rows: pl.DataFrame, stamped: pl.Series, columns: Mapping[str, str], meaning: str
+    rows: pl.DataFrame, stamped: pl.Series, columns: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the column of names where times repeat and one text column tells them apart.
+    """Return the column of symbols where times repeat and one text column tells them apart.
 
-    Raises MappingError where none or several do: the series of a file must not be read as one.
+    Raises MappingError where none or several do: bars of many must not be read as those of one.
     """
     written = stamped.drop_nulls()
     if written.len() < _REPEATED * written.n_unique():
@@ -282,10 +283,10 @@ def _named_by_content(
     ]
     if len(told) != 1:
         raise MappingError(
-            f"which of the columns {rows.columns} names the {_NAMED[meaning]}? its times are there "
-            f"several times over; write {meaning}: in a mapping, or {LEAVE_OUT}"
+            f"which of the columns {rows.columns} names the instrument? its times are there "
+            f"several times over; write symbol: in a mapping, or {LEAVE_OUT}"
         )
-    return {meaning: told[0]}
+    return {"symbol": told[0]}
 
 
 def _text(name: str, content: bytes, encoding: str | None) -> str:

@@ -69,7 +69,8 @@ def find_day_in(name: str) -> str | None:
 
 def is_of_data(name: str) -> bool:
     """Return whether a word speaks of the data (daily, prices, part-0) and names no instrument."""
-    words = [word for word in re.split(r"[\-_ ]+", name.lower()) if word]
+    whole = re.sub(r" ?\(\d+\)$", "", name.lower())  # the second of two downloads
+    words = [word for word in re.split(r"[\-_ ]+", whole) if word]
     return all(word in _OF_DATA or _NUMBERED.fullmatch(word) for word in words)
 
 

@@ -17,6 +17,7 @@ from adapters.sources.draft_deliveries import UNSURE, deliveries_of, with_delive
 from adapters.sources.draft_names import UNNAMED, named_by_path, with_shared_intervals
 from adapters.sources.draft_patterns import with_patterns
 from adapters.sources.draft_pieces import pieces_of_one, ticks_alone
+from adapters.sources.draft_series import SAME_NAME, told_apart
 from adapters.sources.drafts import shared_calendar, tables_of
 from adapters.sources.file_digests import FileDigests
 from adapters.sources.file_drafts import LEAVE_OUT, THESE, NoTableError
@@ -125,6 +126,9 @@ def infer_mapping(
             made.append((draft, with_deliveries(draft, tables, delivered)))
         except MappingError as error:
             questions.setdefault(str(error), []).append(draft.relative)
+    made, alike = told_apart(made, delivered)
+    if alike:
+        questions.setdefault(SAME_NAME, []).extend(alike)
     tables = []
     if not questions:
         tables, questions = with_adjustments(folder, made, given.adjustment, kept)

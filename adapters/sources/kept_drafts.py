@@ -73,6 +73,7 @@ def _draft_from(plain: dict[str, Any], moments: pl.Series) -> Draft:
             "layout": Csv(**_tupled(plain["layout"])),
             "stamps": Stamps(**_tupled(plain["stamps"]), moments=moments),
             "parts": tuple(plain["parts"]),
+            "series": tuple(plain["series"]),
             "unpivot": None if unpivot is None else Unpivot(**_tupled(unpivot)),
             "symbols": symbols,
             "known": None if known is None else TimeField(**_tupled(known)),

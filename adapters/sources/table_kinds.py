@@ -7,7 +7,7 @@ import polars as pl
 
 from adapters.sources.action_drafts import MEASURE_OF
 from adapters.sources.cells import number_of
-from adapters.sources.column_names import plain_name
+from adapters.sources.column_names import OBSERVED, plain_name
 from adapters.sources.draft import TRADED
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
 from adapters.sources.market_clues import clue_of, is_bloomberg
@@ -37,7 +37,7 @@ def kind_of(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot |
         return "corporate_actions", None
     if {"price", "size"} <= set(columns):
         return "trades", None
-    if {"series_id", "value"} <= set(columns):
+    if {"series_id", "value"} <= set(columns) or plain_name(columns.get("value", "")) == OBSERVED:
         return "macro", None
     return _of_numbers(rows, columns)
 
@@ -45,7 +45,7 @@ def kind_of(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot |
 def _of_numbers(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
     """Return the table of columns of numbers: instruments, series, vintages of them, or one."""
     time = columns["time"]
-    numeric = [c for c in rows.columns if c != time and _is_numeric(rows[c])]
+    numeric = [c for c in rows.columns if c != time and is_numeric(rows[c])]
     if numeric and all(re.fullmatch(VINTAGES, c) for c in numeric):
         return "macro", Unpivot(index=(time,), name="column", value="value", pattern=VINTAGES)
     plain = [c for c in numeric if not _CHANGE.search(c)]
@@ -76,7 +76,8 @@ def _is_ticker(name: str) -> bool:
     return not has_digits or bool(_SAO_PAULO.fullmatch(name)) or clue_of(name).calendar is not None
 
 
-def _is_numeric(column: pl.Series) -> bool:
+def is_numeric(column: pl.Series) -> bool:
+    """Return whether most cells are numbers."""
     if column.dtype.is_numeric():
         return True
     if column.dtype != pl.String:

@@ -316,12 +316,6 @@ def test_series_of_one_file_that_a_column_tells_apart_stay_apart(tmp_path: Path,
     ]
 
 
-def test_series_that_several_columns_tell_apart_are_asked_about(tmp_path: Path) -> None:
-    rows = "".join(f"{n},{n}{n},{day},1\n" for day in SESSIONS for n in ("DE", "FR"))
-    with pytest.raises(MappingError, match=r"names the series.*write series_id: in a mapping"):
-        inferred(tmp_path, {"growth.csv": f"geo,area,date,value\n{rows}"})
-
-
 CRSP = "PERMNO,date,TICKER,BIDLO,ASKHI,PRC,VOL,BID,ASK,OPENPRC\n" + "".join(
     f"14593,{day.replace('-', '')},AAPL,9,11,{'-' if n == 3 else ''}10.{n},700,10,10.5,9.5\n"
     for n, day in enumerate(SESSIONS)
