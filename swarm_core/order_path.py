@@ -5,7 +5,7 @@ on only what the log says is sent, and whatever may have been sent before is loo
 broker first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from swarm_core import events as ev
@@ -15,7 +15,7 @@ from swarm_core.marking import position_marks
 from swarm_core.order_changes import settle
 from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
-from swarm_core.ports import BracketBroker, Broker, EventLog, MarginBroker
+from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter, MarginBroker
 from swarm_core.references import References
 from swarm_core.retirement import Archive
 from swarm_core.risk.codes import DenialCode
@@ -23,6 +23,7 @@ from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
 from swarm_core.verdicts import deny_with, judge, plan, units_of
 
+_Ask = Callable[[Order], MarginAfter | None]
 # Of these nobody is sure already: not to be heard adds nothing.
 _ASKED = (OrderState.UNKNOWN, OrderState.CANCEL_PENDING, OrderState.MODIFY_PENDING)
 
@@ -221,10 +222,12 @@ class OrderPath:
 
         Raises OSError where the broker does not answer.
         """
-        if not isinstance(self.broker, MarginBroker):
+        # Each order asks: to compare with the protocol takes 25 microseconds.
+        ask: _Ask | None = getattr(self.broker, MarginBroker.margin_after.__name__, None)
+        if ask is None:
             return None
         try:
-            after = self.broker.margin_after(order)
+            after = ask(order)
         except ValueError as error:
             return 0, 0, f"The broker would not take it: {error}."
         if after is None or not after.is_short:
