@@ -24,6 +24,8 @@ _NEWEST = 1_000  # sessions looked at
 _RETURN_MAX = 0.1  # beyond it one bar would tell everything
 _CORRELATION_MIN, _BETTER_MIN, _DEVIATIONS = 0.3, 0.25, 4
 _FEW = 0.25  # of the series: of more it is open which of them are right
+# Tokyo follows New York by a session in truth; of its days one in ten is not one of New York's.
+_OTHER_DAYS_MAX = 0.01
 _WHERE = {-1: ("late", "before"), 1: ("early", "after")}
 
 
@@ -57,6 +59,7 @@ def _judged(arrays: SeriesArrays, calendar: str, members: Ints) -> list[Hit]:
         count[place] > _OTHERS_MIN,
     )  # fmt: skip
     mean = total / np.maximum(count, 1)
+    has_own_days = _other_days(arrays.series[at], place, count, arrays.names.height)
     found: list[tuple[int, int, float, float]] = []
     for lag in _WHERE:
         other = place + lag
@@ -70,7 +73,23 @@ def _judged(arrays: SeriesArrays, calendar: str, members: Ints) -> list[Hit]:
         found += [
             (int(s), lag, float(moved_with[s]), float(own[0][s])) for s in np.flatnonzero(is_off)
         ]
-    return _hits(arrays, calendar, found, is_few=len(found) <= _FEW * members.size)
+    is_certain = (has_own_days <= _OTHER_DAYS_MAX) & (len(found) <= _FEW * members.size)
+    return _hits(arrays, calendar, found, is_certain)
+
+
+def _other_days(series: Ints, place: Ints, count: Ints, size: int) -> Floats:
+    """Return by series which part of the days between its first and last is its own or the others'.
+
+    `place` is the day of each row, `count` how many series have each day.
+    """
+    common = count > _OTHERS_MIN
+    first, last = np.full(size, count.size), np.full(size, -1)
+    np.minimum.at(first, series, place)
+    np.maximum.at(last, series, place)
+    before = np.concatenate([[0], np.cumsum(common)])
+    span = np.maximum(before[last + 1] - before[np.minimum(first, last + 1)], 0)
+    rows, shared = (np.bincount(series[m], minlength=size) for m in (place >= 0, common[place]))
+    return (span - shared + rows - shared) / np.maximum(span, 1)
 
 
 def _correlation(
@@ -91,12 +110,11 @@ def _hits(
     arrays: SeriesArrays,
     calendar: str,
     found: list[tuple[int, int, float, float]],
-    *,
-    is_few: bool,
+    is_certain: Bools,
 ) -> list[Hit]:
-    severity, confidence = ("quarantine", 0.85) if is_few else ("warn", 0.5)
     hits: list[Hit] = []
     for series, lag, moved_with, own in found:
+        severity, confidence = ("quarantine", 0.85) if is_certain[series] else ("warn", 0.5)
         dated, when = _WHERE[lag]
         first, end = int(arrays.start[series]), int(arrays.start[series + 1])
         reason = (

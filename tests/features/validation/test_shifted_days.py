@@ -74,6 +74,28 @@ def test_of_many_series_it_is_told_and_open_which_are_right() -> None:
     assert set(told["severity"]) == {"warn"}
 
 
+@pytest.mark.parametrize(("own_holidays", "severity"), [(25, "warn"), (0, "quarantine")])
+def test_an_exchange_that_follows_by_a_session_is_told_by_its_own_days(
+    own_holidays: int, severity: str
+) -> None:
+    """Tokyo closes before New York opens: what moved New York moves it a session later."""
+    rng = np.random.default_rng(4)
+    market = rng.normal(0, 0.01, DAYS)
+    before = np.concatenate([[0.0], market[:-1]])
+    close = 50 * np.exp(np.cumsum(0.6 * before + 0.05 * market + rng.normal(0, 0.005, DAYS)))
+    closed = rng.choice(np.arange(5, DAYS - 5), own_holidays, replace=False)
+    tokyo = (
+        make_market(days=DAYS)
+        .filter(instrument_id="US.T3")
+        .with_columns(close=pl.Series(close), open=pl.Series(close))
+        .with_columns(high=pl.col("close") * 1.004, low=pl.col("close") * 0.996)
+    )
+    tokyo = tokyo.with_row_index("day").filter(~pl.col("day").is_in(closed.tolist())).drop("day")
+    others = make_market(days=DAYS).filter(pl.col("instrument_id") != "US.T3")
+    told = check_bars(conform_bars(pl.concat([others, tokyo]))).findings.filter(kind="wrong_date")
+    assert set(told["severity"]) == {severity}
+
+
 def test_of_real_shares_none_is_called_late_and_each_that_is_is_found() -> None:
     rows = sp500_bars().filter(pl.len().over("instrument_id") > 1_000)
     names = rows["instrument_id"].unique().sort().gather_every(12)
