@@ -17,6 +17,7 @@ from features.validation.rules.revisions import REVISION_RULES
 from features.validation.rules.sessions import SESSION_RULES
 from features.validation.rules.shifted_days import SHIFTED_RULES
 from features.validation.rules.split_steps import SPLIT_RULES
+from features.validation.rules.swapped_columns import SWAPPED_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
 from features.validation.rules.zones import ZONE_RULES
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     *QUOTE_RULES,
     *RECORD_RULES,
     *OHLC_RULES,
+    *SWAPPED_RULES,
     *DUPLICATE_RULES,
     *DIVIDEND_RULES,
     *SPLIT_RULES,

@@ -139,7 +139,16 @@ def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
         0.9,
         "repeats the prices and the volume of the bar before, {} times in a row: a copied bar",
     )
-    idle = same_close & ~copied
+    filled = same_close & _untraded(arrays, volume)
+    yield from _run_hits(
+        arrays,
+        _run_lengths(filled),
+        settings.flat_repeats_min - 1,
+        "quarantine",
+        0.8,
+        "holds the close of the bar before and no volume, {} times in a row: filled, not traded",
+    )
+    idle = same_close & ~copied & ~filled
     yield from _run_hits(
         arrays,
         _run_lengths(idle),
@@ -149,6 +158,15 @@ def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
         "has not moved for {} bars: halted, illiquid or stale",
         last_only=True,
     )
+
+
+def _untraded(arrays: SeriesArrays, volume: Floats) -> Bools:
+    """Return the bars at one price without volume, of series that trade on most of their bars."""
+    silent = volume == 0
+    share = np.bincount(arrays.series, weights=silent) / np.maximum(np.bincount(arrays.series), 1)
+    for column in ("open", "high", "low"):
+        silent &= arrays.column(column) == arrays.close
+    return silent & (share < _SILENT_SHARE)[arrays.series]
 
 
 def _run_hits(
@@ -252,7 +270,10 @@ PRINT_RULES = (
         severity="quarantine",
         tables=("bars",),
         find=_find_repeats,
-        text="no bar copies prices and volume of the bar before; a close that rests is only noted",
+        text=(
+            "no bar copies prices and volume of the bar before, and no ten in a row copy its close "
+            "without a volume where others have one; a close that rests is only noted"
+        ),
     ),
     TableRule(
         name="zero_volume",

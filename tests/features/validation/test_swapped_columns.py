@@ -1,0 +1,77 @@
+"""Opens and closes in one another's place, and days that a vendor filled."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.features.validation.make import (
+    STOPPED,
+    check_bars,
+    conform_bars,
+    lean_bars,
+    make_bars,
+    set_cells,
+    sp500_bars,
+    stopped_rows,
+)
+
+
+def with_nights(days: int) -> pl.DataFrame:
+    """Return bars that open near the close of the day before, as shares do."""
+    bars = make_bars(instruments=1, days=days)
+    rng = np.random.default_rng(11)
+    night = pl.Series(np.exp(rng.normal(0, 0.003, days)))
+    bars = bars.with_columns(open=pl.col("close").shift(1).fill_null(50.0) * night)
+    return conform_bars(
+        bars.with_columns(
+            high=pl.max_horizontal("open", "close") * 1.004,
+            low=pl.min_horizontal("open", "close") * 0.996,
+        )
+    )
+
+
+def swapped(bars: pl.DataFrame, at: range) -> pl.DataFrame:
+    return set_cells(bars, list(at), open=pl.col("close"), close=pl.col("open"))
+
+
+@pytest.mark.parametrize("at", [range(180), range(100, 180), range(60)])
+def test_opens_and_closes_that_are_swapped_are_put_aside(at: range) -> None:
+    """All of a series or its newest months: each bar by itself is sound."""
+    bars = swapped(with_nights(180), at)
+    assert stopped_rows(check_bars(with_nights(180))) == set()
+    found = stopped_rows(check_bars(bars), "swapped")
+    assert found <= set(at)
+    assert len(found) >= min(len(at), 59) - 1
+    if at.stop == 180:
+        assert {120, 150, 179} <= found
+
+
+def test_of_real_series_none_is_called_swapped() -> None:
+    few = sp500_bars()["instrument_id"].unique().sort().gather_every(10)
+    real = sp500_bars().filter(pl.col("instrument_id").is_in(few.implode()))
+    for bars in (real, lean_bars()):
+        assert stopped_rows(check_bars(bars), "swapped") == set()
+
+
+def filled(bars: pl.DataFrame, at: range) -> pl.DataFrame:
+    close = float(bars["close"][at.start - 1])
+    return set_cells(bars, list(at), **dict.fromkeys(("open", "high", "low", "close"), close),
+                     volume=0.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("at", [range(60, 81), range(110, 120)])
+def test_days_that_a_vendor_filled_are_no_bars(at: range) -> None:
+    """The close of the day before and no volume, where every other bar has one."""
+    report = check_bars(filled(make_bars(instruments=1), at))
+    assert stopped_rows(report, "stale") == set(at)
+    if at.stop == 120:
+        assert report.withheld == ("US.T0",)
+
+
+def test_a_name_that_seldom_trades_and_some_quiet_days_are_true() -> None:
+    bars = filled(make_bars(instruments=1), range(60, 64))
+    assert check_bars(bars).findings.filter(STOPPED).is_empty()
+    thin = make_bars(instruments=1)
+    for start in range(10, 110, 25):
+        thin = filled(thin, range(start, start + 12))
+    assert check_bars(thin).findings.filter(STOPPED).is_empty()
