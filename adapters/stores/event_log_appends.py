@@ -67,6 +67,17 @@ class Run(Sequence[Row]):
         places = range(len(self.bodies))[index]
         return self._row(places) if isinstance(places, int) else [self._row(i) for i in places]
 
+    def recorded(self, events: Sequence[Event]) -> Iterator[RecordedEvent]:
+        """Yield the records of the events that the rows hold, in order."""
+        make, kind = tuple.__new__, RecordedEvent  # the constructor of a named tuple is Python
+        previous = self.before.hex()
+        for sequence, (event, digest) in enumerate(
+            zip(events, self.hashes, strict=True), self.first
+        ):
+            current = digest.hex()
+            yield make(kind, (sequence, event, current, previous))
+            previous = current
+
     def _row(self, place: int) -> Row:
         before = self.hashes[place - 1] if place else self.before
         return Row(self.first + place, self.bodies[place], self.hashes[place], before)
@@ -94,6 +105,8 @@ class Appended(Sequence[RecordedEvent]):
         )
 
     def __iter__(self) -> Iterator[RecordedEvent]:
+        if isinstance(self._rows, Run):
+            return self._rows.recorded(self._events)
         return (self[index] for index in range(len(self._rows)))
 
 
