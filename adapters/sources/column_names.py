@@ -18,7 +18,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "ex_date", "exdate", "ex_dividend_date",
-             "published", "published_at", "created_at", "open_time",
+             "published", "published_at", "published_utc", "created_at", "created", "open_time",
              "traddt", "date1", "ts_event", "window_start",
              "observation_date", "obs_date", "reference_date", "ref_date", "period_end",
              "time_period", "period_start_date", "period_start", "period_end_date",
@@ -91,10 +91,10 @@ _TIME_WORDS = frozenset({"date", "day", "datetime", "timestamp"})
 # Of these the letters o, h, l, c are; alone a capital is a ticker: C is Citigroup, V is Visa.
 _LETTERS_MIN = 3
 # When a row was made public: beside the time that it tells of, two versions of a bar may differ.
-_KNOWN = ("knowledge_time", "known_at", "published_at", "published_time", "publication_time",
-          "available_at", "released_at", "release_time", "revised_at", "revision_time",
-          "release_date", "publication_date", "published_date", "vintage_date", "vintage",
-          "realtime_start", "realtime_start_date")  # fmt: skip
+_KNOWN = ("knowledge_time", "known_at", "published_at", "published_utc", "published_time",
+          "publication_time", "available_at", "released_at", "release_time", "revised_at",
+          "revision_time", "release_date", "publication_date", "published_date", "vintage_date",
+          "vintage", "realtime_start", "realtime_start_date")  # fmt: skip
 
 
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:

@@ -13,11 +13,15 @@ _DECIMALS = 8
 def of_serial(text: pl.Expr) -> pl.Expr:
     """Return serial days, with a decimal point or comma, as naive moments; null for other text.
 
-    The part of a day is rounded to the second, or with enough decimals to the millisecond.
+    The part of a day, which may stand behind a space (of a column of its own), is rounded to the
+    second, or with enough decimals to the millisecond.
     """
-    plain = text.str.replace(",", ".", literal=True)
+    plain = text.str.replace_all(",", ".", literal=True)
     is_fine = plain.str.len_chars() - plain.str.find(".", literal=True) > _DECIMALS
     unit = pl.when(is_fine).then(1_000).otherwise(1)
-    ticks = (plain.cast(pl.Float64, strict=False) * _SECONDS * unit).round(0)
+    parts = plain.str.splitn(" ", 2)
+    day, clock = parts.struct.field("field_0"), parts.struct.field("field_1").fill_null("0")
+    days = day.cast(pl.Float64, strict=False) + clock.cast(pl.Float64, strict=False)
+    ticks = (days * _SECONDS * unit).round(0)
     microseconds = (ticks * (1_000_000 // unit)).cast(pl.Int64, strict=False)
     return pl.lit(_FIRST).cast(pl.Datetime("us")) + pl.duration(microseconds=microseconds)

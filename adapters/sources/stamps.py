@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -20,8 +21,8 @@ _WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%B %d, 
 _PERIODS = ("%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%YM%m", "%Y-M%m", "%b %Y",
             "%B %Y", "%b-%Y")  # fmt: skip
 _SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
-# Days as spreadsheets count them, from 1954 to 2119; the part of a day is its time.
-_SERIAL_MIN, _SERIAL_MAX = 20_000, 80_000
+# Days as spreadsheets count them, 20000 to 80000: of a smaller or larger number it is asked.
+_SERIAL_SPAN = (datetime(1954, 10, 3), datetime(2119, 1, 10))  # noqa: DTZ001 - naive, as they are
 _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "epoch_s"))
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 _MIDNIGHT = r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?(?:Z|UTC| ?[+-]\d{2}:?\d{2})?$"
@@ -155,12 +156,11 @@ class _Files:
 
     def _add_serials(self, answers: dict[int, Stamps | MappingError], zone: str | None) -> None:
         """Answer the files whose days are numbers as spreadsheets count them."""
-        number = self.texts.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
-        is_serial = self._mostly(number.is_between(_SERIAL_MIN, _SERIAL_MAX))
+        moments = pl.select(of_serial(pl.lit(self.texts))).to_series()
+        is_serial = self._mostly(moments.is_between(*_SERIAL_SPAN))
         if not is_serial.any():
             return
-        moments = pl.select(of_serial(pl.lit(self.texts))).to_series()
-        with_time = self._counted(number != number.floor()) > 0
+        with_time = self._counted(moments != moments.dt.truncate("1d")) > 0
         for file in [f for f in map(int, np.flatnonzero(is_serial)) if f not in answers]:
             own = self._of(file, moments)
             answers[file] = _stamps("serial", own, not with_time[file], zone, has_offset=False)

@@ -26,6 +26,7 @@ _CANDLES_MIN, _CANDLES_MAX = 5, 200
 _CANDLES = (
     ("open", "high", "low", "close"),
     ("open", "high", "low", "close", "volume"),
+    ("open", "high", "low", "close", "volume", "trade_count"),  # Kraken
     # IQFeed: of days, and of a shorter interval with the volume of the day so far before its own.
     ("high", "low", "open", "close", "volume", "open_interest"),
     ("high", "low", "open", "close", "volume_so_far", "volume", "trade_count"),
@@ -35,6 +36,7 @@ _MARKED_HEADER = re.compile(r"#\w")
 # The columns of a candle as Binance publishes it, in files that have no header.
 KLINES = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume",
           "trade_count", "taker_base_volume", "taker_quote_volume", "unused")  # fmt: skip
+_SECONDS = re.compile(r"1\d{9}")  # since 1970
 _EPOCH = re.compile(r"1\d{12}(?:\d{3})?")  # milliseconds, or microseconds since 2025
 
 
@@ -113,17 +115,22 @@ def _is_kline(cells: list[str]) -> bool:
 
 
 def _bare_candles(lines: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Return the columns of bars without a header: a day, perhaps a time, four prices, a volume.
+    """Return the columns of bars without a header: a day (and a time), four prices, a volume.
 
-    They are known by their content: in every line the second price is the highest of the four, the
-    third the lowest, and both are, in some line, apart from the others; or the first the highest
-    and the second the lowest, as IQFeed writes them. Empty where they are none.
+    The day may be seconds since 1970. They are known by their content: in every line the second
+    price is the highest of the four, the third the lowest, and both are, in some line, apart from
+    the others; or the first the highest and the second the lowest, as IQFeed writes them. Empty
+    where they are none.
     """
     shown = [[cell.strip(' "\r') for cell in line] for line in lines[:_CANDLES_MAX] if any(line)]
-    if len(shown) < _CANDLES_MIN or not _DAY.fullmatch(shown[0][0]):
+    if len(shown) < _CANDLES_MIN:
+        return ()
+    stamp = shown[0][0]
+    day = _DAY.fullmatch(stamp)
+    if day is None and not _SECONDS.fullmatch(stamp):
         return ()
     width = len(shown[0])
-    is_timed = _DAY.fullmatch(shown[0][0])[1] is not None  # type: ignore[index]  # it matched
+    is_timed = day is None or day[1] is not None
     has_clock = not is_timed and width > 1 and _CLOCK.fullmatch(shown[0][1])
     for clock in ((), ("time",)) if has_clock else ((),):
         for names in _CANDLES:

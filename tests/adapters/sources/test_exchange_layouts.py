@@ -168,3 +168,26 @@ def test_a_contract_of_ninjatrader_is_a_future_of_its_month(tmp_path: Path) -> N
     days = "".join(f"{d.replace('-', '')};1200;1230;1159;1215\n" for d in SESSIONS)
     bars = inferred(tmp_path / "x", {"IBM.txt": days}).fetch("bars", *EVER)
     assert bars.select("open", "high", "low", "close").row(0) == (1200, 1230, 1159, 1215)
+
+
+@pytest.mark.parametrize(("step", "minutes"), [(86_400, 1440), (3_600, 60)])
+def test_krakens_files_without_a_header_are_bars(tmp_path: Path, step: int, minutes: int) -> None:
+    lines = "".join(
+        f"{FIRST + step * n},{','.join(map(str, prices))},12.5,{n}\n"
+        for n, prices in enumerate(PRICES)
+    )
+    source = inferred(tmp_path, {f"XBTUSD_{minutes}.csv": lines})
+    bars = source.fetch("bars", *EVER)
+    assert bars.select("open", "high", "low", "close").rows() == PRICES
+    assert bars["event_time"][0] == datetime.fromtimestamp(FIRST + step, UTC)
+    assert set(bars["instrument_id"]) == {"CRYPTO.XBTUSD"}
+
+
+@pytest.mark.parametrize("name", ["published_utc", "created"])
+def test_news_are_known_when_they_are_published(tmp_path: Path, name: str) -> None:
+    items = [{"id": day, "title": f"of {day}", name: f"{day}T12:30:00Z"} for day in SESSIONS]
+    source = inferred(tmp_path, {"feed.jsonl": "\n".join(map(json.dumps, items))})
+    news = source.fetch("news", *EVER).sort("event_time")
+    told = [datetime.fromisoformat(f"{day}T12:30:00+00:00") for day in SESSIONS]
+    assert news["event_time"].to_list() == told
+    assert news["knowledge_time"].to_list() == told

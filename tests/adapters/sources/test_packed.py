@@ -111,11 +111,15 @@ def test_days_that_a_spreadsheet_counts_are_read(tmp_path: Path, mark: str, sepa
     assert bars["close"].to_list() == CLOSES
 
 
+@pytest.mark.parametrize("head", ["Date", "Date,Time"])
 @pytest.mark.parametrize("decimals", [5, 10])
-def test_the_time_of_day_is_the_part_of_a_day(tmp_path: Path, decimals: int) -> None:
+def test_the_time_of_day_is_the_part_of_a_day(tmp_path: Path, decimals: int, head: str) -> None:
     times = [f"{9 + m // 60:02}:{m % 60:02}" for m in range(31, 160)]
-    lines = "".join(f"{serial('2020-01-02', t):.{decimals}f},1.5,1.5,1.5,1.5,9\n" for t in times)
-    text = f"Date,Open,High,Low,Close,Volume\n{lines}"
+    stamps = [f"{serial('2020-01-02', t):.{decimals}f}" for t in times]
+    if head == "Date,Time":
+        stamps = [stamp.replace(".", ",0.") for stamp in stamps]
+    lines = "".join(f"{stamp},1.5,1.5,1.5,1.5,9\n" for stamp in stamps)
+    text = f"{head},Open,High,Low,Close,Volume\n{lines}"
     mapping = infer_mapping(folder_of(tmp_path, text), Hints(zone="UTC"))
     bars = FileSource(tmp_path, mapping).fetch("bars", *EVER)
     assert [f"{t:%H:%M:%S.%f}" for t in bars["event_time"].sort()] == [
