@@ -1,4 +1,4 @@
-"""Prices at or below zero of what may trade there: true near zero, a wrong sign or a hole far away.
+"""Prices and values at or below zero of what may lie there: true near it, a fault far away.
 
 Oil fell from 18 to -38 on 20 April 2020 after days that moved by 2 each, nine of such moves above
 zero. A price that stands twenty of its moves above zero is not its own negative a bar later, and
@@ -17,6 +17,7 @@ from features.validation.rule import TableRule
 from features.validation.view import Bools, Floats, Ints, SeriesArrays, TableView
 
 _MIRROR_MOVES_MIN, _FAR_MOVES_MIN = 20, 50  # of the level, in usual moves
+_FAR_TIMES_MIN = 50  # of the level: -9999 beside 2.5
 _MIRROR_FIT_MOVES, _MIRROR_FIT_PART = 3.0, 0.02  # how near a mirrored price comes to its neighbour
 _NEAR = 20  # bars on either side, of which the usual move is taken
 _MOVES_MIN = 5
@@ -31,7 +32,9 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
         return
     prices = np.stack(columns)
     reaches = (prices <= 0).any(axis=0)
-    allowed = may_be_negative(arrays.names["instrument_id"], context.instruments).to_numpy()
+    allowed = np.ones(arrays.names.height, dtype=np.bool_)
+    if view.table == "bars":
+        allowed = may_be_negative(arrays.names["instrument_id"], context.instruments).to_numpy()
     hits: list[Hit] = []
     for series in np.unique(arrays.series[reaches]).tolist():
         if allowed[series]:
@@ -83,7 +86,11 @@ def _why_not_below(
     is_mirrored = all(_mirrors(close[i], close[n], noise) for n, i in sides)
     if level > _MIRROR_MOVES_MIN * noise and share < _MINORITY and is_mirrored:
         return f"which is {-close[first]:g} with a wrong sign: beside it stands {level:g}"
-    if level > _FAR_MOVES_MIN * noise and end - first <= _SHORT:
+    if end - first > _SHORT:
+        return ""
+    if level > _MIRROR_MOVES_MIN * noise and -close[first:end].max() > _FAR_TIMES_MIN * level:
+        return f"beside it stands {level:g}: a number that stands for none"
+    if level > _FAR_MOVES_MIN * noise:
         return f"beside it stands {level:g}, {level / noise:.0f} times its usual move above zero"
     return ""
 
@@ -118,11 +125,11 @@ BELOW_ZERO_RULES = (
         name="below_zero",
         kinds=("bad_print",),
         severity="quarantine",
-        tables=("bars",),
+        tables=("bars", "macro"),
         find=_find,
         text=(
-            "prices lie below zero where the series comes near it: not as the negative of the "
-            "bars around them, and not for a moment from fifty usual moves above"
+            "prices and values lie below zero where their series comes near it: not as the "
+            "negative of those around them, and not for a moment from fifty usual moves above"
         ),
     ),
 )

@@ -307,6 +307,22 @@ def test_a_percentage_among_fractions_is_a_unit_error_and_a_negative_oil_price_i
     assert stopped_rows(check("macro", make_macro(oil), context=context)) == set()
 
 
+@pytest.mark.parametrize("value", [-9999.0, -999.0, -2.05])
+def test_a_number_that_stands_for_none_and_a_wrong_sign_are_put_aside(value: float) -> None:
+    """-9999 among rates of 2 was a true value: below zero no logarithm tells a jump."""
+    rates = [2.0 + 0.05 * (i % 3) for i in range(60)]
+    rates[30] = value
+    context = CheckContext(as_of=datetime(2021, 1, 1, tzinfo=UTC))
+    assert stopped_rows(check("macro", make_macro(rates), context=context), "bad_print") == {30}
+
+
+def test_growth_that_turns_negative_is_true() -> None:
+    growth = [2.0 + 0.3 * (i % 4) for i in range(60)]
+    growth[30:32] = [-7.5, -9.9]
+    context = CheckContext(as_of=datetime(2021, 1, 1, tzinfo=UTC))
+    assert stopped_rows(check("macro", make_macro(growth), context=context)) == set()
+
+
 def test_a_revision_by_a_factor_of_a_hundred_is_a_unit_error() -> None:
     rows = make_macro([2.0 + 0.1 * (i % 4) for i in range(30)])
     later = pl.col("knowledge_time") + pl.duration(days=30)
