@@ -200,6 +200,12 @@ def _intend(book: Book, event: ev.OrderIntended) -> None:
     book.intended.setdefault(order.decision_id, []).append(order.client_order_id)
 
 
+def _take_instruction(book: Book, event: ev.PersonInstructed) -> None:
+    record = book.orders.get(event.client_order_id)
+    if record is not None and event.instruction == "cancel":
+        record.is_cancelled_by_person = True
+
+
 def _charge(book: Book, event: ev.CommissionCharged) -> None:
     fill = book.ledger.executions.get(event.execution_id)
     if not book.ledger.book_commission(event) or fill is None:
@@ -306,6 +312,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     **{cls: Book.take_order_event for cls in ev.EVENT_CLASSES if issubclass(cls, ev.OrderEvent)},
     ev.OrderFilled: Book.take_fill,
     ev.OrderIntended: _intend,
+    ev.PersonInstructed: _take_instruction,
     ev.CommissionCharged: _charge,
     ev.ExecutionCorrected: _correct,
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),

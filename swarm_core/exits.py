@@ -112,12 +112,18 @@ def _others_work(book: Book, pair: list[OrderRecord]) -> bool:
 
 
 def _lack(pair: list[OrderRecord]) -> bool:
-    """Return whether what is held has lost its exits.
+    """Return whether what is held has lost its exits, and shall have others.
 
-    They are renewed once: what is refused or cancelled then is for a person to look at.
+    What this desk has cancelled itself, for a halt or a split, is renewed each time. What the
+    broker refused or cancelled is renewed once, then it is for a person to look at; what a person
+    cancelled is not.
     """
+    if not all(r.state.is_final for r in pair) or any(r.is_cancelled_by_person for r in pair):
+        return False
     is_first = pair[0].order.slice_index < len(_KINDS) + 1
-    return is_first and all(r.state.is_final for r in pair)
+    is_cancelled = all(r.state is OrderState.CANCELLED for r in pair)
+    # The venue may end the second when the first is cancelled, before its own cancel is asked for.
+    return is_first or (is_cancelled and any(r.cancel_count for r in pair))
 
 
 def _fitted(path: OrderPath, unsent: list[OrderRecord], lots: int) -> list[OrderRecord]:

@@ -152,6 +152,7 @@ class OrderRecord:
     adjusted_ns: int = 0  # the newest of them
     cancel_ns: int = 0  # when its cancel was asked for last
     cancel_count: int = 0  # how often
+    is_cancelled_by_person: bool = False  # a person has asked for its cancel
     exit_fills_seen: int = 0  # how often exits had filled in the instrument when it was intended
     told_end: tuple[OrderState, int] | None = None  # how it ended, and with how many lots filled
     ended_ns: int = 0  # when it was last heard of after its end
