@@ -91,8 +91,12 @@ def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
 
     unwritten = switch_of(settings.home).pull(halt)
     lines = [unwritten or f"the kill switch is pulled: {settings.home / 'control' / 'halt.json'}"]
+    on_record = False
     try:
         with lock_of(settings.home, "apiary halt"):
+            # First: a trader of another home that shares the log halts while the broker, whose
+            # client it is, is waited for here.
+            on_record = _note_halt(settings, halt)
             return lines + _stop_here(settings, halt)
     except BookLockedError as error:
         if unwritten:
@@ -100,7 +104,7 @@ def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
         return [*lines, f"its holder acts on it: {error}"]
     except OSError as error:
         said = str(error) or "the broker does not answer"
-        on_record = _note_halt(settings, halt)
+        on_record = on_record or _note_halt(settings, halt)
         if unwritten and not on_record:
             raise OSError(f"orders must be cancelled at the broker by hand: {unwritten}") from error
         by_hand = f"the orders must be cancelled at the broker by hand: {said}"
@@ -111,7 +115,7 @@ def stop(settings: "ApiarySettings", halt: "Halt") -> list[str]:
 
 
 def _note_halt(settings: "ApiarySettings", halt: "Halt") -> bool:
-    """Put a halt in the log of a home whose broker is not reached; return whether it is there."""
+    """Put a halt in the log of a home; return whether it is there."""
     from pipelines.desk_log import open_event_log
     from trader.clocks import wall_ns
     from trader.opening import note_halt

@@ -106,7 +106,10 @@ def test_a_halt_that_reaches_no_broker_is_in_the_log_all_the_same(
 ) -> None:
     """The trader of another home holds the connection and reads the log; the reason was empty."""
 
+    on_record: list[object] = []
+
     def away(*_: object) -> object:
+        on_record.extend(states())  # before the broker is waited for
         raise TimeoutError
 
     monkeypatch.setattr(trading_parts, "reached_desk", away)
@@ -114,6 +117,7 @@ def test_a_halt_that_reaches_no_broker_is_in_the_log_all_the_same(
     code, told = say("halt", "--reason", "drill", "--by", "anna")
 
     assert code == 0, told
+    assert on_record == [(TradingState.HALTED, "anna")]
     assert "by hand: the broker does not answer" in told
     assert states() == [(TradingState.HALTED, "anna")]
 
