@@ -102,18 +102,7 @@ def taken_too_early(
                 and time_ns - owed.time_ns <= _DELAY_NS_MAX
                 and abs(off + owed.amount_minor) <= bound
             ):
-                found.append(
-                    EntitlementAccrued(
-                        event_id=make_event_id("EntitlementAccrued", more_id),
-                        time_ns=time_ns,
-                        causation_id=estimate.event_id,
-                        action_id=more_id,
-                        instrument_id=estimate.instrument_id,
-                        currency=estimate.currency,
-                        amount_minor=owed.amount_minor,
-                        pay_ns=time_ns,
-                    )
-                )
+                found.append(_more_of(estimate, more_id, owed.amount_minor, time_ns))
     return found
 
 
@@ -170,18 +159,25 @@ def payment_events(
     for action_id, tax in paid.taxes.items():
         dividend = ledger.entitlements[action_id]
         tax_id = f"{action_id}{_TAX_SUFFIX}"
-        tax_owed = EntitlementAccrued(
-            event_id=make_event_id("EntitlementAccrued", tax_id),
-            time_ns=time_ns,
-            causation_id=dividend.event_id,
-            action_id=tax_id,
-            instrument_id=dividend.instrument_id,
-            currency=dividend.currency,
-            amount_minor=tax,
-            pay_ns=time_ns,
-        )
+        tax_owed = _more_of(dividend, tax_id, tax, time_ns)
         events += [tax_owed, _paid(tax_owed, time_ns, None)]
     return events
+
+
+def _more_of(
+    owed: EntitlementAccrued, action_id: str, amount_minor: int, time_ns: int
+) -> EntitlementAccrued:
+    """Return what comes of the same action beside what was owed of it, due now."""
+    return EntitlementAccrued(
+        event_id=make_event_id("EntitlementAccrued", action_id),
+        time_ns=time_ns,
+        causation_id=owed.event_id,
+        action_id=action_id,
+        instrument_id=owed.instrument_id,
+        currency=owed.currency,
+        amount_minor=amount_minor,
+        pay_ns=time_ns,
+    )
 
 
 def _paid(owed: EntitlementAccrued, time_ns: int, amount_minor: int | None) -> EntitlementPaid:
