@@ -358,6 +358,8 @@ class _Comparison:
 
     def _payments(self, currency: str, difference: int, *, outstanding: bool) -> int:
         """Book what was owed and is in the account now; return how much of it explains."""
+        if not difference:
+            return 0
         ledger, rules, time_ns = self.book.ledger, self.rules, self.account.time_ns
         early = taken_too_early(ledger, time_ns, rules.estimate_fraction_max)
         owed = {e.action_id: e for e in (*unpaid(ledger), *early) if e.currency == currency}

@@ -44,18 +44,8 @@ from adapters.sources.reading import UnreadableFileError
 from adapters.sources.wheels import Progress
 from features import calendars
 
-_READABLE = (
-    ".csv",
-    ".txt",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".parquet",
-    ".pq",
-    ".zip",
-    *PACKED,
-)
+_READABLE = (".csv", ".txt", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".zip",
+             *PACKED)  # fmt: skip
 _log = logging.getLogger(__name__)
 _TOLD_MAX = 8  # questions in one line
 _PARTS = (Field, TimeField, Csv, Instrument, Unpivot, Knowledge, Deliveries, Drawn)

@@ -24,7 +24,8 @@ _NEWEST = 1_000  # sessions looked at
 _RETURN_MAX = 0.1  # beyond it one bar would tell everything
 _CORRELATION_MIN, _BETTER_MIN, _DEVIATIONS = 0.3, 0.25, 4
 _FEW = 0.25  # of the series: of more it is open which of them are right
-# Tokyo follows New York by a session in truth; of its days one in ten is not one of New York's.
+# Tokyo follows New York by a session in truth. In 2010 to 2023 0.09 of the days are a session of
+# one of the two alone; of Toronto, Paris, London, Frankfurt, Sydney and Hong Kong 0.035 to 0.07.
 _OTHER_DAYS_MAX = 0.01
 _WHERE = {-1: ("late", "before"), 1: ("early", "after")}
 
