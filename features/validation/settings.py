@@ -45,7 +45,7 @@ class ValidationSettings:
     level_bars_max: int = 260  # a run in a wrong unit may last this long and still be a run
     split_tolerance: float = 0.03  # how far a price ratio may lie from p/q, as a fraction
     action_window_days: int = 10  # how far a corporate action may lie from its jump
-    stale_repeats_min: int = 3  # identical OHLC and positive volume, bars in a row
+    stale_repeats_min: int = 3  # identical OHLC and volume in a row, where chance could do it once
     flat_repeats_min: int = 10  # identical closes, bars in a row
     stale_sessions_max: int = 1  # sessions the newest bar may lag the last closed session
     stale_days_max: int = 5  # the same in days where no calendar is known

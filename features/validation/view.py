@@ -58,6 +58,13 @@ class SeriesArrays:
         return mask
 
     @cached_property
+    def daily(self) -> Bools:
+        """Whether a series is of days (s), which those without an interval are."""
+        if "interval" not in self.names.columns:
+            return np.ones(self.names.height, dtype=np.bool_)
+        return (self.names.get_column("interval") == "1d").fill_null(True).to_numpy()
+
+    @cached_property
     def log_return(self) -> Floats:
         """Log of value over previous value (n); NaN at a start and where either is not positive."""
         out = np.full(self.close.size, np.nan)

@@ -110,7 +110,7 @@ def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
     """Return what a jump into the newest record is: nothing after it can confirm or deny it.
 
     The record itself is in doubt, never the history. News makes volume: a large move on usual
-    volume, or beyond a factor of three, waits for the next record.
+    volume waits for the next record.
     """
     told = _announced(jump, label, actions)
     if told is not None:
@@ -119,12 +119,24 @@ def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
     text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) into its newest bar"
     if nearest_unit(jump.move).error <= unit_tolerance(jump):
         return Verdict("unit_error", 0.85, text + ": a change of unit, not confirmed yet")
-    news = math.isfinite(jump.value_spike) and jump.value_spike > _NEWS_SPIKE
-    if news and size < math.log(3.0):
+    if is_news(jump, _NEWS_SPIKE):
         return Verdict("large_move", 0.6, text + ", heavily traded: a true move, mostly")
     limit = _QUIET_MOVE if math.isfinite(jump.value_spike) else _SILENT_MOVE
     confidence = 0.7 if size > limit else 0.5
     return Verdict("bad_print", confidence, text + ", which nothing confirms yet")
+
+
+def is_news(jump: Jump, spike: float) -> bool:
+    """Whether so much more than usual was traded, by `spike` (a log), that the move was true.
+
+    A higher price alone is no trading: it is taken off the traded value. Beyond a factor of
+    three the volume must be a flood, and ten is a shifted decimal sooner than news.
+    """
+    traded = jump.value_spike - max(jump.move, 0.0)
+    if abs(jump.move) < _NO_NEWS_MOVE:
+        return traded > spike
+    shifted = abs(abs(jump.move) - math.log(10.0)) <= unit_tolerance(jump)
+    return traded > _NEWS_FLOOD and not shifted
 
 
 def _announced(jump: Jump, label: str, actions: list[Action]) -> Verdict | None:

@@ -22,6 +22,7 @@ from features.validation.rules.jump_evidence import (
 from features.validation.rules.jump_kinds import (
     Verdict,
     explained,
+    is_news,
     name_jump,
     name_newest,
     unit_tolerance,
@@ -74,10 +75,7 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
 
 def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats:
     """Return the smallest move worth a look, by series: intraday bars move less."""
-    daily = np.ones(arrays.names.height, dtype=np.bool_)
-    if "interval" in arrays.names.columns:
-        daily = (arrays.names.get_column("interval") == "1d").fill_null(True).to_numpy()
-    return np.where(daily, settings.jump_fraction_min, 0.5 * settings.jump_fraction_min)
+    return np.where(arrays.daily, settings.jump_fraction_min, 0.5 * settings.jump_fraction_min)
 
 
 class _JumpFinder:
@@ -238,8 +236,7 @@ def _name_run(
         confidence = 0.85 if abs(split.move) > math.log(2.6) else 0.5
         return Verdict("unadjusted_split", confidence, reason)
     confidence = min(0.55 + 0.03 * (jump.sigmas - 8), 0.95)
-    news = math.isfinite(jump.value_spike) and jump.value_spike > math.log(4.0)
-    if news and abs(jump.move) < math.log(3.0):
+    if abs(jump.move) < math.log(3.0) and is_news(jump, math.log(4.0)):
         confidence = min(confidence, 0.4)  # traded heavily at that price: it may well be true
     reason = f"{label} moved {percent} ({jump.sigmas:.0f} sigmas) and was back after {length} bars"
     return Verdict("bad_print", confidence, reason)

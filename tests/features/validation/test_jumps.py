@@ -131,6 +131,25 @@ def test_a_jump_into_the_newest_bar_never_convicts_the_history() -> None:
         assert stopped_rows(check_bars(scale_prices(rows, [119], factor))) == {119}
 
 
+@pytest.mark.parametrize(("factor", "volume"), [(4.1, 30.0), (0.25, 60.0), (0.6, 9.0)])
+def test_a_great_move_into_the_newest_bar_that_floods_the_volume_is_true(
+    factor: float, volume: float
+) -> None:
+    rows = scale_prices(make_bars(instruments=1), [119], factor)
+    report = check_bars(with_volume(rows, [119], volume))
+    assert (stopped_rows(report), report.withheld) == (set(), ())
+
+
+@pytest.mark.parametrize(
+    ("factor", "volume"), [(4.1, 1.0), (10.0, 30.0), (100.0, 30.0), (8.0, 0.12), (2.7, 1.8)]
+)
+def test_a_great_move_without_a_flood_or_by_a_decimal_waits_for_the_next_bar(
+    factor: float, volume: float
+) -> None:
+    rows = scale_prices(make_bars(instruments=1), [119], factor)
+    assert stopped_rows(check_bars(with_volume(rows, [119], volume))) == {119}
+
+
 def test_another_security_under_an_old_name_is_an_identity_break() -> None:
     rows = make_bars(instruments=1)
     moved = set_cells(
