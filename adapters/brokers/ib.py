@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from ib_async import IB, AccountValue, Contract, Fill, Position, Trade
 from ib_async import Order as IbOrder
 from ib_async import OrderState as IbOrderState
 
-from adapters.brokers import ib_modify, ib_orders
+from adapters.brokers import ib_account, ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms, last_day
@@ -18,7 +19,7 @@ from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
 from swarm_core.brackets import check_bracket
-from swarm_core.instruments import Instrument, to_minor
+from swarm_core.instruments import Instrument
 from swarm_core.order_states import OrderState, WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
@@ -116,7 +117,7 @@ class IbBroker:
         try:
             prepared = [await self._prepared(client, order) for order in orders]
         except ValueError as error:
-            return [self._once(_unlisted(order, str(error), time_ns)) for order in orders]
+            return [self._once(ib_orders.unlisted(order, str(error), time_ns)) for order in orders]
         sent = [ib for _, ib in prepared]
         if any(order.is_exit for order in orders):
             for ib in sent:  # what belongs together must know each other's ids
@@ -132,7 +133,7 @@ class IbBroker:
 
     async def _parent_id(self, client: IB, exit_order: Order) -> int:
         """Return the id of the order of an exit, 0 where it does not work (any more)."""
-        opened = await self._in_time(client.reqAllOpenOrdersAsync())
+        opened = await self.session.ask(client.reqAllOpenOrdersAsync)
         return next(
             (
                 t.order.orderId
@@ -196,6 +197,9 @@ class IbBroker:
         trades = [t for t in told.trades if t.order.orderRef == client_order_id]
         fills = [f for f in told.fills if told.reference(f) == client_order_id]
         if not trades and not fills:
+            placed = self._sent.get(client_order_id)
+            if placed is not None and (told_of := self._story(placed)):
+                return told_of  # it was named, and is shown nowhere: a refused order is not
             self._sent.pop(client_order_id, None)  # it never arrived: it may be sent again
             return None
         events = [e for trade in trades for e in self._story(trade)]
@@ -205,8 +209,8 @@ class IbBroker:
     async def _read(self) -> _Told:
         """Read open orders, completed orders and executions over one unbroken connection."""
         client, before = self.session.client, self.session.connection_count
-        opened = await self._in_time(client.reqAllOpenOrdersAsync())
-        completed = await self._in_time(client.reqCompletedOrdersAsync(False))
+        opened = await self.session.ask(client.reqAllOpenOrdersAsync)
+        completed = await self.session.ask(partial(client.reqCompletedOrdersAsync, False))
         told = await self._in_time(client.reqExecutionsAsync())
         # What is told again comes without its commission: that stands where it was told first.
         first: dict[str, Fill] = {fill.execution.execId: fill for fill in client.fills()}
@@ -217,7 +221,13 @@ class IbBroker:
         # What this client placed is known beside, with its errors; it is not told how others end.
         own, account = self.session.settings.client_id, self.session.account
         placed = {t.order.permId: t for t in client.trades() if t.order.clientId == own}
-        known: dict[int, Trade] = by_id | {i: t for i, t in placed.items() if i in by_id}
+        # An end whose word was lost stands among the completed alone.
+        over = {t.order.permId for t in completed}
+        known: dict[int, Trade] = by_id | {
+            i: t
+            for i, t in placed.items()
+            if i in by_id and (i not in over or ib_orders.ending_of(t))
+        }
         trades = [t for i, t in known.items() if by_id[i].order.account in ("", account)]
         return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
 
@@ -232,7 +242,7 @@ class IbBroker:
         client = self.session.client
         working = [t for t in client.trades() if t.order.orderRef == client_order_id]
         if not working:
-            opened = await self._in_time(client.reqAllOpenOrdersAsync())
+            opened = await self.session.ask(client.reqAllOpenOrdersAsync)
             working = [t for t in opened if t.order.orderRef == client_order_id]
         for trade in working:
             if not trade.isDone():
@@ -244,8 +254,7 @@ class IbBroker:
     ) -> Sequence[ev.Event]:
         """Give a working order other terms under its own id; wait for what became of that."""
         instrument = self.contracts.instruments[order.instrument_id]
-        client = self.session.client
-        asked = ib_modify.change(client, order, terms, number, instrument, time_ns, self._in_time)
+        asked = ib_modify.change(self.session, order, terms, number, instrument, time_ns)
         return self.session.call(asked)
 
     def find_terms(self, order: Order) -> WorkingTerms | None:
@@ -254,8 +263,7 @@ class IbBroker:
 
     async def _find_terms(self, order: Order) -> WorkingTerms | None:
         instrument = self.contracts.instruments[order.instrument_id]
-        order_id, client = order.client_order_id, self.session.client
-        trade = await ib_modify.find_working(client, order_id, self._in_time)
+        trade = await ib_modify.find_working(self.session, order.client_order_id)
         return None if trade is None else ib_modify.terms_of(trade.order, order, instrument)
 
     def find_last_day(self, instrument_id: str) -> str | None:
@@ -282,8 +290,8 @@ class IbBroker:
     async def _account(self) -> BrokerAccount:
         for _ in range(_ACCOUNT_TRIES):
             told, client = await self._read(), self.session.client
-            positions = await self._in_time(client.reqPositionsAsync())
-            await self._in_time(client.reqAccountUpdatesAsync(self.session.account))
+            positions = await self.session.ask(client.reqPositionsAsync)
+            await self.session.ask(partial(client.reqAccountUpdatesAsync, self.session.account))
             values = client.accountValues(self.session.account)
             after = await self._in_time(client.reqExecutionsAsync())
             # What filled between two questions would stand in one answer and not in the other.
@@ -294,33 +302,20 @@ class IbBroker:
     def _as_account(
         self, told: _Told, positions: Sequence[Position], values: Sequence[AccountValue]
     ) -> BrokerAccount:
-        lots: dict[str, int] = {}
-        for held in positions:
-            if held.account != self.session.account or not held.position:
-                continue
-            instrument = self.contracts.find(held.contract)
-            if instrument is None:
-                lots[f"ib-contract-{held.contract.conId}"] = round(held.position)
-            else:
-                lots[instrument.instrument_id] = ib_orders.whole_lots(instrument, held.position)
         events = self._fill_events(told.fills, told.reference)
-        cash = {
-            v.currency: to_minor(v.value)
-            for v in values
-            if v.tag == "CashBalance" and v.currency != "BASE"
-        }
-        for held in positions:  # a currency that was bought is a position, and no cash besides
-            currency = held.contract.symbol
-            if held.contract.secType == "CASH" and currency in cash:
-                cash[currency] -= to_minor(str(held.position))
+        own = [held for held in positions if held.account == self.session.account]
+        now_ns, find = self._now_ns(), self.contracts.find
         return BrokerAccount(
-            time_ns=self._now_ns(),
+            time_ns=now_ns,
             orders=tuple(self._broker_order(t) for t in told.trades),
             fills=tuple(e for e in events if isinstance(e, ev.OrderFilled)),
             commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
-            corrections=tuple(e for e in events if isinstance(e, ev.ExecutionCorrected)),
-            position_lots=lots,
-            cash_minor={c: minor for c, minor in cash.items() if minor} or None,
+            corrections=(
+                *(e for e in events if isinstance(e, ev.ExecutionCorrected)),
+                *ib_account.taken_back(told.fills, find, now_ns),
+            ),
+            position_lots=ib_account.lots_of(own, find),
+            cash_minor=ib_account.cash_of(own, values),
         )
 
     def _broker_order(self, trade: Trade) -> BrokerOrder:
@@ -340,6 +335,13 @@ class IbBroker:
         client.orderStatusEvent += self._hear_trade
         client.execDetailsEvent += self._hear_fill
         client.commissionReportEvent += self._hear_commission
+        client.errorEvent += partial(self._hear_error, client)
+
+    def _hear_error(self, client: IB, order_id: int, *_: object) -> None:
+        own = self.session.settings.client_id
+        for trade in client.trades():
+            if (trade.order.clientId, trade.order.orderId) == (own, order_id):
+                ib_orders.undo_made_up_status(trade)
 
     def _hear_trade(self, trade: Trade) -> None:
         if trade.order.orderRef:
@@ -348,6 +350,8 @@ class IbBroker:
     def _hear_fill(self, trade: Trade, fill: Fill) -> None:
         if not self._is_ours(fill):
             return
+        if not fill.execution.shares:
+            self.session.connection_count += 1  # taken back: the account says what that leaves
         reference = ib_orders.reference_of(fill.execution.orderRef, fill.execution.permId)
         if not fill.execution.orderRef and trade.order.permId == fill.execution.permId:
             reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)
@@ -367,7 +371,7 @@ class IbBroker:
         self, fills: Sequence[Fill], reference: Callable[[Fill], str]
     ) -> list[ev.Event]:
         told: list[ev.Event] = []
-        for fill in fills:
+        for fill in ib_orders.standing(fills):
             instrument = self.contracts.find(fill.contract)
             if instrument is None:
                 continue  # nothing of ours: the position says what it did
@@ -388,13 +392,3 @@ class IbBroker:
 
     async def _in_time(self, work: Coroutine[Any, Any, T] | Any) -> T:
         return await self.session.read(work)
-
-
-def _unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
-    return ev.OrderRejected(
-        event_id=ev.make_event_id("OrderRejected", order.client_order_id),
-        time_ns=time_ns,
-        correlation_id=order.decision_id,
-        client_order_id=order.client_order_id,
-        reason=reason,
-    )

@@ -22,11 +22,16 @@ class Meaning(Enum):
     NOT_SUBSCRIBED = "not_subscribed"  # no right to these data
 
 
-_REFUSED = (200, 201, 203, 387, 388, 391, 434, 436, 460, 461, 463, 10052, 10243, 10244, 10318)
-# 103 and 105 mean that an id was taken, 110 a price off the grid, 321 a wrong field: of a change
-# to a working order they refuse the change alone. 104, 161, 10147 and 10148 say that a change or a
-# cancel came too late or too early, never what became of the order.
-_REFUSED_IF_NEW = (103, 105, 106, 107, 109, 110, 111, 113, 116, 125, 133, 135, 321, 322, 325, 329)
+_REFUSED = (200, 201, 203, 461, 463, 10052, 10243, 10244, 10318)
+# 103 and 105 mean that an id was taken, 110 a price off the grid, 321 a wrong field, 387 to 460
+# a kind, a size or a right that is checked when an order comes: of an order that works they refuse
+# a change alone. 104, 161, 10147 and 10148 say that a change or a cancel came too late or too
+# early, never what became of the order; 404 that it is held until shares to borrow are found.
+_REFUSED_IF_NEW = (
+    *(103, 105, 106, 107, 109, 110, 111, 113, 116, 125, 132, 133, 135, 144, 145, 146, 163, 168),
+    *(321, 322, 325, 329, 383, 387, 388, 391, 392, 402, 403, 406, 411, 412, 421, 422, 434, 435),
+    *(436, 437, 439, 441, 442, 460),
+)
 _MEANINGS: dict[int, Meaning] = {
     **dict.fromkeys(_REFUSED, Meaning.REFUSED),
     **dict.fromkeys(_REFUSED_IF_NEW, Meaning.REFUSED_IF_NEW),

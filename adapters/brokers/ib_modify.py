@@ -1,30 +1,29 @@
 """A change of a working order at Interactive Brokers: placed again, under the same id."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
 
 from ib_async import IB, Trade
 from ib_async import Order as IbOrder
 
 from adapters.brokers.ib_errors import Meaning, meaning_of
 from adapters.brokers.ib_orders import whole_lots
+from adapters.brokers.ib_session import IbSession
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument
 from swarm_core.order_changes import modified, refused
 from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
 
-InTime = Callable[[Any], Awaitable[Any]]
 # Words that a change was not taken: those of any refusal, and that it came too late.
 _REFUSALS = (Meaning.REFUSED, Meaning.REFUSED_IF_NEW)
 _TOO_LATE = (104, 161)
 
 
-async def find_working(client: IB, order_id: str, in_time: InTime) -> Trade | None:
+async def find_working(session: IbSession, order_id: str) -> Trade | None:
     """Return an order that works, with what the broker says of it now; None where none does."""
-    opened = await in_time(client.reqAllOpenOrdersAsync())
+    opened = await session.ask(session.client.reqAllOpenOrdersAsync)
     found = (t for t in opened if t.order.orderRef == order_id and not t.isDone())
     return next(found, None)
 
@@ -39,20 +38,19 @@ def terms_of(sent: IbOrder, order: Order, instrument: Instrument) -> WorkingTerm
 
 
 async def change(
-    client: IB,
+    session: IbSession,
     order: Order,
     terms: WorkingTerms,
     number: int,
     instrument: Instrument,
     time_ns: int,
-    in_time: InTime,
 ) -> Sequence[ev.Event]:
     """Place a working order again in other terms; return whether the broker took them.
 
     Raises OSError where it does not say.
     """
-    order_id = order.client_order_id
-    trade = await find_working(client, order_id, in_time)
+    order_id, client = order.client_order_id, session.client
+    trade = await find_working(session, order_id)
     if trade is None:
         return [refused(order_id, number, "it works no more at the broker", time_ns)]
     if trade.order.clientId != client.client.clientId or trade.order.orderId <= 0:
@@ -63,13 +61,13 @@ async def change(
         sent.lmtPrice = float(instrument.ticks_to_price(terms.limit_price_ticks))
     if terms.stop_price_ticks is not None:
         sent.auxPrice = float(instrument.ticks_to_price(terms.stop_price_ticks))
-    fault = await in_time(
+    fault = await session.read(
         _place(client, trade, sent, lambda: terms_of(trade.order, order, instrument) == terms)
     )
     if fault is None:
         return [modified(order_id, terms, number, time_ns)]
     # The client takes the order for dead at an error: the broker says how it stands.
-    still = await find_working(client, order_id, in_time)
+    still = await find_working(session, order_id)
     if still is not None and terms_of(still.order, order, instrument) == terms:
         return [modified(order_id, terms, number, time_ns)]
     return [refused(order_id, number, fault, time_ns)]

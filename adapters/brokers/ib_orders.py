@@ -1,10 +1,11 @@
 """Orders as Interactive Brokers takes them, and what it says of them as events of ours."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
 
-from ib_async import CommissionReport, Execution, Trade
+from ib_async import CommissionReport, Execution, Fill, OrderStatus, Trade
 from ib_async import Order as IbOrder
 
 from adapters.brokers.ib_errors import Meaning, meaning_of
@@ -28,6 +29,8 @@ _TIMES = {
     TimeInForce.GOOD_TILL_CANCELLED: "GTC",
     TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
 }
+_STATUS_NOTES = ("", "Modified")  # what the client notes beside a status of the broker's
+_UNSET = 1e300  # the broker's word for no amount is the largest number
 _ADDED_LIQUIDITY = 1  # an execution's lastLiquidity where the order stood in the book
 
 
@@ -60,6 +63,17 @@ def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
     return sent
 
 
+def unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
+    """Return the end of an order that was not sent, for want of one contract."""
+    return ev.OrderRejected(
+        event_id=ev.make_event_id("OrderRejected", order.client_order_id),
+        time_ns=time_ns,
+        correlation_id=order.decision_id,
+        client_order_id=order.client_order_id,
+        reason=reason,
+    )
+
+
 def reference_of(order_ref: str, perm_id: int) -> str:
     """Return our client order id; an order placed by hand is named by the broker's lasting id."""
     return order_ref or f"ib-{perm_id}"
@@ -79,13 +93,29 @@ def accepted(trade: Trade, time_ns: int) -> ev.OrderAccepted | None:
     )
 
 
+def _told_statuses(trade: Trade) -> list[str]:
+    """Return the statuses that the broker has told; a fill or a change is noted with another."""
+    return [e.status for e in trade.log if not e.errorCode and e.message in _STATUS_NOTES]
+
+
+def undo_made_up_status(trade: Trade) -> None:
+    """Give a trade the status that the broker told last, where an error has not ended it.
+
+    The client calls it cancelled at any error about it: it would then cancel it no more, and not
+    note when the broker ends it.
+    """
+    if ending_of(trade) is None:
+        told = _told_statuses(trade)
+        trade.orderStatus.status = told[-1] if told else OrderStatus.PendingSubmit
+
+
 def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     """Return how an order ended and why, or None where it works or nobody has said.
 
     The client ends an order by itself at any error about it, a cancel that came too late among
     them: only the broker's own status, or an error that means an end, is believed.
     """
-    told = [entry.status for entry in trade.log if not entry.errorCode]
+    told = _told_statuses(trade)
     status = told[-1] if told else "" if trade.log else trade.orderStatus.status
     # What is refused of a change leaves the order as it was.
     placed = list(takewhile(lambda entry: entry.message != "Modify", trade.log))
@@ -168,6 +198,12 @@ def corrected(
     )
 
 
+def standing(fills: Sequence[Fill]) -> list[Fill]:
+    """Return executions without those that the broker has taken back: corrected to no shares."""
+    gone = {revision_of(f.execution.execId)[0] for f in fills if not f.execution.shares}
+    return [f for f in fills if revision_of(f.execution.execId)[0] not in gone]
+
+
 def whole_lots(instrument: Instrument, quantity: float) -> int:
     """Return a quantity that the broker tells in lots; ValueError where it is no whole number."""
     lots = instrument.quantity_to_lots(str(quantity))
@@ -180,8 +216,11 @@ def whole_lots(instrument: Instrument, quantity: float) -> int:
 
 
 def charged(report: CommissionReport, time_ns: int) -> ev.CommissionCharged | None:
-    """Return what an execution cost; None where it has not been told yet."""
-    if not report.execId:
+    """Return what an execution cost; None where it has not been told yet.
+
+    A report may come with no amount, or no currency: the one that has both tells it.
+    """
+    if not report.execId or not report.currency or not abs(report.commission) < _UNSET:
         return None
     execution_id, _ = revision_of(report.execId)
     return ev.CommissionCharged(

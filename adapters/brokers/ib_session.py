@@ -92,6 +92,7 @@ class IbSession:
         self.data_losses = 0  # how often subscriptions had to be made again
         self._unread: list[str] = []  # of the answers that are waited for: what cannot be read
         self._questions = 0  # how many answers are waited for
+        self._turn = asyncio.Lock()
         self._client: IB | None = None
         self._upstream = True  # whether the gateway itself reaches the broker
         self._fatal: Exception | None = None
@@ -153,15 +154,11 @@ class IbSession:
         return self._client
 
     async def _connect(self) -> None:
-        client, settings = self._make_client(), self.settings
+        client = self._make_client()
         note_unread(client, self._on_unread)
-        await client.connectAsync(
-            settings.host,
-            settings.port,
-            clientId=settings.client_id,
-            timeout=settings.answer_s_max,
-            fetchFields=StartupFetch(0),  # what is needed is read when it is asked for
-        )
+        self._upstream = True
+        client.errorEvent += self._on_error  # a way that is lost may be told at once, and only then
+        await self._reach(client)
         try:
             if self._trades:
                 self.account = self._chosen(client.managedAccounts())
@@ -174,12 +171,35 @@ class IbSession:
             if isinstance(error, LiveAccountError):
                 self._fatal = error
             raise
-        self._client, self._upstream = client, True
-        client.errorEvent += self._on_error
+        self._client = client
         client.disconnectedEvent += self._on_disconnected
         self._on_client(client)
         self.connection_count += 1
         self._pulse = self._loop.create_task(self._feel_pulse(client))
+
+    async def _reach(self, client: IB) -> None:
+        """Log in; ConnectionError with what the gateway says where it lets nobody in."""
+        settings, said = self.settings, list[str]()
+
+        def note(_: int, code: int, text: str, __: object) -> None:
+            said.append(f"{code}: {text}")
+
+        client.errorEvent += note
+        try:
+            await client.connectAsync(
+                settings.host,
+                settings.port,
+                clientId=settings.client_id,
+                timeout=settings.answer_s_max,
+                fetchFields=StartupFetch(0),  # what is needed is read when it is asked for
+            )
+        except TimeoutError:
+            why = said[-1] if said else f"did not within {settings.answer_s_max:g} s"
+            raise ConnectionError(
+                f"the gateway must let client {settings.client_id} in, {why}"
+            ) from None
+        finally:
+            client.errorEvent -= note
 
     def _chosen(self, managed: list[str]) -> str:
         account = self.settings.choose_account(managed)
@@ -211,6 +231,21 @@ class IbSession:
             self._questions -= 1
             if not self._questions:
                 self._unread.clear()
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T:
+        """Ask what is answered without the number of its question: one at a time.
+
+        An answer that did not come in time may come yet, and would be taken for that of the next
+        question, by which an order that was sent since has never arrived: the line is hung up.
+        """
+        async with self._turn:
+            client = self._client
+            try:
+                return await self.read(question())
+            except (TimeoutError, asyncio.CancelledError):
+                if client is not None and client.isConnected():
+                    client.disconnect()
+                raise
 
     def _on_unread(self, what: str) -> None:
         if self._questions:
@@ -268,7 +303,7 @@ class IbSession:
         elif meaning in (Meaning.DATA_LOST, Meaning.DATA_KEPT):
             self._upstream = True
             self.connection_count += 1  # what happened meanwhile must be asked for
-            if meaning is Meaning.DATA_LOST:
+            if meaning is Meaning.DATA_LOST and self._client is not None:
                 self.data_losses += 1
                 self._on_data_lost()
         elif meaning in (Meaning.FARM_DOWN, Meaning.FARM_UP):

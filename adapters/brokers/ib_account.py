@@ -1,0 +1,62 @@
+"""What Interactive Brokers tells of an account, as the book counts it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import ceil, copysign
+
+from ib_async import AccountValue, Contract, Fill, Position
+
+from adapters.brokers import ib_orders
+from swarm_core import events as ev
+from swarm_core.instruments import Instrument, to_minor
+
+Find = Callable[[Contract], Instrument | None]
+
+
+def lots_of(positions: Iterable[Position], find: Find) -> dict[str, int]:
+    """Return what is held by instrument; what is not ours by the broker's number.
+
+    Of that a part of one counts as one: it is there, and nothing else says so. Raises ValueError
+    where a position of ours is no whole number of lots.
+    """
+    lots: dict[str, int] = {}
+    for held in positions:
+        if not held.position:
+            continue
+        instrument = find(held.contract)
+        if instrument is None:
+            whole = ceil(abs(held.position))
+            lots[f"ib-contract-{held.contract.conId}"] = int(copysign(whole, held.position))
+        else:
+            lots[instrument.instrument_id] = ib_orders.whole_lots(instrument, held.position)
+    return lots
+
+
+def cash_of(positions: Iterable[Position], values: Sequence[AccountValue]) -> dict[str, int] | None:
+    """Return cash by currency in minor units, None where none is told.
+
+    Raises ConnectionError while the broker says that its values do not hold.
+    """
+    if any(v.tag == "AccountReady" and v.value.lower() == "false" for v in values):
+        raise ConnectionError("the account must be ready, the broker says that it is not")
+    cash = {
+        v.currency: to_minor(v.value)
+        for v in values
+        if v.tag == "CashBalance" and v.currency != "BASE"
+    }
+    if not cash:
+        return None
+    for held in positions:  # a currency that was bought is a position, and no cash besides
+        currency = held.contract.symbol
+        if held.contract.secType == "CASH" and currency in cash:
+            cash[currency] -= to_minor(str(held.position))
+    return {currency: minor for currency, minor in cash.items() if minor}
+
+
+def taken_back(fills: Iterable[Fill], find: Find, time_ns: int) -> list[ev.ExecutionCorrected]:
+    """Return the corrections that leave nothing of an execution."""
+    told = (
+        ib_orders.corrected(fill.execution, instrument, time_ns)
+        for fill in fills
+        if not fill.execution.shares and (instrument := find(fill.contract)) is not None
+    )
+    return [correction for correction in told if correction is not None]
