@@ -191,6 +191,7 @@ class Account(_Part):
     settlement_fraction: float = Field(0.05, ge=0, le=1)  # of the futures held, from their marks
     estimate_fraction: float = Field(0.1, ge=0, le=1)  # of what actions owe at their last marks
     withheld_fraction: float = Field(0.0, ge=0, lt=1)  # of dividends, by the tax at their source
+    cash_lag_s: float = Field(200.0, ge=0, le=3_600)  # TWS tells its cash every three minutes
 
 
 class TradeSettings(_Part):
@@ -225,6 +226,7 @@ class TradeSettings(_Part):
         settlement_fraction=0.05,
         estimate_fraction=0.1,
         withheld_fraction=0.0,
+        cash_lag_s=200.0,
     )
 
     @model_validator(mode="after")

@@ -304,4 +304,5 @@ def reconciliation_rules(settings: ApiarySettings) -> ReconciliationRules:
         settlement_fraction_max=account.settlement_fraction,
         estimate_fraction_max=account.estimate_fraction,
         withheld_fraction=account.withheld_fraction,
+        cash_lag_ns=round(account.cash_lag_s * 1e9),
     )

@@ -11,6 +11,7 @@ from enum import Enum
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
+from swarm_core.late_cash import late_fills
 from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
@@ -33,6 +34,7 @@ class FindingKind(Enum):
     SETTLEMENT_BOOKED = ("settlement_booked", _S.ACTIVE)  # variation margin of futures was paid
     FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
+    CASH_LATE = ("cash_late", _S.ACTIVE)  # the newest fills are not in the broker's cash yet
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     ENDED_WORKS = ("ended_works", _S.ACTIVE)  # ours, and over in the log: its cancel is asked for
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
@@ -65,6 +67,7 @@ class ReconciliationRules:
     estimate_fraction_max: float = 0.0
     withheld_fraction: float = 0.0
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
+    cash_lag_ns: int = 0  # how long its cash may leave out what has filled
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
@@ -207,9 +210,8 @@ class _Comparison:
             if charge.execution_id in self.charged or charge.execution_id not in self.executions:
                 continue
             self.charged.add(charge.execution_id)
-            self.find(
-                FindingKind.MISSED_COMMISSION, charge.execution_id, f"{charge.commission_minor}"
-            )
+            detail = f"{charge.commission_minor}"
+            self.find(FindingKind.MISSED_COMMISSION, charge.execution_id, detail)
             self.events.append(charge)
             self._pay(charge.currency, -charge.commission_minor)
 
@@ -298,6 +300,12 @@ class _Comparison:
             difference -= self._payments(currency, difference, outstanding=outstanding)
             difference -= self._settlement(currency, difference, outstanding=outstanding)
             if not difference:
+                continue
+            since_ns = self.account.time_ns - self.rules.cash_lag_ns
+            late = late_fills(self.book.ledger, self.events, currency, difference, since_ns)
+            if late:
+                detail = f"the broker's cash is that of before the last {late} executions"
+                self.find(FindingKind.CASH_LATE, currency, detail)
                 continue
             detail = f"the broker has {difference} minor units more than the log"
             if abs(difference) > self.rules.cash_tolerance_minor:
