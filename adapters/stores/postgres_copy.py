@@ -77,7 +77,7 @@ def copy_in(
         datetime_format="%Y-%m-%d %H:%M:%S%.6f+00",
     )
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        view = buffer.getbuffer()
+        view = memoryview(buffer.getvalue())
         for start in range(0, len(view), 1 << 20):
             copy.write(view[start : start + (1 << 20)])
 

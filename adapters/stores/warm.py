@@ -171,7 +171,7 @@ def _write_whole(path: Path, rows: pl.DataFrame) -> None:
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            file.write(buffer.getbuffer())
+            file.write(buffer.getvalue())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -89,3 +89,9 @@ def test_only_the_settings_read_the_environment() -> None:
         and ("os.environ" in path.read_text() or "getenv" in path.read_text())
     ]
     assert not found
+
+
+def test_no_view_of_a_buffer_is_left_to_the_garbage_collector() -> None:
+    """CPython 3.12.1 crashes where it frees `BytesIO.getbuffer()` in a cycle, as a traceback is."""
+    found = [str(path.relative_to(ROOT)) for path in PRODUCTION if "getbuffer(" in path.read_text()]
+    assert not found, "take `getvalue()`, which copies nothing"
