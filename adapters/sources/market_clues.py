@@ -85,7 +85,17 @@ FUTURES = {
     "6E": "125000", "6J": "12500000", "6B": "62500", "6A": "100000", "6C": "100000",
     "6S": "125000", "6N": "100000", "6M": "500000",
 }  # fmt: skip
-_CONTRACT = re.compile(r"^([A-Z0-9]{1,3}?)(?:=F|[FGHJKMNQUVXZ]\d{1,2})$")
+# A month's contract (CLH20, CL-2020H), or one that rolls on, as Yahoo, TradingView, Refinitiv,
+# Databento, IQFeed, Norgate and Bloomberg name it.
+_CONTRACT = re.compile(
+    r"^[@&/]?([A-Z0-9]{1,3}?)(?:=F|-?[FGHJKMNQUVXZ]\d{1,2}|-?\d{4}[FGHJKMNQUVXZ]|\d!|C\d{1,2}"
+    r"|\.[CVN]\.\d|#C?|_CCB|(?: ?\d)?(?= COMDTY$)|\d(?= INDEX$))(?: COMDTY| INDEX)?$"
+)
+# What no share is named, whatever the contract is of.
+_FUTURE_MARKS = re.compile(r"\d!$| COMDTY$|^[@&/][A-Z0-9]")
+# An index as Yahoo and Stooq (^GSPC) and Bloomberg (SPX Index) name it: nobody can buy one.
+_INDEX_MARKS = re.compile(r"^\^[A-Z0-9]| INDEX$")
+_CURRENCY_MARK = " CURNCY"
 
 # Exchanges whose closed days are compared with the days of a file, the usual one apart.
 _COMPARED = (
@@ -93,6 +103,7 @@ _COMPARED = (
     "XBOM", "BVMF", "XMIL", "XMAD", "XJSE", "XTAE", "CMES", "24/5",
 )  # fmt: skip
 _USUAL = "XNYS"
+_PREFIXES = {"fx": "FX.", "crypto": "CRYPTO.", "future": "FUT.", "index": "IDX."}
 _DAYS_MAX = 800  # the newest ones: three years tell, and a calendar is costly to build
 _DAYS_MIN = 120  # fewer days have too few holidays among them to tell exchanges apart
 _SURE_SHARE, _FIT_SHARE = 0.004, 0.01
@@ -113,10 +124,8 @@ class Clue:
     @property
     def prefix(self) -> str:
         """How the ids of this market begin."""
-        if self.asset_class in ("fx", "crypto"):
-            return self.asset_class.upper() + "."
-        if self.asset_class == "future":
-            return "FUT."
+        if self.asset_class in _PREFIXES:
+            return _PREFIXES[self.asset_class]
         return "US." if self.calendar in (None, _USUAL) else f"{self.calendar}."
 
 
@@ -125,7 +134,13 @@ def clue_of(symbol: str, exchange: str | None = None) -> Clue:
     name = symbol.strip().upper()
     if (contract := _CONTRACT.match(name)) and contract[1] in FUTURES:
         return Clue("CMES", "USD", "future", FUTURES[contract[1]])
-    pair = _PAIR.match(name)
+    if _FUTURE_MARKS.search(name):
+        if multiplier := FUTURES.get(name[1:]):
+            return Clue("CMES", "USD", "future", multiplier)
+        return Clue(_exchange_calendar(exchange), None, "future")
+    if _INDEX_MARKS.search(name):
+        return Clue(_exchange_calendar(exchange), None, "index")
+    pair = _PAIR.match(name.removesuffix(_CURRENCY_MARK))
     if pair and pair[1] in (*_FIAT, *_METALS) and pair[2] in _FIAT:
         return Clue("24/5", pair[2], "fx")
     if pair and (pair[1] in (*_COINS, *_STABLE) or pair[2] in _STABLE):

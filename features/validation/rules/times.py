@@ -25,9 +25,12 @@ def _future(context: CheckContext) -> pl.Expr:
     return pl.col("event_time") > _as_of(context) + _tolerance(context)
 
 
+def _late(context: CheckContext) -> pl.Expr:
+    return pl.col("knowledge_time") > _as_of(context) + _tolerance(context)
+
+
 def _not_yet_known(context: CheckContext) -> pl.Expr:
-    late = pl.col("knowledge_time") > _as_of(context) + _tolerance(context)
-    return late & ~_future(context)
+    return _late(context) & ~_future(context)
 
 
 def _known_before(context: CheckContext) -> pl.Expr:
@@ -82,10 +85,20 @@ TIME_RULES = (
         kind="not_yet_known",
         severity="quarantine",
         confidence=1.0,
-        tables=(*_KNOWN_AFTER, "macro", "corporate_actions", "membership"),
+        tables=_KNOWN_AFTER,
         broken=_not_yet_known,
         reason=_knowledge_reason,
         text="knowledge_time must not lie after as_of",
+    ),
+    RowRule(
+        name="announced_later",
+        kind="not_yet_known",
+        severity="quarantine",
+        confidence=1.0,
+        tables=("macro", "corporate_actions", "membership"),
+        broken=_late,
+        reason=_knowledge_reason,
+        text="what may be announced before it is true must not be known after as_of",
     ),
     RowRule(
         name="known_before_event",

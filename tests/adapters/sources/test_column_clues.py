@@ -117,3 +117,22 @@ def test_series_in_one_file_are_told_apart_by_the_one_text_column_that_does_or_a
 def test_a_stray_stamp_years_off_does_not_hide_the_exchange_of_the_days() -> None:
     strays = [date(1970, 1, 1), XNYS_DAYS[-1] + timedelta(days=800)]
     assert calendar_of_days(sorted([*XNYS_DAYS, *strays])).name == "XNYS"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Datum;Eröffnungskurs;Höchstkurs;Tiefstkurs;Schlusskurs;Umsatz",
+        "Data;Abertura;Máxima;Mínima;Fechamento;Volume",
+        "Datum;Openen;Hoog;Laag;Slot;Volume",
+        "Datum;Öppning;Högst;Lägst;Stängning;Volym",
+        "Дата;Открытие;Максимум;Минимум;Закрытие;Объем",
+        "交易日期;開盤價;最高價;最低價;收盤價;成交股數",
+    ],
+)
+def test_bars_are_known_by_the_words_of_another_language(tmp_path: Path, header: str) -> None:
+    """Without its high and low a bar passed every rule about them, and a Dutch one was macro."""
+    rows = "".join(f"{day};10.5;11.5;9.5;10.75;1000\n" for day in XNYS_DAYS)
+    bars = inferred(tmp_path, {"AAPL.csv": f"{header}\n{rows}"}).fetch("bars", *EVER)
+    columns = ("open", "high", "low", "close", "volume")
+    assert bars.select(columns).row(0) == (10.5, 11.5, 9.5, 10.75, 1000.0)

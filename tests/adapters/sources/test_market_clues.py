@@ -12,6 +12,7 @@ from adapters.sources.inference import Hints, infer_mapping
 from adapters.sources.mapping import MappingError
 from adapters.sources.market_clues import calendar_of_days, clue_of
 from features import calendars
+from features.traded_market import choose_market
 from tests.pipelines.foreign_markets import sessions_of
 
 EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
@@ -35,6 +36,20 @@ EVER = (datetime(1801, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC))
         ("XAUUSD", None, "24/5", "USD", "fx"),
         ("ESZ4", None, "CMES", "USD", "future"),
         ("CL=F", None, "CMES", "USD", "future"),
+        ("CL1!", None, "CMES", "USD", "future"),
+        ("CL-2020H", None, "CMES", "USD", "future"),
+        ("CLH0 Comdty", None, "CMES", "USD", "future"),
+        ("@ES#C", None, "CMES", "USD", "future"),
+        ("&ES_CCB", None, "CMES", "USD", "future"),
+        ("/ES", None, "CMES", "USD", "future"),
+        ("ES.c.0", None, "CMES", "USD", "future"),
+        ("CLc1", None, "CMES", "USD", "future"),
+        ("FDAX1!", None, None, None, "future"),
+        ("ESH0 Index", None, "CMES", "USD", "future"),
+        ("SPX Index", None, None, None, "index"),
+        ("^GSPC", None, None, None, "index"),
+        ("EURUSD Curncy", None, "24/5", "USD", "fx"),
+        ("CLX", None, None, None, "equity"),
         ("AAPL", None, None, None, "equity"),
     ],
 )
@@ -241,3 +256,16 @@ def test_a_file_without_a_header_is_asked_for_one(tmp_path: Path) -> None:
 def test_days_before_any_known_session_are_refused_with_their_bounds() -> None:
     with pytest.raises(ValueError, match=r"days must lie in 1985-01-01 .* were 1962-01-02"):
         calendar_of_days([date(1962, 1, 2), date(1962, 1, 3)])
+
+
+def test_an_index_beside_shares_is_looked_at_and_not_traded(tmp_path: Path) -> None:
+    """Nobody can buy ^GSPC; it was US.^GSPC, a share."""
+    days = sessions_of("XNYS", 200)["session"]
+    rows = "".join(f"{day},{100 + k % 7}\n" for k, day in enumerate(days))
+    for name in ("^GSPC", "AAPL"):
+        (tmp_path / f"{name}.csv").write_text(f"Date,Close\n{rows}")
+    source = FileSource(tmp_path, infer_mapping(tmp_path))
+    found = source.instruments().select("instrument_id", "asset_class", "calendar").rows()
+    assert sorted(found) == [("IDX.^GSPC", "index", "XNYS"), ("US.AAPL", "equity", "XNYS")]
+    market = choose_market(source.fetch("bars", *EVER), source.instruments())
+    assert market.asset_classes == ("equity",)

@@ -149,6 +149,23 @@ def test_a_row_from_the_future_is_stopped_and_many_block() -> None:
     assert any("quarantined" in reason for reason in many.blocking_reasons)
 
 
+@pytest.mark.parametrize(("known_days", "stopped"), [(1, True), (-1, False)])
+def test_a_value_dated_ahead_passes_only_once_it_is_known(known_days: int, stopped: bool) -> None:
+    rows = MACRO.conform(
+        pl.DataFrame(
+            {
+                "series_id": ["GDP"],
+                "event_time": [NOON + timedelta(days=30)],
+                "knowledge_time": [NOON + timedelta(days=known_days)],
+                "value": [2.0],
+                "source": ["test/macro@1"],
+            }
+        )
+    )
+    report = check("macro", rows, context=CheckContext(as_of=NOON))
+    assert bool(stopped_rows(report)) == stopped
+
+
 def test_a_missing_newest_session_blocks_unless_history_is_checked() -> None:
     rows = make_bars()
     late = rows["event_time"].max() + timedelta(days=7)
