@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from swarm_core.book import Book
 from swarm_core.halting import change_trading_state
 from swarm_core.reconciliation import (
     FindingKind,
@@ -54,6 +55,7 @@ class AccountKeeper:
         self._connections, self.reconciled_ns = -1, 0
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
+        self._overfilled, self._seen_sequence = _overfilled(desk.book), desk.book.sequence
         self._night_is_due = night_is_due
         self.is_put_off = False  # whether cash differed while a night was to be booked
 
@@ -138,6 +140,25 @@ class AccountKeeper:
         if found.mode is TradingState.ACTIVE and not self._why_not():
             desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
         self._tighten(found, now_ns)
+        self.look_at_fills()
+
+    def look_at_fills(self) -> None:
+        """Halt once for an order that filled more than it was for, however that was heard.
+
+        What an earlier process left in the log it has halted for.
+        """
+        book, seen = self.desk.book, self._seen_sequence
+        self._seen_sequence = book.sequence
+        if seen == book.sequence:
+            return
+        over = _overfilled(book)
+        new, self._overfilled = over - self._overfilled, over
+        if not new or self.desk.switch.is_pulled:
+            return
+        record = book.orders[min(new)]
+        self._pull(
+            f"{min(new)} must fill {record.most_lots} lots at most, did {record.filled_lots}"
+        )
 
     def settle(self, command: OrderCommand) -> None:
         """Settle an order by a person's word, where the account holds nothing of it; tell which."""
@@ -186,6 +207,10 @@ class AccountKeeper:
             by_person=False,
             time_ns=now_ns,
         )
+
+
+def _overfilled(book: Book) -> set[str]:
+    return {i for i, r in book.orders.items() if r.filled_lots > r.most_lots}
 
 
 def _is_of_cash(found: Reconciliation) -> bool:

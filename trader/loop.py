@@ -261,6 +261,7 @@ class Trader:
         """Take in what the broker said; reconcile after each reconnection and every so often."""
         self.desk.take_in([*self._cutter.said, *self.broker.heard()])
         self._cutter.said.clear()
+        self.account.look_at_fills()
         if self._limits is not None:
             limits = self._limits(self.desk.book)
             self.desk.limits = limits if self._ends is None else self._ends.limited(limits)

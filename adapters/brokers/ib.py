@@ -14,7 +14,7 @@ from ib_async import OrderState as IbOrderState
 from adapters.brokers import ib_account, ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_contract_cache import ContractCache
-from adapters.brokers.ib_contracts import ContractBook, ContractTerms, last_day
+from adapters.brokers.ib_contracts import ContractBook, ContractTerms, asking, last_day
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from swarm_core import events as ev
@@ -96,8 +96,8 @@ class IbBroker:
 
     async def _prepared(self, client: IB, order: Order) -> tuple[Contract, IbOrder]:
         """Return contract and order as they are sent; ValueError where no one contract answers."""
-        lookup = client.reqContractDetailsAsync
-        contract = await self._in_time(self.contracts.qualify(order.instrument_id, lookup))
+        asked = self.contracts.qualify(order.instrument_id, asking(client))
+        contract = await self._in_time(asked)
         instrument = self.contracts.instruments[order.instrument_id]
         return contract, ib_orders.ib_order(order, instrument, self.session.account)
 
@@ -268,7 +268,7 @@ class IbBroker:
 
     def find_last_day(self, instrument_id: str) -> str | None:
         """Return the last trading day of a contract (ISO date), None where it has none."""
-        asked = self.contracts.qualify(instrument_id, self.session.client.reqContractDetailsAsync)
+        asked = self.contracts.qualify(instrument_id, asking(self.session.client))
         return last_day(self.session.call(self._in_time(asked)))
 
     def cancel_everything(self) -> None:

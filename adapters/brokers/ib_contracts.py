@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from ib_async import Contract, ContractDetails
+from ib_async import IB, Contract, ContractDetails
 
 from adapters.brokers.ib_contract_cache import ContractCache
 from swarm_core.instruments import Instrument
 
+_NONE = 200  # the broker's number for a contract that there is not
 _FX_VENUE, _CRYPTO_VENUE, _SMART = "IDEALPRO", "PAXOS", "SMART"
 _TYPES = {
     "equity": "STK",
@@ -83,6 +84,32 @@ def contract_of(instrument: Instrument, terms: ContractTerms | None = None) -> C
         tradingClass=known.trading_class,
         conId=known.con_id,
     )
+
+
+def asking(client: IB) -> Lookup:
+    """Return a lookup that takes only the broker's "there is none" for an empty answer.
+
+    Any other error about the question (asked too often, no way out) raises ConnectionError.
+    """
+
+    async def look_up(asked: Contract) -> Sequence[ContractDetails]:
+        said = list[tuple[int, str]]()
+
+        def note(_: int, code: int, text: str, contract: Contract | None) -> None:
+            if contract is asked:
+                said.append((code, text))
+
+        client.errorEvent += note
+        try:
+            found = await client.reqContractDetailsAsync(asked)
+        finally:
+            client.errorEvent -= note
+        if not found and said and said[-1][0] != _NONE:
+            code, text = said[-1]
+            raise ConnectionError(f"the gateway must look {asked.symbol} up, {code}: {text}")
+        return found
+
+    return look_up
 
 
 def last_day(contract: Contract) -> str | None:

@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from swarm_core import events as ev
+from tests.swarm_core.builders import make_fill
 from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from trader.kill_switch import Halt
@@ -23,6 +25,29 @@ def test_a_halt_that_is_lifted_is_held_against_the_account_before_anything_leave
         make_desk(tmp_path, drill.venue).resume(by="anna", reason="looked")
         await drill.until(lambda: "position_differs" in str(drill.desk.switch.find()))
         await drill.until(lambda: drill.is_halted)
+        await drill.end(task)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+
+
+def test_an_order_that_fills_more_than_it_was_for_halts_once(tmp_path: Path) -> None:
+    """Heard as it happened it stood in the book, agreed with the account, and nobody was told."""
+    drill = Drill(tmp_path)
+    told = list[ev.Event]()
+    hear, drill.venue.heard = drill.venue.heard, lambda: [*hear(), *told]  # type: ignore[method-assign]
+    drill.desk.listen = drill.venue.heard
+
+    async def play() -> None:
+        task = asyncio.create_task(drill.trader.run())
+        await drill.until(lambda: drill.lots == 1_000)
+        (order,) = drill.venue.orders().values()
+        told.append(make_fill(order, lots=5, number=9))
+        await drill.until(lambda: drill.is_halted)
+        assert "must fill 1000 lots at most, did 1005" in str(drill.desk.switch.find())
+        drill.desk.resume(by="anna", reason="kept")
+        await drill.rest()
+        assert not drill.desk.switch.is_pulled or "did 1005" not in str(drill.desk.switch.find())
+        drill.desk.switch.pull(Halt(reason="the end", actor="anna"))
         await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))

@@ -196,6 +196,38 @@ def test_a_gateway_that_lets_nobody_in_is_quoted(host: HostedGateway) -> None:
         taken.close()
 
 
+@pytest.mark.parametrize(
+    ("code", "is_final"), [(200, True), (100, False), (322, False), (504, False)]
+)
+def test_only_the_word_that_there_is_no_contract_rejects_an_order(
+    host: HostedGateway,
+    broker: IbBroker,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    code: int,
+    is_final: bool,
+) -> None:
+    """Asked too often, or without a way out, it was rejected for good, and was never sent."""
+    send = Outbox.send
+
+    def refuse(self: Outbox, fields: Sequence[Field]) -> None:
+        if fields[0] == 10:  # contract details
+            send(self, [ERROR, 2, fields[1], code, "told", ""])
+        elif fields[0] != 52:  # their end
+            send(self, fields)
+
+    monkeypatch.setattr(Outbox, "send", refuse)
+    order = make_order()
+    if is_final:
+        assert kinds(broker.submit(order, NOW_NS)) == {"OrderRejected"}
+        return
+    with pytest.raises(ConnectionError, match=f"must look A up, {code}: told"):
+        broker.submit(order, NOW_NS)
+    assert broker.find(order.client_order_id) is None
+    monkeypatch.setattr(Outbox, "send", send)
+    assert kinds(broker.submit(order, NOW_NS)) == {"OrderAccepted"}
+
+
 @pytest.mark.parametrize(("amount", "currency"), [(UNSET_DOUBLE, "USD"), (0.0, "")])
 def test_a_commission_without_amount_or_currency_is_not_told_yet(
     amount: float, currency: str
