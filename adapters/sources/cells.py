@@ -11,6 +11,7 @@ from features.text_format import format_text
 
 _NO_PROBLEM = (pl.lit(value=False), pl.lit(None, dtype=pl.String))
 _SIGNS = "$€£¥ \u00a0"  # written beside a price, as exchanges' web pages export it
+_NEW_FOR_OLD = r"(?i)^(?<new>[\d.,]+)\s*(?:[:/]|-?\s*for\s*-?)\s*(?<old>[\d.,]+)$"
 _POWERS = {"k": 3, "m": 6, "b": 9}
 _DAY_FORMATS = ("%Y-%m-%d", "%Y%m%d", "%Y-%m-%d %H:%M:%S")
 
@@ -74,6 +75,9 @@ def cell_of(
         return Cell(pl.lit(field.constant, dtype=dtype), *_NO_PROBLEM)
     if field.template is not None:
         made = _spelled(template_of(schema, field.template), field)
+        if dtype.is_numeric():
+            number = _ratio_of(made, spec.csv) if target == "ratio" else number_of(made, spec.csv)
+            return _typed(_scaled(number, field), made, target)
         return Cell(made.cast(dtype), *_NO_PROBLEM)
     if field.hash_of:
         return Cell(_hash_of(schema, field.hash_of), *_NO_PROBLEM)
@@ -210,8 +214,17 @@ def _number(
     if field.thousands:
         decimal = "," if field.thousands == "." else "."
         layout = replace(layout, thousands=field.thousands, decimal=decimal)
+    if target == "ratio":
+        return _typed(_scaled(_ratio_of(text, layout), field), text, target)
     number = number_of(text, layout, shortened=target == "volume")
     return _typed(_scaled(number, field), text, target)
+
+
+def _ratio_of(text: pl.Expr, layout: Csv) -> pl.Expr:
+    """Return the new shares for one old: 4, 4:1, 4/1 and 4-for-1 are four."""
+    parts = text.str.extract_groups(_NEW_FOR_OLD)
+    new, old = (number_of(parts.struct.field(name), layout) for name in ("new", "old"))
+    return pl.coalesce(number_of(text, layout), pl.when(old > 0).then(new / old))
 
 
 def _signed(field: Field, target: str, cell: Cell) -> Cell:

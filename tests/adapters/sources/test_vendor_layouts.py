@@ -283,3 +283,36 @@ def test_layouts_that_go_on_from_one_another_are_one_source(tmp_path: Path) -> N
     later = [day for day in later if day.weekday() < 5]
     source = inferred(tmp_path, vendors(later, "{}/{}.csv"), Hints(calendar="XNYS"))
     assert source.fetch("bars", *EVER)["source"].n_unique() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "ratio"),
+    [
+        (f"symbol,ex_date,ratio\nAAPL,{SPLIT_ON},4:1\n", 4.0),
+        (f"symbol,ex_date,ratio\nAAPL,{SPLIT_ON},4.000000/1.000000\n", 4.0),
+        (f"symbol,ex_date,ratio\nAAPL,{SPLIT_ON},4-for-1\n", 4.0),
+        (f"ticker,execution_date,split_from,split_to\nAAPL,{SPLIT_ON},1,4\n", 4.0),
+        (f"symbol,date,numerator,denominator\nAAPL,{SPLIT_ON},1,8\n", 0.125),
+    ],
+)
+def test_a_split_is_read_as_vendors_write_its_ratio(
+    tmp_path: Path, text: str, ratio: float
+) -> None:
+    """A split that was not read leaves the bars before it on another scale: they are put aside."""
+    old = 100.0 * ratio
+    rows = "".join(f"{day},AAPL,{old if day < SPLIT_ON else 100.0}\n" for day in SESSIONS)
+    source = inferred(tmp_path, {"prices.csv": f"Date,Symbol,Close\n{rows}", "splits.csv": text})
+    found = source.fetch("corporate_actions", *EVER)
+    assert found.select("kind", "ratio").rows() == [("split", ratio)]
+    assert set(source.fetch("bars", *EVER)["adjustment"]) == {"raw"}
+
+
+def test_dividends_without_an_ex_date_are_asked_about(tmp_path: Path) -> None:
+    """The day of the payment, weeks later, was taken for the day on which the price falls."""
+    rows = "".join(f"{day},AAPL,100\n" for day in SESSIONS)
+    files = {
+        "prices.csv": f"Date,Symbol,Close\n{rows}",
+        "dividends.csv": f"symbol,pay_date,amount\nAAPL,{SPLIT_ON},0.5\n",
+    }
+    with pytest.raises(MappingError, match=r"'pay_date' says when it is paid, and"):
+        inferred(tmp_path, files)
