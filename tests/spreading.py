@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 _ROOT = Path(__file__).parents[1]
 _GROUP = re.compile(r'^pytestmark = pytest\.mark\.xdist_group\("(\w+)"\)', re.MULTILINE)
@@ -35,6 +36,7 @@ _FIRST = (
     "tests/features/kernels/test_fused.py",
 )
 _LAST = "tests/swarm_core/"
+_AHEAD = 2  # tests that a worker has to know of beyond the one that runs
 
 
 @cache
@@ -63,3 +65,16 @@ class Spreading(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         # xdist's own groups are written into a private field that pytest no longer reads.
         return unit_of(nodeid.split("::", 1)[0])
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a worker what comes next, or tell it that nothing does.
+
+        It begins a test when it knows that. The scheduler of xdist speaks only when a test has
+        ended: one that takes the place of a crashed worker, with a last test, would wait for ever.
+        """
+        if node.shutting_down:
+            return
+        while self.workqueue and self._pending_of(self.assigned_work[node]) <= _AHEAD:
+            self._assign_work_unit(node)
+        if not self.workqueue:
+            node.shutdown()
