@@ -8,6 +8,7 @@ from features.validation.rules.dividends import DIVIDEND_RULES
 from features.validation.rules.duplicates import DUPLICATE_RULES
 from features.validation.rules.identity import IDENTITY_RULES
 from features.validation.rules.jumps import JUMP_RULES
+from features.validation.rules.lent_bars import LENT_RULES
 from features.validation.rules.lone_rows import LONE_RULES
 from features.validation.rules.ohlc import OHLC_RULES
 from features.validation.rules.prints import PRINT_RULES
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *PRINT_RULES,
     *BELOW_ZERO_RULES,
     *CURRENCY_RULES,
+    *LENT_RULES,
     *LONE_RULES,
     *SESSION_RULES,
     *SHIFTED_RULES,

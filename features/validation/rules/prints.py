@@ -134,8 +134,7 @@ def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
     ranged = arrays.column("high") > arrays.column("low")
     # A flat bar of a thin name may recur by chance; a bar with a range does not.
     lengths = np.where(ranged | (_run_totals(lengths) >= _FLAT_COPIES_MIN), lengths, 0)
-    telling = (volume >= _TELLING_VOLUME) | (volume != np.floor(volume))
-    telling &= ranged & arrays.daily[arrays.series]
+    telling = telling_volume(volume) & ranged & arrays.daily[arrays.series]
     yield from _run_hits(
         arrays,
         lengths,
@@ -163,6 +162,12 @@ def _find_repeats(view: TableView, context: CheckContext) -> Iterable[pl.DataFra
         "has not moved for {} bars: halted, illiquid or stale",
         last_only=True,
     )
+
+
+def telling_volume(volume: Floats) -> Bools:
+    """Return which volumes recur beside equal prices by no chance."""
+    fraction = np.isfinite(volume) & (volume != np.floor(volume))
+    return (volume >= _TELLING_VOLUME) | fraction
 
 
 def _untraded(arrays: SeriesArrays, volume: Floats) -> Bools:
