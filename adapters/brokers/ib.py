@@ -191,15 +191,16 @@ class IbBroker:
     def find(self, client_order_id: str) -> Sequence[ev.Event] | None:
         """Return all that the gateway knows of an order; None only where all was read to its end.
 
-        Raises OSError where open orders, completed orders or executions could not all be read.
+        Raises OSError where open orders, completed orders or executions could not all be read, and
+        where an order is shown nowhere that went over a connection which stands: it has arrived.
         """
         told = self.session.call(self._read())
         trades = [t for t in told.trades if t.order.orderRef == client_order_id]
         fills = [f for f in told.fills if told.reference(f) == client_order_id]
         if not trades and not fills:
             placed = self._sent.get(client_order_id)
-            if placed is not None and (told_of := self._story(placed)):
-                return told_of  # it was named, and is shown nowhere: a refused order is not
+            if placed is not None and not ib_orders.is_unknown_there(placed):
+                return self._story(placed) or [ib_orders.refused(placed, self._now_ns())]
             self._sent.pop(client_order_id, None)  # it never arrived: it may be sent again
             return None
         events = [e for trade in trades for e in self._story(trade)]

@@ -45,6 +45,9 @@ _MEANINGS: dict[int, Meaning] = {
     **dict.fromkeys((100, 420), Meaning.TOO_FAST),
     **dict.fromkeys((354, 10089, 10090, 10168, 10186, 10197), Meaning.NOT_SUBSCRIBED),
 }
+UNKNOWN_ORDER = (135, 10147)  # there is no such order
+# Said of an order that is taken all the same: held, made smaller, given another time in force.
+_WARNINGS = (399, 404, 481, 10349)
 _PACING_WORDS = "pacing violation"
 
 
@@ -53,3 +56,9 @@ def meaning_of(code: int, text: str = "") -> Meaning:
     if code == 162 and _PACING_WORDS in text.lower():
         return Meaning.TOO_FAST
     return _MEANINGS.get(code, Meaning.NOTHING)
+
+
+def is_warning(code: int) -> bool:
+    """Return whether a number about an order says nothing against it."""
+    kind = _MEANINGS.get(code)
+    return code in _WARNINGS or 2100 <= code < 2200 or kind is Meaning.NOT_SUBSCRIBED

@@ -8,7 +8,7 @@ from itertools import takewhile
 from ib_async import CommissionReport, Execution, Fill, OrderStatus, Trade
 from ib_async import Order as IbOrder
 
-from adapters.brokers.ib_errors import Meaning, meaning_of
+from adapters.brokers.ib_errors import UNKNOWN_ORDER, Meaning, is_warning, meaning_of
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument, to_minor
 from swarm_core.order_states import OrderState
@@ -134,6 +134,29 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     ):
         return OrderState.CANCELLED, "told by the broker"
     return None
+
+
+def is_unknown_there(trade: Trade) -> bool:
+    """Return whether the broker has said that it has no such order, as to a cancel of it."""
+    return any(entry.errorCode in UNKNOWN_ORDER for entry in trade.log)
+
+
+def refused(trade: Trade, time_ns: int) -> ev.OrderRejected:
+    """Return the end of an order that is shown nowhere, by what was said of it.
+
+    Raises ConnectionError where nothing was that could be a refusal: it may be held back, and come
+    to work at any time.
+    """
+    order_id = trade.order.orderRef
+    faults = [e for e in trade.log if e.errorCode and not is_warning(e.errorCode)]
+    if not faults:
+        raise ConnectionError(f"the gateway must show {order_id}, has had it and does not")
+    return ev.OrderRejected(
+        event_id=ev.make_event_id("OrderRejected", order_id),
+        time_ns=time_ns,
+        client_order_id=order_id,
+        reason=f"{faults[-1].errorCode}: {faults[-1].message}",
+    )
 
 
 def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.OrderEvent | None:

@@ -103,12 +103,20 @@ def test_an_order_whose_answer_was_lost_is_found_and_not_sent_again(
 def test_an_order_that_was_lost_on_the_way_may_be_sent_again(
     gateway: GatewayDouble, broker: IbBroker
 ) -> None:
-    """Not found anywhere: the second submission is the first that arrives."""
+    """Not found anywhere: the second submission is the first that arrives.
+
+    Only a connection that broke can have lost it: while it stands, the gateway has had the order,
+    and may hold it back. It was sent again, and both worked.
+    """
     gateway.loses_orders = True
     order = make_order()
     with pytest.raises(TimeoutError):
         broker.submit(order, NOW_NS)
     gateway.loses_orders = False
+    with pytest.raises(ConnectionError, match="must show"):
+        broker.find(order.client_order_id)
+    gateway.restart()
+    wait_until(lambda: broker.connection_count == 2)
 
     assert broker.find(order.client_order_id) is None
     assert kinds(broker.submit(order, NOW_NS)) == {"OrderAccepted"}

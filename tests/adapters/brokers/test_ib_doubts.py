@@ -13,10 +13,13 @@ from adapters.brokers.ib_account import cash_of, lots_of
 from adapters.brokers.ib_orders import charged
 from adapters.brokers.ib_session import IbSettings
 from gateway_simulator.gateway import Gateway
+from gateway_simulator.handling import HANDLERS
 from gateway_simulator.hosting import HostedGateway
+from gateway_simulator.message_ids import In
 from gateway_simulator.orders import Status
 from gateway_simulator.outbox import Outbox
-from gateway_simulator.wire import Field
+from gateway_simulator.session import Session
+from gateway_simulator.wire import Field, Fields
 from swarm_core import events as ev
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
@@ -145,6 +148,32 @@ def test_an_error_that_ends_nothing_leaves_an_order_that_fills_and_can_be_cancel
         lambda: host.call(lambda g: order_of(g, order.client_order_id)).status is Status.CANCELLED
     )
     wait_until(lambda: "OrderCancelled" in kinds(broker.heard()))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [(0, "raises"), (399, "raises"), (2109, "raises"), (154, "rejected"), (10147, "lost")],
+)
+def test_an_order_that_arrived_and_is_shown_nowhere_is_not_sent_again(
+    host: HostedGateway, broker: IbBroker, monkeypatch: pytest.MonkeyPatch, code: int, told: str
+) -> None:
+    """A gateway that asks a person first says nothing, and lets it work when that is answered."""
+    order = make_order(lots=100, limit=9_000)
+
+    def hold(session: Session, fields: Fields) -> None:
+        order_id = fields.whole()
+        if code:
+            session.send(ERROR, 2, order_id, code, "told", "")
+
+    monkeypatch.setitem(HANDLERS, In.PLACE_ORDER, hold)
+    with pytest.raises(TimeoutError):
+        broker.submit(order, NOW_NS)
+    if told == "raises":
+        with pytest.raises(ConnectionError, match="must show"):
+            broker.find(order.client_order_id)
+        return
+    found = broker.find(order.client_order_id)
+    assert found is None if told == "lost" else kinds(found or ()) == {"OrderRejected"}
 
 
 def test_an_end_whose_word_was_lost_is_found_among_the_completed(
