@@ -8,6 +8,8 @@ _MAY_BE_NEGATIVE = (
 )
 _NAMED_FOR_IT = r"^(FUT|COM|RATE|RATES|SPREAD|MACRO|OIL|CMD)\."
 
+_WITHOUT_SHARES = ("future", "fx", "index", "rate", "commodity", "spread")
+
 
 def may_be_negative(instrument_ids: pl.Series, instruments: pl.DataFrame | None) -> pl.Series:
     """Return, for each id, whether a price of zero or less can be true."""
@@ -22,3 +24,11 @@ def may_be_negative(instrument_ids: pl.Series, instruments: pl.DataFrame | None)
         pl.coalesce(pl.col("asset_class").str.contains(_MAY_BE_NEGATIVE), named).fill_null(False)
         | named
     ).to_series()
+
+
+def without_splits(instruments: pl.DataFrame | None) -> frozenset[str]:
+    """Return the ids of instruments that have no shares to split: futures, pairs, indices."""
+    if instruments is None or "asset_class" not in instruments.columns:
+        return frozenset()
+    known = instruments.filter(pl.col("asset_class").is_in(_WITHOUT_SHARES))
+    return frozenset(known.get_column("instrument_id").drop_nulls())

@@ -14,6 +14,8 @@ _MARKET_SHARE = 0.25
 _NEWS_SPIKE = math.log(3.5)
 _NEWS_FLOOD = math.log(7.0)
 _NO_NEWS_MOVE = math.log(3.0)
+# What has no shares moves less in a bar: beyond this it is a decimal that was shifted.
+_NO_SHARES_MOVE = math.log(5.0)
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
@@ -59,10 +61,12 @@ def name_jump(
     settings: ValidationSettings,
     *,
     splits_known: bool = False,
+    has_shares: bool = True,
 ) -> Verdict:
     """Return the likeliest kind of a lasting jump, after the ways a fault shows itself.
 
-    Where the instrument's other splits are on record, one that is not is less likely.
+    Where the instrument's other splits are on record, one that is not is less likely; what has
+    no shares has neither splits nor spin-offs.
     """
     told = _announced(jump, label, actions)
     if told is not None:
@@ -95,6 +99,8 @@ def name_jump(
         )
     confidence = _split_confidence(jump, split.weight, split.error / tolerance, follows)
     confidence -= 0.15 if splits_known else 0.0
+    if not has_shares and abs(jump.move) < _NO_SHARES_MOVE:
+        return _true_move(jump, label)
     if split.error <= tolerance and confidence >= 0.5:
         return Verdict(
             "unadjusted_split",
@@ -211,6 +217,10 @@ def _spin_off_or_move(jump: Jump, label: str) -> Verdict:
             f"{label} fell {_percent(jump.move)} between two sessions ({jump.sigmas:.0f} sigmas) "
             "on usual volume and stayed: a spin-off or a payment that is not announced",
         )
+    return _true_move(jump, label)
+
+
+def _true_move(jump: Jump, label: str) -> Verdict:
     return Verdict(
         "large_move",
         0.7,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from features.validation.asset_classes import without_splits
 from features.validation.context import CheckContext
 from features.validation.findings import Hit, frame_hits
 from features.validation.rule import TableRule
@@ -91,6 +92,7 @@ class _JumpFinder:
         self._prices: Prices = read_prices(arrays)
         self._actions = ActionBook(context.corporate_actions)
         self._market = _market_moves(arrays, candidates)
+        self._without_splits = without_splits(context.instruments)
 
     def walk(self) -> Iterator[Found]:
         """Yield what is found, series by series; rows in doubt by a scale stand once."""
@@ -139,7 +141,10 @@ class _JumpFinder:
         if jump.at == jump.end - 1:
             return Found(name_newest(jump, label, actions), jump.at, jump.end)
         known = self._actions.knows_splits(label)
-        verdict = name_jump(jump, label, actions, self._settings, splits_known=known)
+        shares = label not in self._without_splits
+        verdict = name_jump(
+            jump, label, actions, self._settings, splits_known=known, has_shares=shares
+        )
         if verdict.scaled and verdict.confidence >= self._settings.confidence_quarantine_min:
             if verdict.kind == "unit_error":
                 return _of_unit(verdict, jump)

@@ -150,6 +150,19 @@ def test_a_great_move_without_a_flood_or_by_a_decimal_waits_for_the_next_bar(
     assert stopped_rows(check_bars(with_volume(rows, [119], volume))) == {119}
 
 
+def test_a_future_has_no_shares_to_split() -> None:
+    """A roll, or oil in March 2020, put the whole history of the contract aside."""
+    rows = scale_prices(make_bars(instruments=1), list(range(60, 120)), 1 / 3)
+    future = make_instruments(rows).with_columns(asset_class=pl.lit("future"))
+    assert kinds_at(rows, 59) == {"unadjusted_split": "quarantine"}
+    assert kinds_at(rows, 60, instruments=future) == {"large_move": "info"}
+    assert stopped_rows(check_bars(rows, instruments=future)) == set()
+    cents = scale_prices(make_bars(instruments=1), list(range(12, 120)), 100.0)
+    assert stopped_rows(check_bars(cents, instruments=future), "unit_error") == set(range(12))
+    shifted = scale_prices(make_bars(instruments=1), list(range(12, 120)), 0.1)
+    assert stopped_rows(check_bars(shifted, instruments=future)) == set(range(12))
+
+
 def test_another_security_under_an_old_name_is_an_identity_break() -> None:
     rows = make_bars(instruments=1)
     moved = set_cells(
