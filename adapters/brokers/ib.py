@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -306,9 +306,10 @@ class IbBroker:
         events = self._fill_events(told.fills, told.reference)
         own = [held for held in positions if held.account == self.session.account]
         now_ns, find = self._now_ns(), self.contracts.find
+        gone = {told.reference(f) for f in told.fills if not f.execution.shares}
         return BrokerAccount(
             time_ns=now_ns,
-            orders=tuple(self._broker_order(t) for t in told.trades),
+            orders=tuple(self._broker_order(t, gone) for t in told.trades),
             fills=tuple(e for e in events if isinstance(e, ev.OrderFilled)),
             commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
             corrections=(
@@ -319,9 +320,11 @@ class IbBroker:
             cash_minor=ib_account.cash_of(own, values),
         )
 
-    def _broker_order(self, trade: Trade) -> BrokerOrder:
+    def _broker_order(self, trade: Trade, gone: Collection[str]) -> BrokerOrder:
         instrument = self.contracts.find(trade.contract)
         ending: tuple[OrderState | None, str] = ib_orders.ending_of(trade) or (None, "")
+        if ending[0] is OrderState.FILLED and trade.order.orderRef in gone:
+            ending = OrderState.CANCELLED, "an execution of it was taken back"
         return BrokerOrder(
             broker_order_id=str(trade.order.permId),
             client_order_id=trade.order.orderRef,

@@ -290,6 +290,8 @@ def test_an_execution_that_was_taken_back_whole_halts_only_where_it_was_booked(
     assert (FindingKind.FILL_CONFLICT in {f.kind for f in found.findings}) is is_booked
     assert (found.mode is TradingState.HALTED) is is_booked
     assert not [e for e in found.events if isinstance(e, ev.OrderFilled)]
+    # The broker calls it filled all the same: it would have gone on working in the book for ever.
+    assert ("OrderCancelled" in kinds(found.events)) is not is_booked
     assert "OrderFilled" not in kinds(broker.find(order.client_order_id) or ())
     broker.close()
 
