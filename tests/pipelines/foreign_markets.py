@@ -198,7 +198,11 @@ def sydney_with_a_wrong_zone(folder: Path, count: int = 150) -> None:
         .then(pl.col("date").dt.offset_by("-1d"))
         .otherwise("date")
     )
-    ahead = rows.filter(pl.col("symbol") == "ANZ.AX").tail(1).with_columns(date=date(2029, 6, 1))
+    ahead = (
+        rows.filter(pl.col("symbol") == "ANZ.AX")
+        .tail(1)
+        .with_columns(date=date(2029, 6, 1), volume=pl.col("volume") + 1)  # no copy of the last bar
+    )
     pl.concat([rows, ahead]).write_csv(folder / "asx.csv")
 
 
