@@ -28,9 +28,7 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     if groups.is_empty():
         return
     ids = arrays.names.get_column("instrument_id").to_list()
-    pairs = Counter(
-        pair for found in groups["id"].to_list() for pair in combinations(sorted(set(found)), 2)
-    )
+    pairs = _count_pairs(groups["id"].to_list())
     sizes = Counter(dict.fromkeys(ids, 0))
     for name, size in zip(ids, np.diff(arrays.start).tolist(), strict=True):
         sizes[name] = max(sizes[name], size)
@@ -47,6 +45,15 @@ def _find(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
             hits.extend(_borrowers(arrays, places, names, shared))
     if hits:
         yield frame_hits("lent_bars", hits)
+
+
+def _count_pairs(shared: Iterable[list[str]]) -> Counter[tuple[str, str]]:
+    """Return how many bars two instruments share; names that stand together often, at once."""
+    pairs = Counter[tuple[str, str]]()
+    for names, count in Counter(tuple(sorted(set(found))) for found in shared).items():
+        for pair in combinations(names, 2):
+            pairs[pair] += count
+    return pairs
 
 
 def _equal_bars(arrays: SeriesArrays) -> pl.DataFrame:
