@@ -55,7 +55,7 @@ class AccountKeeper:
         self._connections, self.reconciled_ns = -1, 0
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
-        self._overfilled, self._seen_sequence = _overfilled(desk.book), desk.book.sequence
+        self._overfilled, self._fills = _overfilled(desk.book), _fills_of(desk.book)
         self._night_is_due = night_is_due
         self.is_put_off = False  # whether cash differed while a night was to be booked
 
@@ -147,10 +147,10 @@ class AccountKeeper:
 
         What an earlier process left in the log it has halted for.
         """
-        book, seen = self.desk.book, self._seen_sequence
-        self._seen_sequence = book.sequence
-        if seen == book.sequence:
-            return
+        book, before = self.desk.book, self._fills
+        self._fills = _fills_of(book)
+        if self._fills == before:
+            return  # to look at every order at every beat would keep the next one waiting
         over = _overfilled(book)
         new, self._overfilled = over - self._overfilled, over
         if not new or self.desk.switch.is_pulled:
@@ -207,6 +207,13 @@ class AccountKeeper:
             by_person=False,
             time_ns=now_ns,
         )
+
+
+def _fills_of(book: Book) -> tuple[int, str | None, int]:
+    """Return what differs when an execution has come, was corrected or was retired."""
+    ledger = book.ledger
+    newest = next(reversed(ledger.executions), None)
+    return len(ledger.executions), newest, sum(ledger.revisions.values())
 
 
 def _overfilled(book: Book) -> set[str]:
