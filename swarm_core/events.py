@@ -208,9 +208,9 @@ class OrderFilled(OrderEvent):
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)
-        if self.lots <= 0 or self.lot_tick_minor <= 0:
+        if self.lots < 0 or self.lot_tick_minor <= 0:  # without lots where it was taken back
             raise ValueError(
-                f"lots and lot_tick_minor of a fill must be positive, "
+                f"lots of a fill must be >= 0 and lot_tick_minor positive, "
                 f"were {self.lots} and {self.lot_tick_minor}"
             )
 

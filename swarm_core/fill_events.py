@@ -8,15 +8,20 @@ from swarm_core.orders import OrderSide
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionCorrected(Event):
-    """The broker has corrected an execution: it keeps its id, and costs another price.
+    """The broker has corrected an execution: it keeps its id, with other lots, another price.
 
-    `revision` counts from 2; the highest one that was told counts.
+    Without lots it is taken back. `revision` counts from 2; the highest one that was told counts.
     """
 
     execution_id: str
     revision: int
     lots: int
     price_ticks: int
+
+    def __post_init__(self) -> None:
+        Event.__post_init__(self)
+        if self.lots < 0:
+            raise ValueError(f"lots of {self.execution_id} must be >= 0, was {self.lots}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,7 +98,7 @@ class Position:
         before, after = fill.side.sign * fill.lots, fill.side.sign * lots
         more = (after * price_ticks - before * fill.price_ticks) * fill.lot_tick_minor
         if after == before:
-            return more, self.correct(before, more)
+            return more, self.correct(before, more) if before else 0
         return more, -self.take(after - before, more)
 
 
@@ -162,10 +162,10 @@ class Ledger:
     def correct_fill(self, event: ExecutionCorrected) -> bool:
         """Book what an execution has been corrected to; False where nothing is new.
 
-        One that is taken back whole (no lots) is not booked: it stays a difference.
+        One that is taken back whole has no lots. Its commission stays charged.
         """
         fill = self.executions.get(event.execution_id)
-        if fill is None or event.lots <= 0 or self.knows_revision(event):
+        if fill is None or self.knows_revision(event):
             return False
         self.revisions[event.execution_id] = event.revision
         position = self.positions[fill.instrument_id]

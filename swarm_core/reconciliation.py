@@ -1,16 +1,16 @@
 """The book held against the broker's account: what was missed, what differs, and what follows.
 
 A pure function of both. What the broker tells and the book missed is booked; what nobody can
-explain is reported, and tightens the trading state by the rule that stands beside each kind.
+explain is reported, and tightens the trading state by the rule of its kind (`swarm_core.findings`).
 """
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import Enum
 
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
+from swarm_core.findings import Finding, FindingKind
 from swarm_core.late_cash import late_fills
 from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
@@ -22,32 +22,6 @@ _S = TradingState
 _DAY_NS = 86_400 * 10**9
 # What is filled by now the account may show as it was a moment before.
 _OVER = FINAL_STATES - {OrderState.FILLED}
-
-
-class FindingKind(Enum):
-    """What a comparison can find, and the tightest state in which trading may go on with it."""
-
-    MISSED_FILL = ("missed_fill", _S.ACTIVE)  # booked now
-    MISSED_COMMISSION = ("missed_commission", _S.ACTIVE)  # booked now
-    MISSED_STATE = ("missed_state", _S.ACTIVE)  # an acceptance or an end, booked now
-    PAYMENT_BOOKED = ("payment_booked", _S.ACTIVE)  # what was owed of an action is paid
-    SETTLEMENT_BOOKED = ("settlement_booked", _S.ACTIVE)  # variation margin of futures was paid
-    FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
-    CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
-    CASH_LATE = ("cash_late", _S.ACTIVE)  # the newest fills are not in the broker's cash yet
-    ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
-    ENDED_WORKS = ("ended_works", _S.ACTIVE)  # ours, and over in the log: its cancel is asked for
-    FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
-    FOREIGN_FILL = ("foreign_fill", _S.REDUCING)  # of an order that is not ours
-    ORDER_MISSING = ("order_missing", _S.REDUCING)  # the broker had it and shows it nowhere
-    CASH_DIFFERS = ("cash_differs", _S.REDUCING)
-    POSITION_DIFFERS = ("position_differs", _S.HALTED)
-    FILL_CONFLICT = ("fill_conflict", _S.HALTED)  # one execution id, two contents
-    OVERFILLED = ("overfilled", _S.HALTED)
-    BOOK_IMBALANCE = ("book_imbalance", _S.HALTED)
-
-    def __init__(self, code: str, mode: TradingState) -> None:
-        self.code, self.mode = code, mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +49,6 @@ class ReconciliationRules:
         for name in ("settlement_fraction_max", "estimate_fraction_max", "withheld_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in [0, 1], was {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    kind: FindingKind
-    subject: str  # of what: an order, an execution, an instrument or a currency
-    detail: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.code} {self.subject}: {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +132,8 @@ class _Comparison:
             if fill is None or told.execution_id not in self.executions or self.book.knows(told):
                 continue
             detail = f"{told.lots} lots at {told.price_ticks} ticks, were {_terms(fill)}"
-            if told.lots <= 0:
-                self.find(FindingKind.FILL_CONFLICT, told.execution_id, detail)
-                continue
-            self.find(FindingKind.FILL_CORRECTED, told.execution_id, detail)
+            kind = FindingKind.FILL_CORRECTED if told.lots else FindingKind.FILL_TAKEN_BACK
+            self.find(kind, told.execution_id, detail)
             self.events.append(told)
             now = replace(fill, lots=told.lots, price_ticks=told.price_ticks)
             fills[told.execution_id] = now

@@ -189,7 +189,7 @@ class Archive:
         for number, event_id in enumerate(revisions, 2):
             earlier = found.get(event_id)
             correction = None if earlier is None else earlier.event
-            if isinstance(correction, ev.ExecutionCorrected) and correction.lots > 0:
+            if isinstance(correction, ev.ExecutionCorrected):
                 lots, price = correction.lots, correction.price_ticks
                 fill, revision = replace(fill, lots=lots, price_ticks=price), number
         if fee_id in found and isinstance(charge := found[fee_id].event, ev.CommissionCharged):
@@ -310,7 +310,7 @@ class _FilledLots:
         if not isinstance(event, ev.ExecutionCorrected) or event.execution_id not in self._known:
             return 0
         revision, lots = self._known[event.execution_id]
-        if event.revision <= revision or event.lots <= 0:
+        if event.revision <= revision:
             return 0
         self._known[event.execution_id] = event.revision, event.lots
         return event.lots - lots

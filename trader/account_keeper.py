@@ -3,13 +3,9 @@
 from collections.abc import Callable
 
 from swarm_core.book import Book
+from swarm_core.findings import FindingKind
 from swarm_core.halting import change_trading_state
-from swarm_core.reconciliation import (
-    FindingKind,
-    Reconciliation,
-    ReconciliationRules,
-    reconcile,
-)
+from swarm_core.reconciliation import Reconciliation, ReconciliationRules, reconcile
 from swarm_core.trading import look_up_changes, look_up_unanswered, recover
 from swarm_core.trading_state import TradingState
 from trader.desk import TradingDesk
@@ -25,7 +21,9 @@ _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 UNANSWERED_NS = 60 * _NS_PER_S
 CHANGES_NS = 10 * _NS_PER_S  # the same of a change of an order
 # The log tells these by themselves, as they are booked.
-_TOLD_BY_THE_LOG = frozenset({FindingKind.CASH_BOOKED, FindingKind.FILL_CORRECTED})
+_TOLD_BY_THE_LOG = frozenset(
+    {FindingKind.CASH_BOOKED, FindingKind.FILL_CORRECTED, FindingKind.FILL_TAKEN_BACK}
+)
 
 
 class AccountKeeper:

@@ -157,8 +157,10 @@ class Narrator:
         fill = self.desk.book.ledger.executions.get(event.execution_id)
         instrument_id = "" if fill is None else fill.instrument_id
         price = self._price(instrument_id, event.price_ticks)
-        what = f"execution {event.execution_id} of {event.lots} lots {instrument_id}"
-        return f"{what} is corrected to {price}"
+        what = f"execution {event.execution_id} of"
+        if not event.lots:
+            return f"{what} {instrument_id} is taken back by the broker"
+        return f"{what} {event.lots} lots {instrument_id} is corrected to {price}"
 
     def ended(self, event: Any) -> str:
         reason = getattr(event, "reason", "")

@@ -306,7 +306,7 @@ class IbBroker:
         events = self._fill_events(told.fills, told.reference)
         own = [held for held in positions if held.account == self.session.account]
         now_ns, find = self._now_ns(), self.contracts.find
-        gone = {told.reference(f) for f in told.fills if not f.execution.shares}
+        gone = {told.reference(f) for f in ib_orders.taken_back(told.fills)}
         return BrokerAccount(
             time_ns=now_ns,
             orders=tuple(self._broker_order(t, gone) for t in told.trades),

@@ -56,7 +56,7 @@ def taken_back(fills: Iterable[Fill], find: Find, time_ns: int) -> list[ev.Execu
     """Return the corrections that leave nothing of an execution."""
     told = (
         ib_orders.corrected(fill.execution, instrument, time_ns)
-        for fill in fills
-        if not fill.execution.shares and (instrument := find(fill.contract)) is not None
+        for fill in ib_orders.taken_back(fills)
+        if (instrument := find(fill.contract)) is not None
     )
     return [correction for correction in told if correction is not None]

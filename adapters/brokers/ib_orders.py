@@ -1,6 +1,6 @@
 """Orders as Interactive Brokers takes them, and what it says of them as events of ours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import takewhile
@@ -223,8 +223,20 @@ def corrected(
 
 def standing(fills: Sequence[Fill]) -> list[Fill]:
     """Return executions without those that the broker has taken back: corrected to no shares."""
-    gone = {revision_of(f.execution.execId)[0] for f in fills if not f.execution.shares}
-    return [f for f in fills if revision_of(f.execution.execId)[0] not in gone]
+    gone = {revision_of(f.execution.execId)[0] for f in taken_back(fills)}
+    told = (f for f in fills if f.execution.shares)
+    return [f for f in told if revision_of(f.execution.execId)[0] not in gone]
+
+
+def taken_back(fills: Iterable[Fill]) -> list[Fill]:
+    """Return the last word of each execution that is taken back; one may stand again after it."""
+    last: dict[str, Fill] = {}
+    for fill in fills:
+        execution_id, revision = revision_of(fill.execution.execId)
+        known = last.get(execution_id)
+        if known is None or revision > revision_of(known.execution.execId)[1]:
+            last[execution_id] = fill
+    return [fill for fill in last.values() if not fill.execution.shares]
 
 
 def whole_lots(instrument: Instrument, quantity: float) -> int:

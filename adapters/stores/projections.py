@@ -85,7 +85,7 @@ class Projector:
     def _correct(self, event: ev.ExecutionCorrected) -> None:
         known = self.book.ledger.executions.get(event.execution_id)
         if known is not None and event.execution_id in self._fills:
-            self._fills[event.execution_id]["price_ticks"] = known.price_ticks
+            self._fills[event.execution_id].update(lots=known.lots, price_ticks=known.price_ticks)
 
     def _move_cash(self, move: ev.CashMoved) -> None:
         rate = self.book.ledger.rates.get(move.currency)

@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.findings import FindingKind
 from swarm_core.instruments import to_minor
 from swarm_core.orders import OrderSide
-from swarm_core.reconciliation import (
-    FindingKind,
-    reconcile,
-)
+from swarm_core.reconciliation import reconcile
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.broker_accounts import FILLED, LATER_NS, RULES, account, book_with, shown
 from tests.swarm_core.builders import CASH, A, make_fill, make_order
@@ -96,18 +94,42 @@ def test_a_correction_of_the_quantity_is_booked(lots: int) -> None:
     assert book.ledger.find_imbalance() is None
 
 
-def test_an_execution_that_is_taken_back_whole_halts() -> None:
+@pytest.mark.parametrize("sold", [0, 4])
+def test_an_execution_that_is_taken_back_whole_is_booked_out_and_halts_once(sold: int) -> None:
+    """What was sold of it meanwhile is short then; it may stand again, in a later word."""
     order = make_order(lots=10)
     fill, book = make_fill(order), book_with(order)
     book.apply(fill)
-    other = corrected(fill, 10_000, lots=0)
-    told = account(shown(order, FILLED), fills=(fill,), corrections=(other,), position_lots={})
+    if sold:
+        sale = make_order(lots=sold, side=OrderSide.SELL, decision_id="s")
+        book.apply(ev.OrderIntended(event_id="sale", time_ns=LATER_NS, order=sale))
+        book.apply(make_fill(sale, number=9))
+    cash = book.ledger.cash["USD"]
+    paid = 10 * fill.price_ticks * fill.lot_tick_minor
+    told = account(
+        shown(order, FILLED),
+        corrections=(corrected(fill, 0, lots=0),),
+        position_lots={A: -sold} if sold else {},
+        cash_minor={"USD": cash + paid},
+    )
+
     found = reconcile(book, told, RULES)
-    book.apply(other)
+    book.apply_all([*found.events, *found.events])
+    again = reconcile(book, told, RULES)
 
     assert found.mode is TradingState.HALTED
-    assert FindingKind.FILL_CONFLICT in {f.kind for f in found.findings}
-    assert book.lots(A) == 10
+    assert [f.kind for f in found.findings] == [FindingKind.FILL_TAKEN_BACK]
+    assert (again.mode, again.findings, again.events) == (TradingState.ACTIVE, (), ())
+    record = book.orders[order.client_order_id]
+    assert (book.lots(A), record.filled_lots, record.open_lots) == (-sold, 0, 0)
+    assert book.ledger.cash["USD"] == cash + paid
+    assert book.ledger.find_imbalance() is None
+    assert book.strategies["colony"].positions[A].lots == book.lots(A)
+
+    book.apply(corrected(fill, 9_990, revision=3, lots=10))
+    assert book.lots(A) == 10 - sold
+    assert book.ledger.cash["USD"] == cash + paid - 10 * 9_990 * fill.lot_tick_minor
+    assert book.ledger.find_imbalance() is None
 
 
 def test_two_corrections_that_are_told_at_once_are_paid_once() -> None:
@@ -153,11 +175,11 @@ def test_the_books_balance_whatever_is_corrected_when(
         nav = book.ledger.find_nav_minor()
         more = 0
         for fill in fills:
-            lots = max(1, fill.lots + change)
+            lots = max(0, fill.lots + change)
             book.apply(corrected(fill, price, lots=lots))
             assert book.ledger.find_imbalance() is None
             paid = lots * (price - 10_000) - fill.lots * (fill.price_ticks - 10_000)
             more += fill.side.sign * paid * fill.lot_tick_minor  # valued at the mark of 10_000
         assert nav is not None
         assert book.ledger.find_nav_minor() == nav - more
-        assert book.lots(A) == sum(f.side.sign * max(1, f.lots + change) for f in fills)
+        assert book.lots(A) == sum(f.side.sign * max(0, f.lots + change) for f in fills)

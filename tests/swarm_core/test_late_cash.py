@@ -6,9 +6,10 @@ import pytest
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.findings import FindingKind
 from swarm_core.instruments import to_minor
 from swarm_core.orders import OrderSide
-from swarm_core.reconciliation import BrokerAccount, FindingKind, ReconciliationRules, reconcile
+from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.broker_accounts import account
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_fill, make_order

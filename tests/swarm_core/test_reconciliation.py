@@ -8,16 +8,11 @@ from hypothesis import strategies as st
 
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.findings import FindingKind
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
 from swarm_core.orders import OrderSide
-from swarm_core.reconciliation import (
-    BrokerAccount,
-    BrokerOrder,
-    FindingKind,
-    ReconciliationRules,
-    reconcile,
-)
+from swarm_core.reconciliation import BrokerAccount, BrokerOrder, ReconciliationRules, reconcile
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.broker_accounts import LATER_NS, RULES, account, book_with, shown
 from tests.swarm_core.builders import CASH, DAY_NS, NOW_NS, A, B, make_fill, make_order

@@ -6,15 +6,11 @@ import pytest
 
 from swarm_core import events as ev
 from swarm_core.book import Book, book_from_events
+from swarm_core.findings import FindingKind
 from swarm_core.order_path import OrderPath
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
-from swarm_core.reconciliation import (
-    BrokerAccount,
-    FindingKind,
-    ReconciliationRules,
-    reconcile,
-)
+from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
 from swarm_core.replay import book_digest, replay
 from swarm_core.retirement import Archive, retirable, retirement
 from swarm_core.trading import release
@@ -341,7 +337,8 @@ def test_a_correction_of_what_was_retired_brings_it_back(unasked: bool) -> None:
     closed, kept = Closed(), Closed(retires=False)
     fill = next(f for f in closed.fills if f.instrument_id == A)
     assert not closed.book.ledger.executions
-    for revision, lots, price in ((2, fill.lots - 3, 10_011), (3, fill.lots - 1, 9_992)):
+    last = fill.lots - 1
+    for revision, lots, price in ((2, fill.lots - 3, 10_011), (3, 0, 9_000), (4, last, 9_992)):
         told = corrected(fill, revision, lots, price)
         for one in (closed, kept):
             if unasked:
@@ -351,7 +348,8 @@ def test_a_correction_of_what_was_retired_brings_it_back(unasked: bool) -> None:
                 held = {A: fill.side.sign * lots}
                 account = replace(one.account(), corrections=(told,))
                 account = replace(account, position_lots={**account.position_lots, **held})
-                assert one.reconcile(account) == [FindingKind.FILL_CORRECTED]
+                kind = FindingKind.FILL_CORRECTED if lots else FindingKind.FILL_TAKEN_BACK
+                assert one.reconcile(account) == [kind]
                 assert one.reconcile(account) == []
         ours, theirs = closed.book.ledger, kept.book.ledger
         assert (ours.cash, ours.fees) == (theirs.cash, theirs.fees)

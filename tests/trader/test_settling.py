@@ -8,9 +8,10 @@ import pytest
 
 from swarm_core import events as ev
 from swarm_core.broker_account import BrokerAccount
+from swarm_core.findings import FindingKind
 from swarm_core.halting import ask_again
 from swarm_core.order_states import OrderRecord, OrderState
-from swarm_core.reconciliation import FindingKind, ReconciliationRules, reconcile
+from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading_state import TradingState
 from tests.adapters.brokers.test_broker_contract import tcp_ib
 from tests.gateway_simulator.gateways import hosted

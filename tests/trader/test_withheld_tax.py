@@ -13,7 +13,8 @@ from pipelines.trade_settings import Account
 from pipelines.trading_parts import reconciliation_rules
 from swarm_core import events as ev
 from swarm_core.book import book_from_events
-from swarm_core.reconciliation import FindingKind, ReconciliationRules, reconcile
+from swarm_core.findings import FindingKind
+from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.replay import book_digest
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import CASH, DAY_NS, A

@@ -21,16 +21,17 @@ from gateway_simulator.outbox import Outbox
 from gateway_simulator.session import Session
 from gateway_simulator.wire import Field, Fields
 from swarm_core import events as ev
+from swarm_core.findings import FindingKind
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
-from swarm_core.reconciliation import FindingKind, ReconciliationRules, reconcile
+from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.trading import book_from_events
 from swarm_core.trading_state import TradingState
 from tests.adapters.brokers.gateway_double import GatewayDouble
 from tests.adapters.brokers.test_broker_contract import kinds, make_ib, tcp_ib
 from tests.gateway_simulator.gateways import fill, hosted, order_of, wait_until
 from tests.gateway_simulator.official import official
-from tests.swarm_core.builders import CASH, INSTRUMENTS, NOW_NS, make_order
+from tests.swarm_core.builders import CASH, INSTRUMENTS, NOW_NS, A, make_order
 
 ERROR, ORDER_STATUS = 4, 3
 
@@ -284,15 +285,26 @@ def test_an_execution_that_was_taken_back_whole_halts_only_where_it_was_booked(
     other = replace(first.execution, execId="0000e0d5.713f.01.02", shares=0.0)
     gateway.fills.append(first._replace(execution=other))
     gateway.tell("execDetailsEvent", Trade(first.contract), gateway.fills[1])
-    found = reconcile(book, replace(broker.account(), position_lots={}), ReconciliationRules())
+    told = replace(broker.account(), position_lots={}, cash_minor=None)
+    found = reconcile(book, told, ReconciliationRules())
 
     assert broker.connection_count == before + 1  # the account is read at once
-    assert (FindingKind.FILL_CONFLICT in {f.kind for f in found.findings}) is is_booked
+    assert (FindingKind.FILL_TAKEN_BACK in {f.kind for f in found.findings}) is is_booked
     assert (found.mode is TradingState.HALTED) is is_booked
+    book.apply_all(found.events)
+    assert (book.lots(A), reconcile(book, told, ReconciliationRules()).findings) == (0, ())
     assert not [e for e in found.events if isinstance(e, ev.OrderFilled)]
     # The broker calls it filled all the same: it would have gone on working in the book for ever.
     assert ("OrderCancelled" in kinds(found.events)) is not is_booked
     assert "OrderFilled" not in kinds(broker.find(order.client_order_id) or ())
+
+    again = replace(first.execution, execId="0000e0d5.713f.01.03", shares=5.0)
+    gateway.fills.append(first._replace(execution=again))
+    told = replace(broker.account(), position_lots={A: 5}, cash_minor=None)
+    found = reconcile(book, told, ReconciliationRules())
+    book.apply_all(found.events)
+    assert (book.lots(A), found.mode) == (5, TradingState.ACTIVE)
+    assert reconcile(book, told, ReconciliationRules()).findings == ()
     broker.close()
 
 
