@@ -20,25 +20,27 @@ class Prices:
     log_open: Floats
     volume: Floats
     log_return: Floats
+    log_range: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
     """One large move between two neighbouring records of a series; moves are natural logs.
 
-    `previous` is the value before, `sigmas` the size in local standard deviations, `gap` the part
-    before the open (NaN where there is no open), `volume_shift` the change of the usual volume
-    from before to after, `value_spike` the day's traded value against the usual one before,
-    `noise_shift` the noise after against the noise before, `ticks`
-    the jump in the smallest steps of the price, `pause_days` the time since the record before,
-    `market` the median move of all
-    series at that moment (NaN where they are few).
+    `previous` is the value before, `after` how many records follow, `sigmas` the size in local
+    standard deviations, `gap` the part before the open (NaN where there is no open), `volume_shift`
+    the change of the usual volume from before to after, `value_spike` the day's traded value
+    against the usual one before, `noise_shift` the noise after against the noise before, `width`
+    the day's range over the usual one before, `ticks` the jump in the smallest steps of the price,
+    `pause_days` the time since the record before, `market` the median move of all series at that
+    moment (NaN where they are few).
     """
 
     at: int
     begin: int
     end: int
     previous: float
+    after: int
     move: float
     sigma: float
     sigmas: float
@@ -46,6 +48,7 @@ class Jump:
     volume_shift: float
     value_spike: float
     noise_shift: float
+    width: float
     ticks: float
     pause_days: float
     market: float
@@ -56,9 +59,10 @@ def read_prices(arrays: SeriesArrays) -> Prices:
     with np.errstate(invalid="ignore", divide="ignore"):
         log_close = np.log(arrays.close)
         log_open = np.log(arrays.column("open"))
+        log_range = np.log(arrays.column("high") / arrays.column("low"))
     log_close[~np.isfinite(log_close)] = np.nan
     log_open[~np.isfinite(log_open)] = np.nan
-    return Prices(log_close, log_open, arrays.column("volume"), arrays.log_return)
+    return Prices(log_close, log_open, arrays.column("volume"), arrays.log_return, log_range)
 
 
 def find_candidates(arrays: SeriesArrays, minimum: Floats, settings: ValidationSettings) -> Ints:
@@ -128,6 +132,7 @@ def measure(
         begin=begin,
         end=end,
         previous=float(arrays.close[at - 1]),
+        after=end - at - 1,
         move=move,
         sigma=sigma,
         sigmas=abs(move) / sigma,
@@ -135,6 +140,7 @@ def measure(
         volume_shift=shift,
         value_spike=spike,
         noise_shift=_noise_shift(before, after),
+        width=_width(prices.log_range[at], prices.log_range[left:at]),
         ticks=_ticks(at, left, right, arrays.close),
         pause_days=float(arrays.time[at] - arrays.time[at - 1]) / _DAY_US,
         market=market,
@@ -158,6 +164,14 @@ def _noise_shift(before: Floats, after: Floats) -> float:
         return 0.0
     first, second = float(before.mean()), float(after.mean())
     return float(np.log(second / first)) if first > 0 and second > 0 else 0.0
+
+
+def _width(today: float, before: Floats) -> float:
+    """Return the day's range (a log) over the usual one; NaN where either is not known."""
+    before = before[before > 0]
+    if before.size < _VOLUME_BARS_MIN:
+        return float("nan")
+    return float(today / np.median(before))
 
 
 def _volume_evidence(at: int, left: int, right: int, prices: Prices) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from features.validation.rules.actions import Action
 from features.validation.rules.jump_evidence import Jump
-from features.validation.rules.ratios import nearest_split, nearest_unit
+from features.validation.rules.ratios import Match, nearest_split, nearest_unit, split_at_open
 from features.validation.settings import ValidationSettings
 
 # A true move of the whole market explains a jump when it is at least this share of it.
@@ -16,6 +16,15 @@ _NEWS_FLOOD = math.log(7.0)
 _NO_NEWS_MOVE = math.log(3.0)
 # What has no shares moves less in a bar: beyond this it is a decimal that was shifted.
 _NO_SHARES_MOVE = math.log(5.0)
+# A move to a half or less (or to twice) whose open and close are this near (as logs) to a split's
+# is seldom news: of a million days of real shares, five. By 3 for 2 it is more often, and wider.
+_AT_OPEN, _AT_OPEN_SMALL = 0.12, 0.08
+_LARGE_SPLIT = 0.69
+# Trading that is truly new to the price makes a range of so many usual ones.
+_WIDE, _WIDE_SMALL = 5.0, 3.0
+_CALM = math.log(1.5)
+# The usual volume after a split is told by this many records.
+_TOLD_AFTER = 3
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
@@ -101,7 +110,11 @@ def name_jump(
     confidence -= 0.15 if splits_known else 0.0
     if not has_shares and abs(jump.move) < _NO_SHARES_MOVE:
         return _true_move(jump, label)
-    if split.error <= tolerance and confidence >= 0.5:
+    fits = split.error <= tolerance and confidence >= 0.5
+    opened = None if splits_known or is_news(jump, _NEWS_FLOOD) else opened_at_split(jump)
+    if opened is not None and follows and jump.noise_shift < _CALM:
+        split, confidence, fits = opened, max(confidence, 0.65), True
+    if fits:
         return Verdict(
             "unadjusted_split",
             confidence,
@@ -112,11 +125,45 @@ def name_jump(
     return _spin_off_or_move(jump, label)
 
 
-def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
+def opened_at_split(jump: Jump) -> Match | None:
+    """Return the split that a move fits at the open as at the close, on no range of a crash.
+
+    Volume does not speak against it: news and results come on days of splits too.
+    """
+    if not math.isfinite(jump.gap):
+        return None
+    split = split_at_open(jump.move, jump.gap)
+    is_large = abs(split.move) > _LARGE_SPLIT
+    near, wide = (_AT_OPEN, _WIDE) if is_large else (_AT_OPEN_SMALL, _WIDE_SMALL)
+    if split.error > near or jump.width > wide:
+        return None
+    # Who is bought for twice the price is traded as never before; fewer shares are not.
+    return None if jump.move > 0 and is_news(jump, _NEWS_FLOOD) else split
+
+
+def doubt_split(jump: Jump, label: str) -> Verdict | None:
+    """Return the doubt about the newest records after a move that fits a split, if it does.
+
+    It ends with the record that lets the usual volume be compared.
+    """
+    split = opened_at_split(jump) if jump.after < _TOLD_AFTER else None
+    if split is None:
+        return None
+    return Verdict(
+        "unadjusted_split",
+        0.7,
+        f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas), from its open on within "
+        f"{split.error:.1%} of a split {split.name}: the volume of the next bars will tell",
+    )
+
+
+def name_newest(
+    jump: Jump, label: str, actions: list[Action], *, has_shares: bool = True
+) -> Verdict:
     """Return what a jump into the newest record is: nothing after it can confirm or deny it.
 
     The record itself is in doubt, never the history. News makes volume: a large move on usual
-    volume waits for the next record.
+    volume waits for the next record, and so does one by the ratio of a split on any volume.
     """
     told = _announced(jump, label, actions)
     if told is not None:
@@ -125,6 +172,9 @@ def name_newest(jump: Jump, label: str, actions: list[Action]) -> Verdict:
     text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) into its newest bar"
     if nearest_unit(jump.move).error <= unit_tolerance(jump):
         return Verdict("unit_error", 0.85, text + ": a change of unit, not confirmed yet")
+    doubt = doubt_split(jump, label) if has_shares else None
+    if doubt is not None:
+        return doubt
     if is_news(jump, _NEWS_SPIKE):
         return Verdict("large_move", 0.6, text + ", heavily traded: a true move, mostly")
     limit = _QUIET_MOVE if math.isfinite(jump.value_spike) else _SILENT_MOVE

@@ -22,6 +22,7 @@ from features.validation.rules.jump_evidence import (
 )
 from features.validation.rules.jump_kinds import (
     Verdict,
+    doubt_split,
     explained,
     is_news,
     name_jump,
@@ -138,10 +139,11 @@ class _JumpFinder:
         actions = self._near(jump, label)
         if explained(jump, names.get("adjustment"), actions):
             return None
-        if jump.at == jump.end - 1:
-            return Found(name_newest(jump, label, actions), jump.at, jump.end)
-        known = self._actions.knows_splits(label)
         shares = label not in self._without_splits
+        if jump.after == 0:
+            verdict = name_newest(jump, label, actions, has_shares=shares)
+            return Found(verdict, jump.at, jump.end)
+        known = self._actions.knows_splits(label)
         verdict = name_jump(
             jump, label, actions, self._settings, splits_known=known, has_shares=shares
         )
@@ -149,6 +151,9 @@ class _JumpFinder:
             if verdict.kind == "unit_error":
                 return _of_unit(verdict, jump)
             return Found(verdict, jump.begin, jump.at)
+        doubt = doubt_split(jump, label) if shares else None
+        if doubt is not None:
+            return Found(doubt, jump.at, jump.end)
         return Found(verdict, jump.at, jump.at + 1)
 
     def _near(self, jump: Jump, label: str) -> list[Action]:

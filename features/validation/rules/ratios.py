@@ -1,7 +1,7 @@
 """Ratios that prices jump by without anybody gaining or losing: splits and units."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # Shares after for shares before, as exchanges have carried them out, and how much a match alone
 # proves: a fall by half is seldom chance, a fall by a fifth often is.
@@ -16,6 +16,7 @@ _SPLITS: tuple[tuple[int, int, float], ...] = (
     (5, 4, 0.3),
     (6, 5, 0.2),
 )
+_TELLING_WEIGHT = 0.41  # all whole ratios, and 3 for 2
 # Minor for major units, percent for fractions, and basis points.
 _UNITS: tuple[int, ...] = (100, 1_000, 10_000)
 
@@ -30,18 +31,31 @@ class Match:
     error: float
 
 
+# The move that each makes, in either direction; an error is of a move that is looked at.
+_SPLIT_MOVES: tuple[Match, ...] = tuple(
+    Match(math.log(before / after), f"{after} for {before}", weight, math.inf)
+    for new, old, weight in _SPLITS
+    for after, before in ((new, old), (old, new))
+)
+
+
 def nearest_split(move: float) -> Match:
     """Return the split whose price move is nearest; a split of 2 for 1 moves by log(1/2)."""
-    best: Match | None = None
-    for new, old, weight in _SPLITS:
-        for after, before in ((new, old), (old, new)):
-            expected = math.log(before / after)
-            error = abs(move - expected)
-            if best is None or error < best.error:
-                best = Match(expected, f"{after} for {before}", weight, error)
-    if best is None:
-        raise ValueError("splits must be known, were none")
-    return best
+    best = min(_SPLIT_MOVES, key=lambda match: abs(move - match.move))
+    return replace(best, error=abs(move - best.move))
+
+
+def split_at_open(move: float, gap: float) -> Match:
+    """Return the split that both the move and its part before the open fit; the error of the worse.
+
+    Of the broken ratios only 3 for 2: what is down by a quarter or a fifth has news, mostly.
+    """
+
+    def error(match: Match) -> float:
+        return max(abs(move - match.move), abs(gap - match.move))
+
+    best = min((m for m in _SPLIT_MOVES if m.weight >= _TELLING_WEIGHT), key=error)
+    return replace(best, error=error(best))
 
 
 def nearest_unit(move: float) -> Match:

@@ -136,8 +136,40 @@ def test_a_great_move_into_the_newest_bar_that_floods_the_volume_is_true(
     factor: float, volume: float
 ) -> None:
     rows = scale_prices(make_bars(instruments=1), [119], factor)
+    rows = set_cells(rows, [119], low=pl.col("low") * 0.93)
     report = check_bars(with_volume(rows, [119], volume))
     assert (stopped_rows(report), report.withheld) == (set(), ())
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2.0, 3.0, 10.0])
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_split_on_a_day_of_news_withholds_its_instrument_until_volume_tells(
+    ratio: float, after: int
+) -> None:
+    """The traded value was tenfold, so that the fall by half passed for news and was traded on."""
+    newest = list(range(119 - after, 120))
+    rows = with_volume(scale_prices(make_bars(instruments=1), newest, 1 / ratio), newest, ratio)
+    report = check_bars(with_volume(rows, newest[:1], 10.0))
+    assert (stopped_rows(report, "unadjusted_split"), report.withheld) == (set(newest), ("US.T0",))
+
+
+@pytest.mark.parametrize("opened", [0.97, 0.62])
+def test_a_fall_at_no_split_or_of_the_day_itself_is_news(opened: float) -> None:
+    """The first opened where the day before closed, the second lies at no ratio of a split."""
+    rows = scale_prices(make_bars(instruments=1), [119], opened)
+    closed = {0.97: 0.5, 0.62: 0.6}[opened] * pl.col("close") / opened
+    rows = set_cells(rows, [119], close=closed, low=closed * 0.99)
+    report = check_bars(with_volume(rows, [119], 12.0))
+    assert (stopped_rows(report), report.withheld) == (set(), ())
+
+
+def test_a_split_on_a_day_of_news_is_convicted_by_the_volume_after_it() -> None:
+    """The share's own move of the day hid the ratio, and its volume spoke for news."""
+    rows = make_bars(instruments=1)
+    old = list(range(100))
+    rows = with_volume(scale_prices(rows, old, 2.0 / 0.92), old, 0.5)
+    report = check_bars(with_volume(rows, [100], 5.0))
+    assert stopped_rows(report, "unadjusted_split") == set(old)
 
 
 @pytest.mark.parametrize(
