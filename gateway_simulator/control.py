@@ -19,7 +19,7 @@ Body = Mapping[str, Any]
 
 
 class ControlServer:
-    """`GET /state`, and `POST` to /fault, /quote, /fill, /cancel, /manual, /auction, /end-day."""
+    """`GET /state`, and `POST` to /fault, /quote, /fill, /take-back, /move and others (`_ACTS`)."""
 
     def __init__(self, gateway: Gateway, port: int = 0) -> None:
         self._gateway, self.port = gateway, port
@@ -188,6 +188,22 @@ def _end_day(gateway: Gateway, _: Body) -> Body:
     return {"ended": True}
 
 
+def _take_back(gateway: Gateway, body: Body) -> Body:
+    return {"exec_id": gateway.venue.take_back(str(body["exec_id"])).exec_id}
+
+
+def _move(gateway: Gateway, body: Body) -> Body:
+    """Move cash, or shares at a price of nothing, into an account or out of it."""
+    account = gateway.venue.accounts[str(body.get("account", gateway.settings.accounts[0]))]
+    if "symbol" in body:
+        listing, quantity = _find_listing(gateway, body), Decimal(str(body["quantity"]))
+        account.receive(listing, quantity)
+        return {"moved": plain(quantity), "of": listing.local_symbol}
+    currency, amount = str(body["currency"]), Decimal(str(body["amount"]))
+    account.move(currency, amount)
+    return {"moved": plain(amount), "of": currency}
+
+
 _ACTS: dict[str, Callable[[Gateway, Body], Body]] = {
     "/fault": _fault,
     "/quote": _quote,
@@ -196,4 +212,6 @@ _ACTS: dict[str, Callable[[Gateway, Body], Body]] = {
     "/manual": _manual,
     "/auction": _auction,
     "/end-day": _end_day,
+    "/take-back": _take_back,
+    "/move": _move,
 }

@@ -56,27 +56,32 @@ class Account:
         listing = done.listing
         signed = done.quantity if done.side == "BOT" else -done.quantity
         if listing.sec_type == "CASH":
-            self._move(listing.symbol, signed)
+            self.move(listing.symbol, signed)
         if listing.sec_type != "FUT":
-            self._move(listing.currency, -signed * done.price * listing.unit)
+            self.move(listing.currency, -signed * done.price * listing.unit)
         holding = self.holdings.setdefault(listing.con_id, Holding(listing))
         unsettled = holding.unsettled(done.price)
         realized = _close(holding, signed, done.price)
         if listing.sec_type == "FUT":  # it pays what it earned, not its price
-            self._move(listing.currency, unsettled - holding.unsettled(done.price))
+            self.move(listing.currency, unsettled - holding.unsettled(done.price))
         return realized
 
     def settle(self, prices: Mapping[int, Decimal]) -> None:
         """Pay the profit of every future up to its price of the day; it counts from there on."""
         for con_id, held in self.holdings.items():
             if held.listing.sec_type == "FUT" and held.quantity:
-                self._move(held.listing.currency, held.unsettled(prices[con_id]))
+                self.move(held.listing.currency, held.unsettled(prices[con_id]))
                 held.settled = prices[con_id]
 
-    def charge(self, commission: Commission) -> None:
-        self._move(commission.currency, -commission.amount)
+    def receive(self, listing: Listing, quantity: Decimal) -> None:
+        """Take in shares without a trade (negative: give them away); they cost nothing."""
+        _close(self.holdings.setdefault(listing.con_id, Holding(listing)), quantity, _ZERO)
 
-    def _move(self, currency: str, amount: Decimal) -> None:
+    def charge(self, commission: Commission) -> None:
+        self.move(commission.currency, -commission.amount)
+
+    def move(self, currency: str, amount: Decimal) -> None:
+        """Take in cash without a trade, e.g. a deposit; negative where it goes out."""
         self.cash[currency] = self.cash.get(currency, _ZERO) + amount
 
 

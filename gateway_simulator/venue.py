@@ -282,6 +282,24 @@ class Venue:
         self._book(order, done)
         return done
 
+    def take_back(self, exec_id: str) -> Execution:
+        """Take a whole execution back, as an exchange busts a trade; what it cost stays charged.
+
+        It is told again without shares, under an id that ends in 02; ValueError where it is none.
+        """
+        found = [e for e in self.executions if e.exec_id == exec_id and e.quantity]
+        again = exec_id.removesuffix(".01") + ".02"
+        if not found or again in self.commissions:
+            raise ValueError(f"exec_id must be of an execution that stands, was {exec_id!r}")
+        done = found[0]
+        other = "SLD" if done.side == "BOT" else "BOT"
+        self.accounts[done.order.account].book(replace(done, side=other))
+        gone = replace(done, exec_id=again, quantity=Decimal(0))
+        self.commissions[again] = replace(self.commissions[exec_id], exec_id=again)
+        self.executions.append(gone)
+        self.tell(gone)
+        return gone
+
     def _book(self, order: LiveOrder, done: Execution) -> None:
         account = self.accounts[order.account]
         realized = account.book(done)

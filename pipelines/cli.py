@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from pipelines import (
+    cli_account,
     cli_backup,
     cli_bus,
     cli_colony,
@@ -319,6 +320,7 @@ app.command("simulate-gateway")(cli_gateway.simulate_gateway)
 app.add_typer(cli_limits.limits_app, name="limits")
 app.add_typer(cli_limits.throttle_app, name="throttle")
 app.add_typer(cli_orders.app, name="orders")
+app.add_typer(cli_account.app, name="account")
 app.add_typer(cli_colony.app, name="colony")
 
 app.add_typer(log_app, name="log")

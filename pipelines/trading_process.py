@@ -164,9 +164,8 @@ async def _run(
         narrate=Narrator(desk, tell, quiet=quiet).hear,
     )
     token = make_token(control / "token")
-    server = ControlServer(
-        chosen.control_port, token, desk.switch.pull, trader.health, trader.orders.ask
-    )
+    asks = trader.orders.ask, trader.claims.ask
+    server = ControlServer(chosen.control_port, token, desk.switch.pull, trader.health, *asks)
     async with server:
         about["control_port"] = server.port
         obey_signals(trader)

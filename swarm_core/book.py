@@ -230,6 +230,16 @@ def _correct(book: Book, event: ev.ExecutionCorrected) -> None:
         own.correct_fill(fill, event.lots, event.price_ticks)
 
 
+def _transfer(book: Book, event: ev.TransferBooked) -> None:
+    before = book.ledger.find_nav_minor()
+    if not book.ledger.book_transfer(event) or not event.is_capital:
+        return
+    after = book.ledger.find_nav_minor()
+    if before is not None and after is not None:  # what the owner moves is no drawdown
+        book.session_nav_minor += after - before
+        book.peak_nav_minor += after - before
+
+
 def _change_holding(book: Book, event: ev.HoldingChanged) -> None:
     held_lots = book.lots(event.instrument_id)
     if book.ledger.book_holding(event):
@@ -318,6 +328,7 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
     ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
+    ev.TransferBooked: _transfer,
     ev.HoldingChanged: _change_holding,
     ev.EntitlementAccrued: _accrue,
     ev.EntitlementPaid: lambda book, event: book.ledger.book_payment(event),

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
+from swarm_core.account_events import ACCOUNT_CLASSES
+from swarm_core.account_events import CashMoved as CashMoved
+from swarm_core.account_events import TransferBooked as TransferBooked
 from swarm_core.action_events import ACTION_CLASSES
 from swarm_core.action_events import CarryCharged as CarryCharged
 from swarm_core.action_events import CurrencyConverted as CurrencyConverted
@@ -325,15 +328,6 @@ class CurrencyMarked(Event):
             raise ValueError(f"rate of {self.currency} must be positive, was {self.rate}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CashMoved(Event):
-    """Cash that came in (positive) or went out without a trade: deposit, dividend, interest."""
-
-    currency: str
-    amount_minor: int
-    reason: str
-
-
 EVENT_CLASSES: tuple[type[Event], ...] = (
     SessionOpened,
     SessionClosed,
@@ -370,12 +364,12 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     RegimeAssessed,
     PositionMarked,
     CurrencyMarked,
-    CashMoved,
     TierMoved,
     ModelPromoted,
     UniverseChosen,
     WorkingStarted,
     WorkingEnded,
+    *ACCOUNT_CLASSES,
     *ACTION_CLASSES,
     *RETIREMENT_CLASSES,
     *MODIFY_CLASSES,

@@ -13,7 +13,7 @@ class PersonInstructed(Event):
     """
 
     client_order_id: str
-    instruction: str  # cancel or replace
+    instruction: str  # cancel, replace, settle or adopt
     actor: str
     reason: str
     quantity_lots: int | None = None

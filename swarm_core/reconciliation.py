@@ -4,18 +4,20 @@ A pure function of both. What the broker tells and the book missed is booked; wh
 explain is reported, and tightens the trading state by the rule of its kind (`swarm_core.findings`).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
 from swarm_core.findings import Finding, FindingKind
+from swarm_core.instruments import from_minor
 from swarm_core.late_cash import late_fills
-from swarm_core.ledger import Position, position_of
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
 from swarm_core.owed_payments import find_paid, payment_events, taken_too_early, unpaid, untaxed
+from swarm_core.positions import Position, position_of
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
@@ -53,11 +55,17 @@ class ReconciliationRules:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What was found, what is to be written, and the loosest state in which trading may go on."""
+    """What was found, what is to be written, and the loosest state in which trading may go on.
+
+    `lots_off` and `cash_off` are what the broker has more than the book with these events, by
+    instrument in lots and by currency in minor units, where that differs.
+    """
 
     findings: tuple[Finding, ...]
     events: tuple[ev.Event, ...]
     mode: TradingState
+    lots_off: Mapping[str, int] = field(default_factory=dict[str, int])
+    cash_off: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def reason(self) -> str:
@@ -83,7 +91,9 @@ def reconcile(book: Book, account: BrokerAccount, rules: ReconciliationRules) ->
         work.find(FindingKind.BOOK_IMBALANCE, "ledger", imbalance)
     modes = [finding.kind.mode for finding in work.findings]
     mode = next((m for m in (_S.HALTED, _S.REDUCING) if m in modes), _S.ACTIVE)
-    return Reconciliation(tuple(work.findings), tuple(work.events), mode)
+    return Reconciliation(
+        tuple(work.findings), tuple(work.events), mode, work.lots_off, work.cash_off
+    )
 
 
 class _Comparison:
@@ -100,6 +110,8 @@ class _Comparison:
         self.margined = {i: replace(p) for i, p in book.ledger.positions.items() if p.is_margined}
         self.charged = set(book.ledger.commissions)
         self.executions = set(book.ledger.executions)
+        self.lots_off: dict[str, int] = {}
+        self.cash_off: dict[str, int] = {}
 
     def find(self, kind: FindingKind, subject: str, detail: str) -> None:
         self.findings.append(Finding(kind, subject, detail))
@@ -248,6 +260,7 @@ class _Comparison:
         for instrument_id in sorted({*held, *self.lots}):
             ours, theirs = self.lots.get(instrument_id, 0), held.get(instrument_id, 0)
             if ours != theirs:
+                self.lots_off[instrument_id] = theirs - ours
                 detail = f"is {ours} lots in the log, {theirs} at the broker"
                 self.find(FindingKind.POSITION_DIFFERS, instrument_id, detail)
 
@@ -269,8 +282,9 @@ class _Comparison:
                 detail = f"the broker's cash is that of before the last {late} executions"
                 self.find(FindingKind.CASH_LATE, currency, detail)
                 continue
-            detail = f"the broker has {difference} minor units more than the log"
+            detail = f"the broker has {from_minor(difference).normalize():+f} more than the log"
             if abs(difference) > self.rules.cash_tolerance_minor:
+                self.cash_off[currency] = difference
                 self.find(FindingKind.CASH_DIFFERS, currency, detail)
                 continue
             if outstanding:

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from swarm_core.events import EntitlementAccrued, HoldingChanged, OrderFilled
 from swarm_core.instruments import convert_minor
-from swarm_core.ledger import Ledger, Position, position_of
+from swarm_core.ledger import Ledger
+from swarm_core.positions import Position, position_of
 
 
 class StrategyBook:

@@ -1,6 +1,6 @@
 """Holds the book against the broker's account, at the times at which that is due."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from swarm_core.book import Book
 from swarm_core.findings import FindingKind
@@ -8,6 +8,7 @@ from swarm_core.halting import change_trading_state
 from swarm_core.reconciliation import Reconciliation, ReconciliationRules, reconcile
 from swarm_core.trading import look_up_changes, look_up_unanswered, recover
 from swarm_core.trading_state import TradingState
+from trader.account_settling import AccountClaim, differences, settle_account
 from trader.desk import TradingDesk
 from trader.order_commands import OrderCommand
 from trader.overnight import NightBooks
@@ -53,6 +54,7 @@ class AccountKeeper:
         self._connections, self.reconciled_ns = -1, 0
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
+        self.differs: Mapping[str, Mapping[str, str]] = {}  # what a claim must say, in units
         self._overfilled, self._fills = _overfilled(desk.book), _fills_of(desk.book)
         self._night_is_due = night_is_due
         self.is_put_off = False  # whether cash differed while a night was to be booked
@@ -173,7 +175,22 @@ class AccountKeeper:
         except (OSError, ValueError) as error:
             self._tell(f"{command.order_id} is not settled: {error}")
 
+    def settle_account(self, claim: AccountClaim) -> str:
+        """Book what a person says of the account, where it shows just that; return what came of it.
+
+        While a night is to be booked what differs may be of an action: nothing is settled then.
+        """
+        if self._night_is_due():
+            return "the account is not settled: the night must be booked first"
+        try:
+            line = settle_account(self.desk, self.broker, self.rules, claim)
+        except (OSError, ValueError) as error:
+            line = f"the account is not settled: {error}"
+        self.reconcile()
+        return line
+
     def _say(self, found: Reconciliation) -> None:
+        self.differs = differences(found, self.desk.instruments)
         told = {str(f) for f in found.findings if f.kind not in _TOLD_BY_THE_LOG}
         for line in sorted(told - self._told):
             self._tell(f"reconciliation: {line}")

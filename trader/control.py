@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from trader.account_settling import AccountClaim
 from trader.kill_switch import Halt
 from trader.order_commands import OrderCommand
 
 _BODY_BYTES_MAX = 4_096
 _PATIENCE_S = 5.0
-_CALLS = frozenset({"/halt", "/orders/cancel", "/orders/replace", "/orders/settle"})
+_CALLS = frozenset(
+    {"/halt", "/orders/cancel", "/orders/replace", "/orders/settle", "/account/settle"}
+)
 
 
 def make_token(path: Path) -> str:
@@ -30,7 +33,8 @@ class ControlServer:
     """`GET /health` and, with the token, `POST /halt` with `{"reason", "actor", "flatten"}`.
 
     `POST /orders/cancel`, `/orders/settle` and `/orders/replace` take `{"order", "by", "reason"}`
-    and, to replace, `quantity`, `limit` and `stop`. It only latches; the trader acts at its next
+    and, to replace, `quantity`, `limit` and `stop`; `POST /account/settle` takes the fields of an
+    `AccountClaim`. It only latches; the trader acts at its next
     beat. There is no call that lifts a halt.
     """
 
@@ -41,9 +45,10 @@ class ControlServer:
         pull: Callable[[Halt], object],
         health: Callable[[], Mapping[str, object]],
         orders: Callable[[OrderCommand], str] | None = None,
+        claims: Callable[[AccountClaim], str] | None = None,
     ) -> None:
         self.port, self._token, self._pull, self._health = port, token, pull, health
-        self._orders = orders
+        self._orders, self._claims = orders, claims
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> "ControlServer":
@@ -101,8 +106,10 @@ class ControlServer:
     def _take_command(
         self, target: str, asked: Mapping[str, object]
     ) -> tuple[str, Mapping[str, object]]:
-        if self._orders is None:
-            return "404 Not Found", {"error": "this process takes no commands about orders"}
+        if self._orders is None or self._claims is None:
+            return "404 Not Found", {"error": "this process takes no commands"}
+        if target == "/account/settle":
+            return "202 Accepted", {"told": self._claims(AccountClaim.of(asked))}
         replaces, settles = target == "/orders/replace", target == "/orders/settle"
         command = OrderCommand.of(asked, replaces=replaces, settles=settles)
         return "202 Accepted", {"told": self._orders(command)}

@@ -16,6 +16,7 @@ from swarm_core.sizing import find_fault
 from swarm_core.trading import ReleaseReport, recover
 from swarm_core.trading_state import TradingState
 from trader.account_keeper import AccountKeeper
+from trader.account_settling import AccountClaims
 from trader.clocks import CLOCK_BACK_S_MAX, ClockWatch, wall_ns
 from trader.contract_ends import ContractEnds
 from trader.cutting import Cutter, heed_log
@@ -92,14 +93,14 @@ class Trader:
             self.desk.unsettled = self.sessions.unsettled
         self._left = Flattening(desk, broker)
         self.orders = OrderCommands(desk, self.account.settle)  # what a person asks for
+        self.claims = AccountClaims(self.account.settle_account, tell)
         self.beat_count = 0
         self._halted: Halt | None = None  # the halt that was acted on
         self._on_record = False  # whether the log says so
         self._failures: tuple[str, ...] = ()  # what of it could not be done
         self._item_ns = self._told_ns = 0  # when the feed last spoke, and its newest moment
         self._thought_ns = 0  # when the engine was last shown the time
-        self._leaving, self._clock = False, ClockWatch()
-        self._cutter = Cutter(desk, tell)
+        self._leaving, self._clock, self._cutter = False, ClockWatch(), Cutter(desk, tell)
         self._decided: tuple[Intent | None, int] = (None, 0)  # the last decision, and when
         self._resumed = (-1, 0)  # the log's last record, and when, at the last such try
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(_WAITING_MAX)
@@ -115,6 +116,8 @@ class Trader:
             "beats": self.beat_count,
             "connected": self.broker.is_connected,
             "held_back": self.account.fault,
+            "differs": self.account.differs,
+            "claims": {"done": self.claims.done, "told": self.claims.told},
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
             "unprotected": unprotected(self.desk.book),
@@ -271,6 +274,7 @@ class Trader:
         desk = self.desk
         ask_again(book=desk.book, log=desk.log, broker=desk.line, time_ns=desk.now_ns())
         self.account.look_up_changes()
+        self.claims.act()
         self.orders.act(is_free=not self._why_not() and not desk.switch.is_pulled)
         self._look_after()
         if self.account.reconcile_if_due():

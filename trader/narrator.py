@@ -140,7 +140,7 @@ class Narrator:
         amount = f"{lots} lots" if instrument is None else f"{instrument.lots_to_quantity(lots):f}"
         return f"{side.value} {amount} {instrument_id}"
 
-    def _price(self, instrument_id: str, ticks: int) -> str:
+    def price(self, instrument_id: str, ticks: int) -> str:
         instrument = self.desk.instruments.get(instrument_id)
         return f"{ticks} ticks" if instrument is None else f"{instrument.ticks_to_price(ticks):f}"
 
@@ -150,13 +150,13 @@ class Narrator:
         left = 0 if record is None else record.open_lots
         rest = f", {left} lots open" if left else ""
         order = event.client_order_id[:12] or "an order that is not ours"
-        price = self._price(event.instrument_id, event.price_ticks)
+        price = self.price(event.instrument_id, event.price_ticks)
         return f"filled {what} at {price} ({order}{rest})"
 
     def corrected(self, event: ExecutionCorrected) -> str:
         fill = self.desk.book.ledger.executions.get(event.execution_id)
         instrument_id = "" if fill is None else fill.instrument_id
-        price = self._price(instrument_id, event.price_ticks)
+        price = self.price(instrument_id, event.price_ticks)
         what = f"execution {event.execution_id} of"
         if not event.lots:
             return f"{what} {instrument_id} is taken back by the broker"
@@ -188,6 +188,15 @@ def _blocked(_: Narrator, event: ev.ReleaseBlocked) -> str:
 
 def _cash(_: Narrator, event: ev.CashMoved) -> str:
     return f"cash {event.amount_minor / 1e8:+.2f} {event.currency}: {event.reason}"
+
+
+def _transfer(narrator: Narrator, event: ev.TransferBooked) -> str:
+    what = f"{event.amount_minor / 1e8:+.2f} {event.currency}"
+    if event.lots:
+        price = narrator.price(event.instrument_id, event.price_ticks)
+        what = f"{event.lots:+d} lots of {event.instrument_id} at {price}"
+    kind = "capital" if event.is_capital else "profit or loss"
+    return f"{event.actor} settles {what} as {kind}: {event.reason}"
 
 
 def _limits(_: Narrator, event: ev.LimitsChanged) -> str:
@@ -226,6 +235,7 @@ _WORDINGS: dict[type[ev.Event], Callable[[Narrator, Any], str]] = {
     ev.TradingStateChanged: _state,
     ev.ReleaseBlocked: _blocked,
     ev.CashMoved: _cash,
+    ev.TransferBooked: _transfer,
     ev.LimitsChanged: _limits,
     ev.ThrottleReset: _throttle,
     ev.PersonInstructed: _instructed,

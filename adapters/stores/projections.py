@@ -59,8 +59,10 @@ class Projector:
         self._sessions: dict[str, dict[str, Any]] = {}
 
     def take(self, record: ev.RecordedEvent) -> None:
-        self.book.apply(record)
         event = record.event
+        is_move = isinstance(event, ev.CashMoved | ev.TransferBooked)
+        before = self.book.ledger.deposited.get(event.currency, 0) if is_move else 0
+        self.book.apply(record)
         if isinstance(event, ev.OrderFilled):
             self._fill(record.sequence, event)
         elif isinstance(event, ev.ExecutionCorrected):
@@ -71,8 +73,8 @@ class Projector:
             row = self._sessions.get(event.session)
             if row is not None:
                 row.update(closed_ns=event.time_ns, nav_close_minor=event.nav_minor)
-        elif isinstance(event, ev.CashMoved):
-            self._move_cash(event)
+        elif isinstance(event, ev.CashMoved | ev.TransferBooked):
+            self._move(event.currency, self.book.ledger.deposited.get(event.currency, 0) - before)
 
     def _fill(self, sequence: int, fill: ev.OrderFilled) -> None:
         if fill.execution_id in self._fills:
@@ -87,10 +89,10 @@ class Projector:
         if known is not None and event.execution_id in self._fills:
             self._fills[event.execution_id].update(lots=known.lots, price_ticks=known.price_ticks)
 
-    def _move_cash(self, move: ev.CashMoved) -> None:
-        rate = self.book.ledger.rates.get(move.currency)
+    def _move(self, currency: str, deposited_minor: int) -> None:
+        rate = self.book.ledger.rates.get(currency)
         if self._sessions and rate is not None:
-            moved = convert_minor(move.amount_minor, rate)
+            moved = convert_minor(deposited_minor, rate)
             next(reversed(self._sessions.values()))["moved_in_minor"] += moved
 
     def tables(self) -> dict[str, pl.DataFrame]:

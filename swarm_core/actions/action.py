@@ -9,8 +9,9 @@ from typing import Protocol
 from swarm_core import events as ev
 from swarm_core.action_events import ActionKind
 from swarm_core.instruments import Instrument
-from swarm_core.ledger import Ledger, Position
+from swarm_core.ledger import Ledger
 from swarm_core.orders import Order, OrderSide
+from swarm_core.positions import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from swarm_core.actions.action import (
     lowered_terms,
 )
 from swarm_core.instruments import MINOR_PER_UNIT, Instrument
-from swarm_core.ledger import Ledger, Position
+from swarm_core.ledger import Ledger
 from swarm_core.orders import Order
+from swarm_core.positions import Position
 
 
 @dataclass(frozen=True, slots=True)

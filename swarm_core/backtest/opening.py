@@ -17,9 +17,10 @@ from swarm_core.backtest.columns import NONE, Desk, Ints
 from swarm_core.backtest.exact import SAFE
 from swarm_core.backtest.settings import FORCES, KINDS
 from swarm_core.instruments import Instrument
-from swarm_core.ledger import Ledger, Position
+from swarm_core.ledger import Ledger
 from swarm_core.orders import Order, OrderSide
 from swarm_core.overnight import NO_CARRY, Carry, action_events
+from swarm_core.positions import Position
 from swarm_core.risk import kernel as k
 
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 from swarm_core import events as ev
 from swarm_core.action_events import ActionKind
 from swarm_core.instruments import MINOR_PER_UNIT, Instrument
-from swarm_core.ledger import Ledger, Position
+from swarm_core.ledger import Ledger
+from swarm_core.positions import Position
 
 
 class OptionRight(Enum):

@@ -1,11 +1,13 @@
 """The control server: a halt by HTTP needs the token, and nothing lifts one."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
 import pytest
 
+from trader.account_settling import AccountClaim
 from trader.control import ControlServer, make_token
 from trader.kill_switch import Halt, KillSwitch
 from trader.order_commands import OrderCommand
@@ -78,9 +80,15 @@ def test_a_command_about_an_order_is_handed_on_and_its_refusal_told(tmp_path: Pa
         asked.append(command)
         return "A1 is to be cancelled"
 
+    claims: list[AccountClaim] = []
+
+    def claim(asked: AccountClaim) -> str:
+        claims.append(asked)
+        return "it is held against the account"
+
     async def ask(target: str, token: str, body: object) -> httpx.Response:
         async with (
-            ControlServer(0, "secret", lambda _: None, dict, orders) as server,
+            ControlServer(0, "secret", lambda _: None, dict, orders, claim) as server,
             httpx.AsyncClient() as client,
         ):
             return await client.post(
@@ -99,3 +107,10 @@ def test_a_command_about_an_order_is_handed_on_and_its_refusal_told(tmp_path: Pa
     odd = asyncio.run(ask("/orders/replace", "secret", {**body, "price": 1}))
     assert odd.status_code == 400
     assert [c.order_id for c in asked] == ["A1"]
+
+    body = {"cash": {"USD": "-12.5"}, "by": "anna", "reason": "a fee", "income": True}
+    answer = asyncio.run(ask("/account/settle", "secret", body))
+    assert (answer.status_code, answer.json()) == (202, {"told": "it is held against the account"})
+    assert asyncio.run(ask("/account/settle", "secret", {**body, "cash": {}})).status_code == 400
+    assert asyncio.run(ask("/account/settle", "guessed", body)).status_code == 401
+    assert [c.cash for c in claims] == [{"USD": Decimal("-12.5")}]

@@ -5,9 +5,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from swarm_core import events as ev
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.trading_state import TradingState
-from tests.swarm_core.builders import NOW_NS, A, B, make_decision, make_order
+from tests.swarm_core.builders import NOW_NS, A, B, make_decision, make_fill, make_order
 from tests.trader.desks import make_desk
 from tests.trader.homes import make_home, run_to_end, trader_process
 from tests.trader.venue import FileVenue
@@ -169,3 +170,30 @@ def test_a_reader_that_has_gone_ends_the_printing_alone() -> None:
     teller.tell("a line")
     teller.close()
     teller.tell("another")
+
+
+def test_what_was_settled_and_taken_back_is_told(tmp_path: Path) -> None:
+    desk, lines = make_desk(tmp_path), list[str]()
+    narrator = Narrator(desk, lines.append, quiet=False)
+    done = make_fill(make_order(lots=4))
+    common = {"time_ns": NOW_NS, "currency": "USD", "actor": "anna", "reason": "a gift"}
+    lots = {"instrument_id": A, "lots": -3, "price_ticks": 9_050, "lot_tick_minor": 10**6}
+    desk.note(
+        done,
+        ev.ExecutionCorrected(
+            event_id="c",
+            time_ns=NOW_NS,
+            execution_id=done.execution_id,
+            revision=2,
+            lots=0,
+            price_ticks=0,
+        ),
+        ev.TransferBooked(event_id="a", amount_minor=5 * 10**8, is_capital=False, **common),
+        ev.TransferBooked(event_id="b", amount_minor=0, is_capital=True, **common, **lots),
+    )
+    narrator.hear(WELL)
+    assert [line.split(" ", 2)[2] for line in lines][-3:] == [
+        f"execution {done.execution_id} of US.A is taken back by the broker",
+        "anna settles +5.00 USD as profit or loss: a gift",
+        "anna settles -3 lots of US.A at 90.50 as capital: a gift",
+    ]

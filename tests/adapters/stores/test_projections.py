@@ -8,11 +8,14 @@ import polars as pl
 import pytest
 
 from adapters.stores.event_log_export import export
+from adapters.stores.event_log_memory import MemoryEventLog
 from adapters.stores.projections import SCHEMAS, Projector, project, write_tables
+from swarm_core import events as ev
 from swarm_core.event_chain import check_chain
+from swarm_core.instruments import to_minor
 from swarm_core.trading import book_from_events
 from tests.simulation.world import World, play
-from tests.swarm_core.builders import CASH
+from tests.swarm_core.builders import CASH, A, B, make_fill, make_order
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +150,38 @@ def test_a_place_that_cannot_be_written_is_named(world: World, tmp_path: Path) -
     (tmp_path / "log.jsonl").mkdir()
     with pytest.raises(OSError, match=r"log\.jsonl must be writable"):
         export([], tmp_path / "log.jsonl")
+
+
+def test_what_a_person_moves_is_no_profit_and_a_fill_has_its_corrected_lots() -> None:
+    """Cash and lots of the owner are told apart from what was earned; a fee is not."""
+    order = make_order(lots=10)
+    done = make_fill(order)
+    common = {"currency": "USD", "actor": "anna", "reason": "moved"}
+    lots = {"instrument_id": B, "lots": 5, "price_ticks": 9_000, "lot_tick_minor": 10**6}
+    value = 5 * 9_000 * 10**6
+    opened = {"session": "2024-01-02", "base_currency": "USD", "nav_minor": to_minor(CASH)}
+    log = MemoryEventLog()
+    log.append(
+        [
+            ev.SessionOpened(event_id="o", time_ns=1, **opened),
+            ev.OrderIntended(event_id="i", time_ns=1, order=order),
+            done,
+            ev.ExecutionCorrected(
+                event_id="c",
+                time_ns=2,
+                execution_id=done.execution_id,
+                revision=2,
+                lots=4,
+                price_ticks=done.price_ticks,
+            ),
+            ev.TransferBooked(event_id="a", time_ns=3, amount_minor=70, is_capital=True, **common),
+            ev.TransferBooked(event_id="b", time_ns=3, amount_minor=-9, is_capital=False, **common),
+            ev.TransferBooked(
+                event_id="d", time_ns=3, amount_minor=0, is_capital=True, **common, **lots
+            ),
+        ]
+    )
+    tables = project(log.read(), "USD", CASH)
+    assert tables["fills"]["lots"].to_list() == [4]
+    assert tables["pnl"]["moved_in_minor"].to_list() == [70 + value]
+    assert dict(tables["positions"].select("instrument_id", "lots").rows()) == {A: 4, B: 5}
