@@ -221,6 +221,7 @@ def nav_row(book: Book, session: str, close_ns: int, benchmark: float | None) ->
         **_times(close_ns),
         "nav_minor": nav_minor,
         "nav": float(from_minor(nav_minor)),
+        "moved_in": float(from_minor(book.moved_in_minor)),
         "cash": cash / 1e8,
         "gross": sum(abs(v) for v in values),
         "net": sum(values),

@@ -155,6 +155,7 @@ NAV = TableSchema(
         "net": pl.Float64(),
         "drawdown_fraction": pl.Float64(),  # 0 at a high, positive below it
         "benchmark": pl.Float64(),  # level of the benchmark; null where there is none
+        "moved_in": pl.Float64(),  # capital that the owner has moved in since the start, in units
     },
     key=("session",),
     required=("session", "event_time", "nav_minor", "nav"),

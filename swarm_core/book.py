@@ -8,7 +8,7 @@ from swarm_core import events as ev
 from swarm_core.book_memory import recall, recall_execution, retire
 from swarm_core.book_state import BookState
 from swarm_core.fill_events import ExecutionRecalled
-from swarm_core.instruments import to_minor
+from swarm_core.instruments import convert_minor, to_minor
 from swarm_core.order_states import IllegalTransitionError, OrderRecord, WorkingTerms
 from swarm_core.orders import Order, like_key
 from swarm_core.risk.codes import DenialCode
@@ -232,8 +232,11 @@ def _correct(book: Book, event: ev.ExecutionCorrected) -> None:
 
 def _transfer(book: Book, event: ev.TransferBooked) -> None:
     before = book.ledger.find_nav_minor()
-    if not book.ledger.book_transfer(event) or not event.is_capital:
+    brought, rate = book.ledger.book_transfer(event), book.ledger.rates.get(event.currency)
+    if not event.is_capital:
         return
+    if rate is not None:
+        book.moved_in_minor += convert_minor(brought, rate)
     after = book.ledger.find_nav_minor()
     if before is not None and after is not None:  # what the owner moves is no drawdown
         book.session_nav_minor += after - before

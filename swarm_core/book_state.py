@@ -43,6 +43,7 @@ class BookState:
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
         self.session_nav_minor = starting_cash_minor
         self.peak_nav_minor = starting_cash_minor
+        self.moved_in_minor = 0  # capital that the owner has moved in since the start
         self.sequence = 0
         self.message_times: deque[int] = deque()
         # (time_ns, client order id, what it is like) of submissions

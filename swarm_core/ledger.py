@@ -138,10 +138,10 @@ class Ledger:
         self._add(self.cash, move.currency, move.amount_minor)
         self._add(self.deposited, move.currency, move.amount_minor)
 
-    def book_transfer(self, move: TransferBooked) -> bool:
-        """Book what came in or went out by a person's word; False where it was booked before."""
+    def book_transfer(self, move: TransferBooked) -> int:
+        """Book what came in or went out by a person's word, once; return what it brought."""
         if not self._is_new(move.event_id):
-            return False
+            return 0
         brought = move.value_minor
         if move.lots:
             position = position_of(self.positions, move)
@@ -152,7 +152,7 @@ class Ledger:
         else:
             self._add(self.cash, move.currency, move.amount_minor)
         self._add(self.deposited if move.is_capital else self.income, move.currency, brought)
-        return True
+        return brought
 
     def book_holding(self, change: HoldingChanged) -> bool:
         """Book what an action did to a holding; False where it was booked before."""

@@ -25,12 +25,25 @@ class Performance:
     sessions: int
 
 
+def grown() -> pl.Expr:
+    """Return the NAV of sorted rows as it would stand without what the owner moved in since.
+
+    A session's return is of what was held before it: capital that came in during it is no part.
+    Source: the time-weighted return of the GIPS standards, one period a session.
+    """
+    moved = pl.col("moved_in").fill_null(strategy="forward").fill_null(0.0)
+    growth = (pl.col("nav") - moved.diff().fill_null(0.0)) / pl.col("nav").shift(1)
+    adjusted = growth.fill_null(1.0).cum_prod() * pl.col("nav").first()
+    is_moved = moved.n_unique() > 1
+    return pl.when(is_moved).then(adjusted).otherwise(pl.col("nav")).alias("nav")
+
+
 def performance(nav: pl.DataFrame) -> Performance:
     """Return the performance of NAV rows; returns are simple, the Sharpe ratio has no risk-free."""
     rows = nav.sort("session")
     if rows.is_empty():
         return Performance(None, None, None, None, None, None, None, 0)
-    levels = rows["nav"]
+    levels = rows.select(grown()).to_series()
     returns = levels.pct_change().drop_nulls()
     count = len(returns)
     mean, deviation = _number(returns.mean()), _number(returns.std())
@@ -39,7 +52,7 @@ def performance(nav: pl.DataFrame) -> Performance:
     annual = count >= 21 and total is not None and total > -1
     volatility = deviation * math.sqrt(SESSIONS_PER_YEAR) if annual and deviation else None
     return Performance(
-        nav=float(levels[-1]),
+        nav=float(rows["nav"][-1]),
         total_return=total,
         benchmark_return=_growth(rows["benchmark"].drop_nulls()),
         annual_return=(1 + (total or 0.0)) ** (SESSIONS_PER_YEAR / count) - 1 if annual else None,
@@ -64,7 +77,7 @@ def equity(nav: pl.DataFrame) -> pl.DataFrame:
     """Return (session, strategy, benchmark), both 100 at the benchmark's or the book's start."""
     return nav.sort("session").select(
         "session",
-        strategy=pl.col("nav") / pl.col("nav").first() * 100,
+        strategy=grown() / pl.col("nav").first() * 100,
         benchmark=pl.col("benchmark") / pl.col("benchmark").drop_nulls().first() * 100,
     )
 
@@ -73,7 +86,7 @@ def drawdown(nav: pl.DataFrame) -> pl.DataFrame:
     """Return (session, strategy, benchmark): how far below the high so far, 0 or negative."""
     return nav.sort("session").select(
         "session",
-        strategy=pl.col("nav") / pl.col("nav").cum_max() - 1,
+        strategy=grown() / grown().cum_max() - 1,
         benchmark=pl.col("benchmark") / pl.col("benchmark").cum_max() - 1,
     )
 

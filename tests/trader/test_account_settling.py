@@ -100,6 +100,7 @@ def test_cash_that_was_moved_is_capital_and_no_profit_or_drawdown(case: Case, am
     assert nav is not None
     assert book.ledger.find_nav_minor() == nav + minor
     assert (book.peak_nav_minor, book.session_nav_minor) == tuple(b + minor for b in before)
+    assert book.moved_in_minor == minor
     assert book.ledger.income == {}
     assert book.ledger.find_imbalance() is None
     moved = case.events()[-1]
@@ -117,6 +118,7 @@ def test_a_fee_is_a_cost_and_no_capital(case: Case) -> None:
     assert case.found() == []
     assert book.ledger.income == {"USD": -to_minor(10)}
     assert (book.peak_nav_minor, book.ledger.deposited) == (peak, deposited)
+    assert book.moved_in_minor == 0
     assert book.ledger.find_imbalance() is None
 
 

@@ -39,6 +39,19 @@ def test_return_and_drawdown_of_a_curve() -> None:
     assert measures.drawdown(nav_of(100.0, 120.0, 90.0))["strategy"].to_list() == [0, 0, -0.25]
 
 
+def test_what_the_owner_moves_is_neither_return_nor_drawdown() -> None:
+    """A deposit of 100 in the third session and a withdrawal of 60 in the fourth; some unknown."""
+    levels, moved = [100.0, 110.0, 214.5, 154.5], [None, 0.0, 100.0, 40.0]
+    rows = nav_of(*levels).with_columns(moved_in=pl.Series(moved, dtype=pl.Float64))
+    result = measures.performance(rows)
+
+    assert result.nav == 154.5
+    assert result.total_return == pytest.approx(1.10 * (114.5 / 110.0) - 1)
+    assert result.drawdown_max == 0
+    assert measures.equity(rows)["strategy"].to_list() == pytest.approx([100, 110, 114.5, 114.5])
+    assert measures.drawdown(rows)["strategy"].to_list() == pytest.approx([0, 0, 0, 0])
+
+
 def test_the_sharpe_ratio_is_mean_over_deviation_times_root_252() -> None:
     levels = [100.0]
     for i in range(30):
