@@ -113,9 +113,12 @@ def _mean_of(
 
 
 def _spelled(text: pl.Expr, field: Field) -> pl.Expr:
-    """Return the text in capitals and without an ending, where the field says so."""
+    """Return the text in capitals, without a start or an ending, where the field says so."""
     if field.upper:
         text = text.str.to_uppercase()
+    if field.drop_start:
+        starts = "|".join(map(re.escape, field.drop_start))
+        text = text.str.replace(rf"(?i)^(?:{starts})", "")
     if field.drop_end:
         endings = "|".join(map(re.escape, field.drop_end))
         text = text.str.replace(rf"(?i)(?:{endings})$", "")

@@ -5,6 +5,8 @@ import unicodedata
 
 import polars as pl
 
+from adapters.sources.header_units import bare_columns
+
 
 def plain_name(column: str) -> str:
     """Return a column's name in small letters without accents: Eröffnung is eroffnung."""
@@ -92,6 +94,7 @@ NAMES = {m: tuple(map(plain_name, names)) for m, names in _AS_WRITTEN.items()}
 # Words of a name that say nothing of what the column is beside open, high, low, close and volume.
 _FILLERS = frozenset({"px", "price", "prc"})
 _TIME_WORDS = frozenset({"date", "day", "datetime", "timestamp"})
+_WITH_UNITS = ("open", "high", "low", "close", "adj_close", "volume", "bid", "ask", "dividend")
 # Of these the letters o, h, l, c are; alone a capital is a ticker: C is Citigroup, V is Visa.
 _LETTERS_MIN = 3
 # When a row was made public: beside the time that it tells of, two versions of a bar may differ.
@@ -103,7 +106,9 @@ _KNOWN = ("knowledge_time", "known_at", "published_at", "published_utc", "publis
 
 def known_columns(rows: pl.DataFrame) -> dict[str, str]:
     """Return which column bears which meaning, by its name."""
-    plain = {plain_name(c): c for c in rows.columns}
+    plain = {plain_name(name): c for name, c in bare_columns(rows.columns).items()}
+    plain = {n: c for n, c in plain.items() if any(n in NAMES[m] for m in _WITH_UNITS)}
+    plain |= {plain_name(c): c for c in rows.columns}
     if len({"o", "h", "l", "c"} & plain.keys()) < _LETTERS_MIN:
         tickers = {name for name, c in plain.items() if len(c) == 1 and c.isupper()}
         plain = {name: c for name, c in plain.items() if name not in tickers - {"t"}}

@@ -49,6 +49,7 @@ class Draft:
     format: Format = "auto"
     volume_mark: str = ""  # between the thousands of its volumes, where prices have none
     negative_closes: bool = False  # of days without a trade, as CRSP marks the middle of quotes
+    currency: str | None = None  # that its columns name beside what they are: Close (EUR)
     series: tuple[str, ...] = ()  # the columns that together name the series of a macro value
     known: TimeField | None = None  # when each row was made public, where a column says it
 
@@ -81,6 +82,7 @@ class Draft:
             found = clue_of(symbol, exchange)
             kind = answers.asset_class or found.asset_class
             calendar = answers.calendar or found.calendar or _CLASS_CALENDAR.get(kind)
-            clue = Clue(calendar, answers.currency or found.currency, kind, found.multiplier)
+            currency = answers.currency or self.currency or found.currency
+            clue = Clue(calendar, currency, kind, found.multiplier)
             groups.setdefault(clue, []).append((symbol, exchange))
         return groups

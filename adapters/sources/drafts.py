@@ -15,6 +15,8 @@ from adapters.sources.draft_patterns import glob_of
 from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
+from adapters.sources.header_units import volume_factor
+from adapters.sources.listed_names import listing_of, venue_marks
 from adapters.sources.mapping import (
     Condition,
     Field,
@@ -27,14 +29,13 @@ from adapters.sources.mapping import (
 )
 from adapters.sources.market_clues import (
     CURRENCY_OF,
+    HUNDREDTHS,
     Clue,
     DaysFit,
     calendar_of_days,
     currency_question,
-    venue_endings,
 )
 from adapters.sources.name_days import undated
-from adapters.sources.rows import HUNDREDTHS
 from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
 
 _MEASURES = {
@@ -109,7 +110,7 @@ def tables_of(
         return [_mapping(draft, _entries(draft) | {"time": _time(draft, None, answers)})]
     made: list[TableMapping] = []
     for clue, pairs in groups.items():
-        known = _completed(draft, clue, shared)
+        known = _completed(draft, clue, pairs, shared)
         entries = _entries(draft) | _instrument(draft, known, answers)
         entries |= middle_entries(draft, entries, answers)
         entries["time"] = _time(draft, known, answers)
@@ -162,8 +163,16 @@ def _quotes_beside(
     return _mapping(beside, entries)
 
 
-def _completed(draft: Draft, clue: Clue, shared: SharedCalendar) -> Clue:
+def _completed(
+    draft: Draft, clue: Clue, pairs: Sequence[tuple[str, str | None]], shared: SharedCalendar
+) -> Clue:
     """Return the clue with calendar and currency; raises MappingError with what is not known."""
+    listed = {symbol: listing_of(symbol) for symbol, _ in pairs if clue.calendar is None}
+    elsewhere = [symbol for symbol, listing in listed.items() if listing is not None]
+    if elsewhere:
+        raise MappingError(
+            f"on which exchange is {elsewhere[0]!r} listed? write --calendar XNYS, XLON or another"
+        )
     calendar = clue.calendar or shared.fit.name
     if calendar is None:
         raise MappingError(shared.question)
@@ -188,6 +197,8 @@ def _entries(draft: Draft) -> dict[str, object]:
     fields = {m: Field(column=(columns[m],)) for m in _MEASURES[draft.table] if m in columns}
     if "volume" in fields and draft.volume_mark:
         fields["volume"] = replace(fields["volume"], thousands=draft.volume_mark)
+    if "volume" in fields and (factor := volume_factor(columns)) != 1:
+        fields["volume"] = replace(fields["volume"], scale=factor)
     if draft.table == "news":
         fields["precision"] = Field(constant="day" if draft.stamps.days_only else "second")
     if draft.table in ("bars", "quotes"):
@@ -262,11 +273,12 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
             **_entries(draft)["columns"],  # type: ignore[dict-item]  # a mapping of fields
             "currency": Field(constant=currency),
         }
-    ends = venue_endings((symbol for symbol, _ in draft.symbols), clue.calendar)
+    starts, ends = venue_marks((symbol for symbol, _ in draft.symbols), clue.calendar)
     if draft.unpivot is not None:
-        return entries | {"symbol": Field(column=("symbol",), drop_end=ends)}
+        return entries | {"symbol": Field(column=("symbol",), drop_start=starts, drop_end=ends)}
     if "symbol" in draft.columns:
-        named = Field(column=(draft.columns["symbol"],), upper=True, drop_end=ends)
+        column = (draft.columns["symbol"],)
+        named = Field(column=column, upper=True, drop_start=starts, drop_end=ends)
         return entries | {"symbol": named}
     entries |= {"dataset": draft.table, "source_per_file": True}
     if draft.relative.lower().endswith(".zip"):  # its members may be many, each named for its own

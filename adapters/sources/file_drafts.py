@@ -19,6 +19,7 @@ from adapters.sources.column_names import (
 from adapters.sources.draft import Draft
 from adapters.sources.draft_series import series_columns
 from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_day_in, ticker_of
+from adapters.sources.header_units import price_currency
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
 from adapters.sources.name_days import days_in
@@ -43,6 +44,10 @@ _REPEATED = 1.5  # rows a moment, from which on a file is of several instruments
 _LAST_ZONE = "Etc/GMT+12"  # where a day ends last
 _FIXED_POINT, _BILLIONTHS = {"rtype", "publisher_id"}, 1e6  # a thousandth, and more
 _PLAIN = Csv()
+# 127 and 16.5 of 32 parts as CBOT writes it (127'165, 127-16+), and 367 and 4 of 8 (367'4). Among
+# prices of 127'165 in whole units most would end otherwise.
+_FRACTION = r"^-?\d+['’^\-](?:[0-7]|(?:[0-2]\d|3[01])(?:[02357]|\+|\.\d+)?)$"
+_FRACTIONS = 0.9  # of the prices
 _CRSP_CLOSES = ("prc", "dlyprc")
 
 
@@ -135,6 +140,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         )
     try:
         table, unpivot = kind_of(rows, with_actions(columns, rows.columns, file.relative))
+        currency = price_currency(columns) if table == "bars" and unpivot is None else None
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
     time, parts = columns["time"], (columns["time"],)
@@ -171,6 +177,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         format="grouped_header" if file.is_grouped else "auto", known=known,
         negative_closes=_marks_middles(rows, columns),
         volume_mark=_volume_mark(rows, columns, file.layout), series=series,
+        currency=currency,
     )  # fmt: skip
 
 
@@ -219,6 +226,13 @@ def _must_be_numbers(prices: pl.Series, layout: Csv) -> None:
         return
     text = prices.head(_SAMPLED).str.strip_chars()
     written = text.filter(text.is_not_null() & ~text.is_in(list(DEFAULT_NULLS)))
+    if (
+        parts := written.filter(written.str.contains(_FRACTION))
+    ).len() > _FRACTIONS * written.len():
+        raise MappingError(
+            f"its prices must be decimal numbers, {prices.name!r} holds fractions such as "
+            f"{parts[0]} (32nds, or eighths): write them as 127.515625, or {LEAVE_OUT}"
+        )
     read = pl.DataFrame({"text": written}).select(number_of(pl.col("text"), layout)).to_series()
     if 2 * read.null_count() > written.len():
         odd = written.filter(read.is_null())[0]

@@ -5,14 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.sources.column_names import NAMES, plain_name
+from adapters.sources.listed_names import BLOOMBERG_CODES, EXCHANGE_NAMES
 from adapters.sources.mapping import MappingError
-from adapters.sources.market_clues import EXCHANGE_NAMES, PAIR_NAMES
+from adapters.sources.market_clues import PAIR_NAMES
 from adapters.sources.name_days import undated
 
 _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|bz2|xz|zst|lz4|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
 # A file, or a member of an archive, that is named for its instrument.
-_SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|[^/_ ,]+?)"
+# As Bloomberg names what it is of, with a space: VOD LN Equity, CLH0 Comdty.
+_YELLOW_KEYS = "(?i:Equity|Comdty|Index|Curncy)"
+_BLOOMBERG = (
+    rf"[^/_ ,]{{1,12}}(?-i: (?:{'|'.join(sorted(BLOOMBERG_CODES))}))(?: {_YELLOW_KEYS})?"
+    rf"|[^/_ ,]{{1,12}}(?: \d)? {_YELLOW_KEYS}"
+)
+_SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|(?:{_BLOOMBERG})(?=[._])|[^/_ ,]+?)"
 # Before it may stand where it is listed, as TradingView writes it: NASDAQ_AAPL, 1D.csv.
 _LISTED = rf"(?:{'|'.join(sorted(EXCHANGE_NAMES, key=len, reverse=True))})_"
 FILE_NAME = rf"(?i)(?:^|/)(?:{_LISTED})?{_SYMBOL}(?:\.us)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"

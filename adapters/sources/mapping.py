@@ -52,10 +52,10 @@ class Field:
 
     Exactly one of: `column` (a name, or several of which the first present is read), `constant`,
     `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record),
-    `mean_of` (columns of numbers, all of which must be given). Then,
-    in this order: `drop_end` (endings left out, ".US"), `null_if` (texts that mean unknown),
-    `values` (lookup; a value that is not in it is rejected unless `default` is given), `scale`
-    (pence to pounds: 0.01), `negative` (of prices: kept, rejected, or read without the sign).
+    `mean_of` (columns of numbers, all of which must be given). Then, in this order: `drop_start`
+    and `drop_end` (left out there: "LSE:", ".US"), `null_if` (texts that mean unknown), `values`
+    (lookup; a value that is not in it is rejected unless `default` is given), `scale` (pence to
+    pounds: 0.01), `negative` (of prices: kept, rejected, or read without the sign).
     """
 
     column: tuple[str, ...] = ()
@@ -63,6 +63,7 @@ class Field:
     template: str | None = None
     hash_of: tuple[str, ...] = ()
     mean_of: tuple[str, ...] = ()
+    drop_start: tuple[str, ...] = ()
     drop_end: tuple[str, ...] = ()
     null_if: tuple[str, ...] = ()
     values: MappingLike[str, str] | None = None

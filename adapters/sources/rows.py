@@ -18,6 +18,7 @@ from adapters.sources.mapping import (
     TimeField,
     Unpivot,
 )
+from adapters.sources.market_clues import HUNDREDTHS
 from adapters.sources.moments import MOMENT, Moment, with_moment
 from adapters.sources.reading import RAGGED, RawRows
 from adapters.sources.session_hours import OFF_HOURS, off_hours
@@ -25,10 +26,6 @@ from features.calendars import with_session_close
 from features.schemas import QUARANTINE_COLUMNS, TABLES
 from features.symbology import resolve_rows
 
-# Names of a hundredth of a currency, as vendors write them, and the currency.
-HUNDREDTHS = {
-    "GBX": "GBP", "GBp": "GBP", "GBXP": "GBP", "ZAC": "ZAR", "ZAc": "ZAR", "ILA": "ILS",
-}  # fmt: skip
 _PRICES = ("open", "high", "low", "close", "bid", "ask", "price", "amount")
 REASON, SYMBOL, DAY, CALENDAR = "__reason", "__symbol", "__day", "__calendar"
 _KNOWN_FROM, _WRITTEN, _BAD, _TOLD = "__known_from", "__written", "__bad", "__told"

@@ -9,8 +9,9 @@ from adapters.sources.action_drafts import MEASURE_OF
 from adapters.sources.cells import number_of
 from adapters.sources.column_names import OBSERVED, plain_name
 from adapters.sources.draft import TRADED
+from adapters.sources.listed_names import is_bloomberg
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
-from adapters.sources.market_clues import clue_of, is_bloomberg
+from adapters.sources.market_clues import clue_of
 from adapters.sources.stamps import Stamps
 
 _TICKER = re.compile(r"[A-Z][A-Z0-9.\-]{0,9}")
