@@ -6,6 +6,7 @@ import polars as pl
 
 from adapters.sources.mapping import MappingError
 
+_TURNED = 0.3  # how far, in parts of a split's move, its inverse may be from the price's
 Adjustment = Literal["raw", "split", "total_return"]
 
 
@@ -35,6 +36,17 @@ def adjustment_of(bars: pl.DataFrame, actions: pl.DataFrame) -> Adjustment | Non
     )  # fmt: skip
     if steps.is_empty():
         return None
+    turned = steps.filter(
+        (pl.col("step") + pl.col("whole")).abs() < _TURNED * pl.col("whole").abs()
+    )
+    if 2 * turned.height > steps.height:
+        odd = turned.row(0, named=True)
+        raise MappingError(
+            "are its splits new shares for one old? its prices step the other way: "
+            f"{odd['instrument_id']} by {odd['close'] / odd['before']:.3g} on "
+            f"{odd['event_time']:%Y-%m-%d}, where {odd['ratio']:g} is recorded; write the ratio as "
+            "4:1 or 4 where four shares replace one"
+        )
     shown = steps["is_raw"].sum()
     if 0 < shown < steps.height:
         odd = steps.filter(pl.col("is_raw") == (shown * 2 < steps.height)).row(0, named=True)

@@ -83,7 +83,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "price": ("price", "trade_price", "px"),
     "size": ("size", "quantity", "qty", "amount"),
     "split_ratio": ("split_ratio", "splitratio", "split_factor", "splitfactor",
-                    "split_coefficient", "stock_splits"),
+                    "split_coefficient", "stock_splits", "stock_split", "split", "splits"),
     "dividend": ("dividend", "dividends", "dividend_amount", "cash_dividend", "cash_amount",
                  "divcash", "div_cash", "ex_dividend"),
     "currency": ("currency", "ccy", "wahrung", "waehrung", "devise", "moneda", "valuta"),

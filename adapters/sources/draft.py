@@ -73,7 +73,7 @@ class Draft:
     def is_named_by_file(self) -> bool:
         """Whether nothing but the file's name says which instrument it is of."""
         no_column = self.unpivot is None and "symbol" not in self.columns
-        return self.table in TRADED and no_column
+        return self.table in (*TRADED, "corporate_actions") and no_column
 
     def clues(self, answers: Answers) -> dict[Clue, list[tuple[str, str | None]]]:
         """Return the symbols by what is known of their market, the user's word first."""

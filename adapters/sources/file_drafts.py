@@ -139,7 +139,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
         )
     try:
-        table, unpivot = kind_of(rows, with_actions(columns, rows.columns, file.relative))
+        table, unpivot = kind_of(rows, with_actions(columns, rows, file.relative), file.relative)
         currency = price_currency(columns) if table == "bars" and unpivot is None else None
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None

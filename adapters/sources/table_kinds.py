@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from adapters.sources.action_drafts import MEASURE_OF
+from adapters.sources.action_drafts import are_actions
 from adapters.sources.cells import number_of
 from adapters.sources.column_names import OBSERVED, plain_name
 from adapters.sources.draft import TRADED
@@ -23,8 +23,10 @@ _CHANGE = re.compile(r"%|\bch(?:an)?ge?\b", re.IGNORECASE)
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
-def kind_of(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
-    """Return the table that the columns name, and how a wide file becomes long.
+def kind_of(
+    rows: pl.DataFrame, columns: dict[str, str], relative: str
+) -> tuple[str, Unpivot | None]:
+    """Return the table that the columns and the file's path name, and how a wide one becomes long.
 
     A close beside bid and ask makes bars, which carry quotes: without them nothing is traded.
     """
@@ -34,7 +36,7 @@ def kind_of(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot |
         return "bars", None
     if "headline" in columns:
         return "news", None
-    if "symbol" in columns and not columns.keys().isdisjoint(MEASURE_OF):
+    if are_actions(columns, relative):
         return "corporate_actions", None
     if {"price", "size"} <= set(columns):
         return "trades", None
