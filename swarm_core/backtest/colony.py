@@ -8,8 +8,7 @@ from swarm_core.backtest.exact import even_share, flag
 from swarm_core.backtest.loop import stops_at
 from swarm_core.backtest.order_kernel import trade_changes, wanted_weight
 from swarm_core.colony.compiled import flat_kernel, kernel
-from swarm_core.colony.constraints import solve_limits
-from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
+from swarm_core.colony.cycle import Bar, Hive, Output, Plan, run_cycle
 from swarm_core.colony.parameters import Parameters
 from swarm_core.colony.replay import Floats, Log, Seen
 from swarm_core.risk.kernel import POSITION
@@ -100,11 +99,7 @@ def trade_colony(
             traded, paid,
             seen.group, seen.currency,
         )  # fmt: skip
-        before_limits(hive, bar, plan, p, out)
-        solve_limits(
-            out.target, hive.memory.sigma**2, seen.group, seen.currency, limits, out.standing
-        )
-        after_limits(hive, bar, p, out)
+        run_cycle(hive, bar, plan, p, limits, out)
         _note(log, k, out, hive, weights, nav)
         for i in range(order.shape[0]):
             decided = float(out.target[order[i]])

@@ -101,7 +101,8 @@ def fill_columns(plan: Blueprint, features: Mapping[str, Floats], shape: tuple[i
                 inputs = [features.get(key, unknown) for key in derived.inputs]
                 out[place] = derived.function(*inputs)
     # Sizes that a float32 cannot hold are no measurements either.
-    if not np.abs(out).max(initial=0.0) < 1e30:  # false for NaN too: then look at each
+    # Both are false for NaN too: then look at each.
+    if not (out.max(initial=0.0) < 1e30 and out.min(initial=0.0) > -1e30):
         out[~(np.abs(out) < 1e30)] = np.nan
     return out
 

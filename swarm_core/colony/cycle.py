@@ -1,6 +1,6 @@
 """One cycle of the colony in two kernels, before and after the limits are solved.
 
-Live and backtest call exactly these two; nothing else changes a state.
+Live and backtest call exactly these two, by `run_cycle`; nothing else changes a state.
 """
 
 import math
@@ -329,6 +329,21 @@ def after_limits(hive: Hive, bar: Bar, p: Parameters, out: Output) -> None:
     hive.book.conviction[:] = out.conviction
     hive.book.target[:] = out.target
     _give_reasons(bar.weights, p.field.senses_min, out)
+
+
+@kernel
+def run_cycle(
+    hive: Hive, bar: Bar, plan: Plan, p: Parameters, limits: np.ndarray, out: Output
+) -> None:
+    """Run a whole cycle with the compiled solver; limits as `constraints.solve_limits` takes them.
+
+    To hand these groups to a kernel costs Python 50 us, so a live step does it once.
+    """
+    before_limits(hive, bar, plan, p, out)
+    constraints.solve_limits(
+        out.target, hive.memory.sigma**2, bar.sector, bar.currency, limits, out.standing
+    )
+    after_limits(hive, bar, p, out)
 
 
 @kernel

@@ -10,8 +10,8 @@ from swarm_core.colony import founding
 from swarm_core.colony.arithmetic import log
 from swarm_core.colony.blueprint import Blueprint, blueprint, fill_columns
 from swarm_core.colony.compiled import kernel
-from swarm_core.colony.constraints import LimitProblem, LimitSolver, solve_limits
-from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
+from swarm_core.colony.constraints import LimitProblem, LimitSolver
+from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits, run_cycle
 from swarm_core.colony.decision import Decision
 from swarm_core.colony.drones import CODES
 from swarm_core.colony.observation import Observation, check_shape
@@ -53,9 +53,12 @@ def step(
     hive = copy_hive(state)
     bar = _bar_of(state, plan, observation, order, sectors, anomaly)
     out = empty_output(len(state.instrument_ids), len(state.scouts.status))
-    before_limits(hive, bar, kernel_plan(plan), numbers, out)
-    _solve(solver, hive, bar, numbers, out)
-    after_limits(hive, bar, numbers, out)
+    if solver is None:
+        run_cycle(hive, bar, kernel_plan(plan), numbers, limit_vector(numbers), out)
+    else:
+        before_limits(hive, bar, kernel_plan(plan), numbers, out)
+        _solve(solver, hive, bar, numbers, out)
+        after_limits(hive, bar, numbers, out)
     after = dataclasses.replace(
         state, steps=state.steps + 1, time_ns=observation.time_ns, **hive._asdict()
     )
@@ -209,16 +212,8 @@ def log_prices(prices: Floats) -> Floats:
     return flat.reshape(prices.shape)
 
 
-def _solve(
-    solver: LimitSolver | None, hive: Hive, bar: Bar, numbers: Parameters, out: Output
-) -> None:
+def _solve(solver: LimitSolver, hive: Hive, bar: Bar, numbers: Parameters, out: Output) -> None:
     w = numbers.worker
-    if solver is None:
-        limits = limit_vector(numbers)
-        solve_limits(
-            out.target, hive.memory.sigma**2, bar.sector, bar.currency, limits, out.standing
-        )
-        return
     out.target[:] = solver.solve(
         LimitProblem(
             desired=out.desired.copy(),

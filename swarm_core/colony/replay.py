@@ -11,8 +11,7 @@ from swarm_core.colony import founding
 from swarm_core.colony.blueprint import blueprint, fill_columns
 from swarm_core.colony.bounds import check_unique
 from swarm_core.colony.compiled import kernel
-from swarm_core.colony.constraints import solve_limits
-from swarm_core.colony.cycle import Bar, Hive, Output, Plan, after_limits, before_limits
+from swarm_core.colony.cycle import Bar, Hive, Output, Plan, run_cycle
 from swarm_core.colony.engine import (
     check_fits,
     copy_hive,
@@ -302,9 +301,7 @@ def replay_bars(
             steps + t, seed, elapsed[t], nav, log_price[t], sigma[t], columns[t], market[t],
             weights.copy(), age[t], anomaly[t], traded, paid, group, currency,
         )  # fmt: skip
-        before_limits(hive, bar, plan, p, out)
-        solve_limits(out.target, hive.memory.sigma**2, group, currency, limits, out.standing)
-        after_limits(hive, bar, p, out)
+        run_cycle(hive, bar, plan, p, limits, out)
         log[0][t], log[1][t], log[2][t] = out.conviction, out.target, weights
         log[3][t, 0] = nav
         moved = 0.0

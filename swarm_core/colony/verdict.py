@@ -19,7 +19,7 @@ from swarm_core.colony.decision import (
 )
 from swarm_core.colony.drones import DRIFT, limits_of
 from swarm_core.colony.observation import Observation
-from swarm_core.colony.parameters import parameters
+from swarm_core.colony.parameters import DroneParameters, parameters
 from swarm_core.colony.purse import learned_cost
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.settings_castes import CHANNELS
@@ -148,11 +148,15 @@ def _diagnostics(
 def scout_names(state: ColonyState, living: NDArray[np.int64]) -> tuple[str, ...]:
     """Return the names of the scouts at these places."""
     s = state.scouts
-    whole = np.stack([s.identity, s.sense, s.column, s.shape, s.scale, s.gate])[:, living]
-    real = np.stack([s.gain, s.center])[:, living]
+    whole = (s.identity, s.sense, s.column, s.shape, s.scale, s.gate)
     # Bytes are hashed faster than tuples, and scouts change only now and then.
     return _names(
-        whole.tobytes(), real.tobytes(), state.sense_names, state.columns, state.market_keys
+        b"".join(array.tobytes() for array in whole),
+        s.gain.tobytes() + s.center.tobytes(),
+        living.tobytes(),
+        state.sense_names,
+        state.columns,
+        state.market_keys,
     )
 
 
@@ -160,12 +164,14 @@ def scout_names(state: ColonyState, living: NDArray[np.int64]) -> tuple[str, ...
 def _names(
     whole: bytes,
     real: bytes,
+    living: bytes,
     senses: tuple[str, ...],
     columns: tuple[str, ...],
     gates: tuple[str, ...],
 ) -> tuple[str, ...]:
-    places: list[list[int]] = np.frombuffer(whole, np.int64).reshape(6, -1).T.tolist()
-    sizes: list[list[float]] = np.frombuffer(real, np.float64).reshape(2, -1).T.tolist()
+    chosen = np.frombuffer(living, np.int64)
+    places: list[list[int]] = np.frombuffer(whole, np.int64).reshape(6, -1).T[chosen].tolist()
+    sizes: list[list[float]] = np.frombuffer(real, np.float64).reshape(2, -1).T[chosen].tolist()
     names: list[str] = []
     for (identity, sense, column, shape, scale, gate), (gain, center) in zip(
         places, sizes, strict=True
@@ -195,18 +201,24 @@ def _vetoes(
     ids: tuple[str, ...],
 ) -> tuple[Veto, ...]:
     drone = parameters(settings).drone
-    limit, vetoes = limits_of(drone), list[Veto]()
-    drifted = drone.enabled and out.measured[DRIFT] > drone.drift_max
+    limit, vetoes = _veto_limits(drone), list[Veto]()
+    measured: list[float] = out.measured.tolist()
+    bound: list[float] = out.bound.tolist()
+    drifted = drone.enabled and measured[DRIFT] > drone.drift_max
     for c, code in enumerate(_CODES):
-        binds = drifted if code is VetoCode.MODEL_DRIFT else out.bound[c] > 0.0
+        binds = drifted if code is VetoCode.MODEL_DRIFT else bound[c] > 0.0
         if binds and code in _BOOK_REASONS:
-            value = float(out.measured[c])
-            vetoes.append(Veto(code, None, value, float(limit[c]), _BOOK_REASONS[code]))
+            vetoes.append(Veto(code, None, measured[c], limit[c], _BOOK_REASONS[code]))
     held = out.held[order]
     for at in np.flatnonzero(held >= 0).tolist():
         code = _CODES[int(held[at])]
-        vetoes.append(Veto(code, ids[at], 1.0, float(limit[int(held[at])]), _HOLD_REASONS[code]))
+        vetoes.append(Veto(code, ids[at], 1.0, limit[int(held[at])], _HOLD_REASONS[code]))
     return tuple(vetoes)
+
+
+@lru_cache(maxsize=32)
+def _veto_limits(drone: DroneParameters) -> tuple[float, ...]:
+    return tuple(limits_of(drone).tolist())
 
 
 def _events(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from swarm_core.colony import codec
-from swarm_core.colony.cycle import before_limits
+from swarm_core.colony.cycle import run_cycle
 from swarm_core.colony.engine import new_state, step
 from swarm_core.colony.replay import run
 from tests.swarm_core.colony.builders import (
@@ -215,11 +215,11 @@ def test_arrays_that_may_not_be_written_to_are_read_and_nothing_is_compiled_for_
     state = new_state(SETTINGS, panel.instrument_ids, 3)
     seen = observation_of(panel, run(SETTINGS, state, panel)[1], 0)
     first = step(SETTINGS, state, seen)[1]
-    compiled = len(before_limits.signatures)  # type: ignore[attr-defined]  # a numba dispatcher
+    compiled = len(run_cycle.signatures)  # type: ignore[attr-defined]  # a numba dispatcher
     for array in (seen.prices, seen.sigma, seen.weights, *seen.features.values()):
         array.flags.writeable = False
     assert step(SETTINGS, state, seen)[1].decision_id == first.decision_id
-    assert len(before_limits.signatures) == compiled  # type: ignore[attr-defined]
+    assert len(run_cycle.signatures) == compiled  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("shape", [(3,), (9,), (5, 1)])
