@@ -14,6 +14,7 @@ from swarm_core.orders import Order, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.loosening import loosened
 from swarm_core.strategies import StrategyBook
+from swarm_core.trading_state import TradingState
 
 # How far back the book remembers its own messages; no rate limit may look further.
 MESSAGE_MEMORY_NS = 86_400 * 10**9
@@ -319,6 +320,8 @@ def _change_state(book: Book, event: ev.TradingStateChanged) -> None:
             f"{book.trading_state.value} must be lifted by a person, was by {event.actor}"
         )
     book.trading_state = event.state
+    if event.by_person or event.state is TradingState.HALTED:
+        book.overfills_seen = book.overfilled()
 
 
 _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {

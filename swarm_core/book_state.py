@@ -34,6 +34,7 @@ class BookState:
         self.worked: set[str] = set()  # decisions that were ever worked in slices
         self.working_plan: WorkingPlan | None = None  # what is worked now
         self.trading_state = TradingState.ACTIVE
+        self.overfills_seen: set[str] = set()  # orders: when it was halted last, or lifted
         self.throttled: set[str] = set()
         self.limits: RiskLimits | None = None  # as they were changed last; None: never in this log
         self.realised = RealisedCost()  # of the fills since the colony decided last
@@ -73,6 +74,10 @@ class BookState:
             self._sent_or_ended.add(order_id)
         else:
             self._sent_or_ended.discard(order_id)  # lost on the way: it may be sent again
+
+    def overfilled(self) -> set[str]:
+        """Return the orders that filled more than they were for."""
+        return {i for i, r in self.orders.items() if r.filled_lots > r.most_lots}
 
     def let_go(self, order_id: str) -> None:
         """Forget in which lists an order stood."""

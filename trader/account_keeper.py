@@ -55,7 +55,8 @@ class AccountKeeper:
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
         self.differs: Mapping[str, Mapping[str, str]] = {}  # what a claim must say, in units
-        self._overfilled, self._fills = _overfilled(desk.book), _fills_of(desk.book)
+        self._overfilled = set(desk.book.overfills_seen)
+        self._fills: tuple[int, str | None, int] | None = None
         self._night_is_due = night_is_due
         self.is_put_off = False  # whether cash differed while a night was to be booked
 
@@ -145,13 +146,13 @@ class AccountKeeper:
     def look_at_fills(self) -> None:
         """Halt once for an order that filled more than it was for, however that was heard.
 
-        What an earlier process left in the log it has halted for.
+        An earlier process may have died between the fill and its halt.
         """
         book, before = self.desk.book, self._fills
         self._fills = _fills_of(book)
         if self._fills == before:
             return  # to look at every order at every beat would keep the next one waiting
-        over = _overfilled(book)
+        over = book.overfilled()
         new, self._overfilled = over - self._overfilled, over
         if not new or self.desk.switch.is_pulled:
             return
@@ -229,10 +230,6 @@ def _fills_of(book: Book) -> tuple[int, str | None, int]:
     ledger = book.ledger
     newest = next(reversed(ledger.executions), None)
     return len(ledger.executions), newest, sum(ledger.revisions.values())
-
-
-def _overfilled(book: Book) -> set[str]:
-    return {i for i, r in book.orders.items() if r.filled_lots > r.most_lots}
 
 
 def _is_of_cash(found: Reconciliation) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from swarm_core import events as ev
-from tests.swarm_core.builders import make_fill
+from tests.swarm_core.builders import make_decision, make_fill
 from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from trader.kill_switch import Halt
@@ -51,6 +51,30 @@ def test_an_order_that_fills_more_than_it_was_for_halts_once(tmp_path: Path) -> 
         await drill.end(task)
 
     asyncio.run(asyncio.wait_for(play(), 60))
+
+
+def test_what_a_process_that_died_has_not_halted_for_halts_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """It was killed between an overfill and its halt; what a person has seen halts no more."""
+    first = Drill(tmp_path)
+    first.desk.release(make_decision("d1", A=0.1))
+    first.desk.take_in(first.venue.heard())
+    (order,) = first.venue.orders().values()
+    first.desk.take_in([make_fill(order, lots=5, number=9)])
+    assert first.lots == 1_005
+
+    def start() -> Drill:
+        drill = Drill(tmp_path)
+        drill.trader.account.look_at_fills()
+        drill.trader.account.look_at_fills()
+        return drill
+
+    halted = start()
+    assert "must fill 1000 lots at most, did 1005" in str(halted.desk.switch.find())
+    halted.desk.halt(Halt(reason="overfilled", actor="trader", by_person=False))
+    halted.desk.resume(by="anna", reason="kept")
+    assert not start().desk.switch.is_pulled
 
 
 def test_a_broker_that_gives_up_halts_and_says_why(tmp_path: Path) -> None:
