@@ -17,10 +17,12 @@ def plain_name(column: str) -> str:
 
 OBSERVED = "obs_value"  # as the exchange of statistics (SDMX) heads its values
 _AS_WRITTEN: dict[str, tuple[str, ...]] = {
-    "time": ("datetime", "timestamp", "date", "time", "ts", "day", "trade_date", "tradedate",
+    "time": ("timeopen", "time_open", "datetime", "timestamp", "date", "time", "ts", "day",
+             "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
              "month", "dt", "ex_date", "exdate", "ex_dividend_date",
              "published", "published_at", "published_utc", "created_at", "created", "open_time",
+             "opentime", "begin", "dates", "dtyyyymmdd",
              "traddt", "date1", "ts_event", "window_start",
              "observation_date", "obs_date", "reference_date", "ref_date", "period_end",
              "time_period", "period_start_date", "period_start", "period_end_date",

@@ -36,7 +36,13 @@ from adapters.sources.market_clues import (
     currency_question,
 )
 from adapters.sources.name_days import undated
-from adapters.sources.session_clues import NEVER_RESTING, find_day_zone, usual_open, zone_of_hours
+from adapters.sources.session_clues import (
+    NEVER_RESTING,
+    find_day_zone,
+    left_of_bar,
+    usual_open,
+    zone_of_hours,
+)
 
 _MEASURES = {
     "quotes": ("bid", "ask", "bid_size", "ask_size"),
@@ -337,6 +343,8 @@ def _time(draft: Draft, clue: Clue | None, answers: Answers) -> TimeField:
             raise MappingError(_zone_question(draft))
     # Vendors stamp bars with their start; if one stamps the end, this is late, never early.
     is_bar = draft.table == "bars" or draft.has_ranges
+    if is_bar and (left := left_of_bar(stamps)) is not None:
+        return replace(_time_field(draft, zone=zone, stands_for="instant"), plus=left)
     return _time_field(draft, zone=zone, stands_for="bar_start" if is_bar else "instant")
 
 

@@ -23,9 +23,8 @@ _SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|(?:{_BLOOMBERG})(?=[._])|[^/_ ,
 # Before it may stand where it is listed, as TradingView writes it (NASDAQ_AAPL, 1D.csv), or which
 # of Quandl's tables it is of (EOD-AAPL.csv).
 _LISTED = rf"(?:{'|'.join(sorted(EXCHANGE_NAMES, key=len, reverse=True))})_"
-FILE_NAME = (
-    rf"(?i)(?:^|/)(?:{_LISTED}|EOD-|WIKI-)?{_SYMBOL}(?:\.us)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"
-)
+_BEFORE = rf"(?:{_LISTED}|EOD-|WIKI-)?"
+FILE_NAME = rf"(?i)(?:^|/){_BEFORE}{_SYMBOL}(?:\.us|\.last)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"
 # The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
 FILE_DAY = "file_day"
 DAY_IN_NAME = (
@@ -37,11 +36,12 @@ _OF_DATA = frozenset({
     "actions", "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close",
     "closes", "corporate", "csv", "daily", "data", "day", "distributions", "dividend", "dividends",
     "divs", "download", "eod", "equities", "equity", "etf", "etfs", "export", "file", "fredgraph",
-    "full", "hist", "historical", "history", "hour", "hourly", "index", "intraday", "kline",
-    "klines", "market", "min", "minute", "monthly", "observations", "ohlc", "ohlcv", "output",
-    "part", "price", "prices", "query", "quote", "quotes", "raw", "result", "series", "split",
-    "splits", "stock", "stocks", "symbol", "table", "tick", "ticker", "ticks", "time",
-    "timeseries", "trade", "trades", "unadjusted", "us", "weekly", "year", "yearly",
+    "full", "hist", "historical", "historicaldata", "historicalprices", "historicalquotes",
+    "history", "hour", "hourly", "index", "intraday", "kline", "klines", "market", "min", "minute",
+    "monthly", "observations", "ohlc", "ohlcv", "output", "part", "price", "prices", "query",
+    "quote", "quotes", "raw", "result", "series", "split", "splits", "stock", "stocks", "symbol",
+    "table", "tick", "ticker", "ticks", "time", "timeseries", "trade", "trades", "unadjusted",
+    "us", "weekly", "year", "yearly",
 })  # fmt: skip
 # A contract as NinjaTrader names the files of its exports.
 _NINJA = re.compile(

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 from adapters.sources.column_names import NAMES, plain_name
 
 MAX_JSON_BYTES = 256 << 20  # it is held whole, at many times its size; beyond this: JSON lines
+_WENT = ("ok", "no_data")  # how candles of Finnhub and of TradingView's protocol say how it went
 _ABOUT_ALL = ("symbol", "exchange", "currency")  # what an envelope says of all of its records
 _NUMBERED = re.compile(r"^\d+[a-z]?\. ")  # "1. open", as Alpha Vantage names its fields
 _DATED = re.compile(r"\d{4}-?\d\d-?\d\d.*|\d{9,19}")
@@ -214,7 +215,7 @@ def _about(document: Mapping[str, object]) -> dict[str, str]:
     for level in levels:
         is_answer = not {"msg", "message"}.isdisjoint(level)  # whose code is how it went
         for key, value in level.items():
-            if is_answer and key == "code":
+            if (is_answer and key == "code") or (key == "s" and value in _WENT):
                 continue
             name = plain_name(_NUMBERED.sub("", str(key)))
             meaning = next((m for m in _ABOUT_ALL if name in NAMES[m]), None)

@@ -8,6 +8,8 @@ from adapters.sources.stamps import Stamps
 from features import calendars
 
 NEVER_RESTING = ("24/7", "24/5", "CMES")
+_LEFT = {0: "1s", 999_000: "1ms", 999_999: "1us"}
+_MINUTES = ("1m", "5m", "15m", "30m")  # of which a bar ends at other minutes than the last
 _INSIDE_SHARE = 0.95  # of the stamps must lie in the sessions' hours, in the zone they are of
 
 
@@ -62,6 +64,21 @@ def find_day_zone(stamps: Stamps, calendar: str) -> str | None:
     local = moments.dt.replace_time_zone(stamps.zone or "UTC", ambiguous="earliest",
                                          non_existent="null").dt.convert_time_zone(own)  # fmt: skip
     return own if _on_sessions(local.dt.date().drop_nulls(), calendar) >= _INSIDE_SHARE else None
+
+
+def left_of_bar(stamps: Stamps) -> str | None:
+    """Return how long after its stamp a bar is over, where all stamps are of its last moment.
+
+    As exchanges write the end of a candle: 23:59:59.999. None where they are of anything else.
+    """
+    moments = stamps.moments.drop_nulls()
+    is_last = moments.dt.minute().unique().to_list() == [59] or stamps.interval in _MINUTES
+    if not is_last or stamps.left:
+        return stamps.left if is_last and stamps.left else None
+    parts = moments.dt.microsecond().unique().to_list()
+    if moments.dt.second().unique().to_list() != [59] or len(parts) != 1:
+        return None
+    return _LEFT.get(parts[0])
 
 
 def usual_open(calendar: str) -> tuple[str, time]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 
@@ -27,6 +28,11 @@ _GROUPED_FIELDS = frozenset(
     {"open", "high", "low", "close", "adj_close", "volume", "dividends", "stock_splits",
      "capital_gains"}
 )  # fmt: skip
+_FIELD = r"(?P<field>(?i:open|high|low|close|adj[ _]?close|volume|dividends|stock[ _]splits))"
+_FLAT = (
+    re.compile(rf"(?P<ticker>\S+?)[_ .|:\-]{_FIELD}"),
+    re.compile(rf"{_FIELD}[_ .|:\-](?P<ticker>\S+)"),
+)
 _RAGGED_SCHEMA = {"source_row": pl.Int64(), RAGGED: pl.String()}
 
 
@@ -94,16 +100,17 @@ def grouped_header(name: str, content: bytes) -> RawRows:
     """Return a table of many tickers, a column for each field of each, as rows of one ticker.
 
     Its header is two lines, fields and tickers in either order, and a third that names the index:
-    what pandas writes of a frame with two levels of columns. The result has that index, `symbol`
+    what pandas writes of a frame with two levels of columns; or one line of both (AAPL_Open). The
+    result has that index, `symbol`
     and the fields, all as text; a ticker without any cell on a line has no row for it.
     """
     text = decode(name, content)
     header = grouped_columns(text)
     if header is None:
         raise UnreadableFileError(f"{name} must begin with a line of fields and one of tickers")
-    index, pairs = header
+    index, pairs, lines = header
     layout = Csv(
-        separator=sniff_separator(text), skip_lines=3,
+        separator=sniff_separator(text), skip_lines=lines,
         header=(index, *(f"{ticker}\n{field}" for ticker, field in pairs)),
     )  # fmt: skip
     raw = read_rows(name, content, layout, "csv")
@@ -121,8 +128,11 @@ def grouped_header(name: str, content: bytes) -> RawRows:
     return RawRows(pl.concat(parts), raw.ragged)
 
 
-def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]]] | None:
-    """Return the index's name and the (ticker, field) of each column; None for other headers."""
+def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]], int] | None:
+    """Return the index's name, the (ticker, field) of each column and how many lines say so.
+
+    None for other headers.
+    """
     lines = text[:_HEADER_CHARACTERS].splitlines()[:3]
     if len(lines) < 3:
         return None
@@ -130,13 +140,33 @@ def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]]] | None:
     first, second, third = (
         [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)
     )
-    if len(first) < 3 or len(first) != len(second) or any(third[1:]) or not third:
+    if len(first) < 3:
+        return None
+    if (flat := _flat_pairs(first[1:])) is not None:
+        return first[0] or "Date", flat, 1
+    if len(first) != len(second) or any(third[1:]) or not third:
         return None
     pairs = [(second, first), (first, second)]
     for tickers, fields in pairs:
         if {plain_name(field) for field in fields[1:]} <= _GROUPED_FIELDS and all(tickers[1:]):
             found = list(zip(tickers[1:], fields[1:], strict=True))
-            return (third[0] or "Date", found) if len(set(found)) == len(found) else None
+            return (third[0] or "Date", found, 3) if len(set(found)) == len(found) else None
+    return None
+
+
+def _flat_pairs(columns: list[str]) -> list[tuple[str, str]] | None:
+    """Return the ticker and the field of columns such as AAPL_Open, all in one order.
+
+    None where one is no such column, or they are of one ticker, or of fewer prices than bars have.
+    """
+    for pattern in _FLAT:
+        matches = [pattern.fullmatch(column) for column in columns]
+        found = [(match["ticker"], match["field"]) for match in matches if match is not None]
+        fields = {plain_name(field) for _, field in found}
+        tickers = {ticker for ticker, _ in found}
+        is_whole = len(set(found)) == len(columns) and fields >= {"open", "high", "low", "close"}
+        if is_whole and len(tickers) > 1:
+            return found
     return None
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -27,6 +27,11 @@ _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "ep
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
 _MIDNIGHT = r"^\d{4}-\d{2}-\d{2}[T ]00:00(:00(\.0+)?)?(?:Z|UTC| ?[+-]\d{2}:?\d{2})?$"
 _OFFSET = r":\d{2}.*(Z|UTC|[+-]\d{2}:?\d{2})$"
+# A stamp of the last second, millisecond or microsecond of a minute, and what is left of it.
+_LAST = {
+    left: rf":\d{{2}}:59{part}(?:Z|UTC| ?[+-]\d{{2}}:?\d{{2}})?$"
+    for left, part in (("1s", r"(?:\.0+)?"), ("1ms", r"\.9{3}0*"), ("1us", r"\.9{6}0*"))
+}
 _NEARLY_ALL = 0.9
 _YEAR_MIN = 1700
 _CLOCK_NAME = re.compile(r"^(?:time|sec|second)s?(?:_|$)|time_?of_?day")  # 34200.5: of the day
@@ -38,8 +43,8 @@ _INTERVALS = ((60, "1m"), (300, "5m"), (900, "15m"), (1800, "30m"), (3600, "1h")
 class Stamps:
     """What is known of a column of stamps.
 
-    `moments` are the different ones as written, without a zone. `take` keeps the first characters
-    of stamps that are midnights of their own zone: a day each.
+    `moments` are the different ones as written, without a zone, texts to the minute. `take` keeps
+    the first characters of stamps that are midnights of their own zone: a day each.
     """
 
     format: tuple[str, ...]
@@ -48,6 +53,7 @@ class Stamps:
     zone: str | None = None
     take: int | None = None
     needs_zone: bool = False
+    left: str = ""  # until a bar is over that is stamped with its last second, millisecond, ...
     moments: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Datetime("us")))
 
     @property
@@ -178,6 +184,7 @@ class _Files:
         plain = text.str.replace("T", " ").str.head(19)
         minutes = plain.str.head(10) + " " + plain.str.slice(11, 5).replace("", "00:00")
         moments = _parse(minutes, "%Y-%m-%d %H:%M")
+        lasts = {left: self._counted(text.str.contains(last)) for left, last in _LAST.items()}
         for file in map(int, np.flatnonzero(is_iso)):
             if file in answers:
                 continue
@@ -187,9 +194,11 @@ class _Files:
                     moments=self._of(file, days),
                 )  # fmt: skip
                 continue
-            answers[file] = _stamps(
+            found = _stamps(
                 "iso", self._of(file, moments), not with_time[file], zone, bool(with_offset[file])
             )
+            left = (left for left, count in lasts.items() if count[file] == self._heights[file])
+            answers[file] = replace(found, left=next(left, ""))
 
     def _add_others(
         self,

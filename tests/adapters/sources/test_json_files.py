@@ -1,7 +1,7 @@
 """JSON files: lists of records, and the envelopes in which vendors and pandas send them."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +138,12 @@ def test_a_document_too_large_to_be_held_is_refused(
     monkeypatch.setattr(reading, "MAX_JSON_BYTES", 100)
     with pytest.raises(MappingError, match=r"at most 100 bytes as JSON \(write JSON lines"):
         read(tmp_path / "in", json.dumps(RECORDS))
+
+
+def test_how_an_answer_went_is_no_symbol(tmp_path: Path) -> None:
+    """Finnhub's candles say "s": "ok": all shares were US.OK."""
+    stamps = [int(datetime(d.year, d.month, d.day, tzinfo=UTC).timestamp()) for d in DAYS]
+    prices = {letter: [r["close"] for r in RECORDS] for letter in "ohlc"}
+    (tmp_path / "KO.json").write_text(json.dumps({"s": "ok", "t": stamps, **prices}))
+    source = FileSource(tmp_path, infer_mapping(tmp_path))
+    assert set(source.fetch("bars", *EVER)["instrument_id"]) == {"US.KO"}
