@@ -157,15 +157,17 @@ def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]], int] | None:
 def _flat_pairs(columns: list[str]) -> list[tuple[str, str]] | None:
     """Return the ticker and the field of columns such as AAPL_Open, all in one order.
 
-    None where one is no such column, or they are of one ticker, or of fewer prices than bars have.
+    None where one is no such column, they are of one ticker or of fewer prices than bars have, or
+    a ticker has no close, as the units of Open (USD) and Volume (shares).
     """
     for pattern in _FLAT:
         matches = [pattern.fullmatch(column) for column in columns]
         found = [(match["ticker"], match["field"]) for match in matches if match is not None]
         fields = {plain_name(field) for _, field in found}
         tickers = {ticker for ticker, _ in found}
+        closed = {ticker for ticker, field in found if plain_name(field) == "close"}
         is_whole = len(set(found)) == len(columns) and fields >= {"open", "high", "low", "close"}
-        if is_whole and len(tickers) > 1:
+        if is_whole and len(tickers) > 1 and closed == tickers:
             return found
     return None
 
