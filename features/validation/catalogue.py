@@ -14,6 +14,7 @@ from features.validation.rules.ohlc import OHLC_RULES
 from features.validation.rules.prints import PRINT_RULES
 from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
+from features.validation.rules.recurring_bars import RECURRING_RULES
 from features.validation.rules.revisions import REVISION_RULES
 from features.validation.rules.sessions import SESSION_RULES
 from features.validation.rules.shifted_days import SHIFTED_RULES
@@ -38,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     *BELOW_ZERO_RULES,
     *CURRENCY_RULES,
     *LENT_RULES,
+    *RECURRING_RULES,
     *LONE_RULES,
     *SESSION_RULES,
     *SHIFTED_RULES,

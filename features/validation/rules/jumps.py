@@ -141,7 +141,8 @@ class _JumpFinder:
             return None
         shares = label not in self._without_splits
         if jump.after == 0:
-            verdict = name_newest(jump, label, actions, has_shares=shares)
+            is_daily = bool(self._arrays.daily[self._arrays.series[jump.at]])
+            verdict = name_newest(jump, label, actions, has_shares=shares, is_daily=is_daily)
             return Found(verdict, jump.at, jump.end)
         known = self._actions.knows_splits(label)
         verdict = name_jump(

@@ -153,6 +153,17 @@ def test_a_split_on_a_day_of_news_withholds_its_instrument_until_volume_tells(
     assert (stopped_rows(report, "unadjusted_split"), report.withheld) == (set(newest), ("US.T0",))
 
 
+@pytest.mark.parametrize("factor", [0.82, 0.88, 1.14, 1.19])
+def test_a_newest_bar_that_nobody_traded_more_than_usual_waits_for_the_next(factor: float) -> None:
+    """Below a fifth it only warned, and was traded on."""
+    rows = scale_prices(make_bars(instruments=1), [119], factor)
+    usual = set_cells(rows, [119], volume=pl.lit(rows["volume"].median()))
+    report = check_bars(usual)
+    assert (stopped_rows(report, "bad_print"), report.withheld) == ({119}, ("US.T0",))
+    busy = check_bars(with_volume(usual, [119], 2.5))
+    assert (stopped_rows(busy), busy.withheld) == (set(), ())
+
+
 @pytest.mark.parametrize("opened", [0.97, 0.62])
 def test_a_fall_at_no_split_or_of_the_day_itself_is_news(opened: float) -> None:
     """The first opened where the day before closed, the second lies at no ratio of a split."""

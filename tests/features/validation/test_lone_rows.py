@@ -44,7 +44,7 @@ def test_a_row_of_1900_does_not_keep_a_bar_of_a_saturday_from_being_found(zero: 
 def test_a_series_that_has_bars_for_years_before_the_calendars_is_compared_from_then_on() -> None:
     bars = make_bars(instruments=1, days=400)
     early = bars.head(200).with_columns(
-        event_time=pl.col("event_time") - pl.duration(days=365 * 40),
+        event_time=pl.col("event_time") - pl.duration(days=365 * 40), volume=pl.col("volume") * 2
     )
     whole = conform_bars(pl.concat([early, bars]).sort("event_time"))
     assert stopped_rows(check_bars(whole)) == set()
