@@ -150,7 +150,10 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         stamped = rows.select(stamp_of(parts)).to_series()
     _must_be_unpacked(file, stamped)
     stamps = recognise(stamped, time, hints.day_first, hints.zone or zone_in_name(time))
-    table, unpivot = settled(table, unpivot, columns, stamps)
+    try:
+        table, unpivot = settled(table, unpivot, columns, stamps)
+    except MappingError as error:
+        raise MappingError(f"{error} write a mapping, {leave_out}") from None
     known = _known_time(rows, time, hints, table)
     if unpivot is not None and unpivot.pattern:
         known = TimeField(

@@ -27,7 +27,7 @@ from adapters.sources.file_names import FILE_DAY
 from adapters.sources.mapping import MappingError
 from adapters.sources.reading import RawRows, UnreadableFileError, read_rows
 from adapters.sources.stamps import Stamps, recognise, recognise_all
-from adapters.sources.table_kinds import is_snapshot
+from adapters.sources.table_kinds import is_snapshot, longer_period
 from adapters.sources.wheels import Progress
 
 FileError = NoTableError | MappingError | UnreadableFileError
@@ -137,7 +137,9 @@ class LikeFiles:
                 model, relative=file.relative, columns=dict(model.columns), stamps=told,
                 symbols=symbols[number], decimals=decimals[number],
             )
-            if alike[number] and isinstance(told := stamps[number], Stamps)
+            if alike[number]
+            and isinstance(told := stamps[number], Stamps)
+            and longer_period(told) is None
             else None
             for number, file in enumerate(batch.files)
         ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 
@@ -9,6 +10,7 @@ from adapters.sources.action_drafts import are_actions
 from adapters.sources.cells import number_of
 from adapters.sources.column_names import OBSERVED, plain_name
 from adapters.sources.draft import TRADED
+from adapters.sources.file_names import is_of_data
 from adapters.sources.listed_names import is_bloomberg
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, Unpivot
 from adapters.sources.market_clues import clue_of
@@ -20,6 +22,13 @@ _OF_SERIES = "observation_date"  # as FRED heads its days
 # A column a vintage, as ALFRED writes them: GDPC1_20240125.
 VINTAGES = r"(?P<series>.+)_(?P<vintage>(?:19|20)\d{6})"
 _CHANGE = re.compile(r"%|\bch(?:an)?ge?\b", re.IGNORECASE)
+_NO_CLOSES = frozenset(
+    {"open", "opens", "high", "highs", "low", "lows", "volume", "volumes", "vol"}
+)
+_FIELDS_MAX = 30  # different texts, among which the names of prices are looked for
+# Bars of longer than a day, by the days between them; a week with a holiday on its edge has others.
+_LONGER = (("week", 6, 8), ("month", 27, 33), ("quarter", 88, 95))
+_STEPS_MIN, _REGULAR = 8, 0.9
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
@@ -34,6 +43,7 @@ def kind_of(
         return "quotes", None
     if "close" in columns:
         return "bars", None
+    _must_have_close(rows, columns)
     if "headline" in columns:
         return "news", None
     if are_actions(columns, relative):
@@ -42,10 +52,43 @@ def kind_of(
         return "trades", None
     if {"series_id", "value"} <= set(columns) or plain_name(columns.get("value", "")) == OBSERVED:
         return "macro", None
-    return _of_numbers(rows, columns)
+    return _of_numbers(rows, columns, relative)
 
 
-def _of_numbers(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpivot | None]:
+def _must_have_close(rows: pl.DataFrame, columns: dict[str, str]) -> None:
+    """Raise MappingError on bars without one: as series of values they would be lost.
+
+    Either the only close is an adjusted one, or a row is one price of a bar, which a text names.
+    """
+    if "adj_close" in columns:
+        raise MappingError(
+            f"are its bars to be read by {columns['adj_close']!r}? it is adjusted for payments, "
+            "and there is no close: say so as close: and adjustment: total_return;"
+        )
+    for name in rows.columns:
+        if rows.schema[name] == pl.String and rows[name].n_unique() <= _FIELDS_MAX:
+            words = {plain_name(value) for value in rows[name].unique().drop_nulls()}
+            if {"open", "high", "low", "close"} <= words:
+                raise MappingError(
+                    f"a row must be a whole bar, {name!r} says which of its prices a row is: make "
+                    "columns of them;"
+                )
+
+
+def _must_be_closes(relative: str) -> None:
+    """Raise MappingError on a wide file that is called by another value of bars: volume.csv."""
+    stem = plain_name(Path(relative).name.split(".")[0])
+    said = [word for word in stem.split("_") if not is_of_data(word) or word in _NO_CLOSES]
+    if len(said) == 1 and said[0] in _NO_CLOSES:
+        raise MappingError(
+            f"its columns are instruments, and its values no closes by its name ({stem}): make one "
+            "table of all that bars are of;"
+        )
+
+
+def _of_numbers(
+    rows: pl.DataFrame, columns: dict[str, str], relative: str
+) -> tuple[str, Unpivot | None]:
     """Return the table of columns of numbers: instruments, series, vintages of them, or one."""
     time = columns["time"]
     numeric = [c for c in rows.columns if c != time and is_numeric(rows[c])]
@@ -63,6 +106,7 @@ def _of_numbers(rows: pl.DataFrame, columns: dict[str, str]) -> tuple[str, Unpiv
             and "value" not in columns
             and "price" not in columns
         ):
+            _must_be_closes(relative)
             return "bars", Unpivot(index=(time,), name="symbol", value="close")
         return "macro", Unpivot(index=(time,), name="series", value="value")
     raise MappingError(f"which table are the columns {rows.columns}?")
@@ -97,11 +141,34 @@ def settled(
     table: str, unpivot: Unpivot | None, columns: dict[str, str], stamps: Stamps
 ) -> tuple[str, Unpivot | None]:
     """Return the table where only the stamps say which: columns are renamed to fit it."""
+    if table == "bars":
+        _must_be_daily(stamps)
     if is_snapshot(columns) and stamps.interval != "1d":
         return "quotes", None  # their volumes are of the day so far: no bars to be drawn together
     if {"price", "volume"} <= columns.keys() and table not in TRADED:
         return _of_price(columns, stamps), None
     return table, unpivot
+
+
+def _must_be_daily(stamps: Stamps) -> None:
+    """Raise MappingError on bars of weeks or months: dated by their first day, they look ahead."""
+    if (what := longer_period(stamps)) is not None:
+        raise MappingError(
+            f"when are its bars over? they are of {what}s, and whether their day is the first or "
+            f"the last of a {what} no column says;"
+        )
+
+
+def longer_period(stamps: Stamps) -> str | None:
+    """Return whether days are a week, a month or a quarter apart; None for others, and for few.
+
+    A name that trades seldom has no step of its own.
+    """
+    steps = stamps.moments.drop_nulls().unique().sort().diff().drop_nulls().dt.total_days()
+    if steps.len() < _STEPS_MIN:
+        return None
+    shares = ((what, steps.is_between(low, high).mean()) for what, low, high in _LONGER)
+    return next((what for what, share in shares if float(share or 0) >= _REGULAR), None)  # type: ignore[arg-type]  # of a column of numbers
 
 
 def is_snapshot(columns: Mapping[str, str]) -> bool:
