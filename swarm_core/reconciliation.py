@@ -58,7 +58,8 @@ class Reconciliation:
     """What was found, what is to be written, and the loosest state in which trading may go on.
 
     `lots_off` and `cash_off` are what the broker has more than the book with these events, by
-    instrument in lots and by currency in minor units, where that differs.
+    instrument in lots and by currency in minor units, where that differs; `uncharged` are the
+    executions whose commission is outstanding.
     """
 
     findings: tuple[Finding, ...]
@@ -66,6 +67,7 @@ class Reconciliation:
     mode: TradingState
     lots_off: Mapping[str, int] = field(default_factory=dict[str, int])
     cash_off: Mapping[str, int] = field(default_factory=dict[str, int])
+    uncharged: frozenset[str] = frozenset()
 
     @property
     def reason(self) -> str:
@@ -74,12 +76,19 @@ class Reconciliation:
         return "; ".join(grave) or "book and account agree"
 
 
-def reconcile(book: Book, account: BrokerAccount, rules: ReconciliationRules) -> Reconciliation:
+def reconcile(
+    book: Book,
+    account: BrokerAccount,
+    rules: ReconciliationRules,
+    claimed_minor: Mapping[str, int] | None = None,
+) -> Reconciliation:
     """Compare the book with the account; the book itself is not changed.
 
-    After the events are booked, reconciling the same account again gives no event.
+    `claimed_minor` is cash by currency that a person says was moved: it is left out of what
+    differs, so that what was paid beside it is found. After the events are booked, reconciling
+    the same account again gives no event.
     """
-    work = _Comparison(book, account, rules)
+    work = _Comparison(book, account, rules, claimed_minor or {})
     work.fills()
     work.corrections()
     work.commissions()
@@ -92,15 +101,23 @@ def reconcile(book: Book, account: BrokerAccount, rules: ReconciliationRules) ->
     modes = [finding.kind.mode for finding in work.findings]
     mode = next((m for m in (_S.HALTED, _S.REDUCING) if m in modes), _S.ACTIVE)
     return Reconciliation(
-        tuple(work.findings), tuple(work.events), mode, work.lots_off, work.cash_off
-    )
+        tuple(work.findings), tuple(work.events), mode,
+        work.lots_off, work.cash_off, frozenset(work.uncharged()),
+    )  # fmt: skip
 
 
 class _Comparison:
     """The working state of one comparison: what the book will hold once the events are in."""
 
-    def __init__(self, book: Book, account: BrokerAccount, rules: ReconciliationRules) -> None:
+    def __init__(
+        self,
+        book: Book,
+        account: BrokerAccount,
+        rules: ReconciliationRules,
+        claimed_minor: Mapping[str, int],
+    ) -> None:
         self.book, self.account, self.rules = book, account, rules
+        self.claimed_minor = claimed_minor
         self.findings: list[Finding] = []
         self.events: list[ev.Event] = []
         self.new_lots: dict[str, int] = {}  # by client order id
@@ -110,6 +127,7 @@ class _Comparison:
         self.margined = {i: replace(p) for i, p in book.ledger.positions.items() if p.is_margined}
         self.charged = set(book.ledger.commissions)
         self.executions = set(book.ledger.executions)
+        self.void = {i for i, f in book.ledger.executions.items() if not f.lots}
         self.lots_off: dict[str, int] = {}
         self.cash_off: dict[str, int] = {}
 
@@ -147,6 +165,7 @@ class _Comparison:
             kind = FindingKind.FILL_CORRECTED if told.lots else FindingKind.FILL_TAKEN_BACK
             self.find(kind, told.execution_id, detail)
             self.events.append(told)
+            (self.void.discard if told.lots else self.void.add)(told.execution_id)
             now = replace(fill, lots=told.lots, price_ticks=told.price_ticks)
             fills[told.execution_id] = now
             signed = fill.side.sign * (told.lots - fill.lots)
@@ -264,14 +283,19 @@ class _Comparison:
                 detail = f"is {ours} lots in the log, {theirs} at the broker"
                 self.find(FindingKind.POSITION_DIFFERS, instrument_id, detail)
 
+    def uncharged(self) -> set[str]:
+        """Return the executions whose commission is outstanding; a bust need not have any."""
+        return self.executions - self.charged - self.void
+
     def cash(self) -> None:
         if self.account.cash_minor is None:
             return
         theirs = self.account.cash_minor
-        for currency in sorted({*theirs, *self.cash_minor}):
+        # While a commission is outstanding nobody can say what the cash should be.
+        outstanding = bool(self.uncharged())
+        for currency in sorted({*theirs, *self.cash_minor, *self.claimed_minor}):
             difference = theirs.get(currency, 0) - self.cash_minor.get(currency, 0)
-            # While a commission is outstanding nobody can say what the cash should be.
-            outstanding = any(i not in self.charged for i in self.executions)
+            difference -= self.claimed_minor.get(currency, 0)
             difference -= self._payments(currency, difference, outstanding=outstanding)
             difference -= self._settlement(currency, difference, outstanding=outstanding)
             if not difference:

@@ -100,9 +100,12 @@ def settle_account(
     desk.catch_up()
     account = broker.account()
     desk.take_in(broker.heard())
+    if claim.cash and account.cash_minor is None:
+        raise ValueError("the broker must tell its cash before any is settled, it does not")
     account = desk.unretired(account)
     taking = replace(rules, adopt_foreign=rules.adopt_foreign or claim.fills)
-    found = reconcile(desk.book, account, taking)
+    claimed = {currency: to_minor(amount) for currency, amount in claim.cash.items()}
+    found = reconcile(desk.book, account, taking, claimed)
     if any(f.kind is FindingKind.FOREIGN_FILL for f in found.findings):
         raise ValueError("executions that are not ours must be taken in with it: claim the fills")
     transfers = _transfers(desk, found, claim)
@@ -122,8 +125,12 @@ def differences(
     for name, lots in found.lots_off.items():
         instrument = instruments.get(name)
         held[name] = f"{lots} lots" if instrument is None else _units(instrument, lots)
-    cash = {c: f"{from_minor(minor).normalize():+f}" for c, minor in found.cash_off.items()}
+    cash = {c: _signed(minor) for c, minor in found.cash_off.items()}
     return {"cash": cash, "positions": held}
+
+
+def _signed(minor: int) -> str:
+    return f"{from_minor(minor).normalize():+f}"
 
 
 def _units(instrument: Instrument, lots: int) -> str:
@@ -134,14 +141,15 @@ def _transfers(
     desk: TradingDesk, found: Reconciliation, claim: AccountClaim
 ) -> list[ev.TransferBooked]:
     moved: list[ev.TransferBooked] = []
-    if claim.cash:
-        _must_be_charged(desk, found)
+    if claim.cash and found.uncharged:
+        count = len(found.uncharged)
+        raise ValueError(f"commissions must be told before cash is settled, {count} are not")
     for currency, amount in sorted(claim.cash.items()):
-        minor, off = to_minor(amount), found.cash_off.get(currency, 0)
-        if minor != off:
+        minor, rest = to_minor(amount), found.cash_off.get(currency, 0)
+        if rest:
             raise ValueError(
-                f"the broker's {currency} must differ from the log by {amount:+f}, as claimed, "
-                f"it does by {from_minor(off).normalize():+f}"
+                f"the broker's {currency} must differ from the log by {_signed(minor)}, as "
+                f"claimed, it does by {_signed(minor + rest)}"
             )
         moved.append(
             ev.TransferBooked(
@@ -202,21 +210,6 @@ def _price_ticks(desk: TradingDesk, instrument: Instrument, price: Decimal | Non
     if quote is not None:
         return quote.reference_ticks
     raise ValueError(f"the price of {name} must be given, as QUANTITY@PRICE: it was never held")
-
-
-def _must_be_charged(desk: TradingDesk, found: Reconciliation) -> None:
-    """Raise ValueError while a commission is outstanding: nobody knows what the cash should be."""
-    charged = set(desk.book.ledger.commissions)
-    executions = set(desk.book.ledger.executions)
-    for event in found.events:
-        if isinstance(event, ev.OrderFilled):
-            executions.add(event.execution_id)
-            if event.commission_minor is not None:
-                charged.add(event.execution_id)
-        elif isinstance(event, ev.CommissionCharged):
-            charged.add(event.execution_id)
-    if missing := executions - charged:
-        raise ValueError(f"commissions must be told before cash is settled, {len(missing)} are not")
 
 
 def _adopted(

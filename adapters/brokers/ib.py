@@ -375,16 +375,16 @@ class IbBroker:
         self, fills: Sequence[Fill], reference: Callable[[Fill], str]
     ) -> list[ev.Event]:
         told: list[ev.Event] = []
-        for fill in ib_orders.standing(fills):
-            instrument = self.contracts.find(fill.contract)
+        standing = {f.execution.execId for f in ib_orders.standing(fills)}
+        for fill in fills:
+            instrument, now_ns = self.contracts.find(fill.contract), self._now_ns()
             if instrument is None:
                 continue  # nothing of ours: the position says what it did
-            told.append(self._once(ib_orders.filled(fill.execution, reference(fill), instrument)))
-            now_ns = self._now_ns()
-            parts = (
-                ib_orders.corrected(fill.execution, instrument, now_ns),
-                ib_orders.charged(fill.commissionReport, now_ns),
-            )
+            parts: list[ev.Event | None] = []
+            if fill.execution.execId in standing:
+                parts.append(ib_orders.filled(fill.execution, reference(fill), instrument))
+                parts.append(ib_orders.corrected(fill.execution, instrument, now_ns))
+            parts.append(ib_orders.charged(fill.commissionReport, now_ns))
             told.extend(self._once(part) for part in parts if part is not None)
         return told
 

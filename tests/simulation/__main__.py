@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter, process_time
 
-from tests.simulation.faults import CHANGE_KINDS, KINDS, NIGHT_KINDS
+from tests.simulation.faults import CHANGE_KINDS, KINDS, NIGHT_KINDS, OWNER_KINDS
 from tests.simulation.verdict import judge
 from tests.simulation.world import play
 
@@ -49,7 +49,12 @@ def main() -> int:
     seconds, cpu = perf_counter() - started, process_time() - started_cpu
     print(f"{asked.sessions} sessions from seed {asked.from_seed} at {commit()}, {lives} lives")
     print(", ".join(f"{name} {count}" for name, count in counts.items()))
-    print(", ".join(f"{kind} {happened[kind]}" for kind in (*KINDS, *NIGHT_KINDS, *CHANGE_KINDS)))
+    print(
+        ", ".join(
+            f"{kind} {happened[kind]}"
+            for kind in (*KINDS, *NIGHT_KINDS, *CHANGE_KINDS, *OWNER_KINDS)
+        )
+    )
     per_hour = asked.sessions / cpu * 3_600
     print(f"{seconds:.0f} s, {cpu:.0f} s of one core: {per_hour:,.0f} sessions an hour on a core")
     print(f"{len(failed)} failed{': ' if failed else ''}{', '.join(map(str, failed))}")

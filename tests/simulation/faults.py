@@ -62,6 +62,11 @@ CHANGE_KINDS = (
     "filled_after_end",  # long after an order has ended, the venue tells that some of it was filled
     "shares_recalled",  # what was sold short is bought in, and cannot be borrowed again
 )
+# What an exchange takes back, and the owner moves in or out; by dice of their own once more.
+OWNER_KINDS = (
+    "taken_back",  # an execution, of any age
+    "owner_moves",  # cash, which the owner claims until it is booked
+)
 # Those that halt trading until a person has looked come seldom, or nothing else would be seen.
 _SELDOM = frozenset(
     {
@@ -86,11 +91,12 @@ class Faults:
     random: Random
     rates: dict[str, float]
     apart: Random  # of the kinds that came later: what older seeds draw stays
+    owner: Random
     happened: Counter[str] = field(default_factory=Counter[str])
     active: bool = True
 
     @classmethod
-    def drawn(cls, random: Random, apart: Random) -> "Faults":
+    def drawn(cls, random: Random, apart: Random, owner: Random) -> "Faults":
         """Return the faults of a seed: a third of all kinds, each at a rate of its own."""
         rates = {
             kind: random.choice((0.02, 0.05, 0.2)) * (0.1 if kind in _SELDOM else 1.0)
@@ -104,15 +110,18 @@ class Faults:
             rates["shares_recalled"] *= 0.1
             rates["person_cancels"] *= 0.2
             rates["person_changes"] = 0.9  # few orders work long enough to be changed
-        return cls(random, rates, apart)
+        if owner.random() < 0.25:
+            rates |= {kind: owner.choice((0.0, 0.005, 0.02)) for kind in OWNER_KINDS}
+        return cls(random, rates, apart, owner)
 
     @classmethod
     def none(cls, random: Random) -> "Faults":
-        return cls(random, {}, random)
+        return cls(random, {}, random, random)
 
     def happens(self, kind: str) -> bool:
         rate = self.rates.get(kind, 0.0)
         dice = self.apart if kind in CHANGE_KINDS else self.random
+        dice = self.owner if kind in OWNER_KINDS else dice
         if not self.active or not rate or dice.random() >= rate:
             return False
         self.happened[kind] += 1

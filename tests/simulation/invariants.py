@@ -30,6 +30,7 @@ class Watch:
         self.event_count = 0
         self._filled: dict[str, int] = {}
         self.booked: set[str] = set()
+        self.busted: set[str] = set()
         self.is_pulled = False  # whether a trader that lives has halted, on record or not
 
     # --- as a log -------------------------------------------------------------------------
@@ -120,6 +121,8 @@ class Watch:
         assert nav == parts == sum(lines.values()), "NAV is not its parts"
         if isinstance(event, ev.OrderFilled):
             self._check_fill(event)
+        elif isinstance(event, ev.ExecutionCorrected):
+            self._check_taken_back(event)
         if isinstance(event, ev.OrderEvent) and event.client_order_id in self.book.orders:
             record = self.book.orders[event.client_order_id]
             lots = self._filled.get(event.client_order_id, 0)
@@ -132,6 +135,7 @@ class Watch:
         """A fill is the venue's own, and is booked once, however often it is told (5)."""
         assert self.venue is not None
         truth = self.venue.fills.get(fill.execution_id)
+        truth = truth or self.venue.taken_back.get(fill.execution_id)
         assert truth is not None, f"{fill.execution_id} was never executed"
         assert (truth.lots, truth.price_ticks, truth.side) == (
             fill.lots,
@@ -142,3 +146,12 @@ class Watch:
             self.booked.add(fill.execution_id)
             order_id = fill.client_order_id
             self._filled[order_id] = self._filled.get(order_id, 0) + fill.lots
+
+    def _check_taken_back(self, event: ev.ExecutionCorrected) -> None:
+        assert self.venue is not None
+        truth = self.venue.taken_back.get(event.execution_id)
+        assert truth is not None, f"{event.execution_id} was never taken back"
+        assert event.execution_id in self.booked, f"{event.execution_id} was never booked"
+        assert event.execution_id not in self.busted, f"{event.execution_id} is taken back twice"
+        self.busted.add(event.execution_id)
+        self._filled[truth.client_order_id] -= truth.lots

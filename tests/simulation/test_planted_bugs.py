@@ -196,6 +196,12 @@ def take_an_unwritten_halt_for_lifted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KillSwitch, "lift", KillSwitch.reset)
 
 
+def keep_what_was_taken_back(patch: pytest.MonkeyPatch) -> None:
+    """An execution that is corrected to no lots stays in the books."""
+    correct = Ledger.correct_fill
+    patch.setattr(Ledger, "correct_fill", lambda self, event: event.lots and correct(self, event))
+
+
 BUGS: tuple[Plant, ...] = (
     resend_without_asking,
     book_what_is_told_again,
@@ -211,6 +217,7 @@ BUGS: tuple[Plant, ...] = (
     change_before_writing,
     overlook_what_others_did,
     take_an_unwritten_halt_for_lifted,
+    keep_what_was_taken_back,
 )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.__main__ import commit
-from tests.simulation.faults import CHANGE_KINDS, KINDS, NIGHT_KINDS
+from tests.simulation.faults import CHANGE_KINDS, KINDS, NIGHT_KINDS, OWNER_KINDS
 from tests.simulation.verdict import judge
 from tests.simulation.world import World, play
 
@@ -57,4 +57,4 @@ def test_many_sessions_see_every_fault_and_lose_nothing() -> None:
     happened: set[str] = set()
     for seed in range(100_000, 102_000):
         happened |= played(seed).faults.happened.keys()
-    assert happened == {*KINDS, *NIGHT_KINDS, *CHANGE_KINDS}
+    assert happened == {*KINDS, *NIGHT_KINDS, *CHANGE_KINDS, *OWNER_KINDS}

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from random import Random
 
 from swarm_core import events as ev
@@ -11,33 +11,10 @@ from swarm_core.order_changes import modified, refused
 from swarm_core.order_states import OrderState, WorkingTerms
 from swarm_core.orders import Order, OrderSide, TimeInForce
 from tests.simulation.faults import Faults
+from tests.simulation.tickets import Ticket
 from tests.swarm_core.builders import CASH, INSTRUMENTS
 
 _S = 10**9
-
-
-@dataclass(slots=True)
-class Ticket:
-    """An order as the venue holds it; one that was placed by hand has no client order id."""
-
-    client_order_id: str
-    broker_order_id: str
-    instrument_id: str
-    side: OrderSide
-    open_lots: int
-    is_day: bool
-    received_ns: int
-    story: list[ev.Event] = field(default_factory=list[ev.Event])
-    ending: OrderState | None = None
-    ended_ns: int = 0
-    fills: int = 0
-    parent_id: str = ""  # of an exit: the order that it belongs to
-    held: bool = False  # not all that it belongs with have come
-    prices: tuple[int | None, int | None] = (None, None)  # limit and stop
-
-    @property
-    def filled_lots(self) -> int:
-        return sum(e.lots for e in self.story if isinstance(e, ev.OrderFilled))
 
 
 class Venue:
@@ -49,6 +26,8 @@ class Venue:
         self.receipts: Counter[str] = Counter()
         self.tickets: list[Ticket] = []
         self.fills: dict[str, ev.OrderFilled] = {}
+        self.taken_back: dict[str, ev.OrderFilled] = {}
+        self.corrections: list[ev.ExecutionCorrected] = []
         self.commissions: dict[str, ev.CommissionCharged] = {}
         self.charges_due: list[tuple[int, ev.CommissionCharged]] = []
         self.cash_minor = int(CASH) * 10**8
@@ -263,7 +242,7 @@ class Venue:
             for i, f in self.fills.items()
             if i != fill.execution_id
         )
-        beyond = ("manual_order", "shares_recalled", "filled_after_end")
+        beyond = ("manual_order", "shares_recalled", "filled_after_end", "taken_back")
         foreign = any(self.faults.happened[kind] for kind in beyond)
         if not (unheard or foreign):
             held = self.lots[filled.instrument_id]
@@ -383,7 +362,8 @@ class Venue:
                     broker_order_id=t.broker_order_id,
                     client_order_id=t.client_order_id,
                     instrument_id=t.instrument_id,
-                    ending=t.ending,
+                    # It counts as filled what was taken back: no fill of it is to come.
+                    ending=OrderState.CANCELLED if t.ending and t.taken_lots else t.ending,
                 )
                 for t in self.tickets
                 if t.ending is None or t.received_ns >= horizon
@@ -392,7 +372,10 @@ class Venue:
                 replace(f, commission_minor=None) if self.random.random() < 0.3 else f
                 for f in fills
             ),
-            commissions=tuple(c for i, c in self.commissions.items() if i in told),
+            corrections=tuple(self.corrections),
+            commissions=tuple(
+                c for i, c in self.commissions.items() if i in told or i in self.taken_back
+            ),
             position_lots=dict(self.lots),
             cash_minor={"USD": self.cash_minor},
         )

@@ -23,6 +23,7 @@ from tests.simulation.faults import Faults, Killed, Life
 from tests.simulation.invariants import BAD, Watch
 from tests.simulation.line import ChangingLine, Disk, Line, SwitchOnDisk
 from tests.simulation.nights import DAY_NS, DAYS, OPEN_NS, STEP_NS, Night, ShortDays
+from tests.simulation.owner import Owner
 from tests.simulation.venue import Venue
 from tests.simulation.virtual_time import VirtualLoop
 from tests.swarm_core.builders import CASH, INSTRUMENTS, NOW_NS, Targeted, make_limits
@@ -81,6 +82,7 @@ class World:
     rules: ReconciliationRules
     night: Night
     hours: ShortDays
+    owner: Owner
     takes_changes: bool  # whether the venue changes orders under their own ids
     working: WorkingSettings | None  # how decisions are worked in slices, if they are
     lives: int = 0
@@ -132,7 +134,7 @@ class World:
 def make_world(seed: int, home: Path) -> World:
     random = Random(seed)
     changes = Random(f"{seed}/changes")
-    faults = Faults.drawn(random, changes)
+    faults = Faults.drawn(random, changes, Random(f"{seed}/owners"))
     kept = random.random() < 0.5
     night = Night.drawn(Random(f"{seed}/night"), Random(f"{seed}/night, later"), IDS)
     adopts = random.random() < 0.5
@@ -160,8 +162,9 @@ def make_world(seed: int, home: Path) -> World:
     takes_changes = changes.random() < 0.7
     working = None if sizing.exits else _working(Random(f"{seed}/working"))
     return World(
-        seed, faults, watch, venue, loop, home, sizing, rules, night, hours, takes_changes, working
-    )
+        seed, faults, watch, venue, loop, home, sizing, rules, night, hours,
+        Owner(venue, faults, watch), takes_changes, working,
+    )  # fmt: skip
 
 
 def _working(random: Random) -> WorkingSettings | None:
@@ -254,6 +257,7 @@ async def _outside(world: World) -> None:
             if faults.happens(kind):
                 flatten = kind == "person_flattens"
                 world.switch().pull(Halt(reason="a drill", actor="a person", flatten=flatten))
+        world.owner.act(world.living, now_ns)
         _instruct(world)
         is_halted = world.watch.book.trading_state is not TradingState.ACTIVE
         halted_since_ns = (halted_since_ns or now_ns) if is_halted else 0
@@ -349,3 +353,7 @@ async def _settle(world: World) -> None:
     world.venue.pay_dividends()
     world.lives += 1
     await world.trader(MarketFeed(world, Life(world.faults), 0)).run()
+    is_foreign = any(not f.client_order_id for f in world.venue.fills.values())
+    if world.rules.adopt_foreign or not is_foreign:
+        desk = world.desk(Life(world.faults))
+        world.owner.say(desk, desk.broker, world.rules)  # type: ignore[arg-type]  # a Line

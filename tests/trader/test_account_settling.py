@@ -17,7 +17,16 @@ from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.replay import book_digest
 from tests.adapters.brokers.test_broker_contract import tcp_ib
 from tests.gateway_simulator.gateways import fill, hosted, wait_until
-from tests.swarm_core.builders import CASH, A, B, make_decision, make_fill, make_order, make_quote
+from tests.swarm_core.builders import (
+    CASH,
+    NOW_NS,
+    A,
+    B,
+    make_decision,
+    make_fill,
+    make_order,
+    make_quote,
+)
 from tests.trader.desks import make_desk
 from tests.trader.drills import Drill
 from tests.trader.venue import FileVenue
@@ -308,3 +317,35 @@ def test_a_price_that_nobody_has_must_be_given(case: Case) -> None:
     case.desk.quotes[B] = make_quote(B)
     case.settle(positions={B: "7"})
     assert case.desk.book.ledger.positions[B].mark_ticks == make_quote(B).reference_ticks
+
+
+def test_what_was_paid_beside_a_deposit_is_found(case: Case) -> None:
+    """A dividend becomes cash while a deposit is unclaimed: the claim is the deposit alone."""
+    owed = {"instrument_id": A, "currency": "USD", "amount_minor": to_minor(25), "pay_ns": NOW_NS}
+    case.desk.note(ev.EntitlementAccrued(event_id="e", time_ns=NOW_NS, action_id="d", **owed))
+    case.venue.cash_minor["USD"] = to_minor(5_025)
+    assert case.found() == [FindingKind.CASH_DIFFERS]
+
+    case.settle(cash={"USD": "5000"})
+
+    assert case.found() == []
+    assert case.desk.book.ledger.owed == {"USD": 0}
+    assert case.desk.book.moved_in_minor == to_minor(5_000)
+
+
+def test_cash_that_the_broker_does_not_tell_is_not_settled(case: Case) -> None:
+    account = case.venue.account
+    case.venue.account = lambda: replace(account(), cash_minor=None)
+    with pytest.raises(ValueError, match="must tell its cash before any is settled"):
+        case.settle(cash={"USD": "5"})
+
+
+def test_an_execution_that_was_taken_back_needs_no_commission(case: Case) -> None:
+    """It was never charged, or nobody tells: it kept every other difference open for ever."""
+    order = next(iter(case.desk.book.orders.values())).order
+    done = replace(make_fill(order, 1, number=9), commission_minor=None)
+    gone = {"execution_id": done.execution_id, "revision": 2, "lots": 0, "price_ticks": 0}
+    case.desk.take_in([done, ev.ExecutionCorrected(event_id="c", time_ns=NOW_NS, **gone)])
+    case.venue.cash_minor["USD"] = to_minor(5)
+    case.settle(cash={"USD": "5"})
+    assert case.found() == []

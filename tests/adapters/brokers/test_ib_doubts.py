@@ -298,6 +298,11 @@ def test_an_execution_that_was_taken_back_whole_halts_only_where_it_was_booked(
     assert ("OrderCancelled" in kinds(found.events)) is not is_booked
     assert "OrderFilled" not in kinds(broker.find(order.client_order_id) or ())
 
+    # What it cost stays charged, and is told though no fill of it is.
+    charged = CommissionReport("0000e0d5.713f.01.01", 1.25, "USD")
+    gateway.fills[0] = first._replace(commissionReport=charged)
+    assert [c.commission_minor for c in broker.account().commissions] == [125_000_000]
+
     again = replace(first.execution, execId="0000e0d5.713f.01.03", shares=5.0)
     gateway.fills.append(first._replace(execution=again))
     told = replace(broker.account(), position_lots={A: 5}, cash_minor=None)
