@@ -21,7 +21,7 @@ _SUBJECTS = {
     "dividend": re.compile(r"dividend|distribution|(?<![a-z])divs?(?![a-z])", re.IGNORECASE),
 }
 _NO_PAYMENT = re.compile(r"yield|growth|payout|index", re.IGNORECASE)  # series of a whole market
-_OF_ACTIONS = re.compile(r"(?<![a-z])(?:corporate|actions?|events)(?![a-z])", re.IGNORECASE)
+_OF_ACTIONS = re.compile(r"(?<![a-z])actions?(?![a-z])", re.IGNORECASE)
 # A column of words, each the kind of its row, beside one of numbers, as in Sharadar's ACTIONS.
 _KIND_COLUMNS = ("action", "event", "event_type", "action_type", "type", "kind")
 _KIND_WORDS = {

@@ -100,6 +100,12 @@ def test_a_yield_of_dividends_is_a_series(tmp_path: Path) -> None:
     assert inferred(tmp_path, {"SP500_DIV_YIELD.csv": text}).tables == ("macro",)
 
 
+@pytest.mark.parametrize("name", ["corporate_bonds.csv", "economic_events.csv"])
+def test_a_table_of_values_by_code_is_of_no_actions(tmp_path: Path, name: str) -> None:
+    text = "date,code,value" + "".join(f"\n{day},BAA,1.{n}" for n, day in enumerate(SESSIONS))
+    assert inferred(tmp_path, {name: text}).tables == ("macro",)
+
+
 def test_splits_that_are_turned_over_are_asked_about(tmp_path: Path) -> None:
     """1:4 is a reverse split; of prices that fell to a quarter all history was put aside."""
     files = {"AAPL.csv": prices(), "splits.csv": f"symbol,date,ratio\nAAPL,{SPLIT_ON},1:4\n"}
