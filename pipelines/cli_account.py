@@ -119,8 +119,9 @@ def _told(settings: "ApiarySettings") -> list[str]:
     from trader.heartbeat import find_heartbeat, heartbeat_path
 
     told = find_heartbeat(heartbeat_path(settings.home)) or {}
-    held = f"held back: {told['held_back']}" if told.get("held_back") else ""
-    return [line for line in (held, *_as_command(told.get("differs") or {})) if line]
+    if told.get("held_back"):
+        return [f"held back: {told['held_back']}"]
+    return _as_command(told.get("differs") or {})
 
 
 def _compared(settings: "ApiarySettings") -> list[str]:

@@ -173,4 +173,11 @@ def trader_lines(settings: "ApiarySettings") -> list[str]:
     orders = f"{told.get('working_orders')} orders working"
     stand = f"the trader {life}, {beat}: {stands}, {orders}{held}"
     bare = [f"{name} is held without exits" for name in told.get("unprotected", ())]
+    off = [
+        f"{n} {more}" for part in (told.get("differs") or {}).values() for n, more in part.items()
+    ]
+    if off:
+        bare.insert(
+            0, f"the account has more than the book: {', '.join(off)} (apiary account show)"
+        )
     return [*lines, stand, *bare, *map(str, told.get("ends", ()))]

@@ -32,3 +32,15 @@ def test_what_is_held_without_exits_is_named(tmp_path: Path) -> None:
     beat.beat(wall_ns(), {"state": "active", "working_orders": 0, "unprotected": ["US.A"]})
 
     assert trader_lines(settings)[1:] == ["US.A is held without exits"]
+
+
+def test_what_the_account_has_more_is_named(tmp_path: Path) -> None:
+    settings = read_settings(make_home(tmp_path))
+    beat = Heartbeat(heartbeat_path(settings.home), 0)
+    differs = {"cash": {"USD": "+5000"}, "positions": {"US.A": "-10"}}
+
+    beat.beat(wall_ns(), {"state": "reducing", "working_orders": 0, "differs": differs})
+
+    assert trader_lines(settings)[1:] == [
+        "the account has more than the book: USD +5000, US.A -10 (apiary account show)"
+    ]
