@@ -1,6 +1,6 @@
 """Clean tables: raw rows that passed validation; the others are quarantined with their reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -55,7 +55,7 @@ def _status_rows(
     rows: pl.DataFrame,
     quarantined: pl.DataFrame,
     reasons: Sequence[str],
-    withheld: Sequence[str],
+    withheld: Mapping[str, datetime],
     span: tuple[datetime, datetime],
     as_of: datetime,
     raw_version: int,
@@ -73,6 +73,7 @@ def _status_rows(
                 "passed": not reasons,
                 "reasons": "; ".join(reasons[:5]),
                 "withheld": ",".join(withheld),
+                "withheld_since": ",".join(since.isoformat() for since in withheld.values()),
                 "row_count": rows.filter(inside).height,
                 "quarantined_count": quarantined.filter(inside).height,
                 "raw_version": raw_version,
@@ -212,9 +213,8 @@ def _clean_span(
     reasons = (*report.blocking_reasons, *_unreadable(schema, tables, span, judged.height, desk))
     receipt = tables.replace(f"clean_{schema.name}", good, start=start, end=end)
     tables.replace(f"quarantine_{schema.name}", QUARANTINE.conform(bad), start=start, end=end)
-    status = _status_rows(
-        schema, judged, bad, reasons, report.withheld, span, as_of, tables.version(raw_name)
-    )
+    held = dict(zip(report.withheld, report.withheld_since, strict=True))
+    status = _status_rows(schema, judged, bad, reasons, held, span, as_of, tables.version(raw_name))
     tables.replace(f"data_status_{schema.name}", status, start=start, end=end)
     return Cleaned(
         table=schema.name,

@@ -29,18 +29,19 @@ class NextSession:
 def read_status(tables: TableStore) -> pl.DataFrame:
     """Return the outcomes of the blocking checks of all required tables."""
     return pl.concat(
-        StoredTable(tables, f"data_status_{name}", DATA_STATUS.columns).read()
+        DATA_STATUS.conform(StoredTable(tables, f"data_status_{name}", DATA_STATUS.columns).read())
         for name in REQUIRED_TABLES
     )
 
 
 def release_of(tables: TableStore, moment: datetime) -> Release:
-    """Return whether the data of this moment's month have passed every blocking check.
+    """Return whether the data of this moment's month have passed every blocking check."""
+    return may_release(read_status(tables), required_tables(tables), month_key(moment), moment)
 
-    A table that was never ingested by this desk does not count; bars always do.
-    """
-    required = [name for name in REQUIRED_TABLES if name == "bars" or tables.exists(f"raw_{name}")]
-    return may_release(read_status(tables), required, month_key(moment))
+
+def required_tables(tables: TableStore) -> list[str]:
+    """Return the tables that must have been checked: bars, and what this desk ever ingested."""
+    return [name for name in REQUIRED_TABLES if name == "bars" or tables.exists(f"raw_{name}")]
 
 
 def decided_sessions(log: EventLog) -> set[str]:

@@ -11,12 +11,12 @@ from assets.desk import Desk
 from assets.online_session import OnlineSession, ServedFeatures
 from assets.partitions import month_key
 from assets.ports import EventLog, HotStore, LiveBook, TableStore
-from assets.readiness import release_of
+from assets.readiness import read_status, required_tables
 from assets.session_market import SessionMarkets
 from assets.session_tables import Tables, instruments_of
 from assets.universe_record import find_news
 from features.calendars import is_session
-from features.data_status import Release
+from features.data_status import Release, may_release
 from features.observing import SessionTables, observe
 from features.projections import nav_row, position_rows
 from swarm_core import events as ev
@@ -99,7 +99,7 @@ class TradingFloor:
         self.taken: dict[str, ev.DecisionTaken] = {}
         self.changes: list[ev.ColonySettingsChanged] = []  # of the colony's settings, in order
         self.universe: ev.UniverseChosen | None = None  # the last that stands in the log
-        self._releases: dict[str, Release] = {}
+        self._checked: tuple[pl.DataFrame, list[str]] | None = None
         self._served: dict[str, ServedFeatures] = {}
         self._features_at = _by_close(tables.features)
         self._forecasts_at = _by_close(tables.forecasts)
@@ -242,11 +242,11 @@ class TradingFloor:
             self.universe = news
 
     def _release(self, session: str) -> Release:
-        """Return whether the month of the session may be traded, asked once per walk and month."""
-        key = month_key(self._close(session))
-        if key not in self._releases:
-            self._releases[key] = release_of(self.store, self._close(session))
-        return self._releases[key]
+        """Return whether the session may be traded; the outcomes are read once per walk."""
+        if self._checked is None:
+            self._checked = read_status(self.store), required_tables(self.store)
+        close = self._close(session)
+        return may_release(*self._checked, month_key(close), close)
 
     def _take_up(self) -> None:
         """Learn what the last session has put on record."""

@@ -172,7 +172,7 @@ class ColonyEngine:
         if not found:
             return Release(passed=False, reason="no data were checked")
         month = close.astimezone(UTC).date().replace(day=1).isoformat()
-        return may_release(pl.concat(found, how="diagonal"), required, month)
+        return may_release(pl.concat(found, how="diagonal"), required, month, close)
 
     def _state_before(self, session: str, ids: tuple[str, ...], book: Book) -> ColonyState:
         taken = {

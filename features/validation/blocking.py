@@ -1,5 +1,7 @@
 """What stops everything: single findings that block, and too many that only quarantine."""
 
+from datetime import datetime
+
 import polars as pl
 
 from features.schemas import TABLES
@@ -118,22 +120,45 @@ def _commonest(stopped: pl.DataFrame) -> str:
     return f": {named}; e.g. {first}"
 
 
-def withheld(table: str, rows: pl.DataFrame, findings: pl.DataFrame) -> tuple[str, ...]:
-    """Return the instruments whose newest record is quarantined, in order of their names."""
+def withheld(table: str, rows: pl.DataFrame, findings: pl.DataFrame) -> dict[str, datetime]:
+    """Return the instruments whose newest record is quarantined, in order of their names.
+
+    Each with the event_time from which on it has no record that is not.
+    """
     bad = findings.filter(_ROW_STOPPED)
     if "instrument_id" not in rows.columns or table not in _TRADED:
-        return ()
+        return {}
     if bad.is_empty():
-        return ()
+        return {}
     replaced = _replaced(table, rows, bad)
     index = bad.filter(~pl.col("row_index").is_in(replaced.implode()))["row_index"].unique()
     suspects = rows[index].select("instrument_id", "event_time")
-    newest = (
+    stopped = pl.int_range(pl.len()).is_in(index.implode())
+    by_name = (
         rows.lazy()
+        .select("instrument_id", "event_time", stopped.alias("stopped"))
         .filter(pl.col("instrument_id").is_in(suspects.get_column("instrument_id").implode()))
         .group_by("instrument_id")
-        .agg(pl.col("event_time").max())
+        .agg(
+            newest=pl.col("event_time").max(),
+            good=pl.col("event_time").filter(~pl.col("stopped")).max(),
+        )
         .collect()
     )
-    held = suspects.join(newest, on=["instrument_id", "event_time"], how="semi")
-    return tuple(sorted(held.get_column("instrument_id").drop_nulls().unique()))
+    of_newest = suspects.join(
+        by_name, left_on=["instrument_id", "event_time"], right_on=["instrument_id", "newest"],
+        how="semi",
+    )  # fmt: skip
+    since = (
+        suspects.join(of_newest, on="instrument_id", how="semi")
+        .join(by_name, on="instrument_id")
+        .filter(
+            pl.col("good").is_null()
+            | (pl.col("event_time") > pl.col("good"))
+            | (pl.col("event_time") == pl.col("newest"))
+        )
+        .group_by("instrument_id")
+        .agg(pl.col("event_time").min())
+        .sort("instrument_id")
+    )
+    return dict(since.iter_rows())

@@ -99,12 +99,14 @@ def _report(
 ) -> ValidationReport:
     hits = pl.concat([pl.DataFrame(schema=HITS), *found]) if found else pl.DataFrame(schema=HITS)
     findings = _addressed(table, rows, hits)
+    held = withheld(table, rows, findings)
     return ValidationReport(
         table=table,
         row_count=rows.height,
         findings=findings,
         blocking_reasons=blocking_reasons(table, rows, findings, context),
-        withheld=withheld(table, rows, findings),
+        withheld=tuple(held),
+        withheld_since=tuple(held.values()),
     )
 
 

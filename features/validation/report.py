@@ -1,6 +1,7 @@
 """The verdict over one table: what was found, what it adds up to, and whether it blocks."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import polars as pl
@@ -11,7 +12,8 @@ class ValidationReport:
     """Findings of one check; `blocking_reasons` says in sentences why nothing may go on.
 
     `findings` has the columns FINDINGS, ordered by severity and row. `withheld` names the
-    instruments whose newest record is quarantined: nothing may be traded on them.
+    instruments whose newest record is quarantined: nothing may be traded on them. The event_time
+    from which on each has no other record stands in `withheld_since`.
     """
 
     table: str
@@ -19,6 +21,7 @@ class ValidationReport:
     findings: pl.DataFrame
     blocking_reasons: tuple[str, ...]
     withheld: tuple[str, ...] = ()
+    withheld_since: tuple[datetime, ...] = ()
 
     @property
     def blocking(self) -> bool:

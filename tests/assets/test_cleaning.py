@@ -13,6 +13,7 @@ from adapters.stores.tables_delta import DeltaTableStore
 from assets import cleaning
 from assets.ingest import REMARK
 from assets.partitions import month_key
+from features.data_status import may_release
 from features.schemas import BARS, dated_instruments
 from features.validation import ValidationSettings
 from tests.features.validation.make import make_bars, make_instruments
@@ -56,6 +57,13 @@ def test_an_instrument_whose_newest_record_is_put_aside_is_told_with_the_reason(
     )
     assert "a change of unit, not confirmed yet; apiary sql" in found[REMARK]
     assert not found["blocking"]
+    close: datetime = bars["event_time"].max()  # type: ignore[assignment]  # a column of times
+    tables, month = DeltaTableStore(tmp_path / "tables"), month_key(close)
+    status = tables.read("data_status_bars")
+    before = bars.filter(pl.col("event_time") < close)["event_time"].max()
+    # The sessions before it are traded: a backfill that did not would look ahead.
+    for moment, withheld in ((close, {"US.T0"}), (before, set[str]())):
+        assert may_release(status, ["bars"], month, moment).withheld == withheld
 
 
 def test_nothing_is_told_of_a_bad_record_that_others_followed(tmp_path: Path) -> None:

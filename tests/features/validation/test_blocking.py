@@ -82,6 +82,17 @@ def test_rows_that_a_later_version_replaces_stop_nothing() -> None:
     assert len(reasons(rows, bad.to_list())) == 1
     both = pl.concat([rows, repair])
     assert reasons(both, bad.to_list()) == ()
-    assert withheld("bars", both, make_findings(both, bad.to_list())) == ()
+    assert withheld("bars", both, make_findings(both, bad.to_list())) == {}
     still = make_findings(both, [*bad.to_list(), rows.height])
-    assert withheld("bars", both, still) == ("N0",)
+    assert withheld("bars", both, still) == {"N0": rows["event_time"].max()}
+
+
+def test_an_instrument_is_withheld_from_its_first_bad_record_since_the_last_good_one() -> None:
+    """What was put aside before that is the past: a backfill of those sessions trades it."""
+    rows = make_rows(6)
+    of_first = rows.with_row_index().filter(pl.col("instrument_id") == "N0").sort("event_time")
+    index, times = of_first["index"].to_list(), of_first["event_time"].to_list()
+    bad = [index[2], index[3], index[-3], index[-2], index[-1]]
+    assert withheld("bars", rows, make_findings(rows, bad)) == {"N0": times[-3]}
+    assert withheld("bars", rows, make_findings(rows, index)) == {"N0": times[0]}
+    assert withheld("bars", rows, make_findings(rows, bad[:-1])) == {}
