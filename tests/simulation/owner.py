@@ -34,8 +34,9 @@ class Owner:
     @property
     def lost_fees_minor(self) -> int:
         """What executions cost that were taken back before anybody had heard of them."""
-        booked = self.watch.booked
-        lost = [i for i in self.venue.taken_back if i not in booked and i in self.venue.commissions]
+        # A commission may be heard of without its execution: then it is in the book.
+        told = {*self.watch.booked, *self.watch.book.ledger.commissions}
+        lost = [i for i in self.venue.taken_back if i in self.venue.commissions and i not in told]
         return sum(self.venue.commissions[i].commission_minor for i in lost)
 
     @property
