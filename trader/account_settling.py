@@ -21,7 +21,7 @@ class AccountClaim:
     """What the broker has more (less: negative) than the log, as a person says, and who and why.
 
     `cash` is by currency in units of it. `positions` is by instrument: a quantity, and after `@`
-    what one cost; without that it is its mark, or, where it was never held, the trader's quote.
+    what one cost; without that it is its mark, or, where it is not held, the trader's quote.
     `fills` takes in executions of orders that are not ours. `income` says that the cash was earned
     or spent, and is no capital that the owner moved.
     """
@@ -205,11 +205,11 @@ def _price_ticks(desk: TradingDesk, instrument: Instrument, price: Decimal | Non
         return instrument.price_to_ticks(price)
     name = instrument.instrument_id
     position, quote = desk.book.ledger.positions.get(name), desk.quotes.get(name)
-    if position is not None:
+    if position is not None and position.lots:  # what was sold long ago has an old mark
         return position.mark_ticks
     if quote is not None:
         return quote.reference_ticks
-    raise ValueError(f"the price of {name} must be given, as QUANTITY@PRICE: it was never held")
+    raise ValueError(f"the price of {name} must be given, as QUANTITY@PRICE: it is not held")
 
 
 def _adopted(

@@ -349,3 +349,16 @@ def test_an_execution_that_was_taken_back_needs_no_commission(case: Case) -> Non
     case.venue.cash_minor["USD"] = to_minor(5)
     case.settle(cash={"USD": "5"})
     assert case.found() == []
+
+
+def test_the_mark_of_what_is_not_held_any_more_is_no_price(case: Case) -> None:
+    """It is as old as the last sale: the quote of now is taken, and without one the price asked."""
+    held = case.desk.book.lots(A)
+    case.venue.lots[A] = -held
+    case.settle(positions={A: f"{-held}"})
+    case.desk.quotes[A] = replace(make_quote(A), reference_ticks=12_345)
+    case.venue.lots[A] = -held + 7
+    case.settle(positions={A: "7"})
+    moved = case.events()[-1]
+    assert isinstance(moved, ev.TransferBooked)
+    assert (moved.lots, moved.price_ticks) == (7, 12_345)
