@@ -22,6 +22,7 @@ from features.validation.rules.split_steps import SPLIT_RULES
 from features.validation.rules.swapped_columns import SWAPPED_RULES
 from features.validation.rules.times import TIME_RULES
 from features.validation.rules.values import VALUE_RULES
+from features.validation.rules.volumes import VOLUME_RULES
 from features.validation.rules.zones import ZONE_RULES
 
 RULES: tuple[Rule, ...] = (
@@ -36,6 +37,7 @@ RULES: tuple[Rule, ...] = (
     *SPLIT_RULES,
     *JUMP_RULES,
     *PRINT_RULES,
+    *VOLUME_RULES,
     *BELOW_ZERO_RULES,
     *CURRENCY_RULES,
     *LENT_RULES,
