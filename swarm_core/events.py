@@ -380,7 +380,7 @@ for _cls in EVENT_CLASSES:
     sort_fields(_cls)
 
 # A changed event gets a new schema_version and, in `event_upcasts`, the step that lifts it.
-_codec = Codec(EVENT_CLASSES, upcasts=UPCASTS)
+_codec = Codec(EVENT_CLASSES, upcasts=UPCASTS, steady=frozenset({Instrument, RiskLimits}))
 
 
 def encode(event: Event) -> bytes:

@@ -63,20 +63,26 @@ class Ledger:
 
     def book_fill(self, fill: OrderFilled) -> bool:
         """Book an execution; return False where it was booked before."""
-        known = self.executions.get(fill.execution_id)
+        execution_id, currency = fill.execution_id, fill.currency
+        known = self.executions.get(execution_id)
         if known is not None:
             if _terms(known) != _terms(fill):
-                self.conflicts.add(fill.execution_id)
-            self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
+                self.conflicts.add(execution_id)
+            self._book_commission(execution_id, currency, fill.commission_minor)
             return False
-        self.executions[fill.execution_id] = fill
+        self.executions[execution_id] = fill
+        # Most of a replay is this: what is looked up and added here is called nowhere else.
         signed = fill.side.sign * fill.lots
-        position = position_of(self.positions, fill)
-        realised = position.trade(signed, fill.price_ticks)
-        paid = -signed * fill.price_ticks * fill.lot_tick_minor
-        self._add(self.cash, fill.currency, realised if position.is_margined else paid)
-        if fill.commission_minor is not None:
-            self._book_commission(fill.execution_id, fill.currency, fill.commission_minor)
+        cost_per_tick = signed * fill.price_ticks
+        position = self.positions.get(fill.instrument_id) or position_of(self.positions, fill)
+        realised = position.take(signed, cost_per_tick * position.lot_tick_minor)
+        paid = realised if position.is_margined else -cost_per_tick * fill.lot_tick_minor
+        fee, cash = fill.commission_minor, self.cash
+        if fee is not None and execution_id not in self.commissions:
+            self.commissions[execution_id] = fee
+            self.fees[currency] = self.fees.get(currency, 0) + fee
+            paid -= fee
+        cash[currency] = cash.get(currency, 0) + paid
         return True
 
     def correct_fill(self, event: ExecutionCorrected) -> bool:

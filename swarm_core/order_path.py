@@ -19,7 +19,6 @@ from swarm_core.ports import BracketBroker, Broker, EventLog, MarginAfter, Margi
 from swarm_core.references import References
 from swarm_core.retirement import Archive
 from swarm_core.risk.codes import DenialCode
-from swarm_core.risk.context import RiskContext
 from swarm_core.sizing import Targets
 from swarm_core.verdicts import deny_with, judge, plan, units_of
 
@@ -34,9 +33,8 @@ class OrderPath:
     def __init__(self, book: Book, log: EventLog, broker: Broker, time_ns: int) -> None:
         self.book, self.log, self.broker, self.time_ns = book, log, broker, time_ns
         self.sent_count = 0
-        # What a plan was measured by, and the record that it ended with. Orders that are only
-        # intended move no measure: while nothing else is written, the gate sees the same.
-        self._planned_by: tuple[int, References, RiskContext] | None = None
+        # The record that a plan and its verdicts ended with: they stand while it is the last one.
+        self._judged_at: int | None = None
 
     def run(
         self,
@@ -61,6 +59,8 @@ class OrderPath:
 
     def write(self, events: Sequence[ev.Event]) -> None:
         """Put our own acts on disk, only if nobody else has written since the book was read."""
+        if not events:
+            return
         # What comes back follows the book without a gap: nothing has to be read again.
         self.book.apply_all(self.log.append(events, expected_sequence=self.book.sequence))
 
@@ -90,7 +90,10 @@ class OrderPath:
         )
 
     def _plan(self, decision: Targets, lineage: Lineage | None, references: References) -> None:
-        """Write the decision and all its intended orders in one batch: both stand, or none."""
+        """Write the decision, its intended orders and their verdicts in one batch: all, or none.
+
+        Orders that are only intended move no measure: the gate sees what the plan was made from.
+        """
         self.write(position_marks(self.book, references.quotes, self.time_ns))
         decision_id = decision.decision_id
         taken: list[ev.Event] = []
@@ -98,8 +101,10 @@ class OrderPath:
             taken.append(_decision_taken(decision, lineage))
         taken.append(references.taken(decision_id, self.book.sequence))
         context = references.measure(self.book)
-        self.write([*taken, *plan(decision, self.book, references, context)])
-        self._planned_by = (self.book.sequence, references, context)
+        planned = plan(decision, self.book, references, context)
+        intended = [OrderRecord(e.order) for e in planned if isinstance(e, ev.OrderIntended)]
+        self.write([*taken, *planned, *judge(intended, context)])
+        self._judged_at = self.book.sequence
 
     def _send(self, decision_id: str, references: References) -> None:
         """Bring every unfinished order of the decision to the broker."""
@@ -119,13 +124,11 @@ class OrderPath:
     def _judge(
         self, decision_id: str, waiting: Sequence[OrderRecord], references: References
     ) -> None:
-        """Write the gate's verdicts, after what it looked at where that is not on record yet."""
-        sequence, planned = self.book.sequence, self._planned_by
-        self._planned_by = None  # a context counts what it approves: it judges once
-        if planned is not None and planned[0] == sequence and planned[1] is references:
-            self.write(judge(waiting, planned[2]))
+        """Write the gate's verdicts after what it looked at, unless they came with the plan."""
+        judged_at, self._judged_at = self._judged_at, None
+        if judged_at == self.book.sequence:
             return
-        taken = references.taken(decision_id, sequence)
+        taken = references.taken(decision_id, self.book.sequence)
         self.write([taken, *judge(waiting, references.measure(self.book))])
 
     def _went_ahead(self, order: Order) -> bool:

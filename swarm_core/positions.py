@@ -49,16 +49,14 @@ class Position:
         The rest opens. Returns the profit realised. The rounding of an average stays inside the
         books: what is released is exactly what remains less, so no minor unit appears or is lost.
         """
-        closing = 0
+        realised = 0
         if self.lots * signed_lots < 0:
             closing = max(-abs(self.lots), min(abs(self.lots), signed_lots))
-        realised = 0
-        if closing:
             released = self.cost_minor * -closing // self.lots
             spent = cost_minor * closing // signed_lots
             realised = -spent - released
             self.cost_minor += -released - spent
-        self.realised_minor += realised
+            self.realised_minor += realised
         self.cost_minor += cost_minor
         self.lots += signed_lots
         return realised

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from adapters.stores.event_log_bytes import read_event
+from adapters.stores.event_log_bytes import read_events
 from adapters.stores.event_log_frames import FRAME_RECORDS_MAX, Frame, FrameRow, split_together
 from swarm_core.event_chain import packed_numbers
 from swarm_core.events import RecordedEvent
@@ -62,9 +62,10 @@ def linked(
             previous = before.hex()
         wanted = list(range(last + 1, last + 1 + len(bodies)))
         sound = _count_sound(wanted, Stored(sequences, bodies, hashes), before)
-        for sequence, body, digest in zip(wanted[:sound], bodies, hashes, strict=False):
+        events = read_events(bodies[:sound])
+        for sequence, event, digest in zip(wanted, events, hashes, strict=False):
             current = digest.hex()
-            yield make(kind, (sequence, read_event(body), current, previous))
+            yield make(kind, (sequence, event, current, previous))
             previous = current
         if sound < len(bodies):
             raise ValueError(

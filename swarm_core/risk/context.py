@@ -94,8 +94,10 @@ class RiskContext:
 
     def __post_init__(self) -> None:
         for risk in self.instruments.values():
+            if not risk.exposure_lots:
+                continue  # it adds to no sum
             self._count(risk, 1)
-            if risk.exposure_lots and not risk.lot_value:
+            if not risk.lot_value:
                 # What is held or open and cannot be valued makes every sum unknown.
                 self.nav = None
         if self.gross > VALUE_MICROS_MAX:
@@ -171,9 +173,9 @@ def measure(
         )
         for instrument_id in sorted(seen)
     }
+    accounts = [own for _, own in limits.accounts()]
     for instrument_id, risk in risks.items():
-        instrument = instruments.get(instrument_id)
-        _permit(risk, instrument_id, instrument, [own for _, own in limits.accounts()])
+        _permit(risk, instrument_id, instruments.get(instrument_id), accounts)
         risk.located = instrument_id in located
         risk.position_lots = book.lots(instrument_id)
         risk.throttled = instrument_id in book.throttled

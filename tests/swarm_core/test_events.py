@@ -88,6 +88,28 @@ def test_an_event_survives_the_way_to_bytes_and_back(event: ev.Event) -> None:
     assert ev.encode(ev.decode(data)) == data
 
 
+def test_the_text_that_is_kept_of_a_value_is_its_own() -> None:
+    """Instruments and limits are written once; another one of the same id or place is another."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Told(ev.Event):
+        instruments: tuple[Instrument, ...]
+        limits: RiskLimits
+
+    plain = Codec((Told,), upcasts={})
+    keeping = Codec((Told,), upcasts={}, steady=frozenset({Instrument, RiskLimits}))
+    kept = make_instrument()
+    for number in range(10_000):  # more than are kept, and most of them leave at once
+        one = make_instrument(multiplier=Decimal(number + 1))
+        told = Told(
+            event_id="e",
+            time_ns=number,
+            instruments=(kept, one),
+            limits=make_limits(gross_fraction_max=1.0 + number % 7 / 10),
+        )
+        assert keeping.encode(told) == plain.encode(told)
+
+
 def test_every_class_of_event_is_registered() -> None:
     found = {c for c in vars(ev).values() if isinstance(c, type) and issubclass(c, ev.Event)}
 

@@ -1,5 +1,8 @@
 """The order path: what is sent, what is not, and that nothing is sent twice."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -199,3 +202,29 @@ def test_a_quote_from_the_future_denies() -> None:
     desk.quotes[A] = Quote(instrument_id=A, reference_ticks=10_000, time_ns=NOW_NS + 1)
 
     assert desk.release(make_decision(A=0.1)).denied == {A: DenialCode.STALE_QUOTE}
+
+
+def test_a_decision_is_on_disk_with_its_verdicts_in_one_append() -> None:
+    """Each append waits for the disk: only the one that says what leaves comes after it."""
+    desk = Desk()
+    desk.release(make_decision("d0", A=0.05))  # from here on what is held is marked, too
+    appended: list[list[str]] = []
+    append = desk.log.append
+
+    def noted(events: Sequence[ev.Event], **more: Any) -> Sequence[ev.RecordedEvent]:
+        appended.append([type(event).__name__ for event in events])
+        return append(events, **more)
+
+    desk.log.append = noted  # type: ignore[method-assign]
+    desk.release(make_decision("d1", A=0.1, B=-0.05), time_ns=NOW_NS + 60 * 10**9)
+
+    plan = next(kinds for kinds in appended if "DecisionTaken" in kinds)
+    assert plan == [
+        "DecisionTaken",
+        "ReferencesTaken",
+        *["OrderIntended"] * 2,
+        "ReleasePlanned",
+        *["OrderApproved"] * 2,
+    ]
+    assert appended[appended.index(plan) + 1] == ["OrderSubmitted"]
+    assert [] not in appended
