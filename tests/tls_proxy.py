@@ -1,6 +1,6 @@
 """A server's TLS: what stands in front of one that speaks none, and speaks it to our clients."""
 
-import select
+import selectors
 import socket
 import ssl
 import threading
@@ -69,13 +69,17 @@ def tls_in_front(
 
 
 def _hand_on(secure: ssl.SSLSocket, plain: socket.socket, changed: Change) -> None:
-    while True:
-        both = [secure, plain]
-        for source in [secure] if secure.pending() else select.select(both, [], [])[0]:
-            data = source.recv(65_536)
-            if not data:
-                return
-            if source is secure:
-                plain.sendall(data)
-            else:
-                secure.sendall(changed(data))
+    with selectors.DefaultSelector() as ready:  # `select` takes no file number above 1,023
+        ready.register(secure, selectors.EVENT_READ)
+        ready.register(plain, selectors.EVENT_READ)
+        while True:
+            found = [secure] if secure.pending() else [key.fileobj for key, _ in ready.select()]
+            for source in found:
+                if source is secure:
+                    data = secure.recv(65_536)
+                    plain.sendall(data)
+                else:
+                    data = plain.recv(65_536)
+                    secure.sendall(changed(data))
+                if not data:
+                    return
