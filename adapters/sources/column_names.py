@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import polars as pl
 
@@ -120,6 +121,7 @@ def known_columns(rows: pl.DataFrame) -> dict[str, str]:
         if any(name in plain for name in names)
     }
     found = {**_by_words(rows, set(found.values())), **found}
+    found |= _volume_that_counts(rows, [plain[n] for n in NAMES["volume"] if n in plain])
     days = [c for n in ("date", "day") if (c := plain.get(n)) is not None]
     clocks = [c for n in ("time", "hour", "time_of_day") if (c := plain.get(n)) is not None]
     if days and clocks:  # the moment is written in two columns
@@ -134,6 +136,17 @@ def known_columns(rows: pl.DataFrame) -> dict[str, str]:
             if len(group) == 1:
                 return {"time": group[0], **found}
     return found
+
+
+def _volume_that_counts(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, str]:
+    """Return the first of several columns of volume that is not all zeros, if there is one.
+
+    MetaTrader writes the volume of exchanges beside that of ticks, and zeros where it has none.
+    """
+    for column in columns if len(columns) > 1 else ():
+        if (rows[column].cast(pl.Float64, strict=False).fill_null(0) != 0).any():
+            return {"volume": column}
+    return {}
 
 
 def known_column(rows: pl.DataFrame, time: str) -> str | None:

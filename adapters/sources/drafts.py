@@ -15,7 +15,7 @@ from adapters.sources.draft_patterns import glob_of
 from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
-from adapters.sources.header_units import volume_factor
+from adapters.sources.header_units import factor_of
 from adapters.sources.listed_names import listing_of, venue_marks
 from adapters.sources.mapping import (
     Condition,
@@ -203,8 +203,9 @@ def _entries(draft: Draft) -> dict[str, object]:
     fields = {m: Field(column=(columns[m],)) for m in _MEASURES[draft.table] if m in columns}
     if "volume" in fields and draft.volume_mark:
         fields["volume"] = replace(fields["volume"], thousands=draft.volume_mark)
-    if "volume" in fields and (factor := volume_factor(columns)) != 1:
-        fields["volume"] = replace(fields["volume"], scale=factor)
+    for measure in ("open", "high", "low", "close", "volume"):
+        if measure in fields and (factor := factor_of(columns, measure)) != 1:
+            fields[measure] = replace(fields[measure], scale=factor)
     if draft.table == "news":
         fields["precision"] = Field(constant="day" if draft.stamps.days_only else "second")
     if draft.table in ("bars", "quotes"):

@@ -34,7 +34,7 @@ from adapters.sources.reading import (
 from adapters.sources.special_formats import grouped_columns, grouped_header
 from adapters.sources.stamps import recognise
 from adapters.sources.table_kinds import kind_of, settled
-from adapters.sources.text_layout import begins_with_data, layout_of
+from adapters.sources.text_layout import begins_with_data, layout_of, with_lean_units
 
 THESE = "{files}"  # the file, or a pattern of the files, that a question is about
 LEAVE_OUT = f"leave it out with --ignore {THESE}"
@@ -118,7 +118,9 @@ def open_file(relative: str, path: Path, hints: FileHints) -> OpenFile:
     text = _text(name, content, hints.encoding)
     return OpenFile(
         relative=relative, path=path, name=name, content=content, text=text, is_text=True,
-        layout=replace(layout_of(text), encoding=hints.encoding),
+        layout=replace(
+            with_lean_units(layout_of(text), text, relative), encoding=hints.encoding
+        ),
         is_grouped=grouped_columns(text) is not None,
     )  # fmt: skip
 

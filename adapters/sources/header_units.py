@@ -18,6 +18,8 @@ _COUNTS = {
     **dict.fromkeys(("000s", "'000", "'000s", "000", "thousands", "in thousands", "k"), 1e3),
     **dict.fromkeys(("m", "mm", "mn", "mln", "mio", "million", "millions", "in millions"), 1e6),
 }  # fmt: skip
+# How the columns of a file are named whose prices are whole ten thousandths, as LEAN writes them.
+TEN_THOUSANDTHS = "1/10000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ def _known(name: str, unit: str, *, is_bracketed: bool) -> HeaderUnit | None:
         return HeaderUnit(name, currency=capitals)
     if unit.lower() in _COUNTS and (is_bracketed or _COUNTS[unit.lower()] == 1.0):
         return HeaderUnit(name, factor=_COUNTS[unit.lower()])
+    if is_bracketed and unit == TEN_THOUSANDTHS:
+        return HeaderUnit(name, factor=1e-4)
     if is_bracketed and unit.lower() in _SIGNS:
         return HeaderUnit(name, currency=_SIGNS[unit.lower()])
     return None
@@ -84,7 +88,7 @@ def price_currency(columns: Mapping[str, str]) -> str | None:
     return next(iter(found), None)
 
 
-def volume_factor(columns: Mapping[str, str]) -> float:
-    """Return how many a volume of one is: 1,000 in Volume (000s)."""
-    unit = unit_of(columns["volume"]) if "volume" in columns else None
+def factor_of(columns: Mapping[str, str], meaning: str) -> float:
+    """Return how many one of a column is: 1,000 in Volume (000s), of another column 1."""
+    unit = unit_of(columns[meaning]) if meaning in columns else None
     return unit.factor if unit is not None and unit.factor is not None else 1.0

@@ -101,12 +101,32 @@ def _tables(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
         return
     if not isinstance(value, dict):
         return
-    for read in (_split, _by_time, _by_index, _columns):  # what is named by its keys
+    for read in (_by_symbol, _split, _by_time, _by_index, _columns):  # what is named by its keys
         if (found := read(value)) is not None:
             yield path, found
             return
     for key, item in value.items():
         yield from _tables(item, (*path, str(key)))
+
+
+def _by_symbol(value: Mapping[str, Any]) -> list[Any] | None:
+    """Return the candles that stand in a list for each symbol, each with its symbol.
+
+    So Alpaca and others answer about several shares at once. Lists of anything else, as the bids
+    and asks of a book, are no such thing; nor is one list alone, whose key may be a mere word.
+    """
+    parts: list[Any] = []
+    for symbol, rows in value.items():
+        listed = (_candles(rows) or rows) if isinstance(rows, list) else None
+        if not listed or not all(isinstance(row, dict) for row in listed):
+            return None
+        parts += [{"symbol": symbol, **row} for row in listed]
+    names = [{plain_name(name) for name in row} for row in parts]
+    is_bar = all(
+        not told.isdisjoint(NAMES["close"]) and not told.isdisjoint((*NAMES["time"], "t"))
+        for told in names
+    )
+    return parts if len(value) > 1 and is_bar else None
 
 
 def _is_row(value: object) -> TypeGuard[list[Any]]:

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adapters.sources.column_names import NAMES, plain_name
+from adapters.sources.header_units import TEN_THOUSANDTHS
 from adapters.sources.mapping import Csv
 from adapters.sources.reading import SEPARATORS, sniff_separator
 
@@ -31,6 +33,8 @@ _CANDLES = (
     ("high", "low", "open", "close", "volume", "open_interest"),
     ("high", "low", "open", "close", "volume_so_far", "volume", "trade_count"),
 )
+_LEAN_STAMP = re.compile(r"\d{8} \d\d:\d\d")
+_LEAN_PRICE_MIN = 1_000  # a tenth of a dollar
 _MARKED_HEADER = re.compile(r"#\w")
 
 # The columns of a candle as Binance publishes it, in files that have no header.
@@ -138,6 +142,27 @@ def _bare_candles(lines: Sequence[Sequence[str]]) -> tuple[str, ...]:
             if len(columns) == width and _are_candles(shown, len(clock) + 1, names):
                 return columns
     return ()
+
+
+def with_lean_units(layout: Csv, text: str, relative: str) -> Csv:
+    """Return the layout with prices in ten thousandths where the file is one of LEAN's shares.
+
+    Those lie in an archive each, named for the share, and begin 20210331 00:00,1219000,...; the
+    folders of a LEAN installation call them equity. LEAN's other prices are written as they are.
+    """
+    path = relative.lower()
+    cells = [line.split(",") for line in text[:_LOOKED_AT].splitlines()[:_CANDLES_MAX]]
+    is_lean = (
+        layout.header == ("date", *_CANDLES[1])
+        and (path.endswith(".zip") or "equity" in path)
+        and all(len(line) == 6 and _LEAN_STAMP.fullmatch(line[0]) for line in cells)
+        and all(cell.isdigit() for line in cells for cell in line[1:5])
+        and all(int(line[3]) >= _LEAN_PRICE_MIN for line in cells)
+    )
+    if not is_lean:
+        return layout
+    prices = (f"{name} ({TEN_THOUSANDTHS})" for name in _CANDLES[0])
+    return replace(layout, header=("date", *prices, "volume"))
 
 
 def _are_candles(lines: Sequence[Sequence[str]], first: int, names: Sequence[str]) -> bool:

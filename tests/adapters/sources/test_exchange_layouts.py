@@ -191,3 +191,39 @@ def test_news_are_known_when_they_are_published(tmp_path: Path, name: str) -> No
     told = [datetime.fromisoformat(f"{day}T12:30:00+00:00") for day in SESSIONS]
     assert news["event_time"].to_list() == told
     assert news["knowledge_time"].to_list() == told
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+def test_a_list_for_each_symbol_is_of_all_of_them(tmp_path: Path, is_bare: bool) -> None:
+    """As Alpaca answers about several shares, and as candles of ccxt are kept."""
+    rows: list[Any] = candles("ohlc", [12.5], 1_000)
+    if not is_bare:
+        names = ("t", "o", "h", "l", "c", "v")
+        day = (datetime(2023, 1, 3, 5, tzinfo=UTC) + timedelta(days=n) for n in range(len(rows)))
+        rows = [
+            {**dict(zip(names, row, strict=True)), "t": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+            for row, at in zip(rows, day, strict=True)
+        ]
+    told = {"bars": {"ETH/USD": rows, "BTC/USD": rows}, "next_page_token": None}
+    source = inferred(tmp_path, {"bars.json": json.dumps(told)})
+    assert source.instruments()["instrument_id"].to_list() == ["CRYPTO.BTC/USD", "CRYPTO.ETH/USD"]
+    bars = source.fetch("bars", *EVER).sort("instrument_id", "event_time")
+    assert bars.select("open", "high", "low", "close").rows() == PRICES * 2
+
+
+def test_lists_of_other_things_are_no_symbols(tmp_path: Path) -> None:
+    book = {"bids": [{"price": 1.5, "size": 3}], "asks": [{"price": 1.6, "size": 3}]}
+    with pytest.raises(MappingError, match="it must hold one list of records, held 2"):
+        inferred(tmp_path, {"BTC-USD.json": json.dumps(book)})
+
+
+@pytest.mark.parametrize(("ticks", "real", "read"), [(7, 0, 7), (7, 9, 9), (0, 0, 0)])
+def test_metatraders_volume_is_that_of_ticks_where_it_has_no_other(
+    tmp_path: Path, ticks: int, real: int, read: int
+) -> None:
+    header = "<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>\n"
+    rows = "".join(
+        f"{day.replace('-', '.')}\t1.5\t2\t1\t1.75\t{ticks}\t{real}\t1\n" for day in SESSIONS
+    )
+    source = inferred(tmp_path, {"AAPL_Daily.csv": header + rows})
+    assert source.fetch("bars", *EVER)["volume"].unique().to_list() == [read]
