@@ -71,17 +71,18 @@ class Book(BookState):
                 instrument_id = record.order.instrument_id
                 self.exit_fills[instrument_id] = self.exit_fills.get(instrument_id, 0) + 1
         if record.state is not state:
-            self.file(record)
+            self.file(fill.client_order_id, record)
 
     def take_order_event(self, event: ev.OrderEvent) -> None:
         """Take in what happened to an order; of an order that is not ours, nothing."""
-        record = self.orders.get(event.client_order_id)
+        order_id = event.client_order_id
+        record = self.orders.get(order_id)
         if record is None:
             return
         state = record.state
         record.apply(event)
         if record.state is not state:
-            self.file(record)
+            self.file(order_id, record)
         count = _COUNT.get(event.__class__)
         if count is not None:
             count(self, event, record.order)
@@ -188,18 +189,17 @@ _COUNT: dict[type[ev.Event], Callable[[Book, Any, Order], object]] = {
 
 def _intend(book: Book, event: ev.OrderIntended) -> None:
     order = event.order
-    if order.client_order_id in book.orders:
-        raise IllegalTransitionError(
-            f"an order must be intended once, was again: {order.client_order_id}"
-        )
+    order_id = order.client_order_id
+    if order_id in book.orders:
+        raise IllegalTransitionError(f"an order must be intended once, was again: {order_id}")
     record = OrderRecord(order, intended_ns=event.time_ns)
     record.exit_fills_seen = book.exit_fills.get(order.instrument_id, 0)
-    book.orders[order.client_order_id] = record
+    book.orders[order_id] = record
     if order.exit_kind is None:
         book.exits.pop(order.instrument_id, None)  # its own follow, if it has any
     else:
-        book.exits.setdefault(order.instrument_id, {})[order.exit_kind] = order.client_order_id
-    book.intended.setdefault(order.decision_id, []).append(order.client_order_id)
+        book.exits.setdefault(order.instrument_id, {})[order.exit_kind] = order_id
+    book.intended.setdefault(order.decision_id, []).append(order_id)
 
 
 def _take_instruction(book: Book, event: ev.PersonInstructed) -> None:
@@ -226,7 +226,7 @@ def _correct(book: Book, event: ev.ExecutionCorrected) -> None:
     record = book.orders.get(fill.client_order_id)
     if record is not None and event.lots != fill.lots:
         record.correct(event.lots - fill.lots)
-        book.file(record)
+        book.file(fill.client_order_id, record)
     own = None if record is None else book.strategies.get(record.order.strategy)
     if own is not None:
         own.correct_fill(fill, event.lots, event.price_ticks)

@@ -40,7 +40,7 @@ def recall(book: BookState, event: ev.OrderRecalled) -> None:
     book.intended.setdefault(order.decision_id, []).append(order_id)
     if event.arrival_ticks is not None:
         book.realised.approve(order_id, event.arrival_ticks)
-    book.file(book.orders[order_id])
+    book.file(order_id, book.orders[order_id])
 
 
 def recall_execution(book: BookState, event: ExecutionRecalled) -> None:

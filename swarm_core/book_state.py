@@ -62,9 +62,9 @@ class BookState:
     def base_currency(self) -> str:
         return self.ledger.base_currency
 
-    def file(self, record: OrderRecord) -> None:
+    def file(self, order_id: str, record: OrderRecord) -> None:
         """Note whether an order works, and whether it may be sent."""
-        state, order_id = record.state, record.order.client_order_id
+        state = record.state
         if state in WORKING_STATES:
             self._working.add(order_id)
             self._sent_or_ended.add(order_id)

@@ -210,7 +210,8 @@ class OrderFilled(OrderEvent):
     is_margined: bool = False
 
     def __post_init__(self) -> None:
-        Event.__post_init__(self)
+        if not self.event_id or self.time_ns < 0:
+            Event.__post_init__(self)  # it says which; asked for each fill, it costs as much again
         if self.lots < 0 or self.lot_tick_minor <= 0:  # without lots where it was taken back
             raise ValueError(
                 f"lots of a fill must be >= 0 and lot_tick_minor positive, "
