@@ -220,13 +220,14 @@ class OrderRecord:
 
     def apply(self, event: ev.OrderEvent) -> None:
         """Take in one event; raises IllegalTransitionError where an act of ours is not legal."""
-        if isinstance(event, ev.OrderFilled):
-            self._fill(event)
-        elif event.__class__ in _OURS:
+        kind = event.__class__
+        if kind in _OURS:
             self._act(event)
+        elif isinstance(event, ev.OrderFilled):
+            self._fill(event)
         elif isinstance(event, ev.OrderAccepted):
             self._accept(event)
-        elif event.__class__ in ENDINGS:
+        elif kind in ENDINGS:
             self._end(event)
         elif isinstance(event, ev.OrderTriggered | ev.OrderHeld | ev.OrderAdjusted):
             self._alter(event)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
+from itertools import repeat
 from typing import NamedTuple
 
 from adapters.stores.event_log_bytes import read_events
@@ -62,11 +63,12 @@ def linked(
             previous = before.hex()
         wanted = list(range(last + 1, last + 1 + len(bodies)))
         sound = _count_sound(wanted, Stored(sequences, bodies, hashes), before)
-        events = read_events(bodies[:sound])
-        for sequence, event, digest in zip(wanted, events, hashes, strict=False):
-            current = digest.hex()
-            yield make(kind, (sequence, event, current, previous))
-            previous = current
+        if sound:
+            told = [digest.hex() for digest in hashes[:sound]]
+            events, earlier = read_events(bodies[:sound]), [previous, *told[:-1]]
+            # One record after the other, but in no step of Python: most of a read is this.
+            yield from map(make, repeat(kind), zip(wanted, events, told, earlier, strict=False))
+            previous = told[-1]
         if sound < len(bodies):
             raise ValueError(
                 f"record {wanted[sound]} of the event log must be there as it was written, is not: "
