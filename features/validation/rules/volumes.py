@@ -91,8 +91,10 @@ def _find_flat(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     for column in ("open", "high", "low"):
         flat &= arrays.column(column) == arrays.close
     count = np.diff(arrays.start)
-    share = np.bincount(arrays.series, weights=flat, minlength=count.size) / np.maximum(count, 1)
-    rare = (share <= _FLAT_SHARE_MAX) & (count >= _FLAT_BARS_MIN) & arrays.daily
+    flats = np.bincount(arrays.series, weights=flat, minlength=count.size)
+    share = flats / np.maximum(count, 1)
+    few = flats <= np.maximum(1, _FLAT_SHARE_MAX * count)
+    rare = few & (count >= _FLAT_BARS_MIN) & arrays.daily
     at = np.flatnonzero(flat & rare[arrays.series] & ~arrays.first)
     at = at[np.abs(arrays.log_return[at]) < _LOCKED_MOVE_MIN]
     at = at[_traded_as_usual(arrays, at)]

@@ -78,6 +78,12 @@ def test_a_day_at_one_price_on_a_usual_volume_is_put_aside(at: int) -> None:
         assert report.withheld == (("US.T0",) if at == _NEWEST else ())
 
 
+def test_one_day_at_one_price_is_told_in_a_short_series_as_well() -> None:
+    rows = make_bars(instruments=1, days=60)
+    report = check_bars(with_one_price(rows, 59, float(rows["close"][59])))
+    assert found_by(report, "single_price") == [(59, "quarantine")]
+
+
 def test_a_day_locked_at_its_limit_passes() -> None:
     rows = make_bars(instruments=1)
     locked = with_one_price(rows, _NEWEST, round(float(rows["close"][_NEWEST - 1]) * 1.1, 2))
