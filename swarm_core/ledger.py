@@ -71,7 +71,7 @@ class Ledger:
             self._book_commission(execution_id, currency, fill.commission_minor)
             return False
         self.executions[execution_id] = fill
-        # Most of a replay is this: what is looked up and added here is called nowhere else.
+        # Most of a replay runs through here, so it calls as little as it can.
         signed = fill.side.sign * fill.lots
         cost_per_tick = signed * fill.price_ticks
         position = self.positions.get(fill.instrument_id) or position_of(self.positions, fill)
