@@ -120,13 +120,11 @@ def _by_symbol(value: Mapping[str, Any]) -> list[Any] | None:
         listed = (_candles(rows) or rows) if isinstance(rows, list) else None
         if not listed or not all(isinstance(row, dict) for row in listed):
             return None
+        told = {plain_name(name) for name in listed[0]}
+        if told.isdisjoint(NAMES["close"]) or told.isdisjoint((*NAMES["time"], "t")):
+            return None
         parts += [{"symbol": symbol, **row} for row in listed]
-    names = [{plain_name(name) for name in row} for row in parts]
-    is_bar = all(
-        not told.isdisjoint(NAMES["close"]) and not told.isdisjoint((*NAMES["time"], "t"))
-        for told in names
-    )
-    return parts if len(value) > 1 and is_bar else None
+    return parts if len(value) > 1 else None
 
 
 def _is_row(value: object) -> TypeGuard[list[Any]]:

@@ -34,7 +34,7 @@ _CANDLES = (
     ("high", "low", "open", "close", "volume_so_far", "volume", "trade_count"),
 )
 _LEAN_STAMP = re.compile(r"\d{8} \d\d:\d\d")
-_LEAN_PRICE_MIN = 1_000  # a tenth of a dollar
+_LEAN_PRICE_MIN = 1_000  # a tenth of a dollar, which few shares have never been worth
 _MARKED_HEADER = re.compile(r"#\w")
 
 # The columns of a candle as Binance publishes it, in files that have no header.
@@ -151,13 +151,14 @@ def with_lean_units(layout: Csv, text: str, relative: str) -> Csv:
     folders of a LEAN installation call them equity. LEAN's other prices are written as they are.
     """
     path = relative.lower()
+    is_equity = "equity" in path
     cells = [line.split(",") for line in text[:_LOOKED_AT].splitlines()[:_CANDLES_MAX]]
     is_lean = (
         layout.header == ("date", *_CANDLES[1])
-        and (path.endswith(".zip") or "equity" in path)
+        and (is_equity or path.endswith(".zip"))
         and all(len(line) == 6 and _LEAN_STAMP.fullmatch(line[0]) for line in cells)
         and all(cell.isdigit() for line in cells for cell in line[1:5])
-        and all(int(line[3]) >= _LEAN_PRICE_MIN for line in cells)
+        and (is_equity or any(int(line[2]) >= _LEAN_PRICE_MIN for line in cells))
     )
     if not is_lean:
         return layout

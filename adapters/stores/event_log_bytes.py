@@ -99,11 +99,7 @@ def read_event(body: bytes) -> Event:
     """
     try:
         # Inside a JSON text a quote is escaped: this can only be a key, and the last one.
-        end = body.rpartition(_TYPE)[2]
-        known = _READERS_BY_END.get(end)
-        if known is None:
-            version = _find_version(end)
-            known = None if version is None else _READERS_BY_END.get(version[0] + b"}")
+        known = _find_reader(body.rpartition(_TYPE)[2])
         if known is not None:
             return known(body)
         heading = _heading(body)
@@ -120,17 +116,18 @@ def read_events(bodies: Sequence[bytes]) -> Iterable[Event]:
     find = _READERS_BY_END.get
     try:
         return [
-            (find(end := body.rpartition(_TYPE)[2]) or _reader_at(end))(body) for body in bodies
+            (find(end := body.rpartition(_TYPE)[2]) or _find_reader(end) or read_event)(body)
+            for body in bodies
         ]
     except (msgspec.MsgspecError, ValueError, ArithmeticError):
         return map(read_event, bodies)  # those before it are read, and it says what is wrong
 
 
-def _reader_at(end: bytes) -> Callable[[bytes], Event]:
-    """Return what reads an event whose bytes go on so after their last `type`."""
-    version = _find_version(end)
-    known = None if version is None else _READERS_BY_END.get(version[0] + b"}")
-    return read_event if known is None else known
+def _find_reader(end: bytes) -> Callable[[bytes], Event] | None:
+    """Return what reads an event whose bytes go on so after their last `type`, if that says it."""
+    known = _READERS_BY_END.get(end)
+    version = _find_version(end) if known is None else None
+    return known if version is None else _READERS_BY_END.get(version[0] + b"}")
 
 
 def find_event_id(body: bytes) -> str | None:
