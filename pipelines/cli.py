@@ -270,7 +270,7 @@ def explain(
     row: Annotated[
         str | None,
         typer.Option(
-            help="The other way: TABLE:ID:TIME of a raw row, e.g. bars:US.AAPL:2020-03-16."
+            help="The other way: a raw row as TABLE:NAME:TIME, e.g. bars:US.AAPL:2020-03-16."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a tree.")] = False,

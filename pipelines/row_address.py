@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 from features.calendars import session_close, session_open
 
-FORM = "TABLE:ID:TIME, e.g. bars:US.AAPL:2020-03-16 or macro:DGS10:2020-03-16T21:00"
+FORM = "TABLE:NAME:TIME, e.g. bars:US.AAPL:2020-03-16 or macro:DGS10:2020-03-16T21:00"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """The command line: help for every verb, one line for every mistake, exit code 1."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import Result
+from rich.text import Text
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from pipelines.cli import app
@@ -31,6 +34,20 @@ def test_every_verb_has_help(verb: str) -> None:
     assert len(shown.output) > 100
 
 
+def test_help_is_shown_as_it_is_written() -> None:
+    """Typer reads [words] as a style and :words: as a picture, and shows neither."""
+    written = list(_help_of(get_command(app)))
+    assert len(written) > 100
+    assert [text for text in written if Text.from_markup(text).plain != text] == []
+
+
+def _help_of(command: Any) -> Iterator[str]:
+    yield command.help or ""
+    yield from (parameter.help or "" for parameter in command.params)
+    for nested in getattr(command, "commands", {}).values():
+        yield from _help_of(nested)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -40,7 +57,7 @@ def test_every_verb_has_help(verb: str) -> None:
         (["run", "--files", "tests", "--asset-class", "bond"], "--asset-class: Input should be"),
         (["mapping", "/no/such/folder"], "the folder must be one that exists"),
         (["status", "--config", "/no/such/file.yaml"], "must be a file that exists"),
-        (["explain", "--row", "nonsense"], "a row must be named TABLE:ID:TIME"),
+        (["explain", "--row", "nonsense"], "a row must be named TABLE:NAME:TIME"),
     ],
 )
 def test_a_mistake_gets_one_line(words: list[str], told: str) -> None:
