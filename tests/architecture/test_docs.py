@@ -5,6 +5,7 @@ from pathlib import Path
 
 from typer.main import get_command
 
+from benchmarks.results_table import with_results_table
 from pipelines.cli import app
 from pipelines.settings import Environment
 
@@ -51,3 +52,8 @@ def test_links_between_pages_lead_somewhere() -> None:
             if not (page.parent / target).exists():
                 broken.append(f"{page.relative_to(ROOT)}: {target}")
     assert not broken
+
+
+def test_the_table_of_measurements_tells_the_kept_results() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_results_table(text) == text
