@@ -13,6 +13,7 @@ from ib_async import OrderState as IbOrderState
 
 from adapters.brokers import ib_account, ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
+from adapters.brokers.ib_cancel import ask_cancel, of_account
 from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms, asking, last_day
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
@@ -229,7 +230,7 @@ class IbBroker:
             for i, t in placed.items()
             if i in by_id and (i not in over or ib_orders.ending_of(t))
         }
-        trades = [t for i, t in known.items() if by_id[i].order.account in ("", account)]
+        trades = [t for i, t in known.items() if of_account(by_id[i], account)]
         return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
 
     def _is_ours(self, fill: Fill) -> bool:
@@ -237,17 +238,7 @@ class IbBroker:
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
         """Ask for an order's cancel; that it is cancelled is told later."""
-        return self.session.call(self._cancel(client_order_id))
-
-    async def _cancel(self, client_order_id: str) -> Sequence[ev.Event]:
-        client = self.session.client
-        working = [t for t in client.trades() if t.order.orderRef == client_order_id]
-        if not working:
-            opened = await self.session.ask(client.reqAllOpenOrdersAsync)
-            working = [t for t in opened if t.order.orderRef == client_order_id]
-        for trade in working:
-            if not trade.isDone():
-                client.cancelOrder(trade.order)
+        self.session.call(ask_cancel(self.session, client_order_id))
         return ()
 
     def modify(
@@ -348,7 +339,7 @@ class IbBroker:
                 ib_orders.undo_made_up_status(trade)
 
     def _hear_trade(self, trade: Trade) -> None:
-        if trade.order.orderRef:
+        if trade.order.orderRef and of_account(trade, self.session.account):
             self._heard.extend(self._story(trade))
 
     def _hear_fill(self, trade: Trade, fill: Fill) -> None:
@@ -361,9 +352,9 @@ class IbBroker:
             reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)
         self._heard.extend(self._fill_events([fill], lambda _: reference))
 
-    def _hear_commission(self, _: Trade, __: Fill, report: Any) -> None:
+    def _hear_commission(self, _: Trade, fill: Fill, report: Any) -> None:
         charge = ib_orders.charged(report, self._now_ns())
-        if charge is not None:
+        if charge is not None and self._is_ours(fill):
             self._heard.append(self._once(charge))
 
     def _story(self, trade: Trade) -> list[ev.Event]:

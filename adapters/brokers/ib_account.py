@@ -15,11 +15,13 @@ Find = Callable[[Contract], Instrument | None]
 def lots_of(positions: Iterable[Position], find: Find) -> dict[str, int]:
     """Return what is held by instrument; what is not ours by the broker's number.
 
-    Of that a part of one counts as one: it is there, and nothing else says so. Raises ValueError
-    where a position of ours is no whole number of lots.
+    Of that a part of one counts as one: it is there, and nothing else says so. A contract that is
+    told twice counts as it was told last, several that answer to one instrument count together.
+    Raises ValueError where a position of ours is no whole number of lots.
     """
     lots: dict[str, int] = {}
-    for held in positions:
+    last = {held.contract.conId or id(held): held for held in positions}
+    for held in last.values():
         if not held.position:
             continue
         instrument = find(held.contract)
@@ -27,7 +29,8 @@ def lots_of(positions: Iterable[Position], find: Find) -> dict[str, int]:
             whole = ceil(abs(held.position))
             lots[f"ib-contract-{held.contract.conId}"] = int(copysign(whole, held.position))
         else:
-            lots[instrument.instrument_id] = ib_orders.whole_lots(instrument, held.position)
+            name = instrument.instrument_id
+            lots[name] = lots.get(name, 0) + ib_orders.whole_lots(instrument, held.position)
     return lots
 
 

@@ -174,10 +174,17 @@ class ContractBook:
         if known is not None:
             return self.instruments[known]
         for instrument_id, instrument in sorted(self.instruments.items()):
-            if self._is(contract, instrument_id, instrument):
+            if self._is(contract, instrument_id, instrument) and not self._has_other(
+                instrument_id, contract.conId
+            ):
                 self._ids[contract.conId] = instrument_id
                 return instrument
         return None
+
+    def _has_other(self, instrument_id: str, con_id: int) -> bool:
+        """Return whether an instrument's one contract is known and another than this."""
+        qualified = self._contracts.get(instrument_id)
+        return qualified is not None and 0 not in (qualified.conId, con_id)
 
     def _is(self, contract: Contract, instrument_id: str, instrument: Instrument) -> bool:
         try:

@@ -7,6 +7,7 @@ from copy import copy
 from ib_async import IB, Trade
 from ib_async import Order as IbOrder
 
+from adapters.brokers.ib_cancel import of_account
 from adapters.brokers.ib_errors import Meaning, meaning_of
 from adapters.brokers.ib_orders import whole_lots
 from adapters.brokers.ib_session import IbSession
@@ -25,7 +26,7 @@ async def find_working(session: IbSession, order_id: str) -> Trade | None:
     """Return an order that works, with what the broker says of it now; None where none does."""
     opened = await session.ask(session.client.reqAllOpenOrdersAsync)
     found = (t for t in opened if t.order.orderRef == order_id and not t.isDone())
-    return next(found, None)
+    return next((t for t in found if of_account(t, session.account)), None)
 
 
 def terms_of(sent: IbOrder, order: Order, instrument: Instrument) -> WorkingTerms:

@@ -1,0 +1,117 @@
+"""What other clients and other accounts of one login do is theirs, whatever it is named."""
+
+from collections.abc import Iterator
+
+import pytest
+from ib_async import CommissionReport, Contract, Execution, Fill, OrderStatus, Position, Trade
+from ib_async import Order as IbOrder
+
+from adapters.brokers.ib import IbBroker
+from adapters.brokers.ib_account import lots_of
+from adapters.brokers.ib_orders import reference_of
+from swarm_core.orders import Order
+from tests.adapters.brokers.gateway_double import START, GatewayDouble
+from tests.adapters.brokers.test_broker_contract import make_ib
+from tests.swarm_core.builders import NOW_NS, A, make_order
+
+STRANGER = 999  # the number of another contract
+
+
+@pytest.fixture
+def gateway() -> GatewayDouble:
+    return GatewayDouble()
+
+
+@pytest.fixture
+def broker(gateway: GatewayDouble) -> Iterator[IbBroker]:
+    opened = make_ib(gateway)
+    yield opened
+    opened.close()
+
+
+def theirs(order: Order, **fields: object) -> IbOrder:
+    """Return an order of somebody else, under the same reference."""
+    values = {"clientId": 7, "orderId": 3, "permId": 70, "account": "DU1", **fields}
+    return IbOrder(orderRef=order.client_order_id, **values)  # type: ignore[arg-type]  # a builder
+
+
+def test_the_end_of_another_accounts_order_is_not_that_of_ours(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Two desks that follow the same targets give their orders the same references."""
+    order = make_order(lots=100, limit=9_000)
+    broker.submit(order, NOW_NS)
+    broker.heard()
+
+    status = OrderStatus(status="Cancelled")
+    gateway.tell("orderStatusEvent", Trade(Contract(), theirs(order, account="DU2"), status))
+
+    assert not broker.heard()
+
+
+def test_another_accounts_commission_is_not_charged(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """The gateway tells one login the executions of all its accounts, and what they cost."""
+    execution = Execution(execId="0001.01.01", time=START, acctNumber="DU2", permId=70, shares=10)
+    report = CommissionReport("0001.01.01", 1.0, "USD")
+    fill = Fill(Contract(), execution, report, START)
+
+    gateway.tell("commissionReportEvent", Trade(), fill, report)
+
+    assert not broker.heard()
+
+
+def test_an_order_of_another_client_is_said_to_be_out_of_reach(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """A desk whose client_id was changed took its earlier orders for cancelled, or nearly so."""
+    order, contract = make_order(lots=100, limit=9_000), Contract(symbol="A")
+    gateway.open.append(Trade(contract, theirs(order), OrderStatus(status="Submitted")))
+
+    with pytest.raises(ConnectionError, match="client 7 has placed it"):
+        broker.cancel(order.client_order_id, NOW_NS)
+
+    assert len(gateway.open) == 1
+
+
+def test_a_cancel_leaves_another_accounts_order_alone(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Of two orders under one reference, ours is cancelled."""
+    order = make_order(lots=100, limit=9_000)
+    other = Trade(
+        Contract(symbol="A"), theirs(order, account="DU2"), OrderStatus(status="Submitted")
+    )
+    gateway.open.append(other)
+    broker.submit(order, NOW_NS)
+
+    broker.cancel(order.client_order_id, NOW_NS)
+
+    assert gateway.open == [other]
+    assert reference_of(order.client_order_id, 0) == gateway.completed[0].order.orderRef
+
+
+def test_another_share_of_the_same_symbol_is_not_ours(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Its position stood for ours, which was gone."""
+    broker.submit(make_order(lots=100, limit=9_000), NOW_NS)
+    ours = gateway.open[0].contract
+    other = Contract(
+        conId=STRANGER, symbol=ours.symbol, secType=ours.secType, currency=ours.currency
+    )
+
+    held = [Position("DU1", ours, 100.0, 0.0), Position("DU1", other, 40.0, 0.0)]
+
+    assert lots_of(held, broker.contracts.find) == {A: 100, f"ib-contract-{STRANGER}": 40}
+
+
+def test_contracts_that_answer_to_one_instrument_count_together(broker: IbBroker) -> None:
+    """Which of them is meant is not known yet: neither hides the other."""
+    held = [
+        Position("DU1", Contract(conId=n, symbol="A", secType="STK", currency="USD"), lots, 0.0)
+        for n, lots in ((11, 60.0), (STRANGER, 40.0), (11, 100.0))
+    ]
+
+    assert lots_of(held, broker.contracts.find) == {A: 140}
