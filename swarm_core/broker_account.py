@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarm_core import events as ev
-from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +12,7 @@ class BrokerOrder:
     """An order as the account shows it; `client_order_id` is empty where it was placed by hand.
 
     `ending` is None while the order works, else how it ended: filled orders end with FILLED.
+    `terms` are those in which it works, or ended as filled; None where the account does not say.
     """
 
     broker_order_id: str
@@ -19,6 +20,7 @@ class BrokerOrder:
     instrument_id: str
     ending: OrderState | None = None
     reason: str = ""
+    terms: WorkingTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +48,13 @@ def ending_event(
         return expired(record, time_ns, new_lots)
     reason = order.reason
     ending = order.ending
-    short = record.filled_lots + new_lots < record.order.quantity_lots
+    filled_lots = record.filled_lots + new_lots
+    short = filled_lots < record.order.quantity_lots
     if ending is OrderState.FILLED and record.order.is_exit and short:
         ending, reason = OrderState.CANCELLED, "the other exit took the rest"
+    elif ending is OrderState.FILLED and short and _is_smaller(record, order, filled_lots):
+        ending, reason = OrderState.CANCELLED, "another hand has made it smaller"
+        filled_lots = order.terms.quantity_lots if order.terms else filled_lots
     reason = reason or "told by the account"
     if ending is OrderState.CANCELLED:
         return ev.OrderCancelled(
@@ -57,7 +63,7 @@ def ending_event(
             correlation_id=decision_id,
             client_order_id=order_id,
             reason=reason,
-            filled_lots=record.filled_lots + new_lots,  # the account shows no more of it
+            filled_lots=filled_lots,  # the account shows no more of it
         )
     if ending is OrderState.REJECTED:
         return ev.OrderRejected(
@@ -68,6 +74,43 @@ def ending_event(
             reason=reason,
         )
     return None
+
+
+def _is_smaller(record: OrderRecord, order: BrokerOrder, filled_lots: int) -> bool:
+    """Return whether an order has filled whole at the broker, with fewer lots than ours has."""
+    if order.terms is None or record.pending is not None or record.told_end is not None:
+        return False
+    return filled_lots <= order.terms.quantity_lots < record.order.quantity_lots
+
+
+def changed_by_hand(
+    record: OrderRecord, order: BrokerOrder, time_ns: int
+) -> ev.OrderModified | None:
+    """Return the terms that another hand (a person in TWS) has given a working order of ours.
+
+    None where they are ours, or may be: while a change of ours is not answered, and of exits, of
+    which the broker takes away what the other one fills.
+    """
+    shown, ours = order.terms, WorkingTerms.of(record.order)
+    works = record.state.is_working and record.told_end is None and order.ending is None
+    if shown is None or not works or record.pending is not None or record.order.is_exit:
+        return None
+    pairs = zip(shown[1:], ours[1:], strict=True)
+    limit, stop = (b if a is None or b is None else a for a, b in pairs)
+    now = WorkingTerms(shown.quantity_lots, limit, stop)
+    if now == ours or shown.quantity_lots < max(1, record.filled_lots):
+        return None
+    order_id = record.order.client_order_id
+    return ev.OrderModified(
+        event_id=ev.make_event_id("OrderModified", order_id, "by another hand", time_ns),
+        time_ns=time_ns,
+        correlation_id=record.order.decision_id,
+        client_order_id=order_id,
+        number=record.change_number,
+        quantity_lots=now.quantity_lots,
+        limit_price_ticks=now.limit_price_ticks,
+        stop_price_ticks=now.stop_price_ticks,
+    )
 
 
 def ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:

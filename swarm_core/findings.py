@@ -20,6 +20,8 @@ class FindingKind(Enum):
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     CASH_LATE = ("cash_late", _S.ACTIVE)  # the newest fills are not in the broker's cash yet
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
+    ORDER_CHANGED = ("order_changed", _S.ACTIVE)  # by another hand; booked
+    ORDER_GROWN = ("order_grown", _S.REDUCING)  # by another hand, over what was approved; booked
     ENDED_WORKS = ("ended_works", _S.ACTIVE)  # ours, and over in the log: its cancel is asked for
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
     FOREIGN_FILL = ("foreign_fill", _S.REDUCING)  # of an order that is not ours

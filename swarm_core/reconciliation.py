@@ -10,14 +10,22 @@ from decimal import Decimal
 
 from swarm_core import events as ev
 from swarm_core.book import Book
-from swarm_core.broker_account import BrokerAccount, BrokerOrder, ended_order, ending_event, expired
+from swarm_core.broker_account import (
+    BrokerAccount,
+    BrokerOrder,
+    changed_by_hand,
+    ended_order,
+    ending_event,
+    expired,
+)
 from swarm_core.findings import Finding, FindingKind
 from swarm_core.instruments import from_minor
 from swarm_core.late_cash import late_fills
-from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
+from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState, WorkingTerms
 from swarm_core.orders import TimeInForce
 from swarm_core.owed_payments import find_paid, payment_events, taken_too_early, unpaid, untaxed
 from swarm_core.positions import Position, position_of
+from swarm_core.settlements import settled, settlement_shares
 from swarm_core.trading_state import TradingState
 
 _S = TradingState
@@ -223,6 +231,7 @@ class _Comparison:
                 detail = f"is {record.state.value} in the log, and works at the broker"
                 self.find(FindingKind.ENDED_WORKS, order.client_order_id, detail)
             self._missed_state(record, order)
+            self._changed(record, order)
         for record in self.book.working_orders():
             order_id = record.order.client_order_id
             filled = record.filled_lots + self.new_lots.get(order_id, 0)
@@ -258,6 +267,16 @@ class _Comparison:
             names = ", ".join(type(event).__name__ for event in told)
             self.find(FindingKind.MISSED_STATE, order_id, names)
             self.events.extend(told)
+
+    def _changed(self, record: OrderRecord, order: BrokerOrder) -> None:
+        event = changed_by_hand(record, order, self.account.time_ns)
+        if event is None:
+            return
+        grown = event.quantity_lots > record.order.quantity_lots and not self.rules.adopt_foreign
+        kind = FindingKind.ORDER_GROWN if grown else FindingKind.ORDER_CHANGED
+        was, now = WorkingTerms.of(record.order), WorkingTerms.of(event)
+        self.find(kind, order.client_order_id, f"works as {now}, was sent as {was}")
+        self.events.append(event)
 
     def _missing(self, record: OrderRecord) -> None:
         order_id, time_ns = record.order.client_order_id, self.account.time_ns
@@ -327,42 +346,22 @@ class _Comparison:
             )
 
     def _settlement(self, currency: str, difference: int, *, outstanding: bool) -> int:
-        """Book what the broker paid of the profit of futures; return how much of it explains.
-
-        Of several positions each gets its profit at its mark, and the rest by what it is worth.
-        """
+        """Book what the broker paid of the profit of futures; return how much of it explains."""
         held = {i: p for i, p in sorted(self.margined.items()) if p.lots and p.currency == currency}
-        worth = sum(abs(p.value_minor) for p in held.values())
-        rest = difference - sum(p.unrealised_minor for p in held.values())
-        most = Decimal(str(self.rules.settlement_fraction_max)) * worth
-        if not held or not difference or abs(rest) > most:
-            return 0
-        if outstanding:
-            return difference  # it is booked when the fees are known
-        left = rest
-        for number, (instrument_id, position) in enumerate(held.items(), 1):
-            share = left if number == len(held) else rest * abs(position.value_minor) // worth
-            left -= share
-            self._settle(instrument_id, position.unrealised_minor + share)
-        return difference
+        shares = settlement_shares(held, difference, self.rules.settlement_fraction_max)
+        # While a fee is outstanding they are not known: they are booked when it is.
+        for instrument_id, amount in ({} if outstanding else shares).items():
+            self._settle(instrument_id, amount)
+        return difference if shares else 0
 
     def _settle(self, instrument_id: str, amount_minor: int) -> None:
-        position, time_ns = self.margined[instrument_id], self.account.time_ns
+        position, account = self.margined[instrument_id], self.account
+        event = settled(instrument_id, position, amount_minor, self.book.sequence, account.time_ns)
         per_lot = Decimal(amount_minor) / (position.lots * position.lot_tick_minor)
         cost = Decimal(position.cost_minor) / (position.lots * position.lot_tick_minor)
         detail = f"{amount_minor} minor units, as if at {cost + per_lot:.2f} ticks"
         self.find(FindingKind.SETTLEMENT_BOOKED, instrument_id, detail)
-        self.events.append(
-            ev.VariationSettled(
-                event_id=ev.make_event_id(
-                    "VariationSettled", instrument_id, self.book.sequence, time_ns
-                ),
-                time_ns=time_ns,
-                instrument_id=instrument_id,
-                price_ticks=position.mark_ticks,
-                amount_minor=amount_minor,
-            )
-        )
+        self.events.append(event)
 
     def _payments(self, currency: str, difference: int, *, outstanding: bool) -> int:
         """Book what was owed and is in the account now; return how much of it explains."""

@@ -67,6 +67,7 @@ class IbBroker:
         self.session = IbSession(settings, make_client=make_client, on_client=self._listen)
         self._now_ns = now_ns
         self._sent: dict[str, Trade] = {}
+        self._sizes: dict[str, float] = {}  # how large each was sent, or is known to be since
         self._heard: deque[ev.Event] = deque()
         self._first_told: dict[str, ev.Event] = {}  # a fact keeps the words it was first told in
 
@@ -128,6 +129,7 @@ class IbBroker:
             link(orders, sent, parent_id)
         trades = [client.placeOrder(contract, ib) for contract, ib in prepared]
         self._sent |= {t.order.orderRef: t for t in trades}
+        self._sizes |= {ib.orderRef: float(ib.totalQuantity) for ib in sent}
         for trade in trades:
             await self._in_time(self._first_word(client, trade))
         return [event for trade in trades for event in self._story(trade)]
@@ -246,6 +248,8 @@ class IbBroker:
     ) -> Sequence[ev.Event]:
         """Give a working order other terms under its own id; wait for what became of that."""
         instrument = self.contracts.instruments[order.instrument_id]
+        size = float(instrument.lots_to_quantity(terms.quantity_lots))
+        self._sizes[order.client_order_id] = size
         asked = ib_modify.change(self.session, order, terms, number, instrument, time_ns)
         return self.session.call(asked)
 
@@ -322,9 +326,11 @@ class IbBroker:
             instrument_id=instrument.instrument_id if instrument else trade.contract.symbol,
             ending=ending[0],
             reason=ending[1],
+            terms=ib_modify.shown_terms(trade, instrument) if instrument else None,
         )
 
     def _listen(self, client: IB) -> None:
+        self._sizes.clear()
         self._sent.clear()  # a new connection: what went before is looked up at the gateway
         client.openOrderEvent += self._hear_trade
         client.orderStatusEvent += self._hear_trade
@@ -341,6 +347,10 @@ class IbBroker:
     def _hear_trade(self, trade: Trade) -> None:
         if trade.order.orderRef and of_account(trade, self.session.account):
             self._heard.extend(self._story(trade))
+            size = float(trade.order.totalQuantity)
+            if self._sizes.get(trade.order.orderRef, size) != size:
+                self._sizes[trade.order.orderRef] = size
+                self.session.connection_count += 1  # somebody has changed it: the account says how
 
     def _hear_fill(self, trade: Trade, fill: Fill) -> None:
         if not self._is_ours(fill):

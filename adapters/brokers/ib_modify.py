@@ -9,7 +9,7 @@ from ib_async import Order as IbOrder
 
 from adapters.brokers.ib_cancel import of_account
 from adapters.brokers.ib_errors import Meaning, meaning_of
-from adapters.brokers.ib_orders import whole_lots
+from adapters.brokers.ib_orders import UNSET, whole_lots
 from adapters.brokers.ib_session import IbSession
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument
@@ -36,6 +36,34 @@ def terms_of(sent: IbOrder, order: Order, instrument: Instrument) -> WorkingTerm
         instrument.price_to_ticks(str(sent.lmtPrice)) if order.kind.has_limit else None,
         instrument.price_to_ticks(str(sent.auxPrice)) if order.kind.has_stop else None,
     )
+
+
+def shown_terms(trade: Trade, instrument: Instrument) -> WorkingTerms | None:
+    """Return the terms of an order as the account shows it, of one that has filled how much did.
+
+    None where no quantity is told, as of some that are over.
+    """
+    sent = trade.order
+    is_limit, is_stop = sent.orderType in ("LMT", "LOC", "STP LMT"), "STP" in sent.orderType
+    quantity = float(sent.totalQuantity)
+    if trade.orderStatus.status == "Filled":
+        quantity = trade.orderStatus.filled or _told(float(sent.filledQuantity)) or quantity
+    lots = instrument.quantity_to_lots(str(quantity))
+    limit, stop = _told(float(sent.lmtPrice or 0)), _told(float(sent.auxPrice or 0))
+    return (
+        WorkingTerms(
+            lots,
+            instrument.price_to_ticks(str(limit)) if is_limit and limit else None,
+            instrument.price_to_ticks(str(stop)) if is_stop and stop else None,
+        )
+        if lots
+        else None
+    )
+
+
+def _told(number: float) -> float:
+    """Return a number, 0 where it is the broker's word for none."""
+    return number if abs(number) < UNSET else 0.0
 
 
 async def change(

@@ -30,7 +30,7 @@ _TIMES = {
     TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
 }
 _STATUS_NOTES = ("", "Modified")  # what the client notes beside a status of the broker's
-_UNSET = 1e300  # the broker's word for no amount is the largest number
+UNSET = 1e300  # the broker's word for no amount is the largest number
 _ADDED_LIQUIDITY = 1  # an execution's lastLiquidity where the order stood in the book
 
 
@@ -116,7 +116,9 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     them: only the broker's own status, or an error that means an end, is believed.
     """
     told = _told_statuses(trade)
-    status = told[-1] if told else "" if trade.log else trade.orderStatus.status
+    # An error makes a status up; the log of a completed order that is read has its fills alone.
+    made_up = any(entry.errorCode for entry in trade.log)
+    status = told[-1] if told else "" if made_up else trade.orderStatus.status
     # What is refused of a change leaves the order as it was.
     placed = list(takewhile(lambda entry: entry.message != "Modify", trade.log))
     faults = [(meaning_of(e.errorCode), e) for e in placed if e.errorCode]
@@ -255,7 +257,7 @@ def charged(report: CommissionReport, time_ns: int) -> ev.CommissionCharged | No
 
     A report may come with no amount, or no currency: the one that has both tells it.
     """
-    if not report.execId or not report.currency or not abs(report.commission) < _UNSET:
+    if not report.execId or not report.currency or not abs(report.commission) < UNSET:
         return None
     execution_id, _ = revision_of(report.execId)
     return ev.CommissionCharged(

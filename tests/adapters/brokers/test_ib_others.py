@@ -3,12 +3,22 @@
 from collections.abc import Iterator
 
 import pytest
-from ib_async import CommissionReport, Contract, Execution, Fill, OrderStatus, Position, Trade
+from ib_async import (
+    CommissionReport,
+    Contract,
+    Execution,
+    Fill,
+    OrderStatus,
+    Position,
+    Trade,
+    TradeLogEntry,
+)
 from ib_async import Order as IbOrder
 
 from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_account import lots_of
-from adapters.brokers.ib_orders import reference_of
+from adapters.brokers.ib_orders import ending_of, reference_of
+from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from tests.adapters.brokers.gateway_double import START, GatewayDouble
 from tests.adapters.brokers.test_broker_contract import make_ib
@@ -115,3 +125,41 @@ def test_contracts_that_answer_to_one_instrument_count_together(broker: IbBroker
     ]
 
     assert lots_of(held, broker.contracts.find) == {A: 140}
+
+
+def test_the_account_shows_the_terms_that_a_person_gave_an_order(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """Somebody makes an order of ours smaller in TWS, at another price."""
+    broker.submit(make_order(lots=100, limit=9_000), NOW_NS)
+    gateway.open[0].order.totalQuantity, gateway.open[0].order.lmtPrice = 40.0, 91.0
+
+    assert broker.account().orders[0].terms == (40, 9_100, None)
+
+
+def test_a_completed_order_is_over_however_often_its_fills_are_read() -> None:
+    """The client notes a fill in it when the executions are read first: it seemed to work."""
+    for status, state in (("Filled", OrderState.FILLED), ("Cancelled", OrderState.CANCELLED)):
+        noted = [TradeLogEntry(START, status, "Fill 40.0@90.0")]
+        trade = Trade(Contract(), IbOrder(), OrderStatus(status=status), [], noted)
+
+        ending = ending_of(trade)
+
+        assert ending is not None
+        assert ending[0] is state
+
+
+def test_a_change_by_another_hand_is_looked_at_at_once(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """What it means for the book stands in the account, which is read again."""
+    order = make_order(lots=100, limit=9_000)
+    broker.submit(order, NOW_NS)
+    before, trade = broker.connection_count, gateway.open[0]
+
+    gateway.tell("openOrderEvent", trade)
+    assert broker.connection_count == before
+    trade.order.totalQuantity = 40.0
+    gateway.tell("openOrderEvent", trade)
+
+    assert broker.connection_count == before + 1
