@@ -113,6 +113,12 @@ def changed_by_hand(
     )
 
 
+def in_words(terms: WorkingTerms) -> str:
+    prices = zip(("limit", "stop"), terms[1:], strict=True)
+    told = (f"{name} {ticks} ticks" for name, ticks in prices if ticks is not None)
+    return ", ".join((f"{terms.quantity_lots} lots", *told))
+
+
 def ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:
     return BrokerOrder(
         broker_order_id=record.broker_order_id,

@@ -17,6 +17,7 @@ from swarm_core.broker_account import (
     ended_order,
     ending_event,
     expired,
+    in_words,
 )
 from swarm_core.findings import Finding, FindingKind
 from swarm_core.instruments import from_minor
@@ -274,8 +275,8 @@ class _Comparison:
             return
         grown = event.quantity_lots > record.order.quantity_lots and not self.rules.adopt_foreign
         kind = FindingKind.ORDER_GROWN if grown else FindingKind.ORDER_CHANGED
-        was, now = WorkingTerms.of(record.order), WorkingTerms.of(event)
-        self.find(kind, order.client_order_id, f"works as {now}, was sent as {was}")
+        was, now = (in_words(WorkingTerms.of(stated)) for stated in (record.order, event))
+        self.find(kind, order.client_order_id, f"must work as {was}, does as {now}")
         self.events.append(event)
 
     def _missing(self, record: OrderRecord) -> None:

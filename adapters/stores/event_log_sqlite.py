@@ -25,6 +25,7 @@ from adapters.stores.event_log_head import SCHEMA as HEAD_SCHEMA
 from adapters.stores.event_log_head import Head, Heads
 from adapters.stores.event_log_ids import INDEX_AT, EventIds
 from adapters.stores.event_log_ids import SCHEMA as IDS_SCHEMA
+from adapters.stores.event_log_place import Place
 from adapters.stores.event_log_reading import Stored, joined, linked
 from adapters.stores.event_log_times import written_now
 from swarm_core.event_chain import GENESIS, ChainReport
@@ -59,9 +60,9 @@ class SqliteEventLog:
     WAL and synchronous=FULL: an append survives the loss of power once it has returned. A batch
     is one transaction, so it stands whole or not at all; batches that come from several threads
     at once share one. Raises OSError where the file cannot be opened or written, e.g. on a full
-    disk (nothing of the batch is then in the log), or where the file has lost what it had
-    acknowledged. Logs of the older layout, a row for each record, are read and added to.
-    `time_ns` is the clock that says when an append was.
+    disk (nothing of the batch is then in the log), was deleted meanwhile, or where the file has
+    lost what it had acknowledged. Logs of the older layout, a row for each record, are read and
+    added to. `time_ns` is the clock that says when an append was.
     """
 
     def __init__(self, path: Path, *, time_ns: Callable[[], int] = time.time_ns) -> None:
@@ -78,6 +79,7 @@ class SqliteEventLog:
             self._commits = 0  # since the write-ahead file was emptied
             self._anchor = Anchor(self.path.with_name(self.path.name + "-anchor"))
             self._look_for_loss()
+            self._place_on_disk = Place(self.path)
         except (sqlite3.Error, OSError) as error:
             self._let_go()
             if isinstance(error, OSError):
@@ -185,6 +187,7 @@ class SqliteEventLog:
                     head, fresh, flushed = self._place(group)
             except sqlite3.Error as error:
                 raise OSError(f"the event log {self.path} must be writable: {error}") from error
+            self._place_on_disk.check()
             self._ids.committed(fresh, head[0], flushed=flushed)
             if fresh:
                 self._anchor.write(*head)
