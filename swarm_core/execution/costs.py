@@ -1,7 +1,7 @@
 """What working an order is expected to cost, and what it did cost."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,10 @@ class MarketSlice:
     sigma_slice: float  # the price's move over one slice, in currency per lot
 
     def __post_init__(self) -> None:
-        if len(self.volume) == 0 or not (self.volume >= 0.0).all() or self.volume.sum() <= 0.0:
-            raise ValueError(f"volume must be non-negative and not all zero, was {self.volume}")
+        if not ((self.volume >= 0.0).all() and 0.0 < self.volume.sum() < inf):
+            raise ValueError(
+                f"volume must be finite, non-negative and not all zero, was {self.volume}"
+            )
         if not (isfinite(self.sigma_slice) and self.sigma_slice >= 0.0):
             raise ValueError(f"sigma_slice must be finite and >= 0, was {self.sigma_slice}")
 

@@ -16,6 +16,7 @@ from swarm_core.execution.costs import (
 
 Floats = NDArray[np.float64]
 Lots = NDArray[np.int64]
+_ROUNDING = 1e-12  # of the room that a share of the volume gives
 
 
 class ScheduleKind(Enum):
@@ -48,7 +49,8 @@ def whole_lots(shape: Floats, total: int) -> Lots:
     mass = float(shape.sum()) if len(shape) else 0.0
     if not (isfinite(mass) and mass > 0.0 and (shape >= 0.0).all()):
         raise ValueError(f"shape must be non-negative with a positive sum, was {shape.tolist()}")
-    running = np.rint(np.cumsum(shape) / mass * total).astype(np.int64)
+    # Summed in turn, a shape may come out a bit above its sum: of very many lots that is one.
+    running = np.minimum(np.rint(np.cumsum(shape) / mass * total).astype(np.int64), total)
     running[-1] = total
     return np.diff(running, prepend=0)
 
@@ -75,12 +77,18 @@ def vwap(lots: int, volume: Floats) -> Schedule:
 def pov(lots: int, volume: Floats, participation: float) -> Schedule:
     """Return a schedule of a share of the volume [M, lots] in each slice until the order is done.
 
-    Raises ValueError where the participation is not in (0, 1].
+    Volume that is not a positive number gives no room. Raises ValueError where the participation
+    is not in (0, 1] or the lots are negative.
     """
     if not 0.0 < participation <= 1.0:
         raise ValueError(f"participation must be in (0, 1], was {participation}")
-    room = np.floor(np.cumsum(np.maximum(volume, 0.0)) * participation).astype(np.int64)
-    running = np.minimum(room, lots)
+    if lots < 0:
+        raise ValueError(f"lots must not be negative, were {lots}")
+    known = np.where(np.isfinite(volume), np.maximum(volume, 0.0), 0.0)
+    # 0.29 lies a bit below itself, and of 100 lots is 29 all the same.
+    room = np.floor(np.cumsum(known) * participation * (1.0 + _ROUNDING))
+    running = np.where(room < lots, room, 0.0).astype(np.int64)
+    running[room >= lots] = lots
     done = int(running[-1]) if len(running) else 0
     return Schedule(kind=ScheduleKind.POV, lots=np.diff(running, prepend=0), unfilled=lots - done)
 
@@ -107,8 +115,11 @@ def best_kappa(model: ImpactModel, sigma_slice: float, risk_aversion: float) -> 
     """Return kappa per slice, arccosh(1 + kappa~^2 / 2) with kappa~^2 = lambda sigma^2 / eta.
 
     eta is the temporary impact per lot less half of the permanent one (Almgren & Chriss 2000,
-    equation 16); sigma_slice is the price's move over a slice, in currency per lot.
+    equation 16); sigma_slice is the price's move over a slice, in currency per lot. Raises
+    ValueError where eta is not positive or the risk aversion is negative or not finite.
     """
+    if not (isfinite(risk_aversion) and risk_aversion >= 0.0):
+        raise ValueError(f"risk_aversion must be finite and not negative, was {risk_aversion}")
     eta = model.temporary_per_lot - 0.5 * model.permanent_per_lot
     if eta <= 0.0:
         raise ValueError(f"temporary impact must exceed half the permanent, eta was {eta}")

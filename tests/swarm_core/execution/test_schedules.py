@@ -50,6 +50,21 @@ def test_participation_is_never_passed_and_what_is_left_is_told() -> None:
     assert schedule.lots.tolist() == [10, 5, 30]
     assert schedule.unfilled == 15
     assert pov(20, volume, 0.1).unfilled == 0
+    assert pov(29, np.array([100.0]), 0.29).unfilled == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, -7.0])
+def test_volume_that_is_none_gives_a_share_of_it_no_room(broken: float) -> None:
+    assert pov(60, np.array([105.0, broken, 300.0]), 0.1).lots.tolist() == [10, 0, 30]
+    assert pov(60, np.array([1e300, 5.0]), 1.0).lots.tolist() == [60, 0]
+
+
+def test_more_lots_than_a_double_counts_leave_no_slice_negative() -> None:
+    for seed in range(100, 400):
+        shape = np.random.default_rng(seed).random(15) ** 8
+        lots = whole_lots(shape, 2**53 - 1)
+        assert (lots >= 0).all()
+        assert lots.sum() == 2**53 - 1
 
 
 def test_almgren_chriss_is_the_optimum_of_its_own_objective() -> None:
@@ -105,7 +120,13 @@ def test_an_order_that_gains_nothing_by_waiting_leaves_at_once() -> None:
         (lambda: pov(1, np.ones(2), 0.0), r"participation must be in \(0, 1\], was 0.0"),
         (lambda: whole_lots(np.array([-1.0, 2.0]), 3), "shape must be non-negative"),
         (lambda: almgren_chriss(1, 2, float("nan")), "kappa must be finite"),
-        (lambda: MarketSlice(volume=np.zeros(3), sigma_slice=0.1), "volume must be non-negative"),
+        (
+            lambda: MarketSlice(volume=np.zeros(3), sigma_slice=0.1),
+            "volume must be finite, non-neg",
+        ),
+        (lambda: MarketSlice(volume=np.array([np.inf]), sigma_slice=0.1), "volume must be finite"),
+        (lambda: pov(-5, np.ones(2), 0.1), "lots must not be negative, were -5"),
+        (lambda: best_kappa(MODEL, 0.1, -1e-9), "risk_aversion must be finite and not negative"),
     ],
 )
 def test_bad_input_is_refused_in_one_line(call: object, message: str) -> None:
