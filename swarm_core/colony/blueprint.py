@@ -56,7 +56,7 @@ def blueprint(settings: ColonySettings) -> Blueprint:
         market_keys=(*MARKET_KEYS, *gates),
         derived=_merge_derived(senses),
         origin=np.array([_origin(name, settings.memory_bars) for name in columns], np.int64),
-        gain_range=np.array([sense.gain_range for sense in senses]),
+        gain_range=np.array([sense.gain_range for sense in senses], np.float64),
         forecast_sense=next((s for s, x in enumerate(senses) if x.name == "model_forecast"), -1),
     )
 

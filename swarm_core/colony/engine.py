@@ -82,9 +82,18 @@ def with_settings(settings: ColonySettings, state: ColonyState) -> ColonyState:
     return state if state.settings else dataclasses.replace(state, settings=settings.text())
 
 
-@lru_cache(maxsize=64)
+_DIGESTS: dict[int, tuple[ColonySettings, str]] = {}
+_DIGESTS_MAX = 64
+
+
 def _settings_digest(settings: ColonySettings) -> str:
-    return settings.digest()
+    # By identity: settings of 2 and of 2.0 are equal, and their canonical forms are not.
+    found = _DIGESTS.get(id(settings))
+    if found is None:
+        if len(_DIGESTS) >= _DIGESTS_MAX:
+            _DIGESTS.clear()
+        found = _DIGESTS[id(settings)] = settings, settings.digest()
+    return found[1]
 
 
 def _knows(state: ColonyState, ids: tuple[str, ...], sectors: tuple[str, ...]) -> bool:
@@ -194,8 +203,9 @@ def _bar_of(
         # An age that nobody knows is no fresh one.
         age_s=placed(np.where(np.isnan(age), np.inf, age), 0.0),
         anomaly=placed(np.zeros(asked) if anomaly is None else np.nan_to_num(anomaly), 0.0),
-        traded=observation.traded,
-        paid=observation.paid,
+        # A kernel is compiled anew for a whole number.
+        traded=float(observation.traded),
+        paid=float(observation.paid),
         sector=group,
         currency=currency,
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -36,8 +37,7 @@ def new_state(settings: ColonySettings, instrument_ids: Sequence[str], seed: int
     The instruments may be given in any order; more may come with later observations. Raises
     ValueError where the seed is not in 0 .. 2^63 - 1 or an instrument stands twice.
     """
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be between 0 and 2^63 - 1, was {seed}")
+    seed = _checked_seed(seed)
     check_unique("instrument_ids", instrument_ids)
     plan = blueprint(settings)
     n = len(instrument_ids)
@@ -75,6 +75,12 @@ def new_state(settings: ColonySettings, instrument_ids: Sequence[str], seed: int
         field=Field(trails=np.zeros((len(CHANNELS), n)), camps=np.zeros((2, n))),
         book=_found_book(settings, n),
     )
+
+
+def _checked_seed(seed: object) -> int:
+    if not (isinstance(seed, int | np.integer) and 0 <= seed < 2**63):
+        raise ValueError(f"seed must be a whole number between 0 and 2^63 - 1, was {seed!r}")
+    return int(cast(int, seed))
 
 
 def _found_memory(bars: int, n: int, keys: int) -> Memory:

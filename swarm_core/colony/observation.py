@@ -1,5 +1,6 @@
 """What the colony sees at one bar close: everything known then, and nothing later."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,8 +39,11 @@ class Observation:
     def __post_init__(self) -> None:
         n = len(self.instrument_ids)
         check_time_ns(self.time_ns)
-        if not (np.isfinite(self.nav) and self.nav > 0.0):
-            raise ValueError(f"nav must be finite and positive, was {self.nav}")
+        # A state and a log keep plain numbers; an array of times hands out its own kind.
+        object.__setattr__(self, "time_ns", int(self.time_ns))
+        check_nav(self.nav)
+        check_number("traded", self.traded)
+        check_number("paid", self.paid)
         if len(set(self.instrument_ids)) != n:
             check_unique("instrument_ids", self.instrument_ids)
         arrays = {"prices": self.prices, "sigma": self.sigma, "weights": self.weights}
@@ -57,6 +61,21 @@ def check_time_ns(time_ns: object) -> None:
         raise ValueError(f"time_ns must be a whole number in 0 .. 2^63 - 1, was {time_ns!r}")
 
 
+def check_number(name: str, value: object) -> None:
+    """Raise ValueError unless value is a number; it may be NaN or infinite."""
+    if not isinstance(value, int | float | np.integer | np.floating):
+        raise ValueError(  # noqa: TRY004  one kind of error for all input
+            f"{name} must be a number, was {value!r}"
+        )
+
+
+def check_nav(nav: float) -> None:
+    """Raise ValueError unless the net asset value is a positive finite number."""
+    check_number("nav", nav)
+    if not 0.0 < nav <= sys.float_info.max:
+        raise ValueError(f"nav must be finite and positive, was {nav}")
+
+
 def check_shape(name: str, values: object, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless values is an array of this shape."""
     found = getattr(values, "shape", type(values).__name__)
@@ -67,7 +86,13 @@ def check_shape(name: str, values: object, shape: tuple[int, ...]) -> None:
 def check_labels(
     ids: tuple[str, ...], sectors: tuple[str, ...], currencies: tuple[str, ...]
 ) -> None:
-    """Raise ValueError unless all are texts, and sectors and currencies one for each id or none."""
+    """Raise ValueError unless all are tuples of texts, sectors and currencies one for each id or
+    none."""
+    for name, given in (("instrument_ids", ids), ("sectors", sectors), ("currencies", currencies)):
+        if not isinstance(given, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(  # noqa: TRY004  one kind of error for all input
+                f"{name} must be a tuple, was {type(given).__name__}"
+            )
     check_texts("instrument_ids", ids)
     for name, labels in (("sectors", sectors), ("currencies", currencies)):
         if labels and len(labels) != len(ids):

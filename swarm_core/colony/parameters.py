@@ -3,7 +3,7 @@
 import dataclasses
 from functools import lru_cache
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from swarm_core.colony.arithmetic import exp, log
 from swarm_core.colony.settings import ColonySettings
 
 Floats = NDArray[np.float64]
+Group = TypeVar("Group", bound=tuple[object, ...])
 _LN2 = 0.6931471805599453
 
 
@@ -136,14 +137,25 @@ class Parameters(NamedTuple):
 @lru_cache(maxsize=64)
 def parameters(settings: ColonySettings) -> Parameters:
     """Return the numbers the kernels need; computed once for each settings object."""
+    lifecycle = LifecycleParameters(**dataclasses.asdict(settings.lifecycle))
     return Parameters(
-        trust=_trust(settings),
-        queen=_queen(settings),
-        field=_field(settings),
-        worker=_worker(settings),
-        drone=_drone(settings),
-        lifecycle=LifecycleParameters(**dataclasses.asdict(settings.lifecycle)),
+        trust=_as_declared(_trust(settings)),
+        queen=_as_declared(_queen(settings)),
+        field=_as_declared(_field(settings)),
+        worker=_as_declared(_worker(settings)),
+        drone=_as_declared(_drone(settings)),
+        lifecycle=_as_declared(lifecycle),
     )
+
+
+def _as_declared(group: Group) -> Group:
+    """Return the group with a float wherever one is declared.
+
+    A file may well say `gross_max: 2`, and every kernel would be compiled anew for a whole number.
+    """
+    kinds = type(group).__annotations__
+    floats = {name: float(getattr(group, name)) for name, kind in kinds.items() if kind is float}
+    return cast(Group, cast(Any, group)._replace(**floats))
 
 
 def _trust(settings: ColonySettings) -> TrustParameters:
@@ -155,11 +167,11 @@ def _trust(settings: ColonySettings) -> TrustParameters:
         regime_enabled=t.regime_enabled,
         tempo_enabled=t.tempo_enabled and t.memory_enabled,
         contrary_enabled=t.contrary_enabled,
-        edge=np.array(t.edges),
-        share=np.array(t.shares),
+        edge=np.array(t.edges, dtype=np.float64),
+        share=np.array(t.shares, dtype=np.float64),
         horizon_keep=np.array([1.0 - 1.0 / h for h in t.horizons]),
         horizon_weight=np.array([w / total for w in t.horizon_weights]),
-        switch_rate=np.array(t.switch_rates),
+        switch_rate=np.array(t.switch_rates, dtype=np.float64),
         memory_switch_rate=t.memory_switch_rate,
         idle_prior=t.idle_prior,
         cost=t.cost_bps * 1e-4,

@@ -23,7 +23,13 @@ from swarm_core.colony.engine import (
     order_of,
     with_settings,
 )
-from swarm_core.colony.observation import check_labels, check_shape, check_time_ns
+from swarm_core.colony.observation import (
+    check_labels,
+    check_nav,
+    check_number,
+    check_shape,
+    check_time_ns,
+)
 from swarm_core.colony.parameters import Parameters, parameters
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
@@ -73,14 +79,16 @@ class Panel:
                 raise ValueError("weights must be finite, were not")
         for name, values in self.market.items():
             check_shape(name, values, shape[:1])
-        for time_ns in self.time_ns[:1]:
+        for time_ns in (*self.time_ns[:1], *self.time_ns[-1:]):
             check_time_ns(time_ns)
-        if shape[0] and not (np.diff(self.time_ns) > 0).all():
+        # Compared, not subtracted: a difference of unsigned numbers is never negative.
+        if shape[0] and not (self.time_ns[1:] > self.time_ns[:-1]).all():
             raise ValueError("time_ns must rise from bar to bar, did not")
         if not 0.0 <= self.cost_bps <= 10_000.0:
             raise ValueError(f"cost_bps must be between 0 and 10000, was {self.cost_bps}")
-        if not (np.isfinite(self.nav) and self.nav > 0.0):
-            raise ValueError(f"nav must be finite and positive, was {self.nav}")
+        check_nav(self.nav)
+        check_number("traded", self.traded)
+        check_number("paid", self.paid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,7 @@ def run(settings: ColonySettings, state: ColonyState, panel: Panel) -> tuple[Col
         held[ready.order] = panel.weights
     replay_bars(
         ready.hive, ready.plan, ready.numbers, ready.limits, ready.out, ready.steps, ready.seed,
-        panel.nav, panel.cost_bps * 1e-4, panel.traded, panel.paid,
+        float(panel.nav), panel.cost_bps * 1e-4, float(panel.traded), float(panel.paid),
         seen.elapsed, ready.prices, seen.log_price, seen.sigma,
         seen.columns, seen.market, seen.age, seen.anomaly, seen.group, seen.currency, held,
         ready.log,
@@ -204,7 +212,9 @@ def prepare(settings: ColonySettings, state: ColonyState, panel: Panel) -> Prepa
         log_price=placed(log_prices(np.array(panel.prices, np.float64)), np.nan),
         sigma=placed(panel.sigma, np.nan),
         columns=columns,
-        market=np.stack([panel.market.get(key, unknown) for key in plan.market_keys], axis=1),
+        market=np.stack(
+            [panel.market.get(key, unknown) for key in plan.market_keys], axis=1, dtype=np.float64
+        ),
         age=np.where(np.isnan(age), np.inf, age),
         anomaly=np.nan_to_num(placed(panel.anomaly, 0.0)),
         group=group,

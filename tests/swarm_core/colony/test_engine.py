@@ -202,6 +202,23 @@ def test_time_must_move_on() -> None:
         step(SETTINGS, state, observation_of(panel, records, 1))
 
 
+def test_times_seeds_and_whole_numbers_of_an_array_are_kept_as_plain_ones() -> None:
+    panel = make_panel(1)
+    plain, of_array = (new_state(SETTINGS, panel.instrument_ids, s) for s in (3, np.int64(3)))
+    seen = dataclasses.replace(
+        observation_of(panel, run(SETTINGS, plain, panel)[1], 0), nav=1.0, traded=1.0, paid=0.0
+    )
+    expected, _ = step(SETTINGS, plain, seen)
+    compiled = len(run_cycle.signatures)  # type: ignore[attr-defined]  # a numba dispatcher
+    other = dataclasses.replace(seen, time_ns=np.int64(seen.time_ns), nav=1, traded=1, paid=0)
+    state, decision = step(SETTINGS, of_array, other)
+    assert codec.encode(state) == codec.encode(expected)
+    assert type(decision.time_ns) is int
+    assert len(run_cycle.signatures) == compiled  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"^seed must be a whole number .*, was 1.5"):
+        new_state(SETTINGS, panel.instrument_ids, 1.5)  # type: ignore[arg-type]
+
+
 def test_memory_is_bounded_by_the_state_and_not_by_history() -> None:
     panel = make_panel(150, 4)
     state = new_state(SETTINGS, panel.instrument_ids, 3)
@@ -239,6 +256,10 @@ def test_anomaly_scores_of_another_shape_are_refused(shape: tuple[int, ...]) -> 
         ({"prices": [1.0, 2.0]}, "prices must have the shape (2,), was list"),
         ({"sectors": ("a", None)}, "sectors must be texts, had ['NoneType']"),
         ({"currencies": ("EUR",)}, "currencies must have 2 entries or none, had 1"),
+        ({"currencies": ["EUR", "USD"]}, "currencies must be a tuple, was list"),
+        ({"nav": "1"}, "nav must be a number, was '1'"),
+        ({"nav": 10**400}, "nav must be finite and positive, was 1000"),
+        ({"traded": None}, "traded must be a number, was None"),
         ({"instrument_ids": (1, 2)}, "instrument_ids must be texts, had ['int']"),
     ],
 )
@@ -260,6 +281,8 @@ def test_a_broken_observation_is_refused_in_one_line(
         ({"anomaly": np.zeros((3, 1))}, "anomaly must have the shape (3, 2), was (3, 1)"),
         ({"time_ns": np.arange(-1, 2)}, "time_ns must be a whole number in 0 .. 2^63 - 1, was"),
         ({"time_ns": np.arange(1.0, 4.0)}, "time_ns must be a whole number in 0 .. 2^63 - 1, was"),
+        ({"time_ns": np.array([3, 2, 1], np.uint64)}, "time_ns must rise from bar to bar, did not"),
+        ({"paid": None}, "paid must be a number, was None"),
         ({"cost_bps": float("nan")}, "cost_bps must be between 0 and 10000, was nan"),
         ({"cost_bps": -1.0}, "cost_bps must be between 0 and 10000, was -1.0"),
     ],

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from swarm_core.colony.engine import check_fits, new_state
+from swarm_core.colony.parameters import parameters
 from swarm_core.colony.settings import ColonySettings
 
 
@@ -73,3 +75,27 @@ def test_every_setting_of_every_caste_is_bounded() -> None:
             wrong = ["x"] if isinstance(default, tuple) else -1e12
             with pytest.raises((ValueError, TypeError)):
                 factory(**{field.name: wrong})
+
+
+def test_a_whole_number_is_as_good_as_a_float_and_no_kernel_is_compiled_for_it() -> None:
+    whole = ColonySettings.from_mapping(
+        {
+            "trust": {"edges": [1], "shares": [0], "outcome_clip": 6},
+            "worker": {"gross_max": 2, "volatility_target": 1},
+            "drone": {"gross_max": 2},
+            "recruitment": {"inhibition": 4},
+        }
+    )
+    for group, usual in zip(parameters(whole), parameters(ColonySettings()), strict=True):
+        for name, value in usual._asdict().items():
+            found = getattr(group, name)
+            assert type(found) is type(value), name
+            assert getattr(found, "dtype", None) == getattr(value, "dtype", None), name
+
+
+def test_equal_settings_that_are_written_differently_are_each_told_by_their_own_form() -> None:
+    first, second = (ColonySettings.from_mapping({"worker": {"gross_max": g}}) for g in (3, 3.0))
+    assert first == second
+    assert first.digest() != second.digest()
+    for settings in (first, second):  # whatever was asked before
+        check_fits(settings, new_state(settings, ("A",), 1), 1)
