@@ -90,6 +90,8 @@ def hold_inside_band(
         if tradable[i]:
             target[i] = _nearest(weights[i], stretch * target[i], stretch * band[i])
             band[i] *= stretch
+            if parameters.long_only:  # no cost is a reason to stay short
+                target[i] = max(target[i], 0.0)
 
 
 @kernel

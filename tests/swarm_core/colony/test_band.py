@@ -15,9 +15,9 @@ SLOPE, PERSISTENCE = 0.2, 0.25
 
 
 def _banded(
-    target: Floats, held: Floats, sigma: Floats, conviction: Floats
+    target: Floats, held: Floats, sigma: Floats, conviction: Floats, *, long_only: bool = False
 ) -> tuple[Floats, Floats]:
-    settings = make_settings(worker={"band_gain": 1.0})
+    settings = make_settings(worker={"band_gain": 1.0, "long_only": long_only})
     book = new_state(settings, tuple(f"A{i}" for i in range(len(target))), 1).book
     book.edge[:] = SLOPE, 1.0, PERSISTENCE
     out, band = target.copy(), np.zeros(len(target))
@@ -69,3 +69,13 @@ def test_what_rounding_leaves_of_a_closed_weight_widens_no_band() -> None:
         _banded(np.array([0.15, -0.12, left]), held, sigma, conviction) for left in (0.0, 2e-16)
     ]
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+
+
+def test_a_long_only_book_closes_what_it_finds_short_whatever_that_costs() -> None:
+    target, held = np.array([0.0, 0.001, 0.0, 0.05]), np.array([-0.004, -0.004, 0.004, 0.0])
+    sigma, conviction = np.full(4, 0.01), np.array([-0.1, 0.002, 0.0, 0.1])
+    free, band = _banded(target, held, sigma, conviction)
+    assert band.min() > 0.004
+    assert free[:3].tolist() == held[:3].tolist()  # no change there pays
+    bound, _ = _banded(target, held, sigma, conviction, long_only=True)
+    assert bound.tolist() == [0.0, 0.0, 0.004, free[3]]
