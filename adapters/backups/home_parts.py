@@ -70,7 +70,9 @@ def copy_database(source: Path, target: Path) -> None:
     """
     try:
         with (
-            closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old,
+            closing(
+                sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+            ) as old,
             closing(sqlite3.connect(target)) as new,
         ):
             old.backup(new)

@@ -19,6 +19,7 @@ from adapters.stores.cold_errors import (
     ColdArchivedError,
     ColdStoreUnavailableError,
 )
+from adapters.stores.delta_names import require_folder
 from adapters.stores.s3_access import RETRIES_MAX, S3Access
 from adapters.stores.s3_objects import S3Objects
 
@@ -32,7 +33,6 @@ _MUST_THAW = (
 FROZEN_CLASSES = ("GLACIER", "DEEP_ARCHIVE")
 _PIECE_BYTES = 1 << 20
 _ROOM_BYTES = 1 << 18  # beside the rows: a commit, its sums, a checkpoint
-
 
 PART = ".part"  # the ending of a file of a folder while it is written
 
@@ -129,7 +129,7 @@ class LocalPlace:
     scan_options: dict[str, str | int] | None = None
 
     def __init__(self, root: Path) -> None:
-        self.root = Path(root)
+        self.root = require_folder(Path(root))
 
     def __str__(self) -> str:
         return str(self.root)

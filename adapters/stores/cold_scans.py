@@ -9,6 +9,7 @@ from polars.io.plugins import register_io_source
 
 from adapters.stores.cold_blocks import ColdBlocks
 from adapters.stores.cold_places import ColdPlace, storage
+from adapters.stores.delta_names import names_in_table
 from adapters.stores.envelope import SealError
 from adapters.stores.sealed_place import SealedPlace
 from adapters.stores.table_months import INSTANT, MONTH, UNDATED, month_start
@@ -20,10 +21,17 @@ def table_schema(stored: DeltaTable) -> pl.Schema:
     return pl.Schema({name: dtype for name, dtype in columns if name != MONTH})
 
 
-def month_files(stored: DeltaTable, first: str | None, last: str | None) -> list[str]:
-    """Return the files of the months first..last, as this version names them."""
+def month_names(stored: DeltaTable, first: str | None, last: str | None) -> list[str]:
+    """Return the files of the months first..last, as `month/file`, that this version has."""
     bounds = [(MONTH, op, m) for op, m in ((">=", first), ("<=", last)) if m is not None]
-    return sorted(stored.file_uris(file_pruning_predicate=bounds or None))
+    return sorted(names_in_table(stored.file_uris(file_pruning_predicate=bounds or None)))
+
+
+def month_files(
+    place: ColdPlace, table: str, stored: DeltaTable, first: str | None, last: str | None
+) -> list[str]:
+    """Return where the files of the months first..last of this version lie."""
+    return [f"{place.uri(table)}/{name}" for name in month_names(stored, first, last)]
 
 
 def is_readable(place: ColdPlace, file: str) -> bool:
@@ -69,11 +77,9 @@ class ColdView:
         last: str | None = None,
     ) -> None:
         self.schema = table_schema(stored)  # without the month
-        self._blocks, self._files = blocks, month_files(stored, first, last)
-        root = blocks.place.uri("_")[:-1]
-        names = [file.removeprefix("file://").removeprefix(root) for file in self._files]
-        self._table = names[0].partition("/")[0] if names else ""
-        self._paths = [name.partition("/")[2] for name in names]
+        self._blocks, self._table = blocks, stored.table_uri.rstrip("/").rpartition("/")[2]
+        self._paths = month_names(stored, first, last)
+        self._files = [f"{blocks.place.uri(self._table)}/{path}" for path in self._paths]
         # polars keeps what it learnt of the files with the frame of a scan.
         self._kept: tuple[list[tuple[int, ...]], pl.LazyFrame] | None = None
 
@@ -89,11 +95,11 @@ class ColdView:
             rows = pl.LazyFrame(schema=self.schema)
         elif isinstance(place, SealedPlace):  # what is sealed proves itself as it is opened
             opened = [place.plain_bytes(file) for file in self._files]
-            rows = _scan_files(opened, self.schema, None)
+            rows = scan_files(opened, self.schema, None)
         else:
             stamps = self._blocks.prove(self._table, self._paths, columns, predicate)
             if self._kept is None or self._kept[0] != stamps:
-                self._kept = stamps, _scan_files(self._files, self.schema, place.scan_options)
+                self._kept = stamps, scan_files(self._files, self.schema, place.scan_options)
             rows = self._kept[1]
         rows = rows if predicate is None else rows.filter(predicate)
         return rows if columns is None else rows.select(columns)
@@ -117,11 +123,12 @@ def scan_months(
     return ColdView(blocks, stored, first, last).scan()
 
 
-def _scan_files(
+def scan_files(
     files: Sequence[str] | Sequence[bytes],
     schema: pl.Schema,
     options: dict[str, str | int] | None,
 ) -> pl.LazyFrame:
+    """Return the rows of files, or of their bytes, in the columns of a table."""
     return pl.scan_parquet(
         files,  # type: ignore[arg-type]  # paths or bytes, not a mix
         schema=schema,

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import unquote
 
+from adapters.stores.delta_names import names_in_table
 from adapters.stores.tables_delta import DeltaTableStore
 
 # A reader or a writer that is at work now may use files that the newest version has let go of.
@@ -93,7 +93,7 @@ class ColdUpkeep:
 
     def _there(self, table: str, listed: Collection[str]) -> tuple[str, ...]:
         """Return those of the files listed, as `month/file`, that still exist."""
-        names = {"/".join(unquote(path).split("/")[-2:]) for path in listed}
+        names = set(names_in_table(listed))
         found: set[str] = set()
         for folder in {name.split("/")[0] for name in names}:
             at = self._store.place.file_names(f"{table}/{folder}")

@@ -1,5 +1,6 @@
 """The files behind Feast's offline sources: Delta tables, Parquet files and folders of them."""
 
+import glob
 from datetime import UTC, datetime
 from hashlib import sha256
 from io import BytesIO
@@ -11,6 +12,7 @@ import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
 from adapters.file_lock import Locked
+from adapters.stores.delta_names import DeltaTableThere
 
 _YEAR = "year"
 
@@ -41,12 +43,13 @@ def scan_source(config: Any, source: Any) -> pl.LazyFrame:
 def scan(path: Path) -> pl.LazyFrame:
     """Return the rows at the path, a Delta table, a Parquet file or a folder of Parquet files."""
     if _is_delta(path):
-        return pl.scan_delta(str(path))
+        return pl.scan_delta(DeltaTableThere(path))
     if path.is_dir():
-        return pl.scan_parquet(path / "**" / "*.parquet", missing_columns="insert")
+        within = f"{glob.escape(str(path))}/**/*.parquet"
+        return pl.scan_parquet(within, missing_columns="insert")
     if not path.exists():
         raise FileNotFoundError(f"offline rows must lie at {path}, which does not exist")
-    return pl.scan_parquet(path)
+    return pl.scan_parquet(path, glob=False)
 
 
 def _is_delta(path: Path) -> bool:

@@ -280,12 +280,15 @@ class DeltaTableStore:
         """Return the files of a version that are not there or are no Parquet files any more."""
         stored = self.open(table, version)
         return tuple(
-            file for file in month_files(stored, None, None) if not is_readable(self.place, file)
+            file
+            for file in month_files(self.place, table, stored, None, None)
+            if not is_readable(self.place, file)
         )
 
     def require_files(self, table: str, version: int | None = None) -> None:
         """Raise ArchiveAwayError where a file of a version lies in an archive that is not there."""
-        require_archive(month_files(self.open(table, version), None, None))
+        stored = self.open(table, version)
+        require_archive(month_files(self.place, table, stored, None, None))
 
     def compact(self, table: str, *, files_min: int = 2) -> int:
         """Merge each month of `files_min` files or more into one, sorted; return the version.

@@ -28,7 +28,8 @@ DERIVED = ("decisions", "decision_contributions", "trails", "regimes", "orders",
 @pytest.fixture(scope="module")
 def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home after one run of the whole chain."""
-    path = tmp_path_factory.mktemp("traded")
+    path = tmp_path_factory.mktemp("traded") / "a höme #1"  # as people name their folders
+    path.mkdir()
     mapping = write_market(path / "data", market_rows())
     with (
         pytest.MonkeyPatch.context() as patch,

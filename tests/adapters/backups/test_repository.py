@@ -57,8 +57,8 @@ def content_of(home: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    write_home(tmp_path / "home")
-    return tmp_path / "home"
+    write_home(tmp_path / "a höme #1 (100%)?")
+    return tmp_path / "a höme #1 (100%)?"
 
 
 def test_what_is_restored_is_what_was_there(home: Path, tmp_path: Path) -> None:

@@ -110,5 +110,11 @@ def test_access_is_bounded() -> None:
         S3Access(timeout_s=0)
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a|b", "a\\b", "a%20b"])
+def test_a_folder_that_delta_would_write_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="must have none of"):
+        LocalPlace(tmp_path / name / "cold")
+
+
 def test_a_folder_that_is_not_there_holds_no_table(tmp_path: Path) -> None:
     assert LocalPlace(tmp_path / "nowhere").tables() == ()

@@ -25,7 +25,7 @@ def s3() -> Iterator[S3Process]:
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> DeltaTableStore:
     """Six versions of a table, one row and one file each, all of January."""
-    place: Path | S3Place = tmp_path / "cold"
+    place: Path | S3Place = tmp_path / "cöld 1"
     if request.param == "s3":
         process: S3Process = request.getfixturevalue("s3")
         place = S3Place(f"s3://cold/{tmp_path.name}", process.access(), locks=tmp_path)

@@ -44,7 +44,7 @@ def test_replacing_spans_leaves_what_a_dictionary_would_hold(
     tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, int, set[int]]]
 ) -> None:
     """Any spans in any order, empty ones too, across the partitions' border at new year."""
-    path = tmp_path_factory.mktemp("spans") / "table"
+    path = tmp_path_factory.mktemp("spans") / "a täble #1"
     held: dict[datetime, float] = {}
     for number, (first, length, offsets) in enumerate(writes):
         days = sorted(first + o for o in offsets if o < length)
@@ -110,7 +110,7 @@ def test_a_span_without_a_zone_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["delta", "folder", "file"])
 def test_appended_rows_stand_beside_the_old(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / ("rows.parquet" if kind == "file" else "rows")
+    path = tmp_path / ("röws #1.parquet" if kind == "file" else "röws #1")
     if kind == "delta":
         year = pl.col("event").dt.year().alias("year")
         write_deltalake(str(path), rows_of([0]).with_columns(year).to_arrow())

@@ -23,6 +23,7 @@ from tests.services import S3Process, s3_server
 KEY = ("instrument_id", "event_time")
 NOON = datetime(2024, 1, 2, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+ODD = "a höme #1 (100%)"  # a folder's name that no address takes as it is
 
 
 def make_rows(
@@ -65,10 +66,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> DeltaTableStore:
     if request.param == "sealed":
         keys = KeyFile(tmp_path / "keys.json")
         keys.ensure_owner("desk")
-        place = SealedPlace(LocalPlace(tmp_path / "cold"), Sealer("desk", keys), only_sealed=True)
+        place = SealedPlace(LocalPlace(tmp_path / ODD), Sealer("desk", keys), only_sealed=True)
         return DeltaTableStore(place)
     if request.param == "folder":
-        return DeltaTableStore(tmp_path)
+        return DeltaTableStore(tmp_path / ODD)
     process: S3Process = request.getfixturevalue("s3")
     return DeltaTableStore(S3Place(f"s3://cold/{tmp_path.name}", process.access(), locks=tmp_path))
 
