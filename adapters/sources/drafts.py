@@ -16,7 +16,7 @@ from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
 from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
 from adapters.sources.header_units import factor_of
-from adapters.sources.listed_names import listing_of, venue_marks
+from adapters.sources.listed_names import listing_of, option_among, venue_marks
 from adapters.sources.mapping import (
     Condition,
     Field,
@@ -173,6 +173,10 @@ def _completed(
     draft: Draft, clue: Clue, pairs: Sequence[tuple[str, str | None]], shared: SharedCalendar
 ) -> Clue:
     """Return the clue with calendar and currency; raises MappingError with what is not known."""
+    if (option := option_among(symbol for symbol, _ in pairs)) is not None:
+        raise MappingError(
+            f"{option!r} is an option, and not a share: table: options in a mapping reads it"
+        )
     listed = {symbol: listing_of(symbol) for symbol, _ in pairs if clue.calendar is None}
     elsewhere = [symbol for symbol, listing in listed.items() if listing is not None]
     if elsewhere:

@@ -31,7 +31,12 @@ from adapters.sources.reading import (
     read_rows,
     read_whole,
 )
-from adapters.sources.special_formats import grouped_columns, grouped_header
+from adapters.sources.special_formats import (
+    PARQUET,
+    grouped_columns,
+    grouped_header,
+    is_grouped_parquet,
+)
 from adapters.sources.stamps import recognise
 from adapters.sources.table_kinds import kind_of, settled
 from adapters.sources.text_layout import begins_with_data, layout_of, with_lean_units
@@ -112,7 +117,10 @@ def open_file(relative: str, path: Path, hints: FileHints) -> OpenFile:
         raise NoTableError("an archive without data files")
     is_text = not name.lower().endswith((".parquet", ".pq", ".json", ".jsonl", ".ndjson"))
     if not is_text:
-        return OpenFile(relative=relative, path=path, name=name, content=content)
+        return OpenFile(
+            relative=relative, path=path, name=name, content=content,
+            is_grouped=name.lower().endswith(PARQUET) and is_grouped_parquet(content),
+        )  # fmt: skip
     if is_beside_data(path.name):
         raise NoTableError("about the data")
     text = _text(name, content, hints.encoding)

@@ -32,6 +32,7 @@ _BLOOMBERG_CODES = {
 }  # fmt: skip
 BLOOMBERG_CODES = frozenset(_BLOOMBERG_CODES)
 _BLOOMBERG = re.compile(rf"\S{{1,12}}( ({'|'.join(_BLOOMBERG_CODES)})(?: EQUITY)?)", re.IGNORECASE)
+_OPTION = re.compile(r"(?:O:)?\.?[A-Za-z.]{1,6}\d? *\d{6}[CPcp]\d{8}")  # root, day, right, strike
 # Calendars of two exchanges of which each has its own codes and prices.
 _TWO_EXCHANGES = frozenset({"XSHG", "XKRX", "XBOM"})
 # Names that a column "exchange" may hold, beside the calendars' own.
@@ -112,6 +113,11 @@ def _of_colon(before: str, behind: str) -> Listing:
 
 def _beside_colon(name: str) -> str | None:
     return exchange_calendar(name) or _BESIDE_COLON.get(name.upper())
+
+
+def option_among(symbols: Iterable[str]) -> str | None:
+    """Return a symbol that is an option's by OCC's way: AAPL210618C00090000, also behind O:."""
+    return next((symbol for symbol in symbols if _OPTION.fullmatch(symbol.strip())), None)
 
 
 def venue_marks(symbols: Iterable[str], calendar: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

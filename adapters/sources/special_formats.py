@@ -33,6 +33,8 @@ _FLAT = (
     re.compile(rf"(?P<ticker>\S+?)[_ .|:\-]{_FIELD}"),
     re.compile(rf"{_FIELD}[_ .|:\-](?P<ticker>\S+)"),
 )
+_TUPLE = re.compile(r"\('([^']+)', '([^']+)'\)")
+PARQUET = (".parquet", ".pq")
 _RAGGED_SCHEMA = {"source_row": pl.Int64(), RAGGED: pl.String()}
 
 
@@ -104,6 +106,8 @@ def grouped_header(name: str, content: bytes) -> RawRows:
     result has that index, `symbol`
     and the fields, all as text; a ticker without any cell on a line has no row for it.
     """
+    if name.lower().endswith(PARQUET):
+        return _grouped_parquet(name, content)
     text = decode(name, content)
     header = grouped_columns(text)
     if header is None:
@@ -113,19 +117,61 @@ def grouped_header(name: str, content: bytes) -> RawRows:
         separator=sniff_separator(text), skip_lines=lines,
         header=(index, *(f"{ticker}\n{field}" for ticker, field in pairs)),
     )  # fmt: skip
-    raw = read_rows(name, content, layout, "csv")
+    return _by_ticker(read_rows(name, content, layout, "csv"), index, pairs)
+
+
+def _by_ticker(raw: RawRows, index: str, pairs: list[tuple[str, str]]) -> RawRows:
+    """Return the rows of each (ticker, field), whose columns are so named, under one another."""
     fields = dict.fromkeys(field for _, field in pairs)
     parts: list[pl.DataFrame] = []
     for ticker in dict.fromkeys(ticker for ticker, _ in pairs):
         cells = [
             pl.col(f"{ticker}\n{field}").alias(field)
             if (ticker, field) in pairs
-            else pl.lit(None, pl.String).alias(field)
+            else pl.lit(None).alias(field)
             for field in fields
         ]
         rows = raw.rows.select("source_row", index, pl.lit(ticker).alias("symbol"), *cells)
         parts.append(rows.filter(~pl.all_horizontal(pl.col(*fields).is_null())))
-    return RawRows(pl.concat(parts), raw.ragged)
+    return RawRows(pl.concat(parts, how="vertical_relaxed"), raw.ragged)
+
+
+def _grouped_parquet(name: str, content: bytes) -> RawRows:
+    raw = read_rows(name, content, Csv(), "parquet")
+    found = grouped_names([c for c in raw.rows.columns if c != "source_row"])
+    if found is None:
+        raise UnreadableFileError(f"{name} must have columns of a field and a ticker each")
+    index, pairs = found
+    named = {column: f"{ticker}\n{field}" for column, (ticker, field) in pairs.items()}
+    return _by_ticker(RawRows(raw.rows.rename(named), raw.ragged), index, [*pairs.values()])
+
+
+def is_grouped_parquet(content: bytes) -> bool:
+    """Return whether the columns of a Parquet file are a field and a ticker each."""
+    try:
+        columns = list(pl.read_parquet_schema(io.BytesIO(content)))
+    except pl.exceptions.PolarsError:
+        return False  # reading it says why it cannot be read
+    return grouped_names(columns) is not None
+
+
+def grouped_names(columns: list[str]) -> tuple[str, dict[str, tuple[str, str]]] | None:
+    """Return the index, and the (ticker, field) of each other column of a Parquet file.
+
+    pandas writes two levels of columns as ('Open', 'AAPL'), and the index behind them. None for
+    other columns.
+    """
+    tuples = {column: match for column in columns if (match := _TUPLE.fullmatch(column))}
+    others = [column for column in columns if column not in tuples]
+    if tuples and len(others) == 1:
+        written = [f"{match[1]}|{match[2]}" for match in tuples.values()]
+        pairs = _flat_pairs(written, tickers_min=1)
+        return None if pairs is None else (others[0], dict(zip(tuples, pairs, strict=True)))
+    for index in (columns[0], columns[-1]) if len(columns) > 2 else ():
+        flat = [column for column in columns if column != index]
+        if not tuples and (pairs := _flat_pairs(flat)) is not None:
+            return index, dict(zip(flat, pairs, strict=True))
+    return None
 
 
 def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]], int] | None:
@@ -134,12 +180,11 @@ def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]], int] | None:
     None for other headers.
     """
     lines = text[:_HEADER_CHARACTERS].splitlines()[:3]
-    if len(lines) < 3:
+    separator = sniff_separator(lines[0]) if lines else ","
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+    if len(rows) < 3:  # a quoted cell may go over several lines
         return None
-    separator = sniff_separator(lines[0])
-    first, second, third = (
-        [cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)
-    )
+    first, second, third = rows
     if len(first) < 3:
         return None
     if (flat := _flat_pairs(first[1:])) is not None:
@@ -154,11 +199,11 @@ def grouped_columns(text: str) -> tuple[str, list[tuple[str, str]], int] | None:
     return None
 
 
-def _flat_pairs(columns: list[str]) -> list[tuple[str, str]] | None:
+def _flat_pairs(columns: list[str], tickers_min: int = 2) -> list[tuple[str, str]] | None:
     """Return the ticker and the field of columns such as AAPL_Open, all in one order.
 
-    None where one is no such column, they are of one ticker or of fewer prices than bars have, or
-    a ticker has no close, as the units of Open (USD) and Volume (shares).
+    None where one is no such column, they are of fewer tickers or of fewer prices than bars have,
+    or a ticker has no close, as the units of Open (USD) and Volume (shares).
     """
     for pattern in _FLAT:
         matches = [pattern.fullmatch(column) for column in columns]
@@ -167,7 +212,7 @@ def _flat_pairs(columns: list[str]) -> list[tuple[str, str]] | None:
         tickers = {ticker for ticker, _ in found}
         closed = {ticker for ticker, field in found if plain_name(field) == "close"}
         is_whole = len(set(found)) == len(columns) and fields >= {"open", "high", "low", "close"}
-        if is_whole and len(tickers) > 1 and closed == tickers:
+        if is_whole and len(tickers) >= tickers_min and closed == tickers:
             return found
     return None
 

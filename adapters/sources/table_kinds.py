@@ -1,7 +1,7 @@
 """Which table the columns of a file are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -29,6 +29,11 @@ _FIELDS_MAX = 30  # different texts, among which the names of prices are looked 
 # Bars of longer than a day, by the days between them; a week with a holiday on its edge has others.
 _LONGER = (("week", 6, 8), ("month", 27, 33), ("quarter", 88, 95))
 _STEPS_MIN, _REGULAR = 8, 0.9
+_STRIKES = frozenset({"strike", "strike_price", "strikeprice", "exercise_price"})
+_EXPIRIES = frozenset(
+    {"expiration", "expiry", "expiration_date", "expiry_date", "expirationdate", "expirydate",
+     "expire_date", "exdate", "maturity"}
+)  # fmt: skip
 _WIDE_MIN = 2  # fewer number columns than this are one series, not a wide file
 
 
@@ -39,6 +44,7 @@ def kind_of(
 
     A close beside bid and ask makes bars, which carry quotes: without them nothing is traded.
     """
+    _must_be_no_chain(rows.columns)
     if {"bid", "ask"} <= set(columns) and "close" not in columns:
         return "quotes", None
     if "close" in columns:
@@ -53,6 +59,13 @@ def kind_of(
     if {"series_id", "value"} <= set(columns) or plain_name(columns.get("value", "")) == OBSERVED:
         return "macro", None
     return _of_numbers(rows, columns, relative)
+
+
+def _must_be_no_chain(names: Sequence[str]) -> None:
+    """Raise MappingError on a chain of options: as quotes they would be of one instrument."""
+    plain = {plain_name(name) for name in names}
+    if plain & _STRIKES and plain & _EXPIRIES:
+        raise MappingError("its rows are options: table: options reads them;")
 
 
 def _must_have_close(rows: pl.DataFrame, columns: dict[str, str]) -> None:
