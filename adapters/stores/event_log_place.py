@@ -12,8 +12,8 @@ class Place:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._names = (str(path), f"{path}-wal")
+        self._path = path.absolute()  # a process may go to another folder
+        self._names = (str(self._path), f"{self._path}-wal")
         self._opened = self._find()
 
     def _find(self) -> list[tuple[int, int]]:

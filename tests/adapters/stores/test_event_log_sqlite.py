@@ -418,3 +418,13 @@ def indexed(path: Path) -> int:
     count: int = db.execute("select count(*) from ids").fetchone()[0]
     db.close()
     return count
+
+
+def test_a_log_stays_where_it_was_opened_when_its_process_goes_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = SqliteEventLog(Path("log.db"))
+    monkeypatch.chdir("/")
+    assert len(log.append([make_event(1)])) == 1
+    log.close()
