@@ -148,7 +148,9 @@ def _bear(
     size = min(max(size, gain_range[sense, 0]), gain_range[sense, 1])
     shift = spread * normal(seed, step, PURPOSE_BIRTH, 2 * k + 8192) / size
     reach = max(_REACH, abs(scouts.gain[mother] * scouts.center[mother])) / size
-    scouts.gain[k] = math.copysign(size, scouts.gain[mother])
+    # Who says nothing has silent young: explain() silences a sense by a gain of zero.
+    gain = scouts.gain[mother]
+    scouts.gain[k] = math.copysign(size, gain) if gain != 0.0 else 0.0
     scouts.center[k] = min(max(scouts.center[mother] + shift, -reach), reach)
     scouts.status[k] = ACTIVE
     scouts.identity[k] = scouts.births[0]

@@ -144,3 +144,15 @@ def test_another_state_observation_or_instrument_is_refused() -> None:
             last.decision, name, settings=SETTINGS, state=last.before, observation=last.seen,
             anomaly=odd,
         )  # fmt: skip
+
+
+def test_scouts_that_are_silenced_have_silent_young() -> None:
+    """Or what is said of a bar of births without them would be the word of their children."""
+    born = 0
+    for taken in _taken(1, 22):
+        blank = taken.before.scouts._replace(gain=np.zeros_like(taken.before.scouts.gain))
+        silent = dataclasses.replace(taken.before, scouts=blank)
+        after, decision = step(SETTINGS, silent, taken.seen)
+        born += int(after.scouts.births[0] - blank.births[0])
+        assert not decision.conviction.any()
+    assert born > 0
