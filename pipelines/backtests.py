@@ -19,7 +19,7 @@ from models.experiments.fields import ExperimentError, wrong
 from models.experiments.points import check_points
 from models.experiments.spec import ExperimentSpec, read_spec
 from models.experiments.windows import partition_key, windows_of
-from pipelines.launches import OWNER, free_what_died, launch_of
+from pipelines.launches import OWNER, free_what_died, is_interrupted, launch_of
 from pipelines.resources import workshop
 from pipelines.settings import ROOT
 
@@ -316,7 +316,7 @@ def _launch(
                 run_config=_QUIET,
                 tags={OWNER: name, **here()},
             )
-            if _is_interrupted(result):
+            if is_interrupted(result):
                 raise ExperimentError(f"{key} was interrupted; the same command goes on from there")
             runs.append(_window_run(key, result))
             done(runs[-1], number, len(keys))
@@ -324,19 +324,9 @@ def _launch(
         instance=instance, raise_on_error=False, run_config=_QUIET, tags=here()
     )
     if not pages.success:
-        why = "it was interrupted" if _is_interrupted(pages) else "; ".join(_failures(pages))
+        why = "it was interrupted" if is_interrupted(pages) else "; ".join(_failures(pages))
         raise ExperimentError(f"the tearsheets must be written, were not: {why}")
     return runs
-
-
-def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Return whether a person stopped the run: Dagster takes the signal as a failed step."""
-    return any(
-        e.is_step_failure
-        and e.step_failure_data.error is not None
-        and e.step_failure_data.error.cls_name == "DagsterExecutionInterruptedError"
-        for e in result.all_events
-    )
 
 
 def _window_run(key: str, result: dg.ExecuteInProcessResult) -> WindowRun:

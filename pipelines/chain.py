@@ -20,6 +20,7 @@ from features.session_bars import Market, session_bars
 from pipelines.chosen_market import with_market
 from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
+from pipelines.launches import is_interrupted
 from pipelines.market import settle_market
 from pipelines.resources import Workshop
 from pipelines.settings import (
@@ -220,6 +221,8 @@ class Chain:
         stage = Stage(job, run_id, perf_counter() - started, checks)
         if not result.success:
             why = "; ".join(checks) or _first_error(result)
+            if is_interrupted(result):
+                why = "it was interrupted; the same command goes on from there"
             raise ChainStoppedError(f"{job} stopped: {why}")
         self.stages.append(stage)
         self._done(job, stage.seconds, checks)

@@ -1,4 +1,4 @@
-"""Launches of backtests from the terminal: which of them live, what a killed one still holds."""
+"""Launches from the terminal: which live, which were stopped, what a killed one still holds."""
 
 import fcntl
 from collections.abc import Iterator
@@ -61,3 +61,13 @@ def free_what_died(instance: dg.DagsterInstance, pool: str, folder: Path) -> lis
         if not is_alive(folder, path.name):
             path.unlink(missing_ok=True)
     return freed
+
+
+def is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Return whether a person stopped the run: Dagster takes the signal as a failed step."""
+    return any(
+        e.is_step_failure
+        and e.step_failure_data.error is not None
+        and e.step_failure_data.error.cls_name == "DagsterExecutionInterruptedError"
+        for e in result.all_events
+    )

@@ -1,13 +1,19 @@
 """A launch that was killed gives its slot back to the next one; a living one keeps its own."""
 
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import pytest
 
+from pipelines.chain import Chain
 from pipelines.launches import OWNER, free_what_died, is_alive, launch_of
+from pipelines.settings import ChainStoppedError
 
 POOL = "tried"
 HOLD = """
@@ -59,3 +65,20 @@ def test_what_a_killed_launch_held_is_given_back(tmp_path: Path) -> None:
         assert {slot.run_id for slot in left} == set(runs[1:])
         assert is_alive(tmp_path, living)
         assert [p.name for p in tmp_path.glob("*.launch")] == [living]
+
+
+@dg.asset
+def stopped() -> None:
+    """Be interrupted from the terminal."""
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+
+def test_a_run_that_a_person_stops_says_so() -> None:
+    """It told the name of an error of Dagster's."""
+    definitions = dg.Definitions([stopped], jobs=[dg.define_asset_job("a_job")])
+    without: Any = None
+    with dg.DagsterInstance.ephemeral() as instance:
+        chain = Chain(definitions, instance, without, print, print)
+        with pytest.raises(ChainStoppedError, match="a_job stopped: it was interrupted; the same"):
+            chain.run("a_job")
