@@ -118,14 +118,20 @@ def name_jump(
     if opened is not None and follows and jump.noise_shift < _CALM:
         split, confidence, fits = opened, max(confidence, 0.65), True
     if fits:
-        return Verdict(
-            "unadjusted_split",
-            confidence,
-            f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas), within "
-            f"{split.error:.1%} of a split {split.name}, with no split announced",
-            scaled=True,
-        )
+        return _of_ratio(jump, label, split, confidence, has_shares=has_shares)
     return _spin_off_or_move(jump, label)
+
+
+def _of_ratio(
+    jump: Jump, label: str, split: Match, confidence: float, *, has_shares: bool
+) -> Verdict:
+    """Return the verdict on a lasting move by the ratio of a split."""
+    text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas)"
+    if not has_shares:
+        told = f"{text} and stayed, and has no shares that were split: a shifted decimal"
+        return Verdict("unit_error", 0.85, told, scaled=True)
+    told = f"{text}, within {split.error:.1%} of a split {split.name}, with no split announced"
+    return Verdict("unadjusted_split", confidence, told, scaled=True)
 
 
 def opened_at_split(jump: Jump) -> Match | None:
