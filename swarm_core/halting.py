@@ -8,7 +8,7 @@ from swarm_core.book import Book
 from swarm_core.order_path import OrderPath
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
-from swarm_core.ports import Broker, ConcurrentAppendError, EventLog
+from swarm_core.ports import Broker, ConcurrentAppendError, EventLog, OutOfReachError
 from swarm_core.trading_state import TradingState
 
 # Another writer may move the log between our read and our write.
@@ -185,8 +185,8 @@ def halt(
             time_ns=time_ns,
         )
 
-    asked, said, unheard = cancel_at_once(book, broker, time_ns, which)
-    count = len(asked)
+    cut = cancel_at_once(book, broker, time_ns, which)
+    count = len(cut.asked)
     try:
         become(TradingState.REDUCING if flatten is not None else TradingState.HALTED)
         count = cancel_all(
@@ -196,11 +196,11 @@ def halt(
             reason=reason,
             time_ns=time_ns,
             which=which,
-            asked=asked,
+            asked=cut.asked,
         )
-        OrderPath(book, log, broker, time_ns).take_in(said)
+        OrderPath(book, log, broker, time_ns).take_in(cut.said)
     except (OSError, ConcurrentAppendError) as error:
-        failures += [f"the log must be writable: {error}", *unheard]
+        failures += [f"the log must be writable: {error}", *cut.unheard]
     if flatten is not None:
         try:
             if not failures:
@@ -209,18 +209,31 @@ def halt(
         except (OSError, ValueError, ConcurrentAppendError) as error:
             failures.append(f"positions must be closed by hand: {error}")
             _halt_at_least(become, failures)
-    return HaltReport(count, tuple(failures))
+    return HaltReport(count, (*cut.out_of_reach, *failures))
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What cancels came to: the orders that they were asked for, and what was said to that.
+
+    A line each says what the broker did not hear, and what it will never hear from this process.
+    """
+
+    asked: frozenset[str]
+    said: tuple[ev.Event, ...]
+    unheard: tuple[str, ...]
+    out_of_reach: tuple[str, ...]
 
 
 def cancel_at_once(
     book: Book, broker: Broker, time_ns: int, which: Callable[[Order], bool] = lambda _: True
-) -> tuple[frozenset[str], list[ev.Event], list[str]]:
+) -> Cut:
     """Cancel at the broker what the book knows to work, with nothing on record.
 
-    With `which`, only those orders. Returns the orders that it was asked for, what it said, and a
-    line for each that it did not hear.
+    With `which`, only those orders.
     """
-    asked, said, unheard = set[str](), list[ev.Event](), list[str]()
+    asked, said = set[str](), list[ev.Event]()
+    unheard, out_of_reach = list[str](), list[str]()
     for record in book.working_orders():
         if record.awaits_fills or not which(record.order):
             continue
@@ -228,10 +241,11 @@ def cancel_at_once(
         try:
             said += broker.cancel(order_id, time_ns)
         except OSError as error:
-            unheard.append(f"{order_id} must be cancelled by hand: {error}")
+            lines = out_of_reach if isinstance(error, OutOfReachError) else unheard
+            lines.append(f"{order_id} must be cancelled by hand: {error}")
         else:
             asked.add(order_id)
-    return frozenset(asked), said, unheard
+    return Cut(frozenset(asked), tuple(said), tuple(unheard), tuple(out_of_reach))
 
 
 def _halt_at_least(become: Callable[[TradingState], None], failures: list[str]) -> None:

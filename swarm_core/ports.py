@@ -9,6 +9,10 @@ from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
 
 
+class OutOfReachError(ConnectionError):
+    """This process cannot cancel an order, however often it asks: a person must."""
+
+
 class ConcurrentAppendError(RuntimeError):
     """Somebody else wrote to the log since it was read; nothing was appended."""
 

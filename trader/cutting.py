@@ -34,11 +34,11 @@ class Cutter:
             if halt is None or halt in (acted_on(), self._cut):
                 continue
             self._cut, which = halt, cancelled_by(halt, desk.book)
-            cut = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns(), which)
-            asked, said, unheard = await cut
-            self.said.extend(said)
-            count = f"halt: {len(asked)} orders cancelled at the broker, the log is waited for"
-            for line in (count, *unheard):
+            work = asyncio.to_thread(cancel_at_once, desk.book, desk.line, desk.now_ns(), which)
+            cut = await work
+            self.said.extend(cut.said)
+            count = f"halt: {len(cut.asked)} orders cancelled at the broker, the log is waited for"
+            for line in (count, *cut.unheard, *cut.out_of_reach):
                 self._tell(line)
 
 

@@ -215,13 +215,19 @@ class TradingDesk:
             is_way_out = order.is_exit and (parent is None or parent.state.is_final)
             return hindered(order) and not is_way_out
 
-        asked, said, _ = cancel_at_once(
+        cut = cancel_at_once(
             book, self.line, now_ns, lambda order: hindered(order) and not order.is_exit
         )
-        self.take_in([*self.listen(), *said])
+        self.take_in([*self.listen(), *cut.said])
         log, line = self.log, self.line
         cancel_all(
-            book=book, log=log, broker=line, reason=reason, time_ns=now_ns, which=goes, asked=asked
+            book=book,
+            log=log,
+            broker=line,
+            reason=reason,
+            time_ns=now_ns,
+            which=goes,
+            asked=cut.asked,
         )
 
     def guard_exits(self) -> None:

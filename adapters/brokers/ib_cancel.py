@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from ib_async import Trade
 
 from adapters.brokers.ib_session import IbSession
+from swarm_core.ports import OutOfReachError
 
 
 def of_account(trade: Trade, account: str) -> bool:
@@ -15,7 +16,7 @@ def of_account(trade: Trade, account: str) -> bool:
 async def ask_cancel(session: IbSession, order_id: str) -> None:
     """Ask for the cancel of what works under our order id.
 
-    Raises ConnectionError where another client has placed it: a cancel names an order by its
+    Raises OutOfReachError where another client has placed it: a cancel names an order by its
     client's number, so it would reach none, or another order of ours.
     """
     client, own = session.client, session.settings.client_id
@@ -28,7 +29,7 @@ async def ask_cancel(session: IbSession, order_id: str) -> None:
         client.cancelOrder(trade.order)
     if working and not ours:
         placed_by = working[0].order.clientId
-        raise ConnectionError(
+        raise OutOfReachError(
             f"client {placed_by} has placed it and client {own} cannot cancel it: "
             f"cancel it in TWS, or start with client_id {placed_by}"
         )

@@ -20,6 +20,7 @@ from adapters.brokers.ib_account import lots_of
 from adapters.brokers.ib_orders import ending_of, reference_of
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
+from swarm_core.ports import OutOfReachError
 from tests.adapters.brokers.gateway_double import START, GatewayDouble
 from tests.adapters.brokers.test_broker_contract import make_ib
 from tests.swarm_core.builders import NOW_NS, A, make_order
@@ -79,7 +80,7 @@ def test_an_order_of_another_client_is_said_to_be_out_of_reach(
     order, contract = make_order(lots=100, limit=9_000), Contract(symbol="A")
     gateway.open.append(Trade(contract, theirs(order), OrderStatus(status="Submitted")))
 
-    with pytest.raises(ConnectionError, match="client 7 has placed it"):
+    with pytest.raises(OutOfReachError, match="client 7 has placed it"):
         broker.cancel(order.client_order_id, NOW_NS)
 
     assert len(gateway.open) == 1
