@@ -16,6 +16,7 @@ CODES = 11
 _WEIGHT_MAX = 1e6  # of NAV: no book is so large, its measurement is broken
 _TAIL_BARS_MIN = 20
 _TAIL_ROWS = 4  # bars replayed side by side
+_ROUNDING = 1e-9  # of a bar
 _DRIFT_FAST, _DRIFT_SLOW = 0.95, 0.995
 _DRIFT_POWER = 10.232990804510022  # ln 0.95 / ln 0.995: a power of the slow keep is the fast one
 
@@ -118,7 +119,8 @@ def tail_risk(
         sums = (s0, s1, s2, s3)
         for r in range(rows):
             losses[first + r] = -sums[r]
-    count = max(int((1.0 - p.tail_level) * seen), 1)
+    # 1 - 0.9 lies a bit below a tenth, and of 20 bars is 2 all the same.
+    count = max(int((1.0 - p.tail_level) * seen + _ROUNDING), 1)
     tail, value = 0.0, 0.0
     for _ in range(count):  # the tail is short: take its losses one by one, largest first
         at = 0

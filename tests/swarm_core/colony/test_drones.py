@@ -170,3 +170,15 @@ def test_what_cannot_be_priced_is_held_even_without_drones() -> None:
     decision = decide(make_observation(prices=prices), changes={"drone": {"enabled": False}})
     assert codes(decision) == {VetoCode.NO_PRICE}
     assert decision.target_weights[0] == 0.0
+
+
+@pytest.mark.parametrize("level", [0.6, 0.8, 0.9, 0.95, 0.975])
+@pytest.mark.parametrize("bars", [20, 40, 60])
+def test_the_tail_is_the_share_of_the_bars_that_the_level_leaves(level: float, bars: int) -> None:
+    settings = ColonySettings.from_mapping({"drone": {"tail_level": level}})
+    memory = new_state(settings, ("A",), 1).memory
+    returns = np.random.default_rng(bars).permutation(np.linspace(-0.2, 0.1, bars))
+    memory.log_price[: bars + 1, 0] = np.cumsum(np.log1p(np.append(0.0, returns)))
+    found = drones.tail_risk(memory, bars, np.ones(1), parameters(settings).drone, 1.0)
+    worst = np.sort(-returns)[::-1][: max(round((1.0 - level) * bars - 0.49), 1)]
+    np.testing.assert_allclose(found, (worst[-1], worst.mean()), atol=1e-12)
