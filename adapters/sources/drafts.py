@@ -14,7 +14,7 @@ from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
 from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
-from adapters.sources.file_names import DAY_IN_NAME, FILE_DAY, FILE_NAME, file_stem, is_of_data
+from adapters.sources.file_names import FILE_DAY, FILE_NAME, day_pattern, file_stem, is_of_data
 from adapters.sources.header_units import factor_of
 from adapters.sources.listed_names import listing_of, option_among, venue_marks
 from adapters.sources.mapping import (
@@ -388,7 +388,7 @@ def _zone_question(draft: Draft) -> str:
 def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
     laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
     if draft.columns["time"] == FILE_DAY:
-        laid_out["file_name"] = DAY_IN_NAME
+        laid_out["file_name"] = day_pattern(draft.relative)
     if draft.table in TRADED and "complete" in draft.columns:
         over = Condition(column=draft.columns["complete"], not_in=("false", "False", "FALSE", "0"))
         entries = {**entries, "where": (*entries.get("where", ()), over)}  # type: ignore[misc]  # conditions

@@ -138,7 +138,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     rows = raw.rows.drop("source_row", strict=False)
     columns = known_columns(rows)
     leave_out = f"or {LEAVE_OUT}"
-    day = find_day_in(file.name)
+    day = find_day_in(file.name) or find_day_in(file.relative)
     if "time" not in columns and "symbol" in columns and day is not None:
         rows, columns = (
             rows.with_columns(pl.lit(day).alias(FILE_DAY)),

@@ -27,10 +27,10 @@ _BEFORE = rf"(?:{_LISTED}|EOD-|WIKI-)?"
 FILE_NAME = rf"(?i)(?:^|/){_BEFORE}{_SYMBOL}(?:\.us|\.last)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"
 # The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
 FILE_DAY = "file_day"
-DAY_IN_NAME = (
-    rf"(?<!\d)(?P<{FILE_DAY}>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))"
-    r"(?!\d)[^/]*$"
-)
+_DAY = rf"(?P<{FILE_DAY}>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))"
+DAY_IN_NAME = rf"(?<!\d){_DAY}(?!\d)[^/]*$"
+# Or of a partition: date=2019-01-02/part-0.parquet.
+DAY_IN_FOLDER = rf"(?i)(?:^|/)(?:date|day|dt|trade_?date|session|as_?of)={_DAY}/"
 # Words of file names that speak of the data and not of whom they are.
 _OF_DATA = frozenset({
     "actions", "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close",
@@ -73,9 +73,21 @@ def exchange_of(relative: str) -> str | None:
 
 
 def find_day_in(name: str) -> str | None:
-    """Return the one day that a file's name speaks of, as it is written there; None without one."""
+    """Return the one day that a file's name speaks of, as it is written there; None without one.
+
+    Else that of a partition which it lies in: date=2016-07-01/part-0.parquet.
+    """
     found = re.findall(DAY_IN_NAME.removesuffix("[^/]*$"), name.rpartition("/")[2])
-    return found[0] if len(found) == 1 else None
+    if found:
+        return found[0] if len(found) == 1 else None
+    partition = re.search(DAY_IN_FOLDER, name)
+    return None if partition is None else partition[FILE_DAY]
+
+
+def day_pattern(relative: str) -> str:
+    """Return the pattern that finds the day in the path of a file that is dated by it."""
+    in_folder = re.search(DAY_IN_NAME, relative) is None
+    return DAY_IN_FOLDER if in_folder else DAY_IN_NAME
 
 
 def is_of_data(name: str) -> bool:

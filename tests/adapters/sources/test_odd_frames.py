@@ -88,3 +88,20 @@ def test_bars_of_options_are_no_bars_of_shares(tmp_path: Path, symbol: str, by_n
     (tmp_path / name).write_text(("" if by_name else "symbol,") + head + lines)
     with pytest.raises(MappingError, match=f"'{symbol}' is an option, and not a share"):
         infer_mapping(tmp_path)
+
+
+def test_a_partition_a_day_dates_its_rows(tmp_path: Path) -> None:
+    """The column that a frame is partitioned by stands in the folders' names alone."""
+    for n, day in enumerate(DAYS):
+        folder = tmp_path / f"date={day}"
+        folder.mkdir()
+        prices = {c: [10.0 + n, 20.0 + n] for c in ("open", "high", "low", "close")}
+        rows = pl.DataFrame({"symbol": ["KO", "PG"], **prices, "volume": [900 + n] * 2})
+        rows.write_parquet(folder / "part-0.parquet")
+    assert closes(tmp_path) == {
+        "US.KO": [10.0 + n for n in range(len(DAYS))],
+        "US.PG": [20.0 + n for n in range(len(DAYS))],
+    }
+    source = FileSource(tmp_path, infer_mapping(tmp_path))
+    days = source.fetch("bars", *EVER)["event_time"].dt.date().unique().sort()
+    assert [str(day) for day in days] == [str(day) for day in DAYS]
