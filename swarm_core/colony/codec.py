@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from swarm_core.colony import upgrade
-from swarm_core.colony.state import GROUPS, ColonyState
+from swarm_core.colony.state import GROUPS, ColonyState, Floats, Integers, Singles
 
 _MAGIC = b"APIARY-COLONY\n"
 VERSION = 3
 _READABLE = (1, 2, 3)
 _ALIGNMENT = 8
 _PLAIN_TUPLES = ("instrument_ids", "class_names", "columns", "market_keys", "sense_names")
-_DTYPES = ("<f8", "<f4", "<i8")
+_KINDS: dict[object, str] = {Floats: "<f8", Singles: "<f4", Integers: "<i8"}
+_DTYPES = tuple(_KINDS.values())
 _PLAIN = tuple(f.name for f in dataclasses.fields(ColonyState) if f.name not in GROUPS)
 
 
@@ -36,9 +37,13 @@ def decode(data: bytes) -> ColonyState:
         raise ValueError(f"a colony state must end with its own sha256, {len(data)} bytes did not")
     start = len(_MAGIC) + 8
     size = int.from_bytes(data[len(_MAGIC) : start], "little")
-    header = json.loads(data[start : start + size])
-    if header["version"] not in _READABLE:
-        raise ValueError(f"version of a colony state must be {VERSION}, was {header['version']}")
+    header: Any = json.loads(data[start : start + size])
+    try:
+        version = header["version"]
+    except (TypeError, KeyError):
+        version = None
+    if version not in _READABLE:
+        raise ValueError(f"version of a colony state must be {VERSION}, was {version}")
     try:
         return _rebuild(header, memoryview(data)[start + size : -32])
     except (TypeError, KeyError) as error:
@@ -93,6 +98,8 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
         flat = np.frombuffer(body[offset : offset + size], dtype=kind)
         groups[group][name] = flat.astype(flat.dtype.newbyteorder("=")).reshape(shape)
         offset += size
+    if offset != len(body):
+        raise ValueError(f"a colony state must end with its arrays, {len(body) - offset} bytes on")
     if header["version"] == 1:
         groups["trust"] = upgrade.trust_of_version_1(groups["trust"])
     if header["version"] < 3:
@@ -103,4 +110,9 @@ def _rebuild(header: dict[str, Any], body: memoryview) -> ColonyState:
     for name in _PLAIN_TUPLES:
         plain[name] = tuple(plain[name])
     parts = {name: group_type(**groups[name]) for name, group_type in GROUPS.items()}
+    for group, group_type in GROUPS.items():
+        for name, declared in group_type.__annotations__.items():
+            kind = groups[group][name].dtype.newbyteorder("<").str
+            if kind != _KINDS[declared]:
+                raise ValueError(f"{group}.{name} must be of type {_KINDS[declared]}, was {kind}")
     return ColonyState(**plain, **parts)

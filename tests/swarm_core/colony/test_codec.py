@@ -1,5 +1,7 @@
 """The binary form: exact, versioned, and refusing what was changed."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,34 @@ def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_b
     end, records = run(settings, state, later)
     assert np.isfinite(records.target_weights).all()
     assert codec.digest(codec.decode(codec.encode(end))) == codec.digest(end)
+
+
+def _forged(data: bytes, old: str, new: str, more: bytes = b"") -> bytes:
+    """Return the state with a text in its header replaced, bytes behind its arrays, and its sum."""
+    start = data.index(b"{")
+    size = int.from_bytes(data[start - 8 : start], "little")
+    header = json.dumps(json.loads(data[start : start + size]))
+    assert old in header
+    text = header.replace(old, new, 1).encode()
+    out = data[: start - 8] + len(text).to_bytes(8, "little") + text + data[start + size : -32]
+    return out + more + hashlib.sha256(out + more).digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "more", "message"),
+    [
+        ("{", "{", bytes(8), "a colony state must end with its arrays, 8 bytes on"),
+        (
+            '"scouts", "status", "<i8"',
+            '"scouts", "status", "<f8"',
+            b"",
+            "status must be of type <i8",
+        ),
+        ('"version"', '"edition"', b"", "version of a colony state must be 3, was None"),
+    ],
+)
+def test_what_no_colony_has_written_is_refused_though_its_sum_is_right(
+    old: str, new: str, more: bytes, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        codec.decode(_forged(_encoded(), old, new, more))
