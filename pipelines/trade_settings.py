@@ -192,6 +192,7 @@ class Account(_Part):
     estimate_fraction: float = Field(0.1, ge=0, le=1)  # of what actions owe at their last marks
     withheld_fraction: float = Field(0.0, ge=0, lt=1)  # of dividends, by the tax at their source
     cash_lag_s: float = Field(200.0, ge=0, le=3_600)  # TWS tells its cash every three minutes
+    position_lag_s: float = Field(10.0, ge=0, le=60)  # meanwhile nothing is released
 
 
 class TradeSettings(_Part):
@@ -227,6 +228,7 @@ class TradeSettings(_Part):
         estimate_fraction=0.1,
         withheld_fraction=0.0,
         cash_lag_s=200.0,
+        position_lag_s=10.0,
     )
 
     @model_validator(mode="after")

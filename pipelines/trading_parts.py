@@ -305,4 +305,5 @@ def reconciliation_rules(settings: ApiarySettings) -> ReconciliationRules:
         estimate_fraction_max=account.estimate_fraction,
         withheld_fraction=account.withheld_fraction,
         cash_lag_ns=round(account.cash_lag_s * 1e9),
+        position_lag_ns=round(account.position_lag_s * 1e9),
     )

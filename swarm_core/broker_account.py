@@ -113,7 +113,13 @@ def changed_by_hand(
     )
 
 
-def in_words(terms: WorkingTerms) -> str:
+def in_words(record: OrderRecord, changed: ev.OrderModified) -> str:
+    """Return how an order works, beside how it must."""
+    was, now = (_words(WorkingTerms.of(stated)) for stated in (record.order, changed))
+    return f"must work as {was}, does as {now}"
+
+
+def _words(terms: WorkingTerms) -> str:
     prices = zip(("limit", "stop"), terms[1:], strict=True)
     told = (f"{name} {ticks} ticks" for name, ticks in prices if ticks is not None)
     return ", ".join((f"{terms.quantity_lots} lots", *told))
@@ -137,3 +143,8 @@ def expired(record: OrderRecord, time_ns: int, new_lots: int) -> ev.OrderExpired
         client_order_id=order_id,
         unfilled_lots=max(0, record.order.quantity_lots - record.filled_lots - new_lots),
     )
+
+
+def terms_of(fill: ev.OrderFilled) -> tuple[object, ...]:
+    """Return what may not differ between two tellings of one execution."""
+    return (fill.client_order_id, fill.instrument_id, fill.side.value, fill.lots, fill.price_ticks)

@@ -19,6 +19,7 @@ class FindingKind(Enum):
     FILL_CORRECTED = ("fill_corrected", _S.ACTIVE)  # the broker's other price or lots are booked
     CASH_BOOKED = ("cash_booked", _S.ACTIVE)  # a difference within the tolerance
     CASH_LATE = ("cash_late", _S.ACTIVE)  # the newest fills are not in the broker's cash yet
+    POSITION_LATE = ("position_late", _S.ACTIVE)  # nor are they in its position; nothing leaves
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     ORDER_CHANGED = ("order_changed", _S.ACTIVE)  # by another hand; booked
     ORDER_GROWN = ("order_grown", _S.REDUCING)  # by another hand, over what was approved; booked

@@ -1,6 +1,7 @@
-"""Cash that a broker shows as it was before the newest executions."""
+"""Cash and positions that a broker shows as they were before the newest executions."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 from swarm_core import events as ev
 from swarm_core.ledger import Ledger
@@ -39,3 +40,25 @@ def late_fills(
         if not left:
             return count
     return 0
+
+
+def lags_behind(
+    ledger: Ledger,
+    missed: Iterable[ev.Event],
+    instrument_id: str,
+    difference_lots: int,
+    since_ns: int,
+) -> bool:
+    """Return whether a broker's position is that of before some of the newest executions.
+
+    `difference_lots` is how much more it shows than the ledger with what was `missed`. Only
+    executions after `since_ns` are looked at.
+    """
+    fills = [*ledger.executions.values(), *(e for e in missed if isinstance(e, ev.OrderFilled))]
+    newest = sorted(
+        (f for f in fills if f.instrument_id == instrument_id and f.time_ns > since_ns),
+        key=lambda f: (f.time_ns, f.execution_id),
+        reverse=True,
+    )
+    left = accumulate((f.side.sign * f.lots for f in newest), initial=difference_lots)
+    return 0 in list(left)[1:]

@@ -18,11 +18,12 @@ from swarm_core.broker_account import (
     ending_event,
     expired,
     in_words,
+    terms_of,
 )
 from swarm_core.findings import Finding, FindingKind
 from swarm_core.instruments import from_minor
-from swarm_core.late_cash import late_fills
-from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState, WorkingTerms
+from swarm_core.late_cash import lags_behind, late_fills
+from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
 from swarm_core.orders import TimeInForce
 from swarm_core.owed_payments import find_paid, payment_events, taken_too_early, unpaid, untaxed
 from swarm_core.positions import Position, position_of
@@ -53,6 +54,7 @@ class ReconciliationRules:
     withheld_fraction: float = 0.0
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
     cash_lag_ns: int = 0  # how long its cash may leave out what has filled
+    position_lag_ns: int = 0  # the same of its positions
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
@@ -148,9 +150,9 @@ class _Comparison:
         corrected = {c.execution_id for c in self.account.corrections}
         for fill in self.account.fills:
             known = self.book.ledger.executions.get(fill.execution_id)
-            is_other = known is not None and _terms(known) != _terms(fill)
+            is_other = known is not None and terms_of(known) != terms_of(fill)
             if known is not None and is_other and fill.execution_id not in corrected:
-                detail = f"was booked as {_terms(known)}, is told as {_terms(fill)}"
+                detail = f"was booked as {terms_of(known)}, is told as {terms_of(fill)}"
                 self.find(FindingKind.FILL_CONFLICT, fill.execution_id, detail)
             if known is None and fill.execution_id not in told:
                 self._missed(fill)
@@ -170,7 +172,7 @@ class _Comparison:
             fill = fills.get(told.execution_id)
             if fill is None or told.execution_id not in self.executions or self.book.knows(told):
                 continue
-            detail = f"{told.lots} lots at {told.price_ticks} ticks, were {_terms(fill)}"
+            detail = f"{told.lots} lots at {told.price_ticks} ticks, were {terms_of(fill)}"
             kind = FindingKind.FILL_CORRECTED if told.lots else FindingKind.FILL_TAKEN_BACK
             self.find(kind, told.execution_id, detail)
             self.events.append(told)
@@ -270,13 +272,11 @@ class _Comparison:
             self.events.extend(told)
 
     def _changed(self, record: OrderRecord, order: BrokerOrder) -> None:
-        event = changed_by_hand(record, order, self.account.time_ns)
-        if event is None:
+        if (event := changed_by_hand(record, order, self.account.time_ns)) is None:
             return
         grown = event.quantity_lots > record.order.quantity_lots and not self.rules.adopt_foreign
         kind = FindingKind.ORDER_GROWN if grown else FindingKind.ORDER_CHANGED
-        was, now = (in_words(WorkingTerms.of(stated)) for stated in (record.order, event))
-        self.find(kind, order.client_order_id, f"must work as {was}, does as {now}")
+        self.find(kind, order.client_order_id, in_words(record, event))
         self.events.append(event)
 
     def _missing(self, record: OrderRecord) -> None:
@@ -295,12 +295,17 @@ class _Comparison:
         self.find(FindingKind.ORDER_MISSING, order_id, detail)
 
     def positions(self) -> None:
-        held = self.account.position_lots
+        held, lag_ns = self.account.position_lots, self.rules.position_lag_ns
+        since_ns = self.account.time_ns - lag_ns
         for instrument_id in sorted({*held, *self.lots}):
             ours, theirs = self.lots.get(instrument_id, 0), held.get(instrument_id, 0)
             if ours != theirs:
-                self.lots_off[instrument_id] = theirs - ours
                 detail = f"is {ours} lots in the log, {theirs} at the broker"
+                off = instrument_id, theirs - ours
+                if lag_ns and lags_behind(self.book.ledger, self.events, *off, since_ns):
+                    self.find(FindingKind.POSITION_LATE, instrument_id, detail)
+                    continue
+                self.lots_off[instrument_id] = theirs - ours
                 self.find(FindingKind.POSITION_DIFFERS, instrument_id, detail)
 
     def uncharged(self) -> set[str]:
@@ -392,8 +397,3 @@ class _Comparison:
             self.find(FindingKind.PAYMENT_BOOKED, action_id, detail)
         self.events.extend(payment_events(paid, owed, ledger, time_ns))
         return paid.total_minor
-
-
-def _terms(fill: ev.OrderFilled) -> tuple[object, ...]:
-    """Return what may not differ between two tellings of one execution."""
-    return (fill.client_order_id, fill.instrument_id, fill.side.value, fill.lots, fill.price_ticks)

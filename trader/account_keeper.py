@@ -135,6 +135,8 @@ class AccountKeeper:
         self.is_put_off = self._night_is_due() and _is_of_cash(found)
         if self.is_put_off:
             return  # what the night owes may be paid already; until it is booked nothing leaves
+        if any(f.kind is FindingKind.POSITION_LATE for f in found.findings):
+            self.fault = "the account's positions must show the last executions, do not yet"
         self._say(found)
         self._end_again(found, now_ns)
         # A night that is still to be booked asks what was filled since: nothing is forgotten yet.
