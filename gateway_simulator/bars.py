@@ -1,7 +1,7 @@
 """Historical bars: how their lengths are written, when they begin, and what they hold."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -122,12 +122,27 @@ def history(
 
     Raises ValueError where they would be more than the gateway gives at once.
     """
+    return bars_of(market, listing, spans(listing, start_s, end_s, size_s, regular=regular))
+
+
+def bars_of(market: Market, listing: Listing, times: Sequence[tuple[int, int]]) -> list[HistoryBar]:
+    """Return the bars of some spans; those in which nothing was traded are left out."""
+    return [bar for begin, end in times if (bar := _bar(market, listing, begin, end)) is not None]
+
+
+def spans(
+    listing: Listing, start_s: int, end_s: int, size_s: int, *, regular: bool
+) -> list[tuple[int, int]]:
+    """Return first and last second of the bars that begin in start..end.
+
+    Raises ValueError where they would be more than the gateway gives at once.
+    """
     if (end_s - start_s) / size_s > BARS_MAX * (1 if size_s >= DAY_S else 4):
         raise ValueError("Time length exceed max.")
-    spans = list(_spans(listing, start_s, end_s, size_s, regular=regular))
-    if len(spans) > BARS_MAX:
+    found = list(_spans(listing, start_s, end_s, size_s, regular=regular))
+    if len(found) > BARS_MAX:
         raise ValueError("Time length exceed max.")
-    return [bar for begin, end in spans if (bar := _bar(market, listing, begin, end)) is not None]
+    return found
 
 
 def _spans(

@@ -1,7 +1,7 @@
 """Requests about the past: bars, their first moment, ticks, sessions; each in its pace."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -20,6 +20,7 @@ _SHOWN = frozenset((*_TRADED, *_VOLATILITIES, "MIDPOINT", "BID", "ASK", "BID_ASK
 _UPDATE_EVERY_S = 0.5
 _FIRST_DAY = "20100104"
 _TICKS_MAX = 1_000
+_BARS_AT_ONCE = 100  # some milliseconds, in which nobody else is heard
 
 
 class Bars:
@@ -64,15 +65,19 @@ class Bars:
             return f"Invalid date or duration: {self.end_text!r}, {self.duration!r}"
         return ""
 
-    def read(self) -> tuple[list[HistoryBar], int]:
-        """Return the bars and the second at which they begin."""
+    def spans(self) -> tuple[list[tuple[int, int]], int]:
+        """Return the spans of the bars and the second at which they begin."""
         listing = self._known()
         start_s = bar_math.start_of(listing, self.end_s, self.duration, regular=self.regular)
-        market = self.session.gateway.market
-        found = bar_math.history(
-            market, listing, start_s, self.end_s, self.size_s, regular=self.regular
-        )
-        return [self._shown_as(bar, listing) for bar in found], start_s
+        found = bar_math.spans(listing, start_s, self.end_s, self.size_s, regular=self.regular)
+        return found, start_s
+
+    def rows(self, spans: Sequence[tuple[int, int]]) -> list[list[Field]]:
+        """Return the bars of some spans as they are told."""
+        listing = self._known()
+        found = bar_math.bars_of(self.session.gateway.market, listing, spans)
+        shown = (self._shown_as(bar, listing) for bar in found)
+        return [_fields_of(bar, self.size_s, self.format_date) for bar in shown]
 
     def _known(self) -> Listing:
         if self.listing is None:
@@ -121,19 +126,39 @@ def req_historical_data(session: Session, fields: Fields) -> None:
         _no_data(asked)
         return
     try:
-        told, start_s = asked.read()
+        spans, start_s = asked.spans()
     except ValueError as error:
         session.error(asked.request_id, Code.HISTORICAL, reason=error)
         return
-    if not told:
-        _no_data(asked)
-        return
-    rows = [field for bar in told for field in _fields_of(bar, asked.size_s, asked.format_date)]
-    ends = [date_time_text(s * 10**9) for s in (start_s, asked.end_s)]
-    session.send(Out.HISTORICAL_DATA, asked.request_id, *ends, len(told), *rows)
-    if asked.keeps:
-        task = asyncio.create_task(_keep(asked))
+    is_long = len(spans) > _BARS_AT_ONCE
+    is_told = not is_long and _tell(asked, asked.rows(spans), start_s)
+    if is_long or (is_told and asked.keeps):
+        task = asyncio.create_task(_tell_and_keep(asked, spans, start_s))
         session.start_task("history", asked.request_id, task)
+
+
+async def _tell_and_keep(asked: Bars, spans: Sequence[tuple[int, int]], start_s: int) -> None:
+    """Tell many bars, with a turn for everybody else between some of them and the next."""
+    if len(spans) > _BARS_AT_ONCE:
+        rows: list[list[Field]] = []
+        for place in range(0, len(spans), _BARS_AT_ONCE):
+            rows += asked.rows(spans[place : place + _BARS_AT_ONCE])
+            await asyncio.sleep(0)
+        asked.keeps = _tell(asked, rows, start_s) and asked.keeps
+    if asked.keeps:
+        await _keep(asked)
+    asked.session.tasks.pop(("history", asked.request_id), None)
+
+
+def _tell(asked: Bars, rows: list[list[Field]], start_s: int) -> bool:
+    """Tell bars; return whether there were any."""
+    if not rows:
+        _no_data(asked)
+        return False
+    ends = [date_time_text(s * 10**9) for s in (start_s, asked.end_s)]
+    flat = [field for row in rows for field in row]
+    asked.session.send(Out.HISTORICAL_DATA, asked.request_id, *ends, len(rows), *flat)
+    return True
 
 
 def _no_data(asked: Bars) -> None:

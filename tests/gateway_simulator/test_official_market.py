@@ -91,6 +91,21 @@ def test_bars_and_ticks_come(client: Official) -> None:
     assert client.wait("headTimestamp") == [(6, "20100104-14:30:00")]
 
 
+def test_a_long_history_keeps_nobody_waiting(client: Official) -> None:
+    """It was worked out at one go, for seconds in which no order of any client was heard."""
+    end = "20260605 20:00:00 UTC"
+    client.reqHistoricalData(5, stock(), end, "5 D", "1 min", "TRADES", 1, 2, False, [])
+    client.reqCurrentTime()
+    client.wait("historicalDataEnd")
+
+    names = [name for name, _ in client.heard]
+    assert names.index("currentTime") < names.index("historicalData")
+    assert names.count("historicalData") == 5 * 390
+    client.cancelHistoricalData(5)
+    client.wait("error", len(client.told("error")) + 1)
+    assert client.error_codes(5) == [366]  # nothing of it is left to be cancelled
+
+
 def test_history_asked_for_too_often_is_refused(client: Official) -> None:
     """The same request twice within fifteen seconds: 162, with the words of the gateway."""
     asked = (stock(), "20260605 20:00:00 UTC", "1 D", "1 hour", "TRADES", 1, 2, False, [])
