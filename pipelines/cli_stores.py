@@ -27,6 +27,13 @@ def sql(
         list[str] | None,
         typer.Option("--version", help="TABLE=VERSION to read as of; may repeat."),
     ] = None,
+    known_by: Annotated[
+        str | None,
+        typer.Option(help="Only what was known by this moment, in UTC unless it names a zone."),
+    ] = None,
+    revisions: Annotated[
+        bool, typer.Option("--revisions", help="Every version of a record, not the newest alone.")
+    ] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     config: ConfigOption = None,
@@ -37,7 +44,18 @@ def sql(
             raise ValueError("one of --csv and --json must be given, were both")
         import polars as pl
 
-        answer = _rows(config).catalogue().sql(query, versions=_versions(pinned or []))
+        from pipelines.restoring import parsed_moment
+
+        answer = (
+            _rows(config)
+            .catalogue()
+            .sql(
+                query,
+                versions=_versions(pinned or []),
+                known_by=parsed_moment(known_by, "--known-by"),
+                revisions=revisions,
+            )
+        )
         if as_csv:
             answer.write_csv(sys.stdout)
         elif as_json:

@@ -16,14 +16,17 @@ from pipelines.settings import ROOT, ApiarySettings, SettingsError, read_setting
 Finish = Callable[[Path], list[str]]
 
 
-def parsed_moment(at: str | None) -> datetime | None:
-    """Return the moment that a text names, in UTC unless it names a zone; ValueError on others."""
+def parsed_moment(at: str | None, option: str = "--at") -> datetime | None:
+    """Return the moment that an option names, in UTC unless it names a zone.
+
+    Raises ValueError on any other text.
+    """
     if at is None:
         return None
     try:
         found = datetime.fromisoformat(at)
     except ValueError as error:
-        raise ValueError(f"--at must be a moment as 2026-01-02T12:00:30.5, was {at}") from error
+        raise ValueError(f"{option} must be a moment as 2026-01-02T12:00:30.5, was {at}") from error
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

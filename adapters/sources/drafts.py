@@ -76,9 +76,10 @@ class SharedCalendar:
     def question(self) -> str:
         """What to ask where no calendar shows."""
         fits = f"fit {' and '.join(self.fit.candidates)}" if self.fit.candidates else "fit none"
+        asked = f"{self.days} days of, which {fits}" if self.days else "symbols of"
         return (
-            f"which exchange are its {self.days} days of, which {fits}? write --calendar XNYS, "
-            "XLON, 24/7 or another name of exchange_calendars; several exchanges need a mapping"
+            f"which exchange are its {asked}? write --calendar XNYS, XLON, 24/7 or another "
+            "name of exchange_calendars; several exchanges need a mapping"
         )
 
 

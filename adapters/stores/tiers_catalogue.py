@@ -142,18 +142,32 @@ class Catalogue:
         rows = rows if columns is None else rows.select(columns)
         return rows if sql is None else answer(sql, {table: rows.lazy()})
 
-    def sql(self, query: str, *, versions: Mapping[str, int] | None = None) -> pl.DataFrame:
+    def sql(
+        self,
+        query: str,
+        *,
+        versions: Mapping[str, int] | None = None,
+        known_by: datetime | None = None,
+        revisions: bool = False,
+    ) -> pl.DataFrame:
         """Return DuckDB's answer to a query in which every table of every tier is a table.
 
         Conditions on time and instrument, and the columns that are named, reach down to the
         files. The query sees these tables and nothing else: neither files nor the network.
-        A table of the house that holds nothing yet is empty. Raises ValueError where DuckDB
-        refuses the query.
+        A table of the house that holds nothing yet is empty; the other arguments are those of
+        `scan`. Raises ValueError where DuckDB refuses the query, and where a table cannot say
+        what was known by then.
         """
         held = self.names()
         named = [t for t in held if t in query]
         unborn = [t for t in DERIVED_TABLES if t in query and t not in named]
-        frames = {t: self.scan(t, versions=versions) for t in named}
+        frames = {
+            t: self.scan(t, versions=versions, known_by=known_by, revisions=revisions)
+            for t in named
+        }
+        for table, rows in frames.items() if known_by is not None else ():
+            if "knowledge_time" not in rows.collect_schema():
+                raise ValueError(f"{table} must have a knowledge_time to be read as of one")
         frames |= {t: DERIVED_TABLES[t].empty().lazy() for t in unborn}
         return answer(query, frames, known=held)
 

@@ -11,6 +11,7 @@ from features.validation.rules.jumps import JUMP_RULES
 from features.validation.rules.lent_bars import LENT_RULES
 from features.validation.rules.lone_rows import LONE_RULES
 from features.validation.rules.ohlc import OHLC_RULES
+from features.validation.rules.placeholders import PLACEHOLDER_RULES
 from features.validation.rules.prints import PRINT_RULES
 from features.validation.rules.quotes import QUOTE_RULES
 from features.validation.rules.records import RECORD_RULES
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     *PRINT_RULES,
     *VOLUME_RULES,
     *BELOW_ZERO_RULES,
+    *PLACEHOLDER_RULES,
     *CURRENCY_RULES,
     *LENT_RULES,
     *RECURRING_RULES,

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from click.testing import Result
@@ -112,6 +114,25 @@ def test_sql_answers_over_all_tiers(tiered_config: Path) -> None:
     assert pinned.output == "n,q\n20,19.0\n"
 
 
+def test_sql_answers_as_of_what_was_known_and_of_every_version(tiered_config: Path) -> None:
+    """A revised row hid the one before it, and no option showed what had been known."""
+    from pipelines.resources import workshop
+    from tests.adapters.stores.test_tiers import make_fills
+
+    later = pl.col("knowledge_time") + timedelta(days=1)
+    revised = make_fills(55, 1, price=7.0).with_columns(later)
+    rows: Any = workshop().get("rows")
+    rows.write("fills", revised)
+    before = str(revised["knowledge_time"].item() - timedelta(hours=1))
+    query = "select price from fills where fill_id = 'F55' order by price"
+
+    assert ask(tiered_config, "sql", query, "--csv").output == "price\n7.0\n"
+    then = ask(tiered_config, "sql", query, "--csv", "--known-by", before)
+    assert then.output == "price\n100.0\n"
+    every = ask(tiered_config, "sql", query, "--csv", "--revisions")
+    assert every.output == "price\n7.0\n100.0\n"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -119,6 +140,7 @@ def test_sql_answers_over_all_tiers(tiered_config: Path) -> None:
         (["select 1", "--csv", "--json"], "one of --csv and --json"),
         (["select 1", "--version", "fills"], "--version must be TABLE=VERSION"),
         (["select * from fills", "--version", "fills=9"], "no version 9"),
+        (["select * from fills", "--known-by", "noon"], "--known-by must be a moment"),
         (["select * from read_csv('/etc/passwd')"], "disabled"),
     ],
 )

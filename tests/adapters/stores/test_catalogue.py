@@ -54,6 +54,7 @@ def test_a_condition_on_values_sees_the_newest_version_only(tiers: Tiers) -> Non
     assert catalogue.scan("fills").filter(pl.col("price") == 100.0).collect().height == 59
     assert catalogue.sql("SELECT price FROM fills WHERE fill_id = 'F5'").rows() == [(7.0,)]
     assert catalogue.scan("fills", revisions=True).collect().height == 61
+    assert catalogue.sql("SELECT count(*) FROM fills", revisions=True).item() == 61
 
 
 def test_only_the_files_of_the_months_and_instruments_asked_for_are_read(

@@ -333,6 +333,24 @@ def test_a_number_that_stands_for_none_and_a_wrong_sign_are_put_aside(value: flo
     assert stopped_rows(check("macro", make_macro(rates), context=context), "bad_print") == {30}
 
 
+@pytest.mark.parametrize("places", [[59], [30, 31, 32], [0]])
+@pytest.mark.parametrize("value", [999.0, 9999.0, 9999.99])
+def test_a_number_of_nines_among_rates_is_put_aside(value: float, places: list[int]) -> None:
+    """The newest value of 9999 passed with a warning, and features were computed of it."""
+    rates = [2.0 + 0.05 * (i % 3) for i in range(60)]
+    for place in places:
+        rates[place] = value
+    context = CheckContext(as_of=datetime(2021, 1, 1, tzinfo=UTC))
+    assert stopped_rows(check("macro", make_macro(rates), context=context)) == set(places)
+
+
+def test_a_number_of_nines_near_the_values_beside_it_is_true() -> None:
+    claims = [950.0 + 7 * (i % 9) for i in range(60)]
+    claims[20] = claims[59] = 999.0
+    context = CheckContext(as_of=datetime(2021, 1, 1, tzinfo=UTC))
+    assert stopped_rows(check("macro", make_macro(claims), context=context)) == set()
+
+
 def test_growth_that_turns_negative_is_true() -> None:
     growth = [2.0 + 0.3 * (i % 4) for i in range(60)]
     growth[30:32] = [-7.5, -9.9]
