@@ -9,10 +9,11 @@ import io
 import json
 import pickle
 from decimal import Decimal
+from enum import Enum
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import swarm_core
 from swarm_core.book import Book
@@ -38,6 +39,13 @@ class HashedLog(EventLog, Protocol):
     """A log that tells the hash of a record: with it a snapshot is held against the log."""
 
     def hash_at(self, sequence: int) -> str | None: ...
+
+
+class _Writer(pickle.Pickler):
+    """Writes members of an enum by their value: Python 3.11.2 would write a call of `getattr`."""
+
+    def reducer_override(self, obj: object) -> Any:
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
 
 class _Reader(pickle.Unpickler):
@@ -87,7 +95,9 @@ class BookSnapshots:
         digest = log.hash_at(book.sequence)
         if digest is None:
             return False
-        body = pickle.dumps(book, protocol=5)
+        written = io.BytesIO()
+        _Writer(written, protocol=5).dump(book)
+        body = written.getvalue()
         part = self.path.with_suffix(".part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

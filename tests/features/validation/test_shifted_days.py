@@ -11,6 +11,7 @@ from tests.features.validation.make import (
     sp500_bars,
     stopped_rows,
 )
+from tests.shared_data import needs_shared_data
 
 DAYS = 400
 
@@ -96,6 +97,7 @@ def test_an_exchange_that_follows_by_a_session_is_told_by_its_own_days(
     assert set(told["severity"]) == {severity}
 
 
+@needs_shared_data
 def test_of_real_shares_none_is_called_late_and_each_that_is_is_found() -> None:
     rows = sp500_bars().filter(pl.len().over("instrument_id") > 1_000)
     names = rows["instrument_id"].unique().sort().gather_every(12)

@@ -14,6 +14,7 @@ from tests.features.validation.make import (
     sp500_bars,
     stopped_rows,
 )
+from tests.shared_data import needs_shared_data
 
 
 def with_nights(days: int) -> pl.DataFrame:
@@ -46,6 +47,7 @@ def test_opens_and_closes_that_are_swapped_are_put_aside(at: range) -> None:
         assert {120, 150, 179} <= found
 
 
+@needs_shared_data
 def test_of_real_series_none_is_called_swapped() -> None:
     few = sp500_bars()["instrument_id"].unique().sort().gather_every(10)
     real = sp500_bars().filter(pl.col("instrument_id").is_in(few.implode()))
