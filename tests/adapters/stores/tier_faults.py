@@ -4,6 +4,7 @@
 did and what was lost or doubled.
 """
 
+import os
 import random
 import signal
 import subprocess
@@ -78,7 +79,7 @@ def servers() -> Iterator[Servers]:
 def open_tables(redis: str, postgres: str, endpoint: str, name: str) -> TieredTables:
     """Open the tiers of one seed, apart from those of all others."""
     access = S3Access(endpoint, S3Process.access_key, S3Process.secret_key, timeout_s=3)
-    locks = Path(tempfile.gettempdir()) / "apiary-locks"
+    locks = Path(tempfile.gettempdir()) / f"apiary-locks-{os.getuid()}"  # of this user alone
     return TieredTables(
         RedisHotStore(redis, prefix=f"{name}:"),
         PostgresWarmStore(PostgresAddress(postgres), schema=name),
