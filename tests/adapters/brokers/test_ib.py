@@ -1,6 +1,6 @@
 """The adapter to Interactive Brokers: what it does when the gateway does what gateways do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -27,18 +27,6 @@ from tests.gateway_simulator.gateways import fill, hosted
 from tests.gateway_simulator.official import official, stock
 from tests.gateway_simulator.official import order as official_order
 from tests.swarm_core.builders import CASH, NOW_NS, A, make_instrument, make_order
-
-
-@pytest.fixture
-def gateway() -> GatewayDouble:
-    return GatewayDouble()
-
-
-@pytest.fixture
-def broker(gateway: GatewayDouble) -> Iterator[IbBroker]:
-    opened = make_ib(gateway)
-    yield opened
-    opened.close()
 
 
 def test_our_own_id_travels_as_the_reference(gateway: GatewayDouble, broker: IbBroker) -> None:

@@ -1,7 +1,5 @@
 """What other clients and other accounts of one login do is theirs, whatever it is named."""
 
-from collections.abc import Iterator
-
 import pytest
 from ib_async import (
     CommissionReport,
@@ -22,22 +20,9 @@ from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import OutOfReachError
 from tests.adapters.brokers.gateway_double import START, GatewayDouble
-from tests.adapters.brokers.test_broker_contract import make_ib
 from tests.swarm_core.builders import NOW_NS, A, make_order
 
 STRANGER = 999  # the number of another contract
-
-
-@pytest.fixture
-def gateway() -> GatewayDouble:
-    return GatewayDouble()
-
-
-@pytest.fixture
-def broker(gateway: GatewayDouble) -> Iterator[IbBroker]:
-    opened = make_ib(gateway)
-    yield opened
-    opened.close()
 
 
 def theirs(order: Order, **fields: object) -> IbOrder:
