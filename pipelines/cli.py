@@ -307,6 +307,7 @@ def _explain_row(queries: object, row: str, as_json: bool, calendar: str) -> Non
         event_time=address.event_time,
         instrument_id=None if address.table == "macro" else address.identity,
         series_id=address.identity if address.table == "macro" else None,
+        whole_day=address.whole_day,
     )
     if as_json:
         print(touched.write_json())

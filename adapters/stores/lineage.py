@@ -1,19 +1,11 @@
 """Lineage in both directions: from an order to its raw rows, and from a raw row to its orders."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from adapters.stores.lineage_reach import (
-    calendar_days,
-    last_sessions,
-    lookback_sessions,
-    macro_read,
-    newest_versions,
-    reads,
-    splits_of,
-)
+from adapters.stores.lineage_raw import RawRows, SeriesChoice
 from adapters.stores.lineage_reads import (
     Events,
     ModelCards,
@@ -46,14 +38,6 @@ from swarm_core.orders import Order
 __all__ = ["LineageNode", "LineageQueries", "LineageTree", "render"]
 
 _INSTANT = timedelta(microseconds=1)
-_ADDRESS = ("event_time", "knowledge_time", "source", "source_row")
-_VALUES = {
-    "bars": ("open", "high", "low", "close", "volume"),
-    "macro": ("series_id", "value"),
-    "news": ("headline",),
-    "corporate_actions": ("kind", "ratio"),
-}
-SeriesChoice = Callable[[pl.DataFrame], pl.DataFrame]
 
 
 class LineageQueries:
@@ -136,6 +120,7 @@ class LineageQueries:
         instrument_id: str | None = None,
         series_id: str | None = None,
         source: str | None = None,
+        whole_day: bool = False,
     ) -> pl.DataFrame:
         """Return the orders that a raw row touched; see `lineage_touches.orders_touched_by`."""
         return orders_touched_by(
@@ -147,6 +132,7 @@ class LineageQueries:
             instrument_id=instrument_id,
             series_id=series_id,
             source=source,
+            whole_day=whole_day,
         )
 
     def _decision(self, intended: OrderIntended) -> LineageNode:
@@ -246,6 +232,8 @@ class LineageQueries:
             )
         as_of = row.get("as_of")
         as_of = as_of if isinstance(as_of, datetime) else moment(taken.time_ns)
+        last = row["event_time"]
+        last = last if isinstance(last, datetime) else as_of
         values = {n: v for n, v in row.items() if n in BY_NAME and v is not None}
         families: dict[str, dict[str, object]] = {}
         for name, value in values.items():
@@ -257,51 +245,9 @@ class LineageQueries:
             facts={"event_time": row.get("event_time"), "as_of": as_of},
             children=(
                 *(LineageNode(kind="family", title=f, facts=v) for f, v in families.items()),
-                *self._raw_rows(lineage, instrument_id, row["event_time"], as_of),
+                *RawRows(self._tables, self._choose, lineage, instrument_id, last, as_of).nodes(),
             ),
         )
-
-    def _raw_rows(
-        self, lineage: Lineage, instrument_id: str, event_time: object, as_of: datetime
-    ) -> Iterator[LineageNode]:
-        last = event_time if isinstance(event_time, datetime) else as_of
-        sessions: list[datetime] = []
-        for table in ("bars", "macro", "news", "corporate_actions"):
-            count = lookback_sessions(reads(table)) + 1
-            start = None if table == "macro" else last - calendar_days(count)
-            if table == "news" and len(sessions) >= count:
-                start = sessions[-count].replace(hour=0, minute=0, second=0, microsecond=0)
-            if table == "corporate_actions" and sessions:
-                start = sessions[0]
-            end = last + _INSTANT if table in ("bars", "corporate_actions") else None
-            rows = read_pinned(
-                self._tables, lineage, f"clean_{table}", start=start, end=end, known_by=as_of
-            )
-            if rows is None:
-                # A market without a split is whole; without its news it may have lost something.
-                if table != "corporate_actions":
-                    yield LineageNode(kind="missing", title=f"there is no table clean_{table}")
-                continue
-            if table == "macro":
-                rows = macro_read(rows, as_of)
-            else:
-                rows = self._select(table, rows, instrument_id, count)
-            if table == "bars":
-                sessions = rows["event_time"].unique().sort().to_list()
-            yield _raw_node(table, rows)
-
-    def _select(
-        self, table: str, rows: pl.DataFrame, instrument_id: str, count: int
-    ) -> pl.DataFrame:
-        """Return those rows that the features of the instrument were computed from."""
-        if table == "bars":
-            own = self._choose(rows.filter(instrument_id=instrument_id))
-            newest = newest_versions(own, ["interval", "event_time", "source"])
-            return last_sessions(newest.sort("event_time"), count)
-        if table == "corporate_actions":
-            return newest_versions(splits_of(rows, instrument_id), ["event_time", "source"])
-        about = pl.col("instrument_id").is_null() | (pl.col("instrument_id") == instrument_id)
-        return newest_versions(rows.filter(about), ["news_id"])
 
 
 def _session_days(session: str) -> tuple[datetime, datetime]:
@@ -383,15 +329,4 @@ def _state(lineage: Lineage) -> LineageNode:
             "settings": lineage.settings_digest[:16],
             "run": lineage.run_id,
         },
-    )
-
-
-def _raw_node(table: str, rows: pl.DataFrame) -> LineageNode:
-    shown = [c for c in (*_ADDRESS, *_VALUES[table]) if c in rows.columns]
-    sources = rows["source"].unique().sort().to_list()
-    return LineageNode(
-        kind="raw_rows",
-        title=f"{rows.height} rows of {table}",
-        facts={"sources": ", ".join(sources) or "none"},
-        rows=tuple(rows.select(shown).iter_rows(named=True)),
     )

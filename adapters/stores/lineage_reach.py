@@ -7,11 +7,10 @@ import polars as pl
 
 from features.calendars import day_of, day_of_close
 from features.catalog import CATALOG, Feature
-from features.catalog.macro_states import FRESH_FOR, SURPRISE_WINDOW
+from features.catalog.news_windows import WINDOWS
 
-# A macro feature reads the last observations of its series, not sessions: a surprise is weighed
-# against the 24 changes before it (features.catalog.macro_states), so 25 levels and the newest.
-MACRO_OBSERVATIONS = 26
+# The decisions before one that a window of news may begin with lie within so many days.
+NEWS_DAYS = max(WINDOWS.values())
 
 
 def reads(table: str, *, other_instrument: bool = False) -> tuple[Feature, ...]:
@@ -56,18 +55,13 @@ def newest_versions(rows: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
     return ordered.unique(list(key), keep="last", maintain_order=True)
 
 
-def macro_read(rows: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    """Return those macro rows, all known by as_of, that a decision then could read.
-
-    A series that has ended is not read: its newest value must be fresh, or its newest release
-    recent. Of a series that is read, the last observations are.
-    """
-    newest = newest_versions(rows, ["series_id", "event_time", "source"])
-    alive = (pl.col("event_time").max().over("series_id") >= as_of - FRESH_FOR) | (
-        pl.col("knowledge_time").max().over("series_id") >= as_of - SURPRISE_WINDOW
-    )
-    tail = newest.filter(alive).group_by("series_id", maintain_order=True)
-    return tail.tail(MACRO_OBSERVATIONS).sort("series_id", "event_time")
+def decided_before(
+    rows: pl.DataFrame, instrument_id: str, event_time: datetime
+) -> tuple[datetime, ...]:
+    """Return the moments at which an instrument was decided on before a row of the feature table,
+    oldest first."""
+    earlier = (pl.col("instrument_id") == instrument_id) & (pl.col("event_time") < event_time)
+    return tuple(rows.filter(earlier).sort("event_time")["as_of"].to_list())
 
 
 def last_sessions(rows: pl.DataFrame, count: int) -> pl.DataFrame:

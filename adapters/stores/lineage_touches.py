@@ -3,15 +3,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 import polars as pl
 
-from adapters.stores.lineage_reach import (
-    macro_read,
-    reaching,
-    reads,
-    sessions_between,
-)
+from adapters.stores.lineage_reach import decided_before, reaching, reads, sessions_between
 from adapters.stores.lineage_reads import (
     ModelCards,
     OrderHistory,
@@ -20,10 +16,14 @@ from adapters.stores.lineage_reads import (
     pinned_version,
 )
 from features.calendars import day_of, day_of_close
+from features.catalog import CATALOG
+from features.catalog.rows_read import FEATURES, macro_rows_read, news_rows_read, related_series
 from swarm_core.events import DecisionTaken
 
+MARKET = "market"  # the name of headlines that name no instrument
 _TABLES = ("bars", "macro", "news", "corporate_actions")
 _INSTANT = timedelta(microseconds=1)
+_COLUMNS = {"features": ("instrument_id", "event_time", "knowledge_time", "as_of")}
 TOUCHES: dict[str, pl.DataType] = {
     "order_id": pl.String(),
     "decision_id": pl.String(),
@@ -44,6 +44,11 @@ class _Row:
     instrument_id: str | None
     series_id: str | None
     source: str | None
+    span: timedelta = _INSTANT  # the rows begin at event_time and lie within it
+
+    @property
+    def end(self) -> datetime:
+        return self.event_time + self.span
 
     def of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the versions of this record among the rows."""
@@ -51,9 +56,13 @@ class _Row:
             "instrument_id": self.instrument_id,
             "series_id": self.series_id,
         }
-        found = rows.filter(pl.col("event_time") == self.event_time)
+        found = rows.filter(
+            pl.col("event_time").is_between(self.event_time, self.end, closed="left")
+        )
         for column, value in named.items():
-            if value is not None:
+            if self.table == "news" and value == MARKET:
+                found = found.filter(pl.col(column).is_null())
+            elif value is not None:
                 found = found.filter(pl.col(column) == value)
         if self.source is not None:
             name = pl.col("source").str.split("@").list.first()
@@ -75,6 +84,7 @@ def orders_touched_by(
     instrument_id: str | None = None,
     series_id: str | None = None,
     source: str | None = None,
+    whole_day: bool = False,
 ) -> pl.DataFrame:
     """Return TOUCHES: the orders whose decision could read the row, and through what.
 
@@ -82,11 +92,14 @@ def orders_touched_by(
     scale the bars before them). A row touches an order through "features" of the order's
     own instrument, through the "cross_section" of all instruments, or through the "training" of
     the model; one order may stand once for each. A row that was quarantined, or known only after
-    a decision, did not touch it. Raises KeyError where no stored table has the row.
+    a decision, did not touch it. Of news, the instrument MARKET stands for headlines that name
+    none. With `whole_day` it is about all rows of a series' or a name's day that begins at
+    event_time. Raises KeyError where no stored table has the row.
     """
     if table not in _TABLES:
         raise ValueError(f"table must be one of {', '.join(_TABLES)}, was {table!r}")
-    row = _Row(table, event_time, instrument_id, series_id, source)
+    span = timedelta(days=1) if whole_day else _INSTANT
+    row = _Row(table, event_time, instrument_id, series_id, source, span)
     _require_row(tables, row)
     reader = _Reader(tables, event_time)
     touches: list[tuple[str, ...]] = []
@@ -103,7 +116,7 @@ def orders_touched_by(
 def _require_row(tables: PinnedTables, row: _Row) -> None:
     for name in (f"clean_{row.table}", f"raw_{row.table}"):
         if tables.exists(name):
-            near = tables.read(name, start=row.event_time, end=row.event_time + _INSTANT)
+            near = tables.read(name, start=row.event_time, end=row.end)
             if row.of(near).height:
                 return
     raise KeyError(f"no stored row is {row}")
@@ -118,13 +131,17 @@ class _Reader:
         self._read: dict[tuple[str, int | None], pl.DataFrame] = {}
 
     def read(self, table: str, taken: DecisionTaken) -> pl.DataFrame:
-        """Return what the decision could read of a table from the row's day on."""
+        """Return what the decision could read of a table from the row's day on.
+
+        Of macro it is all: what a release is weighed against counts back from it.
+        """
         version = pinned_version(taken.lineage, table)
         key = (table, version)
         if key not in self._read:
+            start = None if table == "clean_macro" else self._since
             exists = self._tables.exists(table)
             self._read[key] = (
-                self._tables.read(table, start=self._since, version=version)
+                self._tables.read(table, start=start, columns=_COLUMNS.get(table), version=version)
                 if exists
                 else pl.DataFrame()
             )
@@ -171,16 +188,33 @@ class _Reach:
 
     def _features(self, instrument_id: str) -> dict[str, tuple[str, ...]]:
         if self._row.table == "macro":
-            return {"features": self._macro_features()}
-        back = self._sessions_back(instrument_id)
+            return {"features": self._macro_features}
         if self._row.table == "news":
-            about = self._row.instrument_id in (None, instrument_id)
-            return {"features": reaching(reads("news"), back) if about else ()}
+            return {"features": self._news_features(instrument_id)}
+        back = self._sessions_back(instrument_id)
         own = self._row.instrument_id == instrument_id
         return {
             "features": reaching(reads("bars"), back) if own else (),
             "cross_section": reaching(reads("bars", other_instrument=True), back),
         }
+
+    @cached_property
+    def _decided(self) -> pl.DataFrame:
+        """When instruments were decided on, at this session and before."""
+        rows = self._reader.read("features", self._taken)
+        return rows.filter(day_of_close() <= self._session) if rows.width else rows
+
+    def _as_of(self, instrument_id: str | None = None) -> tuple[datetime, tuple[datetime, ...]]:
+        """Return the moment that the session's features are of, and the instrument's before it."""
+        if self._decided.width:
+            now = self._decided.filter(day_of_close() == self._session).sort("event_time")
+            if instrument_id is not None:
+                now = now.filter(pl.col("instrument_id") == instrument_id)
+            if now.height:
+                last = now.row(-1, named=True)
+                before = decided_before(self._decided, last["instrument_id"], last["event_time"])
+                return last["as_of"], before
+        return moment(self._taken.time_ns), ()
 
     def _sessions_back(self, instrument_id: str) -> int:
         bars = self._reader.read("clean_bars", self._taken)
@@ -188,11 +222,21 @@ class _Reach:
         dates: list[date] = own.select(day_of_close()).to_series().unique().sort().to_list()
         return sessions_between(dates, self._row.event_time, self._session)
 
+    @cached_property
     def _macro_features(self) -> tuple[str, ...]:
         rows = self._reader.read("clean_macro", self._taken)
-        own = rows.filter(pl.col("series_id") == self._row.series_id)
-        times = macro_read(own, moment(self._taken.time_ns))["event_time"].to_list()
-        return tuple(f.name for f in reads("macro")) if self._row.event_time in times else ()
+        related = rows.filter(pl.col("series_id").is_in(related_series(self._row.series_id)))
+        return self._names(macro_rows_read(related, self._as_of()[0]))
+
+    def _news_features(self, instrument_id: str) -> tuple[str, ...]:
+        rows = self._reader.read("clean_news", self._taken)
+        return self._names(news_rows_read(rows, instrument_id, *self._as_of(instrument_id)))
+
+    def _names(self, read: pl.DataFrame) -> tuple[str, ...]:
+        """Return the features that read a version of the row, in catalogue order."""
+        lists = self._row.of(read)[FEATURES].to_list()
+        told = {name for names in lists for name in names.split(", ")}
+        return tuple(f.name for f in CATALOG if f.name in told)
 
     def _in_training(self) -> bool:
         if self._models is None or not self._lineage.model_name:

@@ -10,7 +10,7 @@ from features.kernels.vintages import replay
 
 LAGS = (0, 5, 21)  # observations
 SURPRISE_WINDOW = timedelta(days=30)
-_SURPRISE_HISTORY, _SURPRISE_HISTORY_MIN = 24, 8  # changes: two years of a monthly series
+SURPRISE_HISTORY, SURPRISE_HISTORY_MIN = 24, 8  # changes: two years of a monthly series
 
 # An ended series must not speak for ever: after this many days (weekly publication of daily
 # series lags by two weeks at most) its last value is no longer known.
@@ -29,6 +29,7 @@ ROLES: dict[str, tuple[str, ...]] = {
 _MARKETS = {s for role in ("vix", "oil", "dollar", "euro") for s in ROLES[role]} | {"SP500"}
 # One tenor speaks for the curve, lest its eleven points outvote the economy.
 _OTHER_TENORS = {f"DGS{t}" for t in ("1MO", "3MO", "6MO", "1", "2", "3", "5", "7", "20", "30")}
+NO_SURPRISE = frozenset(_MARKETS | _OTHER_TENORS)
 # A rise of these is bad news.
 _FALLING_IS_GOOD = {"UNRATE", "ICSA", "CCSA", "IC4WSA"}
 
@@ -48,8 +49,8 @@ def _replay(rows: pl.DataFrame) -> pl.DataFrame:
         known,
         rows["value"].to_numpy(),
         np.array(LAGS, dtype=np.int64),
-        _SURPRISE_HISTORY,
-        _SURPRISE_HISTORY_MIN,
+        SURPRISE_HISTORY,
+        SURPRISE_HISTORY_MIN,
     )
     time = rows.schema["knowledge_time"]
     return pl.DataFrame(
@@ -108,7 +109,7 @@ def _surprises(states: dict[str, pl.DataFrame], as_of: pl.Series) -> pl.DataFram
     low = high - int(SURPRISE_WINDOW / timedelta(microseconds=1))
     total, series = np.zeros(len(high)), np.zeros(len(high), dtype=np.int64)
     newest = np.full(len(high), np.iinfo(np.int64).min)
-    for name in sorted(set(states) - _MARKETS - _OTHER_TENORS):
+    for name in sorted(set(states) - NO_SURPRISE):
         releases = states[name].drop_nulls("surprise")
         times = releases["moment"].to_physical().to_numpy()
         scores = np.rint(releases["surprise"].to_numpy() * _MICRO).astype(np.int64)

@@ -82,6 +82,7 @@ def test_a_row_is_addressed_by_its_session(row: str, moment: str) -> None:
     address = parse_row(row)
     assert row.startswith(f"{address.table}:{address.identity}:")
     assert address.event_time.isoformat() == moment
+    assert address.whole_day == (row == "macro:DGS10:2020-03-16")
 
 
 @pytest.fixture

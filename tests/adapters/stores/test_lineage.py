@@ -102,8 +102,11 @@ def write_tables(store: DeltaTableStore) -> Lineage:
     store.replace("clean_news", make_news(), **span)
     store.replace("clean_corporate_actions", make_actions(), **span)
     row = {"instrument_id": list(TICKERS), "event_time": LAST, "knowledge_time": DECIDED}
-    features = {"as_of": DECIDED, "ret_1d": [0.01, 0.02], "mom_252d_21d": [0.5, None], "vix": 29.0}
-    store.replace("features", pl.DataFrame({**row, **features}), **span)
+    values = {"ret_1d": [0.01, 0.02], "mom_252d_21d": [0.5, None], "vix": 29.0}
+    features = pl.DataFrame({**row, "as_of": DECIDED, **values})
+    times = ("event_time", "knowledge_time", "as_of")
+    earlier = [features.with_columns(pl.col(*times) - DAY * i) for i in range(20)]
+    store.replace("features", pl.concat(earlier), **span)
     model = {"model_name": "lgbm", "model_version": "v1", "forecast": 1.5, "as_of": DECIDED}
     store.replace("forecasts", FORECASTS.conform(pl.DataFrame({**row, **model})), **span)
     return Lineage(
@@ -259,8 +262,9 @@ def test_the_raw_rows_are_exactly_those_in_reach_with_their_addresses(
 
     assert [r["source_row"] for r in bars] == list(range(SESSIONS - 253, SESSIONS))
     assert {r["source"] for r in bars} == {"vendor@abc"}
-    assert len(macro) == 26
+    assert [r["value"] for r in macro] == [24.0, 25.0, 26.0, 27.0, 28.0, 29.0]
     assert {r["series_id"] for r in macro} == {"VIXCLS"}
+    assert [r["features"] for r in macro] == [*["vix_change_5d"] * 5, "vix, vix_change_5d"]
     assert [r["headline"] for r in news] == ["up"]
     assert [(r["kind"], r["ratio"]) for r in actions] == [("split", 2.0)]
 
@@ -337,6 +341,7 @@ def test_macro_and_news_touch_every_order_they_can_be_read_in(queries: LineageQu
     assert touched(queries, "macro", series_id="VIXCLS", event_time=oldest) == training
     assert touched(queries, "macro", series_id="ENDED", event_time=FIRST + DAY * 40) == set()
     assert touched(queries, "news", event_time=LAST - DAY) == both
+    assert touched(queries, "news", event_time=LAST - DAY, instrument_id="market") == both
     assert touched(queries, "news", event_time=LAST - DAY * 7) == set()
 
 
