@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from assets.desk import Desk
-from assets.feature_tables import ClosedInputs
+from assets.feature_tables import ClosedInputs, read_inputs
 from assets.ports import StoredTable, TableStore
 from assets.readiness import REQUIRED_TABLES
+from assets.steady_tables import SteadyTables
 from features import series
 from features.calendars import day_of
 from features.projections import instruments_of as instruments_of
@@ -33,6 +34,15 @@ class Tables:
     forecasts: pl.DataFrame
     benchmark: dict[str, float]
     versions: dict[str, int]
+
+
+def read_steadily(desk: Desk, tables: TableStore, start: datetime, end: datetime) -> Tables:
+    """Return what the sessions in [start, end) are decided on, each table in one version.
+
+    What the lineage names is then what was read, whoever writes meanwhile.
+    """
+    steady = SteadyTables(tables)
+    return read_tables(desk, steady, read_inputs(desk, steady, start, end), start, end)
 
 
 def read_tables(

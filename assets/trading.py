@@ -11,7 +11,6 @@ import polars as pl
 
 from assets import table_pictures
 from assets.desk import Desk
-from assets.feature_tables import read_inputs
 from assets.ingest import preview
 from assets.online_session import OnlineSession
 from assets.partitions import SESSIONS, SINGLE_RUN
@@ -26,7 +25,7 @@ from assets.ports import (
     RowTiers,
     TableStore,
 )
-from assets.session_tables import instruments_of, read_tables
+from assets.session_tables import instruments_of, read_steadily
 from assets.trading_floor import TradingFloor, Walk
 from features.decision_tables import decision_tables
 from features.projections import OrderProjection, nav_frame, position_frame
@@ -132,9 +131,11 @@ def trading_sessions(
     sessions = list(context.partition_keys)
     start, end = _span(sessions)
     _require_readable(rows, start, end)
-    read = read_tables(desk, tables, read_inputs(desk, tables, start, end), start, end)
+    read = read_steadily(desk, tables, start, end)
     broker = open_broker(instruments_of(read.instruments), log.read(), venue=desk.venue)
-    newest: Any = tables.read("features", columns=["event_time"])["event_time"].max()
+    newest: Any = tables.read(
+        "features", columns=["event_time"], version=read.versions["features"]
+    )["event_time"].max()
     online = OnlineSession(feature_store, newest)
     floor = TradingFloor(desk, read, tables, online, log, hot, broker, context.run.run_id)
     walk = floor.walk(sessions, lambda done: context.log.info(done))

@@ -1,7 +1,7 @@
 """The colony as the trader's engine: once a session, on the tables of the scheduled decision."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -92,12 +92,13 @@ class ColonyEngine:
         if time_ns - self._asked_ns < _ASK_EVERY_NS and self._asked_ns:
             return None
         self._asked_ns = time_ns
+        versions = self._versions()
         seen = self._look(session)
-        if seen is None:
-            return None
+        if seen is None or self._versions() != versions:
+            return None  # somebody is writing: the lineage must name what was read
         self._asked_ns = 0
         self._done.add(session)
-        return self._decide(session, seen, book, time_ns)
+        return self._decide(session, seen, book, time_ns, versions)
 
     def _due(self, time_ns: int) -> str:
         """Return the newest session that may be decided by now."""
@@ -127,7 +128,14 @@ class ColonyEngine:
             instruments=self.tables.instrument_rows(),
         )
 
-    def _decide(self, session: str, seen: SessionTables, book: Book, time_ns: int) -> Intent:
+    def _decide(
+        self,
+        session: str,
+        seen: SessionTables,
+        book: Book,
+        time_ns: int,
+        versions: Mapping[str, int],
+    ) -> Intent:
         release = self._release(seen.as_of - self.plan.decision_lag)
         self.desk.mark(time_ns)
         nav = book.find_nav()
@@ -155,7 +163,7 @@ class ColonyEngine:
         self._tell(f"session {session} is decided: {decision.decision_id}")
         return Intent(
             targets=decision,
-            lineage=completed(self._lineage(session, seen), decision),
+            lineage=completed(self._lineage(session, seen, versions), decision),
             withheld=release.withheld,
             fault=release.reason,
         )
@@ -195,23 +203,28 @@ class ColonyEngine:
             )
         return state
 
-    def _lineage(self, session: str, seen: SessionTables) -> Lineage:
+    def _versions(self) -> dict[str, int]:
+        """Return the version of each table that a decision reads, as it is now."""
+        store = self.tables.store
+        named = (f"{prefix}_{name}" for prefix in ("clean", "raw") for name in REQUIRED_TABLES)
+        names = ("features", "forecasts", *named)
+        return {name: store.version(name) for name in names if store.exists(name)}
+
+    def _lineage(self, session: str, seen: SessionTables, versions: Mapping[str, int]) -> Lineage:
         models = seen.forecasts.select("model_name", "model_version").unique()
         name, version = models.row(0) if models.height == 1 else ("", "")
-        store = self.tables.store
 
-        def versions(prefix: str) -> tuple[str, ...]:
-            names = (f"{prefix}_{name}" for name in REQUIRED_TABLES)
-            return tuple(f"{n}@{store.version(n)}" for n in names if store.exists(n))
+        def pins(prefix: str) -> tuple[str, ...]:
+            return tuple(f"{n}@{v}" for n, v in versions.items() if n.startswith(prefix))
 
         return Lineage(
             decision_id="pending",
             session=session,
             model_name=name,
             model_version=version,
-            feature_table_version=str(store.version("features")),
-            clean_versions=versions("clean"),
-            raw_versions=versions("raw"),
+            feature_table_version=str(versions["features"]),
+            clean_versions=pins("clean_"),
+            raw_versions=pins("raw_"),
             settings_digest=self.plan.settings.digest(),
             run_id="trader",
         )
