@@ -16,18 +16,21 @@ class TableSchema:
     """One table: columns in order, the key of a record, and which values may be null.
 
     A record is named by `key`; a later `knowledge_time` under the same key is a new version of
-    it. `required` columns may never be null.
+    it. `required` columns may never be null. Rows that were stored before a column of `added` came
+    to the table have null there.
     """
 
     name: str
     columns: dict[str, pl.DataType]
     key: tuple[str, ...]
     required: tuple[str, ...]
+    added: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        unknown = [c for c in (*self.key, *self.required) if c not in self.columns]
+        named = (*self.key, *self.required, *self.added)
+        unknown = [c for c in named if c not in self.columns]
         if unknown:
-            raise ValueError(f"key and required columns of {self.name} must exist, were {unknown}")
+            raise ValueError(f"columns that {self.name} names must be its own, were {unknown}")
 
     def empty(self) -> pl.DataFrame:
         """Return a frame of this table with no rows."""

@@ -159,6 +159,7 @@ NAV = TableSchema(
     },
     key=("session",),
     required=("session", "event_time", "nav_minor", "nav"),
+    added=("moved_in",),
 )
 
 QUARANTINE = TableSchema(

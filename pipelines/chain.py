@@ -18,6 +18,7 @@ from assets.ports import Source
 from features.calendars import day_of, sessions_of_closes
 from features.session_bars import Market, session_bars
 from pipelines.chosen_market import with_market
+from pipelines.colony_in_force import require_in_force
 from pipelines.desk import build_desk, keep_windows, windows_from_sessions
 from pipelines.jobs import FEATURES
 from pipelines.launches import is_interrupted
@@ -293,6 +294,7 @@ class Chain:
     def whole(self, windows: Windows) -> None:
         """Run every stage."""
         build_desk(self._workshop.settings)  # a wrong setting stops before anything is written
+        require_in_force(self._workshop.settings, windows.decisions.end)
         self.history(windows)
         self.learn(windows)
         self.trade(windows)

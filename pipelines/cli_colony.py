@@ -1,16 +1,11 @@
 """`apiary colony`: the settings that the colony decides by, and their change by a person's word."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pipelines.cli_trader import settings_of
 from pipelines.terminal import ConfigOption, console, one_line_errors
-
-if TYPE_CHECKING:
-    from pipelines.settings import ApiarySettings
-    from swarm_core.book import Book
-    from swarm_core.colony.state import ColonyState
 
 app = typer.Typer(help="The settings of the colony.", no_args_is_help=True)
 
@@ -19,11 +14,12 @@ app = typer.Typer(help="The settings of the colony.", no_args_is_help=True)
 def show(config: ConfigOption = None) -> None:
     """Show which settings the colony decides by, their changes, and what the file would change."""
     with one_line_errors():
+        from pipelines.colony_in_force import book_and_state
         from pipelines.settings import read_colony
         from trader.colony_changes import differences
 
         settings = settings_of(config)
-        book, state = _book_and_state(settings)
+        book, state = book_and_state(settings)
         file = read_colony(settings)
         if state is None:
             console.print(f"nothing is decided yet; the file has {file.digest()}", highlight=False)
@@ -54,13 +50,14 @@ def apply(
 ) -> None:
     """Let the next decision go by the colony's file, with what the colony knows carried over."""
     with one_line_errors():
+        from pipelines.colony_in_force import book_and_state
         from pipelines.desk_log import open_event_log
         from pipelines.settings import read_colony
         from trader.clocks import wall_ns
         from trader.colony_changes import sign_off
 
         settings = settings_of(config)
-        book, state = _book_and_state(settings)
+        book, state = book_and_state(settings)
         change = sign_off(
             read_colony(settings),
             state,
@@ -76,15 +73,3 @@ def apply(
         )  # fmt: skip
         for name in change.changed:
             console.print(f"changed: {name}", highlight=False, soft_wrap=True)
-
-
-def _book_and_state(settings: "ApiarySettings") -> "tuple[Book, ColonyState | None]":
-    """Return the book of the log and the colony's state after the newest decision in it."""
-    from pipelines.desk_log import open_event_log
-    from pipelines.trading_parts import open_states
-    from swarm_core.book import book_from_events
-    from trader.colony_changes import newest_state
-
-    log = open_event_log(settings)
-    book = book_from_events(log.read(), settings.base_currency, settings.book.starting_cash)
-    return book, newest_state(book, open_states(settings))

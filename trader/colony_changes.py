@@ -20,17 +20,23 @@ class StateReader(Protocol):
     def find(self, space: str, key: str) -> bytes | None: ...
 
 
+def decided_sessions(book: Book) -> list[str]:
+    """Return the sessions that a colony decided, oldest first."""
+    decided = [d.lineage for d in book.decisions.values() if d.lineage.colony_state_digest]
+    return sorted(lineage.session for lineage in decided)
+
+
 def newest_state(book: Book, states: StateReader) -> ColonyState | None:
     """Return the state after the newest session that a colony decided; None before the first.
 
     Raises ValueError where it is not stored.
     """
-    sessions = [d.lineage.session for d in book.decisions.values() if d.lineage.colony_state_digest]
+    sessions = decided_sessions(book)
     if not sessions:
         return None
-    stored = states.find(STATES, max(sessions))
+    stored = states.find(STATES, sessions[-1])
     if stored is None:
-        raise ValueError(f"the colony's state after {max(sessions)} must be stored, was not")
+        raise ValueError(f"the colony's state after {sessions[-1]} must be stored, was not")
     return codec.decode(zlib.decompress(stored))
 
 

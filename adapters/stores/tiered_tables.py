@@ -12,6 +12,7 @@ from adapters.stores.hot import HotStore
 from adapters.stores.segments import SegmentTier
 from adapters.stores.tables_delta import DeltaTableStore
 from adapters.stores.tiers import Catalogue, Move, TierPolicies, Tiers
+from features.schemas_derived import DERIVED_TABLES
 
 
 class TieredTables:
@@ -36,11 +37,7 @@ class TieredTables:
         if rows.is_empty():
             return content_hash(canonical_order(rows))
         known = self._find(table, rows)
-        new = (
-            rows
-            if known is None
-            else rows.join(known, on=rows.columns, how="anti", nulls_equal=True)
-        )
+        new = rows if known is None else _unknown(table, rows, known)
         if not new.is_empty():
             self._tiers.hot.write(table, new)
         return content_hash(canonical_order(rows))
@@ -139,3 +136,16 @@ class TieredTables:
         return self._tiers.catalogue().query(
             table, start=start, end=end, known_by=known_by, columns=columns
         )
+
+
+def _unknown(table: str, rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that are not stored; what stored ones never had tells nobody apart."""
+    compared = [c for c in rows.columns if c in known.columns]
+    new = rows.join(known, on=compared, how="anti", nulls_equal=True)
+    schema = DERIVED_TABLES.get(table)
+    added = [c for c in compared if schema is not None and c in schema.added]
+    if new.is_empty() or not added:
+        return new
+    older = known.filter(pl.all_horizontal(pl.col(added).is_null()))
+    before = [c for c in compared if c not in added]
+    return new.join(older, on=before, how="anti", nulls_equal=True)

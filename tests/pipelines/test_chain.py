@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 from assets.readiness import next_session
 from pipelines.chain import ChainStoppedError
+from pipelines.colony_in_force import require_in_force
+from pipelines.settings import SettingsError
 from swarm_core import events as ev
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.replay import replay
@@ -104,6 +106,22 @@ def test_decided_sessions_repeat_to_the_bit_when_the_file_says_other_settings(
     assert _changed_inputs(traded) == "none"
     assert sum(1 for _ in log.read()) == events
     assert all(_rows(traded, name).equals(before) for name, before in rows.items())
+
+
+def test_settings_that_nobody_put_in_force_are_told_before_anything_is_run(
+    traded: Home, tmp_path: Path
+) -> None:
+    """A newer version's defaults, say: what is decided can be run again, what comes next not."""
+    file = tmp_path / "colony.yaml"
+    file.write_text("worker: {gross_max: 0.5}\n")
+    settings, last = traded.workshop.settings, traded.windows.decisions.end
+    other = settings.model_copy(update={"colony": file})
+    decided = _rows(traded, "decisions")["session"].max()
+    assert isinstance(decided, date)
+    require_in_force(other, decided)
+    require_in_force(settings, last + timedelta(days=7))
+    with pytest.raises(SettingsError, match="the colony's settings must be those it decided by"):
+        require_in_force(other, last + timedelta(days=7))
 
 
 def test_a_decided_session_is_not_asked_for_again(traded: Home) -> None:
@@ -287,7 +305,6 @@ def test_a_decision_started_by_hand_is_held_back_after_a_failed_check(broken: An
         status = tables.read("data_status_bars")
         failed = status.with_columns(passed=pl.lit(False), reasons=pl.lit("a test failed it"))
         low, high = status["event_time"].min(), status["event_time"].max()
-        from datetime import timedelta
 
         tables.replace("data_status_bars", failed, start=low, end=high + timedelta(days=40))
         session = home.chain._sessions(home.windows)[0]
