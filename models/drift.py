@@ -86,7 +86,7 @@ def _stability_index(
     before: Floats, now: Floats, old: Floats, new: Floats, bins: int
 ) -> tuple[float, int]:
     """Return the index and how many bins it has."""
-    edges = np.unique(np.quantile(old, np.linspace(0, 1, bins + 1)[1:-1])) if old.size else old
+    edges = _edges(old, bins)
     counts = []
     for whole, known in ((before, old), (now, new)):
         inside = np.bincount(np.searchsorted(edges, known, side="left"), minlength=edges.size + 1)
@@ -95,6 +95,19 @@ def _stability_index(
     # Half a row in an empty bin keeps the logarithm finite without inventing a large move.
     p, q = ((np.maximum(c[used], 0.5)) / max(1.0, float(c.sum())) for c in counts)
     return float(((p - q) * np.log(p / q)).sum()), int(used.sum())
+
+
+def _edges(old: Floats, bins: int) -> Floats:
+    """Return the upper ends of the bins but the last: quantiles, each value in the bin it ends.
+
+    A value that is several quantiles has a bin of its own: what then lies below it would not be
+    told from it, and a constant that falls would be stable.
+    """
+    if not old.size:
+        return old
+    quantiles = np.quantile(old, np.linspace(0, 1, bins + 1)[1:-1])
+    values, counts = np.unique(quantiles, return_counts=True)
+    return np.union1d(values, np.nextafter(values[counts > 1], -np.inf))
 
 
 def _distance(old: Floats, new: Floats) -> float:

@@ -1,5 +1,6 @@
 """Checks that settings call at construction; each raises one line that says what must hold."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 
@@ -47,6 +48,6 @@ def check_texts(name: str, values: Sequence[object]) -> None:
 
 def check_unique(name: str, values: Sequence[str]) -> None:
     """Raise ValueError where a name stands twice."""
-    doubled = sorted({value for value in values if list(values).count(value) > 1})
+    doubled = sorted(value for value, count in Counter(values).items() if count > 1)
     if doubled:
         raise ValueError(f"{name} must be unique, was doubled: {doubled[:5]}")

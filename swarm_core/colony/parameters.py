@@ -52,6 +52,7 @@ class QueenParameters(NamedTuple):
     bandit_keep: float
     budget_min: float
     budget_max: float
+    budget_exact: bool
 
 
 class FieldParameters(NamedTuple):
@@ -195,6 +196,7 @@ def _queen(settings: ColonySettings) -> QueenParameters:
         bandit_keep=decay(q.bandit_half_life_bars),
         budget_min=q.budget_min,
         budget_max=q.budget_max,
+        budget_exact=q.budget_exact_enabled,
     )
 
 

@@ -22,6 +22,7 @@ PROTOTYPES = np.array(
     ]
 )
 _ARM_BARS_MIN = 20.0
+_HALVINGS = 64  # of the amount that shares are moved by: to the last bit
 _TELLING = np.array([True, False, False, False, False, True, True, True])
 
 
@@ -191,10 +192,47 @@ def _draw(
         out[a] += math.sqrt(left) * normal(seed, step, PURPOSE_ALLOCATION, lane + a)
         level += out[a] / arms
     unit = max(level, math.sqrt(spread))
+    for a in range(arms):
+        out[a] = 1.0 + (out[a] - level) / unit
+    if parameters.budget_exact:
+        _bound_shares(out, parameters.budget_min, parameters.budget_max)
+    else:
+        _cut_and_scale(out, parameters.budget_min, parameters.budget_max)
+
+
+@kernel
+def _cut_and_scale(share: np.ndarray, low: float, high: float) -> None:
     total = 0.0
+    for a in range(share.shape[0]):
+        share[a] = min(max(share[a], low), high)
+        total += share[a]
+    for a in range(share.shape[0]):
+        share[a] *= share.shape[0] / total
+
+
+@kernel
+def _bound_shares(share: np.ndarray, low: float, high: float) -> None:
+    """Replace share[A], one on the mean, by the nearest ones in [low, high] that are so too.
+
+    All are moved by one amount before they are cut, so that what one gives up goes to those that
+    still have room (the projection on a box and a sum; low <= 1 <= high). To scale what was cut
+    would take the others over their bounds.
+    """
+    arms = share.shape[0]
+    least, most = share[0], share[0]
     for a in range(arms):
-        share = 1.0 + (out[a] - level) / unit
-        out[a] = min(max(share, parameters.budget_min), parameters.budget_max)
-        total += out[a]
+        least, most = min(least, share[a]), max(most, share[a])
+    if least >= low and most <= high:
+        return
+    below, above = low - most, high - least
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (below + above)
+        total = 0.0
+        for a in range(arms):
+            total += min(max(share[a] + middle, low), high)
+        if total < arms:
+            below = middle
+        else:
+            above = middle
     for a in range(arms):
-        out[a] *= arms / total
+        share[a] = min(max(share[a] + above, low), high)

@@ -48,6 +48,7 @@ _ADDED_LATER: tuple[tuple[str, str, object], ...] = (
     ("trust", "memory_cost_part", 1.0),
     ("drone", "simple_returns_enabled", False),
     ("drone", "drift_weights_enabled", False),
+    ("queen", "budget_exact_enabled", False),
 )
 
 

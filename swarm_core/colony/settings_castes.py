@@ -110,9 +110,10 @@ class QueenSettings:
     bandit_half_life_bars: float = 125.0
     budget_min: float = 0.5  # of an even share; the bandit never starves a class below it
     budget_max: float = 1.5
+    budget_exact_enabled: bool = True  # off: a share may pass its bounds as all are scaled to one
 
     def __post_init__(self) -> None:
-        for name in ("regime_enabled", "allocation_enabled"):
+        for name in ("regime_enabled", "allocation_enabled", "budget_exact_enabled"):
             _check_switch(name, getattr(self, name))
         check_count("allocation_bars", self.allocation_bars, 1, 10_000)
         check_between("stay_probability", self.stay_probability, 0.5, 0.999999)

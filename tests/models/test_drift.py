@@ -89,3 +89,21 @@ def test_frames_that_cannot_be_compared_say_why() -> None:
         drift(frame(10, 0), frame(10, 1).drop("moved"))
     with pytest.raises(ValueError, match="the reference frame must have rows"):
         drift(frame(10, 0).clear(), frame(10, 1))
+
+
+@pytest.mark.parametrize("other", [2.0, 8.0])
+def test_a_constant_that_moves_either_way_is_drift(other: float) -> None:
+    before, now = (pl.DataFrame({"held": [v] * 200}) for v in (5.0, other))
+    assert drift(before, before)["psi"][0] == 0.0
+    assert drift(before, now)["level"][0] == "drifted"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.sampled_from([0.02, 0.05, 0.3, 0.7, 0.95, 0.98]), st.integers(0, 20))
+def test_the_index_of_two_values_is_that_of_their_shares(share: float, seed: int) -> None:
+    """However rare one of them is, and whichever way it went."""
+    rng = np.random.default_rng(seed)
+    before, now = (pl.DataFrame({"on": 1.0 * (rng.random(4_000) < p)}) for p in (share, 0.5))
+    p, q = (np.array([1.0 - m, m]) for m in (before["on"].mean(), now["on"].mean()))
+    shown = drift(before, now)["psi"][0]
+    assert shown == pytest.approx(float(((p - q) * np.log(p / q)).sum()), rel=1e-9)

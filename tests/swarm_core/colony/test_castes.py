@@ -54,8 +54,27 @@ def test_the_bandit_gives_more_to_what_paid_and_never_starves_the_rest() -> None
         shares.append(queen.sense_allocation.copy())
     mean = np.mean(shares, axis=0)
     assert mean.argmax() == 3
-    assert np.min(shares) > 0.4
+    assert np.min(shares) >= p.budget_min
     np.testing.assert_allclose(np.mean(shares, axis=1), 1.0)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 1.5), (0.0, 10.0), (1.0, 1.0), (0.9, 1.0)])
+def test_no_share_passes_its_bounds_whoever_paid(low: float, high: float) -> None:
+    settings = make_settings(queen={"budget_min": low, "budget_max": high})
+    queen, p = new_state(settings, ("A",), 1).queen, parameters(settings).queen
+    rng = np.random.default_rng(5)
+    uneven = 0
+    for step in range(60):
+        queen.sense_weight[:] = 200.0
+        queen.sense_payoff[:] = 200.0 * rng.choice([-0.5, 0.0, 0.5], queen.sense_payoff.shape)
+        queen.sense_square[:] = 60.0
+        allocate(queen, 1, step, p)
+        shares = queen.sense_allocation
+        assert shares.min() >= low
+        assert shares.max() <= high
+        assert shares.mean() == pytest.approx(1.0, abs=1e-12)
+        uneven += bool(np.ptp(shares) > 0.1)
+    assert uneven > 30 or high == 1.0
 
 
 def test_a_forecast_that_stops_paying_is_found_and_one_that_pays_is_not() -> None:

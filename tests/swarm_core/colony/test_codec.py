@@ -49,6 +49,7 @@ def test_a_torn_state_is_refused() -> None:
 
 _DAY = 86_400.0
 _THEN = {"half_life_s": [_DAY, _DAY, 5 * _DAY, 21 * _DAY, 5 * _DAY]}  # the defaults of old states
+_QUEEN_THEN = {"budget_exact_enabled": False}
 _DRONE_THEN = {"simple_returns_enabled": False, "drift_weights_enabled": False}
 _TRUST_THEN = {
     "horizons": [1, 5], "horizon_weights": [0.7, 0.3], "cost_bps": 5.0, "memory_cost_part": 1.0,
@@ -61,6 +62,7 @@ def test_a_state_of_version_1_is_read_and_goes_on_under_the_settings_that_made_i
         memory_bars=8,
         trails=_THEN,
         trust=_TRUST_THEN,
+        queen=_QUEEN_THEN,
         drone=_DRONE_THEN,
         worker={"engagement_prior": 0.3, "threshold_gain": 2.0},
     )
@@ -83,6 +85,7 @@ def test_a_state_of_version_2_is_read_and_keeps_the_name_that_the_log_knows_it_b
         memory_bars=8,
         trails=_THEN,
         trust=_TRUST_THEN,
+        queen=_QUEEN_THEN,
         drone=_DRONE_THEN,
         worker={"engagement_prior": 0.9, "threshold_gain": 2.0},
     )

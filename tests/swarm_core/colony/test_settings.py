@@ -29,11 +29,13 @@ def test_what_was_decided_by_before_a_setting_was_added_is_read_as_it_was_then()
     assert then["trust"].pop("memory_cost_part") == 0.0
     assert then["drone"].pop("simple_returns_enabled") is True
     assert then["drone"].pop("drift_weights_enabled") is True
+    assert then["queen"].pop("budget_exact_enabled") is True
     text = json.dumps(then, sort_keys=True, separators=(",", ":"))
     read = ColonySettings.from_text(text)
     assert read.trust.memory_cost_part == 1.0
     assert not read.drone.simple_returns_enabled
     assert not read.drone.drift_weights_enabled
+    assert not read.queen.budget_exact_enabled
     assert read.digest() == hashlib.sha256(text.encode()).hexdigest() != now.digest()
     assert ColonySettings.from_text(now.text()) == now
 

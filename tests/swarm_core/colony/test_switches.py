@@ -32,6 +32,7 @@ SWITCHES = [
     ("trust", "tempo_enabled"),
     ("queen", "regime_enabled"),
     ("queen", "allocation_enabled"),
+    ("queen", "budget_exact_enabled"),
     ("lifecycle", "enabled"),
     ("trails", "enabled"),
     ("recruitment", "enabled"),
