@@ -94,7 +94,8 @@ def source_remark(unchosen: pl.DataFrame) -> str | None:
         for part in ("", "other_")
     )
     return (
-        f"bars: {unchosen.height} instruments stand in several sources, e.g. "
+        f"bars: {unchosen.height} instrument{' stands' if unchosen.height == 1 else 's stand'} "
+        "in several sources, e.g. "
         f"{first['instrument_id']}: {used} is used, not {other}; source_priority: [beginning of a "
         "source's name] in the configuration chooses"
     )

@@ -69,6 +69,8 @@ def rows_and_findings(good: pl.DataFrame, findings: pl.DataFrame) -> bytes:
         finish(top, "Rows that passed", "rows [1]")
         if dated.is_empty():
             bottom.text(0.5, 0.5, "nothing was found", ha="center", transform=bottom.transAxes)
+            if good.height:
+                bottom.xaxis_date()
             bottom.set_xlim(*top.get_xlim())
         else:
             _stack(bottom, dated, "kind")
@@ -169,6 +171,7 @@ def nav_and_exposure(nav: pl.DataFrame) -> bytes:
     def draw(axes: Sequence[Axes]) -> None:
         top, bottom = axes
         top.plot(sessions, nav["nav"].to_numpy(), color=BARK, linewidth=1.5)
+        top.ticklabel_format(axis="y", style="plain", useOffset=False)
         finish(top, "NAV at the close", "NAV [base currency]")
         for name, colour in (("gross", HONEY), ("net", LEAF)):
             bottom.plot(sessions, nav[name].to_numpy() * 100.0, color=colour, label=name)

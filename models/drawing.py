@@ -49,7 +49,8 @@ def finish(axis: Axes, title: str, y: str, x: str = "") -> None:
     axis.grid(True, color="#e6e6e6", linewidth=0.7)
     axis.set_axisbelow(True)
     axis.tick_params(colors=INK, labelsize=8)
-    if axis.name == "rectilinear" and x.endswith("(UTC)"):
+    # Of two axes above one another the lower one alone says what the dates are.
+    if axis.name == "rectilinear" and (x.endswith("(UTC)") or axis.xaxis.have_units()):
         axis.tick_params(axis="x", labelrotation=20)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)

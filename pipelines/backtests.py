@@ -237,6 +237,7 @@ def keys_of(spec: ExperimentSpec) -> list[str]:
 
 
 @dg.sensor(
+    description="Adds the partitions of every experiment that is written down.",
     minimum_interval_seconds=SENSOR_S,
     asset_selection=dg.AssetSelection.assets("backtests"),
     default_status=dg.DefaultSensorStatus.RUNNING,

@@ -232,7 +232,9 @@ def _print_warning(line: str) -> None:
 @app.command()
 def ui(
     config: ConfigOption = None,
-    port: Annotated[int, typer.Option(help="Port of the web server on this machine.")] = 3000,
+    port: Annotated[
+        int, typer.Option(help="Port of the web server on this machine.", min=1, max=65535)
+    ] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Start Dagster's web server and daemon: the asset graph, runs, schedules and sensors."""
@@ -278,6 +280,9 @@ def explain(
 ) -> None:
     """Walk from an order to the raw rows behind it, or from a raw row to the orders it touched."""
     with one_line_errors():
+        if order is not None and (row is not None or not order.strip()):
+            given = "both" if row is not None else repr(order)
+            raise ValueError(f"an order, or --row and no order, must be given, was {given}")
         built = open_workshop(config)
         queries = built.lineage()
         if row is not None:
@@ -385,7 +390,8 @@ def validate(config: ConfigOption = None) -> None:
         settings = open_workshop(config).settings
         for read in (read_colony, read_risk_limits, read_training, read_tiers):
             read(settings)
-        console.print(f"the settings hold: {len(settings.sources)} sources, home {settings.home}")
+        sources = ", ".join(source.kind for source in settings.sources)
+        console.print(f"the settings hold: sources {sources}; home {settings.home}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from gateway_simulator.faults import Fault, script_of
 from gateway_simulator.gateway import Gateway
 from gateway_simulator.replay import read_bars, replay
 from gateway_simulator.settings import GatewaySettings
+from pipelines.terminal import tell_error
 
 console = Console(emoji=False, highlight=False)
-errors = Console(stderr=True, emoji=False, soft_wrap=True)
 
 
 def simulate_gateway(
@@ -40,7 +40,9 @@ def simulate_gateway(
     bars: Annotated[
         Path | None, typer.Option(help="A CSV file of bars to follow instead of a random walk.")
     ] = None,
-    bar_s: Annotated[float, typer.Option(help="How long each of those bars lasts, seconds.")] = 5.0,
+    bar_s: Annotated[
+        float, typer.Option(help="How long each of those bars lasts, seconds.", min=0.001)
+    ] = 5.0,
     auctions_every_s: Annotated[
         float, typer.Option(help="How often opening and closing auctions are held, seconds.")
     ] = 60.0,
@@ -50,7 +52,9 @@ def simulate_gateway(
     unsubscribed: Annotated[
         list[str] | None, typer.Option(help="A symbol without live data; more than once.")
     ] = None,
-    for_s: Annotated[float, typer.Option(help="Stop by itself after so long; 0: never.")] = 0.0,
+    for_s: Annotated[
+        float, typer.Option(help="Stop by itself after so long; 0: never.", min=0)
+    ] = 0.0,
     quiet: Annotated[bool, typer.Option(help="Say only where it listens.")] = False,
 ) -> None:
     """Start a simulated gateway: connect any client of the TWS protocol to it and trade."""
@@ -72,8 +76,7 @@ def simulate_gateway(
             replay(gateway, read_bars(bars), bar_s)
         asyncio.run(_run(gateway, control_port, for_s))
     except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
-        line = escape(" ".join(str(error).split()))
-        errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
+        tell_error(error)
         raise typer.Exit(1) from error
 
 

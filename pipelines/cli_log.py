@@ -107,6 +107,8 @@ def export_command(
         from adapters.stores.event_log_export import export
         from swarm_core.event_chain import GENESIS
 
+        if until is not None and until < start:
+            raise ValueError(f"--until must not lie before --from, were {until} and {start}")
         log = _log(open_workshop(config))
         rows, before = log.rows(start - 1), log.hash_at(start - 1)
         if until is not None:

@@ -112,6 +112,12 @@ def restore(
 ) -> None:
     """Bring rows back from the cold tier to the warm one, each read back and compared."""
     with one_line_errors():
+        from pipelines.resources import time_ns
+
+        _check_days(start, end)
+        today = datetime.fromtimestamp(time_ns() / 1e9, UTC)
+        if until.replace(tzinfo=UTC) <= today:
+            raise ValueError(f"--until must lie after today, was {until:%Y-%m-%d}")
         moves = _rows(config).restore(
             table,
             start=start.replace(tzinfo=UTC),
@@ -122,12 +128,17 @@ def restore(
         console.print(f"{count} rows of {table} are warm until {until:%Y-%m-%d}", highlight=False)
 
 
+def _check_days(start: datetime, end: datetime) -> None:
+    if end <= start:
+        raise ValueError(f"--end must lie after --start, were {end:%Y-%m-%d} and {start:%Y-%m-%d}")
+
+
 @tiers.command("thaw")
 def thaw(
     table: Annotated[str, typer.Argument(help="A table of the cold tier.")],
     start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")],
     end: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="The day after the last.")],
-    days: Annotated[int, typer.Option(help="Stays out of the archive for so long.")] = 7,
+    days: Annotated[int, typer.Option(help="Stays out of the archive for so long.", min=1)] = 7,
     config: ConfigOption = None,
 ) -> None:
     """Bring old months back from the archive; asked again, says how far it is."""
@@ -135,6 +146,7 @@ def thaw(
         from pipelines.resources import time_ns
         from pipelines.upkeep import DeskArchive
 
+        _check_days(start, end)
         archive = cast("DeskArchive", open_workshop(config).get("archive")).archive
         if archive is None:
             raise ValueError("archive.storage_class or archive.folder must be set, is not")

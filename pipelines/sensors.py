@@ -16,6 +16,8 @@ DECISION_POLL_S = 30
 
 @dg.sensor(
     job=swarm_decision_job,
+    description="Decides a session once its features and forecasts are in and every blocking check "
+    "passed; not while another process trades the book.",
     minimum_interval_seconds=DECISION_POLL_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
@@ -60,6 +62,7 @@ _UNFINISHED = (
 
 @dg.sensor(
     job=tearsheet_job,
+    description="Writes the tearsheets once no window of a backfill waits or runs.",
     minimum_interval_seconds=SENSOR_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )

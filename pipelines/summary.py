@@ -143,11 +143,21 @@ def _places(built: Workshop) -> list[tuple[str, str]]:
     ]
 
 
+_TOUCHED_SHOWN = ("order_id", "session", "instrument_id", "touch", "features")
+
+
 def orders_table(rows: pl.DataFrame, title: str) -> Table:
-    """Return rows as a table for the terminal, at most forty of them."""
-    shown = Table(title=f"{title}: {rows.height}", title_justify="left")
-    for name in rows.columns:
-        shown.add_column(name, overflow="fold")
-    for row in rows.head(40).iter_rows():
+    """Return rows as a table for the terminal: at most forty, and what fits beside an order id."""
+    first = min(rows.height, 40)
+    more = "" if first == rows.height else f", the first {first} of them"
+    shown = Table(
+        title=f"{title}: {rows.height}{more}",
+        title_justify="left",
+        caption="--json prints all rows, with decision and model",
+        caption_justify="left",
+    )
+    for name in _TOUCHED_SHOWN:
+        shown.add_column(name, overflow="fold", no_wrap=name != "features")
+    for row in rows.head(first).select(_TOUCHED_SHOWN).iter_rows():
         shown.add_row(*(str(value) for value in row))
     return shown

@@ -56,10 +56,17 @@ def one_line_errors() -> Iterator[None]:
         if isinstance(error, BrokenPipeError) and _reader_has_gone():
             os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # the exit flushes once more
             raise typer.Exit(ENDED_BY_PIPE) from error
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        line = escape(" ".join(str(text).split()))
-        errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
+        tell_error(error)
         raise typer.Exit(1) from error
+
+
+def tell_error(error: Exception) -> None:
+    """Print what a user can mend as one line on stderr; a file that failed stands first."""
+    text: object = error.args[0] if isinstance(error, KeyError) and error.args else error
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    line = escape(" ".join(str(text).split()))
+    errors.print(f"[bold red]apiary:[/] {line}", highlight=False)
 
 
 def _reader_has_gone() -> bool:

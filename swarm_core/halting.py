@@ -76,9 +76,9 @@ def reset_throttle(
         raise ValueError(f"reason and actor must be given, were {reason!r} and {actor!r}")
     book.apply_all(log.read(book.sequence))
     if instrument_id not in book.throttled:
+        tripped = ", ".join(sorted(book.throttled)) or "none"
         raise ValueError(
-            f"the throttle must have tripped to be reset, has for {sorted(book.throttled)}, "
-            f"was {instrument_id}"
+            f"the throttle must have tripped to be reset, has for {tripped}, was {instrument_id}"
         )
     log.append(
         [

@@ -164,8 +164,8 @@ def find_working(book: Book, order_id: str) -> OrderRecord:
     """Return the record of a working order by its id or the beginning of it; else ValueError."""
     found = [r for r in book.working_orders() if r.order.client_order_id.startswith(order_id)]
     if len(found) != 1:
-        ids = sorted(r.order.client_order_id for r in book.working_orders())
-        raise ValueError(f"the order must be one of those that work, {ids}, was {order_id!r}")
+        ids = ", ".join(sorted(r.order.client_order_id for r in book.working_orders())) or "none"
+        raise ValueError(f"the order must be one of those that work ({ids}), was {order_id!r}")
     return found[0]
 
 

@@ -27,6 +27,7 @@ from adapters.reports.palette import (
 
 _SIZE_INCHES = (9.0, 3.6)
 _DPI = 110
+_SHORT_NAME = 12  # letters; of longer names six beside each other are wider than the picture
 
 
 def all_figures(data: ReportData) -> dict[str, bytes]:
@@ -182,10 +183,11 @@ def _stack(axes: Axes, rows: pl.DataFrame) -> None:
 
 
 def _legend(axes: Axes) -> None:
+    longest = max((len(name) for name in axes.get_legend_handles_labels()[1]), default=0)
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.1),
-        ncols=6,
+        ncols=6 if longest <= _SHORT_NAME else 4,
         frameon=False,
         fontsize=8,
         labelcolor=INK,

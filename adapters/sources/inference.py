@@ -128,7 +128,9 @@ def infer_mapping(
             f"because no file says: {_listed(questions)}"
         )
     if not tables:
-        raise MappingError(f"{folder} must hold files of {_READABLE} with rows, held none")
+        raise MappingError(
+            f"{folder} must hold files of {', '.join(_READABLE)} with rows, held none"
+        )
     name = re.sub(r"\W+", "_", folder.name)
     return Mapping(name=name, tables=with_patterns(folder, tables), ignore=ignore)
 

@@ -95,7 +95,10 @@ class DeltaCommits:
                 raise ColdDamagedError(
                     f"{table}/_delta_log must be readable, is not: {first_line(error)}"
                 ) from error
-            raise KeyError(f"{table} has no version {version}: {first_line(error)}") from error
+            newest = DeltaTable(uri, storage_options=self.place.delta_options).version()
+            raise KeyError(
+                f"{table} has no version {version} that can be read, its newest is {newest}"
+            ) from error
 
     def exists(self, table: str) -> bool:
         self.uri(table)

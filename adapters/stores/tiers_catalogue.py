@@ -160,6 +160,9 @@ class Catalogue:
         """
         held = self.names()
         named = [t for t in held if t in query]
+        for table in versions or {}:
+            if table not in named:
+                raise ValueError(f"a version must be of a table of the query, was of {table}")
         unborn = [t for t in DERIVED_TABLES if t in query and t not in named]
         frames = {
             t: self.scan(t, versions=versions, known_by=known_by, revisions=revisions)

@@ -47,7 +47,7 @@ def test_what_is_used_and_what_is_not_is_told(priority: tuple[str, ...]) -> None
         ("US.KO", "files/x/b", 10, "files/x/a")
     ]
     assert source_remark(unchosen) == (
-        "bars: 1 instruments stand in several sources, e.g. US.KO: files/x/b (10 bars to "
+        "bars: 1 instrument stands in several sources, e.g. US.KO: files/x/b (10 bars to "
         "2024-01-11) is used, not files/x/a (3 bars to 2024-01-04); source_priority: [beginning "
         "of a source's name] in the configuration chooses"
     )

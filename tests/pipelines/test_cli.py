@@ -60,6 +60,10 @@ def _help_of(command: Any) -> Iterator[str]:
         (["mapping", "/no/such/folder"], "the folder must be one that exists"),
         (["status", "--config", "/no/such/file.yaml"], "must be a file that exists"),
         (["explain", "--row", "nonsense"], "a row must be named TABLE:NAME:TIME"),
+        (["explain", "A1", "--row", "bars:US.AAPL:2020-03-16"], "--row and no order, must be"),
+        (["explain", ""], "must be given, was ''"),
+        (["log", "export", "--to", "x.csv", "--from", "9", "--until", "2"], "not lie before"),
+        (["simulate-gateway", "--script", "/no/such"], "apiary: /no/such: No such file"),
     ],
 )
 def test_a_mistake_gets_one_line(words: list[str], told: str) -> None:
@@ -140,7 +144,8 @@ def test_sql_answers_as_of_what_was_known_and_of_every_version(tiered_config: Pa
         (["select * from nothing_here"], "was nothing_here"),
         (["select 1", "--csv", "--json"], "one of --csv and --json"),
         (["select 1", "--version", "fills"], "--version must be TABLE=VERSION"),
-        (["select * from fills", "--version", "fills=9"], "no version 9"),
+        (["select * from fills", "--version", "fills=9"], "no version 9 that can be read, its"),
+        (["select * from fills", "--version", "fils=0"], "of a table of the query, was of fils"),
         (["select * from fills", "--known-by", "noon"], "--known-by must be a moment"),
         (["select * from read_csv('/etc/passwd')"], "disabled"),
     ],
@@ -181,6 +186,33 @@ def test_rows_are_restored_by_day(tiered_config: Path) -> None:
     assert "3 rows of fills are warm" in outcome.output
     counted = ask(tiered_config, "sql", "select count(*) as n from fills", "--csv")
     assert counted.output == "n\n30\n"
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (["2024-01-06", "2024-01-03", "2090-01-01"], "--end must lie after --start"),
+        (["2024-01-03", "2024-01-06", "2024-01-07"], "--until must lie after today"),
+    ],
+)
+def test_rows_are_not_restored_for_days_that_cannot_be(
+    tiered_config: Path, days: list[str], told: str
+) -> None:
+    """Reversed days and a past end said that rows were warm, and none was."""
+    start, end, until = days
+    options = ["--start", start, "--end", end, "--until", until]
+
+    outcome = ask(tiered_config, "tiers", "restore", "fills", *options)
+
+    assert outcome.exit_code == 1
+    assert told in " ".join(outcome.output.split())
+
+
+@pytest.mark.parametrize(
+    "words", [["ui", "--port", "70000"], ["simulate-gateway", "--for-s", "-1"]]
+)
+def test_a_number_out_of_its_bounds_is_refused_at_once(words: list[str]) -> None:
+    assert CliRunner().invoke(app, words).exit_code == 2
 
 
 def test_each_call_tells_of_the_configuration_that_it_was_given(tmp_path: Path) -> None:
