@@ -8,7 +8,7 @@ _MAY_BE_NEGATIVE = (
 )
 _NAMED_FOR_IT = r"^(FUT|COM|RATE|RATES|SPREAD|MACRO|OIL|CMD)\."
 
-_WITHOUT_SHARES = ("future", "fx", "index", "rate", "commodity", "spread")
+_WITHOUT_SHARES = ("future", "fx", "crypto", "index", "rate", "commodity", "spread")
 
 
 def may_be_negative(instrument_ids: pl.Series, instruments: pl.DataFrame | None) -> pl.Series:
@@ -27,7 +27,7 @@ def may_be_negative(instrument_ids: pl.Series, instruments: pl.DataFrame | None)
 
 
 def without_splits(instruments: pl.DataFrame | None) -> frozenset[str]:
-    """Return the ids of instruments that have no shares to split: futures, pairs, indices."""
+    """Return the ids of instruments that have no shares: futures, pairs, coins, indices."""
     if instruments is None or "asset_class" not in instruments.columns:
         return frozenset()
     known = instruments.filter(pl.col("asset_class").is_in(_WITHOUT_SHARES))

@@ -29,8 +29,9 @@ class Jump:
 
     `previous` is the value before, `after` how many records follow, `sigmas` the size in local
     standard deviations, `gap` the part before the open (NaN where there is no open), `volume_shift`
-    the change of the usual volume from before to after, `value_spike` the day's traded value
-    against the usual one before, `noise_shift` the noise after against the noise before, `width`
+    the change of the usual volume from before to after, `volume_step` the same with the record
+    itself among those after (two at least), `value_spike` the day's traded value against the usual
+    one before, `noise_shift` the noise after against the noise before, `width`
     the day's range over the usual one before, `ticks` the jump in the smallest steps of the price,
     `pause_days` the time since the record before, `market` the median move of all series at that
     moment (NaN where they are few).
@@ -46,6 +47,7 @@ class Jump:
     sigmas: float
     gap: float
     volume_shift: float
+    volume_step: float
     value_spike: float
     noise_shift: float
     width: float
@@ -126,7 +128,7 @@ def measure(
     move = float(prices.log_return[at])
     before = np.abs(prices.log_return[left + 1 : at])
     after = np.abs(prices.log_return[at + 2 : right])
-    spike, shift = _volume_evidence(at, left, right, prices)
+    spike, shift, step = _volume_evidence(at, left, right, prices)
     return Jump(
         at=at,
         begin=begin,
@@ -138,6 +140,7 @@ def measure(
         sigmas=abs(move) / sigma,
         gap=float(prices.log_open[at] - prices.log_close[at - 1]),
         volume_shift=shift,
+        volume_step=step,
         value_spike=spike,
         noise_shift=_noise_shift(before, after),
         width=_width(prices.log_range[at], prices.log_range[left:at]),
@@ -174,16 +177,24 @@ def _width(today: float, before: Floats) -> float:
     return float(today / np.median(before))
 
 
-def _volume_evidence(at: int, left: int, right: int, prices: Prices) -> tuple[float, float]:
-    """Return the day's traded value over the usual one, and usual volume after over before."""
+def _volume_evidence(at: int, left: int, right: int, prices: Prices) -> tuple[float, float, float]:
+    """Return the day's traded value over the usual one, and usual volume after over before.
+
+    The third is the same with the day among those after it. All are logs, NaN where unknown.
+    """
     before, after = prices.volume[left:at], prices.volume[at + 1 : right]
     before, after = before[before > 0], after[after > 0]
+    unknown = float("nan")
     if before.size < _VOLUME_BARS_MIN or not prices.volume[at] > 0:
-        return float("nan"), float("nan")
+        return unknown, unknown, unknown
     values = np.exp(prices.log_close[left:at]) * prices.volume[left:at]
     values = values[values > 0]
     usual = np.median(values) if values.size else np.nan
     spike = float(np.log(np.exp(prices.log_close[at]) * prices.volume[at] / usual))
+    if after.size == 0:
+        return spike, unknown, unknown
+    usual_before = np.median(before)
+    step = float(np.log(np.median(np.append(after, prices.volume[at])) / usual_before))
     if after.size < _VOLUME_BARS_MIN:
-        return spike, float("nan")
-    return spike, float(np.log(np.median(after) / np.median(before)))
+        return spike, unknown, step
+    return spike, float(np.log(np.median(after) / usual_before)), step

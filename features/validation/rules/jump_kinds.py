@@ -5,7 +5,13 @@ from dataclasses import dataclass, replace
 
 from features.validation.rules.actions import Action
 from features.validation.rules.jump_evidence import Jump
-from features.validation.rules.ratios import Match, nearest_split, nearest_unit, split_at_open
+from features.validation.rules.ratios import (
+    Match,
+    broken_split_at_open,
+    nearest_split,
+    nearest_unit,
+    split_at_open,
+)
 from features.validation.settings import ValidationSettings
 
 # A true move of the whole market explains a jump when it is at least this share of it.
@@ -23,8 +29,14 @@ _LARGE_SPLIT = 0.69
 # Trading that is truly new to the price makes a range of so many usual ones.
 _WIDE, _WIDE_SMALL = 5.0, 3.0
 _CALM = math.log(1.5)
+# A split of ten for one moves the volume by ten: of 480 put into real shares all moved it by more
+# than this part of it within two days, of 480 shifted decimals four did.
+_FOLLOWS_MIN = 0.45
+# Of 1,139,202 days of real shares eleven were down by 4 for 3 or 5 for 4 at the open as at the
+# close, on so little trading and so far: splits, spin-offs and payments, all on another scale.
+_BROKEN_SIGMAS, _BROKEN_SPIKE, _BROKEN_ERRORS = 10.0, math.log(2.0), (0.03, 0.045)
 # The usual volume after a split is told by this many records.
-_TOLD_AFTER = 3
+_TOLD_AFTER, _TOLD_BEFORE, _TOLD_LATE = 3, 20, 20
 _SPIN_OFF_SPIKE = math.log(3.0)
 # Volume wanders by a third by itself: only beyond this does its change prove a split.
 _TELLING_MOVE = 0.38
@@ -37,6 +49,7 @@ _PAUSE_DAYS = 45.0
 _USUAL_VALUE = math.log(1.5)
 # The newest bar may move this much (as a log) on usual volume, or where no volume is published.
 _QUIET_MOVE, _SILENT_MOVE = 0.2, 0.3
+_UNCONFIRMED = ", which nothing confirms yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +87,12 @@ def name_jump(
     *,
     splits_known: bool = False,
     has_shares: bool = True,
+    is_raw: bool = False,
 ) -> Verdict:
     """Return the likeliest kind of a lasting jump, after the ways a fault shows itself.
 
     Where the instrument's other splits are on record, one that is not is less likely; what has
-    no shares has neither splits nor spin-offs.
+    no shares has neither splits nor spin-offs. Prices that are told to be `raw` hold their splits.
     """
     told = _announced(jump, label, actions)
     if told is not None:
@@ -95,20 +109,14 @@ def name_jump(
         )
     if jump.ticks <= _TICKS_MIN:
         return _spin_off_or_move(jump, label)
-    unit = nearest_unit(jump.move)
     split = nearest_split(jump.move if not math.isfinite(jump.gap) else jump.gap)
     whole = nearest_split(jump.move)
     split = min(split, whole, key=lambda match: match.error)
     tolerance = min(max(settings.split_tolerance, 2.0 * jump.sigma), 0.12)
     follows = _volume_follows(jump, split.move)
-    if unit.error <= unit_tolerance(jump) and not follows:
-        return Verdict(
-            "unit_error",
-            0.9,
-            f"{label} moved {_percent(jump.move)} ({unit.name}, {jump.sigmas:.0f} sigmas) and "
-            "stayed: a change of unit",
-            scaled=True,
-        )
+    unit = _wrong_unit(jump, label, follows=follows)
+    if unit is not None:
+        return unit
     confidence = _split_confidence(jump, split.weight, split.error / tolerance, follows)
     confidence -= 0.15 if splits_known else 0.0
     if not has_shares and abs(jump.move) < _NO_SHARES_MOVE:
@@ -117,6 +125,9 @@ def name_jump(
     opened = None if splits_known or is_news(jump, _NEWS_FLOOD) else opened_at_split(jump)
     if opened is not None and follows and jump.noise_shift < _CALM:
         split, confidence, fits = opened, max(confidence, 0.65), True
+    broken = _broken_split(jump) if is_raw and has_shares and not splits_known else None
+    if broken is not None and not (fits and confidence > 0.65):
+        split, confidence, fits = broken, 0.65, True
     if fits:
         return _of_ratio(jump, label, split, confidence, has_shares=has_shares)
     return _spin_off_or_move(jump, label)
@@ -132,6 +143,53 @@ def _of_ratio(
         return Verdict("unit_error", 0.85, told, scaled=True)
     told = f"{text}, within {split.error:.1%} of a split {split.name}, with no split announced"
     return Verdict("unadjusted_split", confidence, told, scaled=True)
+
+
+def _wrong_unit(jump: Jump, label: str, *, follows: bool) -> Verdict | None:
+    """Return the verdict on a lasting move by the factor of a unit, or of a decimal."""
+    unit = nearest_unit(jump.move)
+    if unit.error > unit_tolerance(jump) or follows:
+        return _shifted_decimal(jump, label)
+    reason = (
+        f"{label} moved {_percent(jump.move)} ({unit.name}, {jump.sigmas:.0f} sigmas) and "
+        "stayed: a change of unit"
+    )
+    return Verdict("unit_error", 0.9, reason, scaled=True)
+
+
+def _shifted_decimal(jump: Jump, label: str) -> Verdict | None:
+    """Return the verdict on ten times the price, or a tenth, on the volume of before.
+
+    A split of ten for one makes ten shares of one, and the volume ten times as large.
+    """
+    is_ten = abs(abs(jump.move) - math.log(10.0)) <= unit_tolerance(jump)
+    if not is_ten:
+        return None
+    text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) and stayed"
+    if not math.isfinite(jump.volume_step):
+        if jump.after >= _TOLD_AFTER or jump.at - jump.begin < _TOLD_BEFORE:
+            return None
+        reason = f"{text}, with no volume that would tell a split from a shifted decimal"
+        return Verdict("unit_error", 0.7, reason, scaled=True)
+    # Shares that are put together ten for one are often traded ten times as much, later on.
+    is_old = jump.move > 0 and jump.after >= _TOLD_LATE
+    if is_old or -jump.volume_step / jump.move >= _FOLLOWS_MIN:
+        return None
+    reason = (
+        f"{text}, on {math.exp(jump.volume_step):.2g} times the usual volume, of which a split "
+        f"makes {math.exp(-jump.move):.2g} times: a shifted decimal"
+    )
+    return Verdict("unit_error", 0.85, reason, scaled=True)
+
+
+def _broken_split(jump: Jump) -> Match | None:
+    """Return the split of 5 for 3, 4 for 3 or 5 for 4 that a quiet fall at the open fits."""
+    if not math.isfinite(jump.gap) or jump.sigmas < _BROKEN_SIGMAS or jump.width > _WIDE_SMALL:
+        return None
+    low, high = _BROKEN_ERRORS
+    split = broken_split_at_open(jump.move, jump.gap)
+    is_near = split.error <= min(max(low, 2.0 * jump.sigma), high)
+    return split if is_near and jump.value_spike < _BROKEN_SPIKE else None
 
 
 def opened_at_split(jump: Jump) -> Match | None:
@@ -173,6 +231,7 @@ def name_newest(
     *,
     has_shares: bool = True,
     is_daily: bool = True,
+    sigmas_min: float = 0.0,
 ) -> Verdict:
     """Return what a jump into the newest record is: nothing after it can confirm or deny it.
 
@@ -184,6 +243,10 @@ def name_newest(
         return replace(told, scaled=False)
     size = abs(jump.move)
     text = f"{label} moved {_percent(jump.move)} ({jump.sigmas:.0f} sigmas) into its newest bar"
+    if jump.sigmas < sigmas_min:
+        is_doubted = _is_quiet(jump) and jump.ticks > _TICKS_MIN and not _drifted(jump)
+        confidence = 0.65 if is_doubted else 0.3
+        return Verdict("bad_print" if is_doubted else "large_move", confidence, text + _UNCONFIRMED)
     if nearest_unit(jump.move).error <= unit_tolerance(jump):
         return Verdict("unit_error", 0.85, text + ": a change of unit, not confirmed yet")
     doubt = doubt_split(jump, label) if has_shares else None
@@ -194,7 +257,7 @@ def name_newest(
     limit = _QUIET_MOVE if math.isfinite(jump.value_spike) else _SILENT_MOVE
     unusual = is_daily and _is_quiet(jump) and jump.ticks > _TICKS_MIN and not _drifted(jump)
     confidence = 0.7 if size > limit or unusual else 0.5
-    return Verdict("bad_print", confidence, text + ", which nothing confirms yet")
+    return Verdict("bad_print", confidence, text + _UNCONFIRMED)
 
 
 def _is_quiet(jump: Jump) -> bool:

@@ -31,7 +31,7 @@ from features.validation.rules.jump_kinds import (
 )
 from features.validation.rules.ratios import nearest_split, nearest_unit
 from features.validation.settings import ValidationSettings
-from features.validation.view import Floats, Ints, SeriesArrays, TableView
+from features.validation.view import Bools, Floats, Ints, SeriesArrays, TableView
 
 # A published figure has no splits, and its spikes are mostly news: only its unit can be judged.
 _FIGURE_KINDS = ("unit_error",)
@@ -41,6 +41,9 @@ _MARKET_SERIES_MIN = 5
 # No market has moved further in one bar (October 1987: -0.26; crypto in March 2020: -0.44): what
 # moves every series further is a fault that they share, e.g. a file in another unit.
 _MARKET_MOVE_MAX = 0.5
+# Nothing follows the newest bar. Of 1,139,202 days of real shares 322 moved by five deviations or
+# more, and 4 %, on usual volume; as a newest bar such a day waits for the next.
+_NEWEST_SIGMAS, _NEWEST_BARS_MIN = 5.0, 20
 # Where a wrong unit holds for a share of a series between these, neither unit can be proven.
 _UNDECIDED_SHARES = (0.2, 0.8)
 
@@ -59,13 +62,18 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
     arrays, settings = view.series, context.settings
     minimum = _minimum_moves(arrays, settings)
     candidates = find_candidates(arrays, minimum, settings)
+    if view.table == "bars":
+        candidates = _with_newest(arrays, candidates, minimum)
     if view.table != "bars":  # an index that crosses zero has no unit that a ratio could show
         crossing = np.bincount(arrays.series, weights=arrays.close <= 0) > 0
         candidates = candidates[~crossing[arrays.series[candidates]]]
     if candidates.size == 0:
         return
     sigmas = local_sigmas(arrays, candidates, settings)
-    far = np.abs(arrays.log_return[candidates]) >= settings.jump_sigmas * sigmas
+    sizes = np.abs(arrays.log_return[candidates])
+    far = sizes >= settings.jump_sigmas * sigmas
+    if view.table == "bars":
+        far |= _is_newest(arrays, candidates) & (sizes >= _NEWEST_SIGMAS * sigmas)
     finder = _JumpFinder(arrays, candidates[far], sigmas[far], context)
     hits = [
         _to_hit(found, arrays, settings)
@@ -78,6 +86,23 @@ def _find(view: TableView, context: CheckContext) -> Iterable[pl.DataFrame]:
 def _minimum_moves(arrays: SeriesArrays, settings: ValidationSettings) -> Floats:
     """Return the smallest move worth a look, by series: intraday bars move less."""
     return np.where(arrays.daily, settings.jump_fraction_min, 0.5 * settings.jump_fraction_min)
+
+
+def _is_newest(arrays: SeriesArrays, at: Ints) -> Bools:
+    """Return where a record is the newest of a daily series that has a history to judge by."""
+    series = arrays.series[at]
+    newest = at == arrays.start[series + 1] - 1
+    return newest & arrays.daily[series] & (at - arrays.start[series] >= _NEWEST_BARS_MIN)
+
+
+def _with_newest(arrays: SeriesArrays, candidates: Ints, minimum: Floats) -> Ints:
+    """Return the candidates and the newest daily records of smaller moves: nothing follows them."""
+    newest = arrays.start[1:] - 1
+    newest = newest[_is_newest(arrays, newest)]
+    floor = np.maximum(_NEWEST_SIGMAS * arrays.sigma, minimum)[arrays.series[newest]]
+    with np.errstate(invalid="ignore"):
+        moved = newest[np.abs(arrays.log_return[newest]) > floor]
+    return np.union1d(candidates, moved)
 
 
 class _JumpFinder:
@@ -142,12 +167,16 @@ class _JumpFinder:
         shares = label not in self._without_splits
         if jump.after == 0:
             is_daily = bool(self._arrays.daily[self._arrays.series[jump.at]])
-            verdict = name_newest(jump, label, actions, has_shares=shares, is_daily=is_daily)
+            verdict = name_newest(
+                jump, label, actions, has_shares=shares, is_daily=is_daily,
+                sigmas_min=self._settings.jump_sigmas,
+            )  # fmt: skip
             return Found(verdict, jump.at, jump.end)
         known = self._actions.knows_splits(label)
         verdict = name_jump(
-            jump, label, actions, self._settings, splits_known=known, has_shares=shares
-        )
+            jump, label, actions, self._settings, splits_known=known, has_shares=shares,
+            is_raw=names.get("adjustment") == "raw",
+        )  # fmt: skip
         if verdict.scaled and verdict.confidence >= self._settings.confidence_quarantine_min:
             if verdict.kind == "unit_error":
                 return _of_unit(verdict, jump)

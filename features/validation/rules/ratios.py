@@ -17,6 +17,7 @@ _SPLITS: tuple[tuple[int, int, float], ...] = (
     (6, 5, 0.2),
 )
 _TELLING_WEIGHT = 0.41  # all whole ratios, and 3 for 2
+_BROKEN = ("5 for 3", "4 for 3", "5 for 4")
 # Minor for major units, percent for fractions, and basis points.
 _UNITS: tuple[int, ...] = (100, 1_000, 10_000)
 
@@ -55,6 +56,16 @@ def split_at_open(move: float, gap: float) -> Match:
         return max(abs(move - match.move), abs(gap - match.move))
 
     best = min((m for m in _SPLIT_MOVES if m.weight >= _TELLING_WEIGHT), key=error)
+    return replace(best, error=error(best))
+
+
+def broken_split_at_open(move: float, gap: float) -> Match:
+    """Return the split of 5 for 3, 4 for 3 or 5 for 4 that is nearest, with the worse error."""
+
+    def error(match: Match) -> float:
+        return max(abs(move - match.move), 0.5 * abs(gap - match.move))
+
+    best = min((m for m in _SPLIT_MOVES if m.name in _BROKEN), key=error)
     return replace(best, error=error(best))
 
 

@@ -63,6 +63,56 @@ def test_a_reverse_split_at_unchanged_volume_is_no_news() -> None:
     assert kinds_at(rows, 59) == {"unadjusted_split": "quarantine"}
 
 
+@pytest.mark.parametrize("lasting", [2, 3, 10])
+@pytest.mark.parametrize("factor", [10.0, 0.1])
+def test_ten_times_the_price_on_the_usual_volume_is_a_shifted_decimal(
+    factor: float, lasting: int
+) -> None:
+    """A split makes as many shares more of one, and the volume follows."""
+    places = list(range(120 - lasting, 120))
+    rows = scale_prices(make_bars(instruments=1), places, factor)
+    report = check_bars(rows)
+    assert stopped_rows(report, "unit_error") == set(places)
+    assert report.withheld == ("US.T0",)
+    split = check_bars(with_volume(rows, places, 1 / factor))
+    assert stopped_rows(split, "unadjusted_split") == set(range(120 - lasting))
+    assert split.withheld == ()
+
+
+def test_without_volumes_ten_times_the_price_waits_three_bars() -> None:
+    rows = make_bars(instruments=1).with_columns(volume=pl.lit(None, dtype=pl.Float64))
+    for lasting, held in ((2, True), (3, True), (6, False)):
+        report = check_bars(scale_prices(rows, list(range(120 - lasting, 120)), 10.0))
+        assert bool(report.withheld) is held
+
+
+@pytest.mark.parametrize("ratio", [4 / 3, 5 / 4])
+def test_a_split_of_four_for_three_in_raw_prices_is_found(ratio: float) -> None:
+    """Prices that are told to be adjusted hold no splits: there it is a spin-off, and warns."""
+    places = list(range(100, 120))
+    rows = with_volume(scale_prices(make_bars(instruments=1), places, 1 / ratio), places, ratio)
+    report = check_bars(rows.with_columns(adjustment=pl.lit("raw")))
+    assert stopped_rows(report, "unadjusted_split") == set(range(100))
+    assert report.withheld == ()
+    assert stopped_rows(check_bars(rows)) == set()
+
+
+@pytest.mark.parametrize(("factor", "volume", "is_held"), [
+    (1.09, 1.0, True), (0.92, 1.0, True), (1.09, 4.0, False), (1.03, 1.0, False),
+])  # fmt: skip
+def test_a_newest_move_of_five_deviations_on_usual_volume_waits_for_the_next(
+    factor: float, volume: float, *, is_held: bool
+) -> None:
+    rows = make_bars(instruments=1)
+    level = float(rows["close"][118])
+    moved = dict.fromkeys(("open", "high", "low", "close"), level * factor)
+    moved |= {"high": level * factor * 1.002, "low": level * factor * 0.998}
+    usual = float(rows["volume"].median())
+    for at, held in ((119, is_held), (60, False)):
+        spoiled = set_cells(rows, [at], **moved, volume=usual * volume)
+        assert (at in stopped_rows(check_bars(spoiled), "bad_print")) is held or at == 60
+
+
 def test_a_move_of_the_whole_market_is_not_even_looked_at() -> None:
     rows = make_bars(instruments=8)
     crash = [i for i in range(rows.height) if i % 120 >= 60]

@@ -55,6 +55,46 @@ def test_of_real_series_none_is_called_swapped() -> None:
         assert stopped_rows(check_bars(bars), "swapped") == set()
 
 
+def with_market_nights(instruments: int, days: int) -> pl.DataFrame:
+    """Return bars of a market that open near the close before."""
+    bars = make_bars(instruments=instruments, days=days)
+    night = pl.Series(np.exp(np.random.default_rng(3).normal(0, 0.003, bars.height)))
+    before = pl.col("close").shift(1).over("instrument_id").fill_null(pl.col("open"))
+    bars = bars.with_columns(open=before * night)
+    return conform_bars(
+        bars.with_columns(
+            high=pl.max_horizontal("open", "close") * 1.004,
+            low=pl.min_horizontal("open", "close") * 0.996,
+        )
+    )
+
+
+@pytest.mark.parametrize("back", [0, 30])
+def test_a_day_on_which_a_whole_market_is_swapped_is_put_aside(back: int) -> None:
+    """Of one share alone nothing tells it: prices often come back to where they were."""
+    bars = with_market_nights(40, 80)
+    places = [80 * number + 79 - back for number in range(40)]
+    spoiled = set_cells(bars, places, open=pl.col("close"), close=pl.col("open"))
+    assert stopped_rows(check_bars(bars), "swapped") == set()
+    assert stopped_rows(check_bars(spoiled), "swapped") == set(places)
+
+
+@pytest.mark.parametrize("at", [40, 79])
+def test_a_swapped_bar_of_a_market_that_never_rests_is_put_aside(at: int) -> None:
+    """There an open is the close before: what opens away from it and closes at it is swapped."""
+    bars = make_bars(instruments=1, days=80)
+    bars = bars.with_columns(open=pl.col("close").shift(1).fill_null(50.0))
+    bars = conform_bars(
+        bars.with_columns(
+            high=pl.max_horizontal("open", "close") * 1.004,
+            low=pl.min_horizontal("open", "close") * 0.996,
+        )
+    )
+    assert stopped_rows(check_bars(bars)) == set()
+    report = check_bars(swapped(bars, range(at, at + 1)))
+    assert stopped_rows(report, "swapped") == {at}
+
+
 def filled(bars: pl.DataFrame, at: range) -> pl.DataFrame:
     close = float(bars["close"][at.start - 1])
     return set_cells(bars, list(at), **dict.fromkeys(("open", "high", "low", "close"), close),

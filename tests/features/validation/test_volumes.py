@@ -41,8 +41,34 @@ def test_a_quiet_bar_with_a_volume_of_another_scale_is_put_aside(at: int, factor
 
 @pytest.mark.parametrize("factor", [20.0, 5.0, 0.2, 0.1])
 def test_a_busy_or_a_silent_day_passes(factor: float) -> None:
-    report = check_bars(with_volume(make_bars(instruments=1), [_NEWEST], factor))
+    report = check_bars(with_volume(make_bars(instruments=1), [60], factor))
     assert found_by(report, "volume_scale") == []
+
+
+@pytest.mark.parametrize(("factor", "is_held"), [(20.0, True), (0.05, True), (4.0, False)])
+def test_a_newest_bar_of_ten_times_the_volume_waits_for_the_next(
+    factor: float, is_held: bool
+) -> None:
+    report = check_bars(with_volume(make_bars(instruments=1), [_NEWEST], factor))
+    assert found_by(report, "volume_scale") == ([(_NEWEST, "quarantine")] if is_held else [])
+    assert report.withheld == (("US.T0",) if is_held else ())
+
+
+@pytest.mark.parametrize("at", [60, _NEWEST])
+@pytest.mark.parametrize("factor", [10.0, 0.1])
+def test_a_day_on_which_a_whole_market_has_ten_times_the_volume_is_put_aside(
+    at: int, factor: float
+) -> None:
+    rows = make_bars(instruments=12)
+    places = [at + 120 * number for number in range(12)]
+    found = found_by(check_bars(with_volume(rows, places, factor)), "volume_scale")
+    assert found == [(place, "quarantine") for place in places]
+
+
+def test_half_a_day_of_a_market_passes() -> None:
+    rows = make_bars(instruments=12)
+    places = [_NEWEST + 120 * number for number in range(12)]
+    assert found_by(check_bars(with_volume(rows, places, 0.3)), "volume_scale") == []
 
 
 def test_a_great_volume_on_news_passes() -> None:
