@@ -58,9 +58,12 @@ def read_inputs(
 ) -> ClosedInputs:
     """Return the clean rows that features of this window are computed from.
 
-    They are of the desk's market where no other is given.
+    They are of the desk's market where no other is given. Macro and news are read as far as the
+    last decision, a lag after the window's last close: what a session is decided on does not
+    depend on how long the window is that it is computed in.
     """
     market = market or desk.market
+    decided = window_end + market.decision_lag
     start = window_start - LOOKBACK
     instruments = StoredTable(tables, "instruments", INSTRUMENTS.columns).read()
     bars = clean_table(tables, "bars").read(start=start, end=window_end)
@@ -73,8 +76,8 @@ def read_inputs(
         bars=series.back_adjusted(chosen, actions),
         traded=series.split_growth(chosen, booked),
         actions=booked,
-        macro=clean_table(tables, "macro").read(end=window_end),
-        news=clean_table(tables, "news").read(start=start, end=window_end),
+        macro=clean_table(tables, "macro").read(end=decided),
+        news=clean_table(tables, "news").read(start=start, end=decided),
         instruments=instruments,
         rates=currency_rates(
             bars, instruments, market.currency, market.foreign, desk.source_priority
