@@ -33,6 +33,8 @@ DEFAULT_SENSES = (
     "swarm",
 )
 
+_FLOW_STEPS_MAX = 100_000  # of recruitment on one bar; the defaults take 77 at most
+
 # Settings added since version 1 of the state, and what the colony did before there was one.
 _ADDED_LATER: tuple[tuple[str, str, object], ...] = (
     ("trust", "tempo_enabled", True),
@@ -80,6 +82,19 @@ class ColonySettings:
         check_count("scouts_max", self.scouts_max, 1, 4_096)
         check_count("instruments_max", self.instruments_max, 1, 65_536)
         check_count("memory_bars", self.memory_bars, 8, 1_024)
+        self._check_flow()
+
+    def _check_flow(self) -> None:
+        """Bound what the flow takes: each setting within its bounds, a bar could last for hours."""
+        r = self.recruitment
+        quality = r.quality_floor + r.quality_gain * self.trails.tau_max
+        fastest = 2.0 * quality + 1.0 / r.quality_floor + r.inhibition
+        if r.enabled and r.horizon * fastest > _FLOW_STEPS_MAX:
+            raise ValueError(
+                "recruitment: horizon x (2 (quality_floor + quality_gain x trails.tau_max) + "
+                f"1 / quality_floor + inhibition) must be at most {_FLOW_STEPS_MAX:,} steps a bar, "
+                f"was {r.horizon * fastest:,.0f}"
+            )
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> "ColonySettings":

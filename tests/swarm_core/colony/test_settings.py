@@ -49,6 +49,10 @@ def test_what_was_decided_by_before_a_setting_was_added_is_read_as_it_was_then()
         ({"worker": {"gross_max": "1.5"}}, "gross_max must be a number, was '1.5'"),
         ({"worker": {"gross_max": float("nan")}}, "gross_max must be between 0 and 100, was nan"),
         ({"drone": {"enabled": 1}}, "colony.drone: enabled must be true or false, was 1"),
+        (
+            {"recruitment": {"horizon": 1_000.0, "quality_gain": 1_000.0}},
+            "must be at most 100,000 steps a bar, was 2,007,300",
+        ),
         ({"senses": []}, "senses must name at least one sense"),
         ({"queen": 3}, "colony.queen must be a mapping, was 3"),
         ({"senses": "carry"}, "colony: senses must be a list, was 'carry'"),
