@@ -32,6 +32,7 @@ from pipelines.terminal import (
     one_line_errors,
     open_workshop,
     spaced,
+    wide,
 )
 
 if TYPE_CHECKING:
@@ -297,7 +298,7 @@ def explain(
         if as_json:
             print(tree.to_json())
         else:
-            console.print(render(tree))
+            wide().print(render(tree))
 
 
 def _explain_row(queries: object, row: str, as_json: bool, calendar: str) -> None:

@@ -1,6 +1,5 @@
 """`apiary sql` and `apiary tiers`: ask every tier at once, and see, prove and restore what lies."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -57,7 +56,7 @@ def sql(
             )
         )
         if as_csv:
-            answer.write_csv(sys.stdout)
+            print(answer.write_csv(), end="")
         elif as_json:
             print(answer.write_json())
         else:

@@ -97,7 +97,20 @@ def run_failure_notification(
 ) -> None:
     """Tell people that a run failed, with its first error, by every configured channel."""
     run = context.dagster_run
+    told = {k: v for k, v in run.tags.items() if k.startswith(("apiary/", "dagster/partition"))}
     notifier.notify(
-        f"run of {run.job_name} failed",
-        f"run {run.run_id}, tags {dict(run.tags)}: {context.failure_event.message}",
+        f"run of {run.job_name} failed", f"run {run.run_id}, tags {told}: {_first_error(context)}"
     )
+
+
+def _first_error(context: dg.RunFailureSensorContext) -> str:
+    """Return what was raised first, in a line: Dagster's own errors only wrap it."""
+    steps = context.get_step_failure_events()
+    where = f"{steps[0].step_key}: " if steps else ""
+    data = steps[0].step_failure_data if steps else context.failure_event.job_failure_data
+    error = data.error
+    if error is None:
+        return f"{where}{context.failure_event.message}"
+    while error.cause is not None:
+        error = error.cause
+    return where + " ".join(error.message.split())

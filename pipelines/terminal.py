@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False, soft_wrap=True)
 
+FILE_WIDTH = 180  # columns of what is written to a file or a pipe and holds wide tables
 STDOUT = 1  # the file descriptor
 ENDED_BY_PIPE = 128 + 13  # as a shell tells a process that SIGPIPE ended
 
@@ -39,6 +40,11 @@ def spaced(seconds: float = 5.0, printed_on: Console = console) -> Callable[[str
             printed_on.print(f"  {line}", highlight=False, markup=False)
 
     return tell
+
+
+def wide() -> Console:
+    """Return what prints wide tables: a file or a pipe has no width at which they are cut off."""
+    return console if console.is_terminal else Console(emoji=False, width=FILE_WIDTH)
 
 
 @contextmanager

@@ -44,3 +44,9 @@ def test_a_reader_that_has_left_ends_a_verb_without_a_word(body: str) -> None:
 def test_the_broken_pipe_of_a_server_is_told() -> None:
     ended = _run(SERVER, subprocess.PIPE)
     assert "apiary: [Errno 32] the server hung up" in ended.stderr
+
+
+def test_what_goes_to_a_pipe_is_not_cut_off_at_the_width_of_a_terminal() -> None:
+    told = "2020-03-16 20:00 " * 9
+    ended = _run(f"from pipelines.terminal import wide; wide().print('{told}')", subprocess.PIPE)
+    assert told.strip() in ended.stdout
