@@ -173,6 +173,7 @@ def trader_lines(settings: "ApiarySettings") -> list[str]:
     orders = f"{told.get('working_orders')} orders working"
     stand = f"the trader {life}, {beat}: {stands}, {orders}{held}"
     bare = [f"{name} is held without exits" for name in told.get("unprotected", ())]
+    bare += map(str, told.get("out_of_reach", ()))
     off = [
         f"{n} {more}" for part in (told.get("differs") or {}).values() for n, more in part.items()
     ]

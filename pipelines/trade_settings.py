@@ -193,6 +193,7 @@ class Account(_Part):
     withheld_fraction: float = Field(0.0, ge=0, lt=1)  # of dividends, by the tax at their source
     cash_lag_s: float = Field(200.0, ge=0, le=3_600)  # TWS tells its cash every three minutes
     position_lag_s: float = Field(10.0, ge=0, le=60)  # meanwhile nothing is released
+    rate_age_s_max: float = Field(3_600.0, ge=60, le=604_800)  # of a rate that it tells no more
 
 
 class TradeSettings(_Part):
@@ -229,6 +230,7 @@ class TradeSettings(_Part):
         withheld_fraction=0.0,
         cash_lag_s=200.0,
         position_lag_s=10.0,
+        rate_age_s_max=3_600.0,
     )
 
     @model_validator(mode="after")

@@ -306,4 +306,5 @@ def reconciliation_rules(settings: ApiarySettings) -> ReconciliationRules:
         withheld_fraction=account.withheld_fraction,
         cash_lag_ns=round(account.cash_lag_s * 1e9),
         position_lag_ns=round(account.position_lag_s * 1e9),
+        rate_age_ns_max=round(account.rate_age_s_max * 1e9),
     )

@@ -5,16 +5,18 @@ from decimal import Decimal
 from typing import Any
 
 from swarm_core import events as ev
+from swarm_core.account_rates import lapse_rate, take_rate
 from swarm_core.book_memory import recall, recall_execution, retire
 from swarm_core.book_state import BookState
 from swarm_core.fill_events import ExecutionRecalled
 from swarm_core.instruments import convert_minor, to_minor
-from swarm_core.order_states import IllegalTransitionError, OrderRecord, WorkingTerms
+from swarm_core.order_states import IllegalTransitionError, OrderRecord
 from swarm_core.orders import Order, like_key
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.loosening import loosened
 from swarm_core.strategies import StrategyBook
 from swarm_core.trading_state import TradingState
+from swarm_core.working_terms import WorkingTerms
 
 # How far back the book remembers its own messages; no rate limit may look further.
 MESSAGE_MEMORY_NS = 86_400 * 10**9
@@ -333,7 +335,8 @@ _APPLY: dict[type[ev.Event], Callable[[Book, Any], object]] = {
     ev.CommissionCharged: _charge,
     ev.ExecutionCorrected: _correct,
     ev.PositionMarked: lambda book, event: book.ledger.mark(event),
-    ev.CurrencyMarked: lambda book, event: book.ledger.mark_currency(event.currency, event.rate),
+    ev.CurrencyMarked: take_rate,
+    ev.CurrencyRateLapsed: lapse_rate,
     ev.CashMoved: lambda book, event: book.ledger.book_cash(event),
     ev.TransferBooked: _transfer,
     ev.HoldingChanged: _change_holding,

@@ -40,6 +40,7 @@ class BookState:
         self.realised = RealisedCost()  # of the fills since the colony decided last
         self.impact = ImpactEstimate()  # of orders worked in slices
         self.colony_changes: list[ev.ColonySettingsChanged] = []
+        self.account_rates_ns: dict[str, int] = {}  # when the account told a currency's rate last
         self.session = ""
         self.closed_sessions: dict[str, int] = {}  # session -> NAV in minor units at its close
         self.session_nav_minor = starting_cash_minor

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from swarm_core import events as ev
-from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
+from swarm_core.order_states import OrderRecord, OrderState
+from swarm_core.orders import OrderKind, TimeInForce
+from swarm_core.working_terms import WorkingTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +16,8 @@ class BrokerOrder:
 
     `ending` is None while the order works, else how it ended: filled orders end with FILLED.
     `terms` are those in which it works, or ended as filled; None where the account does not say.
+    `kind` is text, the broker's word, where it is none that an order of ours can have, and empty
+    where the account does not say. `held` is why it rests there without working.
     """
 
     broker_order_id: str
@@ -21,6 +26,9 @@ class BrokerOrder:
     ending: OrderState | None = None
     reason: str = ""
     terms: WorkingTerms | None = None
+    kind: OrderKind | str = ""
+    time_in_force: TimeInForce | None = None
+    held: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +36,7 @@ class BrokerAccount:
     """A whole account at one moment, each part read in full; cash is left out where unknown.
 
     `fills` are the executions that the broker still tells; `commissions` those known, by id.
+    `rates` are what one unit of each currency is worth, in units of one that all have in common.
     """
 
     time_ns: int
@@ -37,6 +46,7 @@ class BrokerAccount:
     corrections: tuple[ev.ExecutionCorrected, ...] = ()
     position_lots: Mapping[str, int] = field(default_factory=dict[str, int])
     cash_minor: Mapping[str, int] | None = None
+    rates: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
 
 
 def ending_event(
@@ -81,48 +91,6 @@ def _is_smaller(record: OrderRecord, order: BrokerOrder, filled_lots: int) -> bo
     if order.terms is None or record.pending is not None or record.told_end is not None:
         return False
     return filled_lots <= order.terms.quantity_lots < record.order.quantity_lots
-
-
-def changed_by_hand(
-    record: OrderRecord, order: BrokerOrder, time_ns: int
-) -> ev.OrderModified | None:
-    """Return the terms that another hand (a person in TWS) has given a working order of ours.
-
-    None where they are ours, or may be: while a change of ours is not answered, and of exits, of
-    which the broker takes away what the other one fills.
-    """
-    shown, ours = order.terms, WorkingTerms.of(record.order)
-    works = record.state.is_working and record.told_end is None and order.ending is None
-    if shown is None or not works or record.pending is not None or record.order.is_exit:
-        return None
-    pairs = zip(shown[1:], ours[1:], strict=True)
-    limit, stop = (b if a is None or b is None else a for a, b in pairs)
-    now = WorkingTerms(shown.quantity_lots, limit, stop)
-    if now == ours or shown.quantity_lots < max(1, record.filled_lots):
-        return None
-    order_id = record.order.client_order_id
-    return ev.OrderModified(
-        event_id=ev.make_event_id("OrderModified", order_id, "by another hand", time_ns),
-        time_ns=time_ns,
-        correlation_id=record.order.decision_id,
-        client_order_id=order_id,
-        number=record.change_number,
-        quantity_lots=now.quantity_lots,
-        limit_price_ticks=now.limit_price_ticks,
-        stop_price_ticks=now.stop_price_ticks,
-    )
-
-
-def in_words(record: OrderRecord, changed: ev.OrderModified) -> str:
-    """Return how an order works, beside how it must."""
-    was, now = (_words(WorkingTerms.of(stated)) for stated in (record.order, changed))
-    return f"must work as {was}, does as {now}"
-
-
-def _words(terms: WorkingTerms) -> str:
-    prices = zip(("limit", "stop"), terms[1:], strict=True)
-    told = (f"{name} {ticks} ticks" for name, ticks in prices if ticks is not None)
-    return ", ".join((f"{terms.quantity_lots} lots", *told))
 
 
 def ended_order(record: OrderRecord, ending: OrderState) -> BrokerOrder:

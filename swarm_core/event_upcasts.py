@@ -47,6 +47,14 @@ def _as_owed(body: Body) -> Body:
     return {**body, "is_estimate": False}
 
 
+def _as_sent(body: Body) -> Body:
+    return {**body, "kind": None, "time_in_force": None}
+
+
+def _of_tables(body: Body) -> Body:
+    return {**body, "source": ""}
+
+
 # (class, stored version) -> the step to the next version.
 UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderIntended", 1): _with_stop_price,
@@ -55,6 +63,8 @@ UPCASTS: Mapping[tuple[str, int], Callable[[Body], Body]] = {
     ("OrderCancelled", 1): _with_filled_lots,
     ("ReferencesTaken", 1): _with_levels,
     ("ReferencesTaken", 2): _with_exits,
+    ("CurrencyMarked", 1): _of_tables,
+    ("OrderModified", 1): _as_sent,
     ("WorkingStarted", 1): _with_forecasts,
     ("VariationSettled", 1): _with_amount,
     ("EntitlementAccrued", 1): _as_owed,

@@ -6,7 +6,6 @@ Money is in minor units, prices in ticks, quantities in lots.
 """
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import ClassVar
 
 from swarm_core.account_events import ACCOUNT_CLASSES
@@ -34,6 +33,10 @@ from swarm_core.house_events import UniverseChosen as UniverseChosen
 from swarm_core.instruments import Instrument
 from swarm_core.limit_events import LimitsChanged as LimitsChanged
 from swarm_core.lineage import Lineage
+from swarm_core.mark_events import MARK_CLASSES
+from swarm_core.mark_events import CurrencyMarked as CurrencyMarked
+from swarm_core.mark_events import CurrencyRateLapsed as CurrencyRateLapsed
+from swarm_core.mark_events import PositionMarked as PositionMarked
 from swarm_core.market import Quote
 from swarm_core.modify_events import MODIFY_CLASSES
 from swarm_core.modify_events import OrderModified as OrderModified
@@ -306,29 +309,6 @@ class RegimeAssessed(Event):
     regime_posterior: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionMarked(Event):
-    """The price at which an instrument is valued from now on."""
-
-    instrument_id: str
-    price_ticks: int
-    lot_tick_minor: int
-    currency: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurrencyMarked(Event):
-    """What one unit of `currency` is worth in units of the base currency from now on."""
-
-    currency: str
-    rate: Decimal
-
-    def __post_init__(self) -> None:
-        Event.__post_init__(self)
-        if not (self.rate.is_finite() and self.rate > 0):
-            raise ValueError(f"rate of {self.currency} must be positive, was {self.rate}")
-
-
 EVENT_CLASSES: tuple[type[Event], ...] = (
     SessionOpened,
     SessionClosed,
@@ -363,8 +343,7 @@ EVENT_CLASSES: tuple[type[Event], ...] = (
     LimitsChanged,
     ColonySettingsChanged,
     RegimeAssessed,
-    PositionMarked,
-    CurrencyMarked,
+    *MARK_CLASSES,
     TierMoved,
     ModelPromoted,
     UniverseChosen,

@@ -23,6 +23,9 @@ class FindingKind(Enum):
     ORDER_ADOPTED = ("order_adopted", _S.ACTIVE)  # not ours; its fills are booked
     ORDER_CHANGED = ("order_changed", _S.ACTIVE)  # by another hand; booked
     ORDER_GROWN = ("order_grown", _S.REDUCING)  # by another hand, over what was approved; booked
+    ORDER_UNBOUND = ("order_unbound", _S.REDUCING)  # by another hand, its price limit gone; booked
+    ORDER_STRANGE = ("order_strange", _S.REDUCING)  # by another hand, of a kind that we cannot book
+    ORDER_HELD = ("order_held", _S.ACTIVE)  # it rests at the broker without working
     ENDED_WORKS = ("ended_works", _S.ACTIVE)  # ours, and over in the log: its cancel is asked for
     FOREIGN_ORDER = ("foreign_order", _S.REDUCING)  # not ours, and not adopted
     FOREIGN_FILL = ("foreign_fill", _S.REDUCING)  # of an order that is not ours

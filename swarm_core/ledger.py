@@ -252,6 +252,17 @@ class Ledger:
         if currency != self.base_currency:
             self.rates[currency] = rate
 
+    def forget_rate(self, currency: str) -> None:
+        if currency != self.base_currency:
+            self.rates.pop(currency, None)
+
+    def unrated(self) -> list[str]:
+        """Return the currencies of what is held, owed or due whose rate is not known."""
+        amounts = (*self.cash.items(), *self.owed.items())
+        found = {currency for currency, minor in amounts if minor and currency not in self.rates}
+        held = (p for p in self.positions.values() if p.lots)
+        return sorted(found | {p.currency for p in held if p.currency not in self.rates})
+
     def lots(self, instrument_id: str) -> int:
         position = self.positions.get(instrument_id)
         return 0 if position is None else position.lots

@@ -1,8 +1,10 @@
 """Events of changing a working order under its own id: asked for, taken, or refused."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from swarm_core.event_record import Event, OrderEvent
+from swarm_core.orders import OrderKind, TimeInForce
 from swarm_core.risk.codes import DenialCode
 
 
@@ -38,12 +40,20 @@ class OrderModifyDenied(OrderEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderModified(OrderEvent):
-    """The order works in other terms: its whole quantity and prices."""
+    """The order works in other terms: its whole quantity and prices.
+
+    `kind` and `time_in_force` are set where another hand has changed it at the broker: we change
+    neither.
+    """
+
+    schema_version: ClassVar[int] = 2
 
     number: int
     quantity_lots: int
     limit_price_ticks: int | None
     stop_price_ticks: int | None
+    kind: OrderKind | None = None
+    time_in_force: TimeInForce | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

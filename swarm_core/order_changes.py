@@ -9,11 +9,12 @@ from typing import Protocol
 
 from swarm_core import events as ev
 from swarm_core.book import Book
-from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
+from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from swarm_core.ports import Broker, ModifyingBroker
 from swarm_core.references import References
 from swarm_core.verdicts import judge_change, margin_denied_change
+from swarm_core.working_terms import WorkingTerms
 
 STEADY = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
 

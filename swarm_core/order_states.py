@@ -7,10 +7,10 @@ and a message that comes after the end changes nothing but fills.
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import NamedTuple
 
 from swarm_core import events as ev
-from swarm_core.orders import Order
+from swarm_core.orders import Order, OrderKind, TimeInForce
+from swarm_core.working_terms import WorkingTerms
 
 
 class OrderState(Enum):
@@ -107,27 +107,6 @@ ENDINGS: dict[type[ev.OrderEvent], OrderState] = {
     ev.OrderExpired: _S.EXPIRED,
     ev.OrderReplaced: _S.REPLACED,
 }
-
-
-class WorkingTerms(NamedTuple):
-    """What of an order may change while it works: its whole quantity, and its prices."""
-
-    quantity_lots: int
-    limit_price_ticks: int | None
-    stop_price_ticks: int | None
-
-    @classmethod
-    def of(cls, stated: "Order | ev.OrderModifyRequested | ev.OrderModified") -> "WorkingTerms":
-        return cls(stated.quantity_lots, stated.limit_price_ticks, stated.stop_price_ticks)
-
-    def applied_to(self, order: Order, *, quantity_lots: int | None = None) -> Order:
-        """Return the order in these terms; of `quantity_lots` where that is given."""
-        return replace(
-            order,
-            quantity_lots=self.quantity_lots if quantity_lots is None else quantity_lots,
-            limit_price_ticks=self.limit_price_ticks,
-            stop_price_ticks=self.stop_price_ticks,
-        )
 
 
 class IllegalTransitionError(ValueError):
@@ -328,12 +307,20 @@ class OrderRecord:
         """Take in what became of a change; that of an earlier one says nothing any more."""
         if event.number != self.change_number:
             return
-        modified = isinstance(event, ev.OrderModified)
-        self._take(WorkingTerms.of(event if modified else self.order))
+        if isinstance(event, ev.OrderModified):
+            self._take(WorkingTerms.of(event), event.kind, event.time_in_force)
+        else:
+            self._take(WorkingTerms.of(self.order))
 
-    def _take(self, terms: WorkingTerms) -> None:
+    def _take(
+        self,
+        terms: WorkingTerms,
+        kind: OrderKind | None = None,
+        time_in_force: TimeInForce | None = None,
+    ) -> None:
         """Stand in these terms from now on; no change is pending any more."""
-        self.pending, self.order = None, terms.applied_to(self.order)
+        self.pending = None
+        self.order = terms.applied_to(self.order, kind=kind, time_in_force=time_in_force)
         if self.state.is_final:
             return
         if self.filled_lots >= terms.quantity_lots:
@@ -362,6 +349,12 @@ class OrderRecord:
         told = broker_order_id not in ("", "0", self.broker_order_id)
         return was_accepted and bool(self.broker_order_id) and told
 
+    def _stands_as(self, event: ev.OrderModified) -> bool:
+        """Return whether the order stands in the terms of a change already."""
+        own = self.order
+        alike = event.kind in (None, own.kind) and event.time_in_force in (None, own.time_in_force)
+        return alike and self.pending is None and WorkingTerms.of(event) == WorkingTerms.of(own)
+
     def knows(self, event: ev.OrderEvent) -> bool:
         """Return whether this was told before."""
         if isinstance(event, ev.OrderAccepted):
@@ -377,8 +370,7 @@ class OrderRecord:
         if isinstance(event, ev.OrderModifyRejected):
             return self.pending is None or event.number != self.change_number
         if isinstance(event, ev.OrderModified):
-            is_done = self.pending is None and WorkingTerms.of(event) == WorkingTerms.of(self.order)
-            return is_done or event.number != self.change_number
+            return event.number != self.change_number or self._stands_as(event)
         return type(event) in ENDINGS and self._knows_end(event)
 
 

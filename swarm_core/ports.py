@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from swarm_core import events as ev
-from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
+from swarm_core.working_terms import WorkingTerms
 
 
 class OutOfReachError(ConnectionError):

@@ -13,14 +13,13 @@ from swarm_core.book import Book
 from swarm_core.broker_account import (
     BrokerAccount,
     BrokerOrder,
-    changed_by_hand,
     ended_order,
     ending_event,
     expired,
-    in_words,
     terms_of,
 )
 from swarm_core.findings import Finding, FindingKind
+from swarm_core.hand_changes import find_changes
 from swarm_core.instruments import from_minor
 from swarm_core.late_cash import lags_behind, late_fills
 from swarm_core.order_states import FINAL_STATES, OrderRecord, OrderState
@@ -55,6 +54,7 @@ class ReconciliationRules:
     fills_reach_back_ns: int = _DAY_NS  # how long a broker tells of what has ended
     cash_lag_ns: int = 0  # how long its cash may leave out what has filled
     position_lag_ns: int = 0  # the same of its positions
+    rate_age_ns_max: int = 3_600 * 10**9  # how long a rate holds that it tells no more
 
     def __post_init__(self) -> None:
         if self.cash_tolerance_minor < 0:
@@ -272,12 +272,10 @@ class _Comparison:
             self.events.extend(told)
 
     def _changed(self, record: OrderRecord, order: BrokerOrder) -> None:
-        if (event := changed_by_hand(record, order, self.account.time_ns)) is None:
-            return
-        grown = event.quantity_lots > record.order.quantity_lots and not self.rules.adopt_foreign
-        kind = FindingKind.ORDER_GROWN if grown else FindingKind.ORDER_CHANGED
-        self.find(kind, order.client_order_id, in_words(record, event))
-        self.events.append(event)
+        adopts = self.rules.adopt_foreign
+        for found, event in find_changes(record, order, self.account.time_ns, adopt_foreign=adopts):
+            self.findings.append(found)
+            self.events.extend([] if event is None else [event])
 
     def _missing(self, record: OrderRecord) -> None:
         order_id, time_ns = record.order.client_order_id, self.account.time_ns

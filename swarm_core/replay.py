@@ -12,11 +12,11 @@ from hashlib import sha256
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
-from swarm_core.order_states import WorkingTerms
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.verdicts import bracket_verdict_id, judge_change, judge_one, plan
+from swarm_core.working_terms import WorkingTerms
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from swarm_core import events as ev
 from swarm_core.book import Book
-from swarm_core.order_states import OrderRecord, WorkingTerms
+from swarm_core.order_states import OrderRecord
 from swarm_core.orders import Order
 from swarm_core.references import References
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import RiskContext
 from swarm_core.risk.gate import Approved, check_order
 from swarm_core.sizing import Targets, size
+from swarm_core.working_terms import WorkingTerms
 
 
 def plan(

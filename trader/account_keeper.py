@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from swarm_core.account_rates import rate_events
 from swarm_core.book import Book
+from swarm_core.broker_account import BrokerAccount
 from swarm_core.findings import FindingKind
 from swarm_core.halting import change_trading_state
 from swarm_core.reconciliation import Reconciliation, ReconciliationRules, reconcile
@@ -20,6 +22,7 @@ _NS_PER_S = 10**9
 _TIGHTNESS = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 # How long an order may be without an answer, and then how long between two questions.
 UNANSWERED_NS = 60 * _NS_PER_S
+RATES_NS = 10 * _NS_PER_S  # between two looks for a rate that is not known
 CHANGES_NS = 10 * _NS_PER_S  # the same of a change of an order
 # The log tells these by themselves, as they are booked.
 _TOLD_BY_THE_LOG = frozenset(
@@ -50,8 +53,9 @@ class AccountKeeper:
         """Compose a keeper; `night_is_due` says whether an opening is still to be booked."""
         self.desk, self.broker, self.rules, self.settings = desk, broker, rules, settings
         self._nights, self._pull, self._why_not, self._tell = nights, pull, why_not, tell
-        self.fault = "the account must be reconciled first"
+        self._fault = "the account must be reconciled first"
         self._connections, self.reconciled_ns = -1, 0
+        self._readings = 0  # of those that the broker asks for, how many were done
         self._looked_ns = self._changes_ns = 0  # when orders and changes were looked up last
         self._told: frozenset[str] = frozenset()
         self.differs: Mapping[str, Mapping[str, str]] = {}  # what a claim must say, in units
@@ -59,6 +63,22 @@ class AccountKeeper:
         self._fills: tuple[int, str | None, int] | None = None
         self._night_is_due = night_is_due
         self.is_put_off = False  # whether cash differed while a night was to be booked
+
+    @property
+    def fault(self) -> str:
+        """Why nothing may be released, or nothing; also that the books cannot be valued."""
+        return self._fault or self.rate_fault
+
+    @fault.setter
+    def fault(self, why: str) -> None:
+        self._fault = why
+
+    @property
+    def rate_fault(self) -> str:
+        """Name the currencies of what is held that nobody says the worth of, or nothing."""
+        unrated = self.desk.book.ledger.unrated()
+        named = ", ".join(unrated)
+        return f"the rate of {named} must be known, nobody has told it" if unrated else ""
 
     def note_away(self) -> None:
         """Release nothing until the broker is back; halt where it does not come back by itself."""
@@ -68,14 +88,21 @@ class AccountKeeper:
             self._pull(f"the trader must be started again when this is settled: {refusal}")
 
     def reconcile_if_due(self) -> bool:
-        """Reconcile after each reconnection, every so often, and while the account is unread."""
+        """Reconcile after each reconnection, when asked to, every so often, while it is unread."""
         now_ns = self.desk.now_ns()
         due_s = (now_ns - self.reconciled_ns) / _NS_PER_S
         if self._connections != self.broker.connection_count:
             self._connections = self.broker.connection_count
             recover(book=self.desk.book, log=self.desk.log, broker=self.desk.line, time_ns=now_ns)
-        elif not (self._look_up(now_ns) or self.fault or due_s >= self.settings.reconcile_every_s):
+        elif not (
+            self._look_up(now_ns)
+            or self._fault
+            or (due_s * _NS_PER_S >= RATES_NS and self.rate_fault)
+            or self._readings != self.broker.readings_asked
+            or due_s >= self.settings.reconcile_every_s
+        ):
             return False
+        self._readings = self.broker.readings_asked  # what is asked for from now on is read anew
         self.reconcile()
         return True
 
@@ -122,6 +149,7 @@ class AccountKeeper:
             return
         # What was said while the account was read is part of both.
         desk.take_in(self.broker.heard())
+        self._take_rates(account)
         account = desk.unretired(account)
         if any(p.is_margined and p.lots for p in desk.book.ledger.positions.values()):
             desk.mark(now_ns)  # what the broker has paid of futures is judged by their newest marks
@@ -144,6 +172,20 @@ class AccountKeeper:
             desk.retire(now_ns - int(self.settings.retire_after_s * _NS_PER_S))
         self._tighten(found, now_ns)
         self.look_at_fills()
+
+    def _take_rates(self, account: BrokerAccount) -> None:
+        """Value currencies at the account's own rates, and let lapse what it tells no more."""
+        desk = self.desk
+        traded = {instrument.currency for instrument in desk.instruments.values()}
+        desk.note(
+            *rate_events(
+                desk.book,
+                account.rates,
+                traded,
+                time_ns=account.time_ns,
+                age_ns_max=self.rules.rate_age_ns_max,
+            )
+        )
 
     def look_at_fills(self) -> None:
         """Halt once for an order that filled more than it was for, however that was heard.

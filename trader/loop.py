@@ -121,6 +121,7 @@ class Trader:
             "halt": None if self._halted is None else self._halted.reason,
             "working_orders": len(self.desk.book.working_orders()),
             "unprotected": unprotected(self.desk.book),
+            "out_of_reach": self.desk.line.to_cancel_by_hand(self.desk.book),
             "session": self.desk.book.session,
             "limits": self.desk.limits.digest(),
             "ends": [] if self._ends is None else self._ends.standing(),
@@ -388,5 +389,7 @@ class Trader:
         recover(book=desk.book, log=desk.log, broker=desk.line, time_ns=now_ns)
         self.account.reconcile()
         self._obey()
-        if self.sessions is not None and self.sessions.is_due_to_close(now_ns + 1):
+        # What cannot be valued is closed by the next trader, when its rate is known.
+        is_due = self.sessions is not None and self.sessions.is_due_to_close(now_ns + 1)
+        if self.sessions is not None and is_due and not self.account.rate_fault:
             self.sessions.close(now_ns)

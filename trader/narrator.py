@@ -49,6 +49,7 @@ class Narrator:
         self._tallies: dict[str, _Tally] = {}
         self._connected: bool | None = None
         self._held_back = ""
+        self._by_hand: tuple[str, ...] = ()  # told to be cancelled by hand
         self._bare: tuple[str, ...] = ()  # told to be held without exits
         self._seen_bare: tuple[str, ...] = ()  # at the last beat
 
@@ -86,6 +87,7 @@ class Narrator:
             self._say(now_ns, why, grave=True)
             self._held_back = held_back
         self._tell_bare(health, now_ns)
+        self._tell_by_hand(health, now_ns)
 
     def _tell_bare(self, health: Mapping[str, object], now_ns: int) -> None:
         """Tell what is held without its exits, once it stands so for two beats; not in a halt."""
@@ -99,6 +101,15 @@ class Narrator:
                 self._say(now_ns, line, grave=True)
             self._bare = bare
         self._seen_bare = bare
+
+    def _tell_by_hand(self, health: Mapping[str, object], now_ns: int) -> None:
+        """Tell which orders only a person can cancel, once; a halt has told of its own."""
+        named = health.get("out_of_reach", ())
+        lines = tuple(map(str, named)) if isinstance(named, list | tuple) else ()
+        for line in lines if health.get("state") != "halted" else ():
+            if line not in self._by_hand:
+                self._say(now_ns, line, grave=True)
+        self._by_hand = lines
 
     def _say(self, time_ns: int, line: str, *, grave: bool = False) -> None:
         if grave or not self._quiet:
@@ -199,6 +210,14 @@ def _transfer(narrator: Narrator, event: ev.TransferBooked) -> str:
     return f"{event.actor} settles {what} as {kind}: {event.reason}"
 
 
+def _lapsed(_: Narrator, event: ev.CurrencyRateLapsed) -> str:
+    told = datetime.fromtimestamp(event.told_ns // 10**9, UTC)
+    return (
+        f"the rate of {event.currency} is not known any more: the account told it last at "
+        f"{told:%Y-%m-%d %H:%M:%S}, and what is in it is not traded"
+    )
+
+
 def _limits(_: Narrator, event: ev.LimitsChanged) -> str:
     return f"limits are now {event.digest_after[:12]}, by {event.actor}: {event.reason}"
 
@@ -226,7 +245,7 @@ _TALLIED = (
     ev.OrderDenied,
     ev.TargetDenied,
 )
-_GRAVE = (ev.TradingStateChanged, ev.ReleaseBlocked)
+_GRAVE = (ev.TradingStateChanged, ev.ReleaseBlocked, ev.CurrencyRateLapsed)
 _WORDINGS: dict[type[ev.Event], Callable[[Narrator, Any], str]] = {
     ev.OrderFilled: Narrator.filled,
     ExecutionCorrected: Narrator.corrected,
@@ -236,6 +255,7 @@ _WORDINGS: dict[type[ev.Event], Callable[[Narrator, Any], str]] = {
     ev.ReleaseBlocked: _blocked,
     ev.CashMoved: _cash,
     ev.TransferBooked: _transfer,
+    ev.CurrencyRateLapsed: _lapsed,
     ev.LimitsChanged: _limits,
     ev.ThrottleReset: _throttle,
     ev.PersonInstructed: _instructed,

@@ -69,6 +69,14 @@ class LiveBroker(Broker, Protocol):
         ...
 
     @property
+    def readings_asked(self) -> int:
+        """Return how often something was told after which the whole account is to be read.
+
+        E.g. that another hand has changed an order, or that an execution was taken back.
+        """
+        ...
+
+    @property
     def is_connected(self) -> bool: ...
 
     @property

@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -18,30 +17,17 @@ from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contracts import ContractBook, ContractTerms, asking, last_day
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
+from adapters.brokers.ib_told import Told, is_ours, read_told
 from swarm_core import events as ev
 from swarm_core.brackets import check_bracket
 from swarm_core.instruments import Instrument
-from swarm_core.order_states import OrderState, WorkingTerms
+from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from swarm_core.reconciliation import BrokerAccount, BrokerOrder
+from swarm_core.working_terms import WorkingTerms
 
 T = TypeVar("T")
 _ACCOUNT_TRIES, _WORDS_KEPT = 5, 20_000  # words of about 10 MB
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """All that the gateway tells of orders: each of the three parts was read to its end."""
-
-    trades: tuple[Trade, ...]
-    fills: tuple[Fill, ...]
-
-    def reference(self, fill: Fill) -> str:
-        """Return whose fill it is; by the lasting id, since order ids repeat."""
-        execution = fill.execution
-        by_id = {t.order.permId: t.order.orderRef for t in self.trades if t.order.permId}
-        found = execution.orderRef or by_id.get(execution.permId, "")
-        return ib_orders.reference_of(found, execution.permId)
 
 
 class IbBroker:
@@ -89,6 +75,10 @@ class IbBroker:
     @property
     def connection_count(self) -> int:
         return self.session.connection_count
+
+    @property
+    def readings_asked(self) -> int:
+        return self.session.readings_asked
 
     def submit(self, order: Order, time_ns: int) -> Sequence[ev.Event]:
         """Send an order and wait for the first word; what was sent before is looked up instead."""
@@ -141,7 +131,8 @@ class IbBroker:
             (
                 t.order.orderId
                 for t in opened
-                if t.order.orderRef == exit_order.parent_client_order_id and not t.isDone()
+                if t.order.orderRef == exit_order.parent_client_order_id
+                and ib_orders.ending_of(t) is None
             ),
             0,
         )
@@ -206,37 +197,15 @@ class IbBroker:
                 return self._story(placed) or [ib_orders.refused(placed, self._now_ns())]
             self._sent.pop(client_order_id, None)  # it never arrived: it may be sent again
             return None
-        events = [e for trade in trades for e in self._story(trade)]
+        events = [e for trade in trades for e in self._story(trade, is_over=told.is_over(trade))]
         events += self._fill_events(fills, told.reference)
         return list({event.event_id: event for event in events}.values())
 
-    async def _read(self) -> _Told:
-        """Read open orders, completed orders and executions over one unbroken connection."""
-        client, before = self.session.client, self.session.connection_count
-        opened = await self.session.ask(client.reqAllOpenOrdersAsync)
-        completed = await self.session.ask(partial(client.reqCompletedOrdersAsync, False))
-        told = await self._in_time(client.reqExecutionsAsync())
-        # What is told again comes without its commission: that stands where it was told first.
-        first: dict[str, Fill] = {fill.execution.execId: fill for fill in client.fills()}
-        fills: list[Fill] = [first.get(fill.execution.execId) or fill for fill in told]
-        if self.session.client is not client or self.session.connection_count != before:
-            raise ConnectionResetError("the connection broke while the account was read")
-        by_id = {t.order.permId or id(t): t for t in (*opened, *completed)}
-        # What this client placed is known beside, with its errors; it is not told how others end.
-        own, account = self.session.settings.client_id, self.session.account
-        placed = {t.order.permId: t for t in client.trades() if t.order.clientId == own}
-        # An end whose word was lost stands among the completed alone.
-        over = {t.order.permId for t in completed}
-        known: dict[int, Trade] = by_id | {
-            i: t
-            for i, t in placed.items()
-            if i in by_id and (i not in over or ib_orders.ending_of(t))
-        }
-        trades = [t for i, t in known.items() if of_account(by_id[i], account)]
-        return _Told(tuple(trades), tuple(fill for fill in fills if self._is_ours(fill)))
+    async def _read(self) -> Told:
+        return await read_told(self.session)
 
     def _is_ours(self, fill: Fill) -> bool:
-        return fill.execution.acctNumber in ("", self.session.account)
+        return is_ours(fill, self.session.account)
 
     def cancel(self, client_order_id: str, time_ns: int) -> Sequence[ev.Event]:
         """Ask for an order's cancel; that it is cancelled is told later."""
@@ -296,7 +265,7 @@ class IbBroker:
         raise ConnectionError(f"the account must rest for one reading in {_ACCOUNT_TRIES}")
 
     def _as_account(
-        self, told: _Told, positions: Sequence[Position], values: Sequence[AccountValue]
+        self, told: Told, positions: Sequence[Position], values: Sequence[AccountValue]
     ) -> BrokerAccount:
         events = self._fill_events(told.fills, told.reference)
         own = [held for held in positions if held.account == self.session.account]
@@ -304,7 +273,7 @@ class IbBroker:
         gone = {told.reference(f) for f in ib_orders.taken_back(told.fills)}
         return BrokerAccount(
             time_ns=now_ns,
-            orders=tuple(self._broker_order(t, gone) for t in told.trades),
+            orders=tuple(self._broker_order(t, gone, told.is_over(t)) for t in told.trades),
             fills=tuple(e for e in events if isinstance(e, ev.OrderFilled)),
             commissions=tuple(e for e in events if isinstance(e, ev.CommissionCharged)),
             corrections=(
@@ -313,11 +282,13 @@ class IbBroker:
             ),
             position_lots=ib_account.lots_of(own, find),
             cash_minor=ib_account.cash_of(own, values),
+            rates=ib_account.rates_of(values),
         )
 
-    def _broker_order(self, trade: Trade, gone: Collection[str]) -> BrokerOrder:
+    def _broker_order(self, trade: Trade, gone: Collection[str], is_over: bool) -> BrokerOrder:
         instrument = self.contracts.find(trade.contract)
-        ending: tuple[OrderState | None, str] = ib_orders.ending_of(trade) or (None, "")
+        ended = ib_orders.ending_of(trade, is_over=is_over)
+        ending: tuple[OrderState | None, str] = ended or (None, "")
         if ending[0] is OrderState.FILLED and trade.order.orderRef in gone:
             ending = OrderState.CANCELLED, "an execution of it was taken back"
         return BrokerOrder(
@@ -327,6 +298,9 @@ class IbBroker:
             ending=ending[0],
             reason=ending[1],
             terms=ib_modify.shown_terms(trade, instrument) if instrument else None,
+            kind=ib_orders.kind_of(trade.order),
+            time_in_force=ib_orders.time_in_force_of(trade.order),
+            held="" if ended else ib_orders.why_held(trade),
         )
 
     def _listen(self, client: IB) -> None:
@@ -338,10 +312,12 @@ class IbBroker:
         client.commissionReportEvent += self._hear_commission
         client.errorEvent += partial(self._hear_error, client)
 
-    def _hear_error(self, client: IB, order_id: int, *_: object) -> None:
+    def _hear_error(self, client: IB, order_id: int, code: int, text: str, *_: object) -> None:
         own = self.session.settings.client_id
         for trade in client.trades():
             if (trade.order.clientId, trade.order.orderId) == (own, order_id):
+                if ib_orders.note_error(trade, code, text, self._now_ns()):
+                    self._hear_trade(trade)
                 ib_orders.undo_made_up_status(trade)
 
     def _hear_trade(self, trade: Trade) -> None:
@@ -350,13 +326,13 @@ class IbBroker:
             size = float(trade.order.totalQuantity)
             if self._sizes.get(trade.order.orderRef, size) != size:
                 self._sizes[trade.order.orderRef] = size
-                self.session.connection_count += 1  # somebody has changed it: the account says how
+                self.session.ask_for_reading()  # somebody has changed it: the account says how
 
     def _hear_fill(self, trade: Trade, fill: Fill) -> None:
         if not self._is_ours(fill):
             return
         if not fill.execution.shares:
-            self.session.connection_count += 1  # taken back: the account says what that leaves
+            self.session.ask_for_reading()  # taken back: the account says what that leaves
         reference = ib_orders.reference_of(fill.execution.orderRef, fill.execution.permId)
         if not fill.execution.orderRef and trade.order.permId == fill.execution.permId:
             reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)
@@ -367,9 +343,10 @@ class IbBroker:
         if charge is not None and self._is_ours(fill):
             self._heard.append(self._once(charge))
 
-    def _story(self, trade: Trade) -> list[ev.Event]:
+    def _story(self, trade: Trade, *, is_over: bool = False) -> list[ev.Event]:
         now_ns, instrument = self._now_ns(), self.contracts.find(trade.contract)
-        told = (ib_orders.accepted(trade, now_ns), ib_orders.ended(trade, instrument, now_ns))
+        ended = ib_orders.ended(trade, instrument, now_ns, is_over=is_over)
+        told = (ib_orders.accepted(trade, now_ns), ended)
         return [self._once(event) for event in told if event is not None]
 
     def _fill_events(

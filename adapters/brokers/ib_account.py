@@ -1,6 +1,7 @@
 """What Interactive Brokers tells of an account, as the book counts it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal, InvalidOperation
 from math import ceil, copysign
 
 from ib_async import AccountValue, Contract, Fill, Position
@@ -10,6 +11,7 @@ from swarm_core import events as ev
 from swarm_core.instruments import Instrument, to_minor
 
 Find = Callable[[Contract], Instrument | None]
+_RATE_MIN = Decimal("1e-9")
 
 
 def lots_of(positions: Iterable[Position], find: Find) -> dict[str, int]:
@@ -53,6 +55,24 @@ def cash_of(positions: Iterable[Position], values: Sequence[AccountValue]) -> di
         if held.contract.secType == "CASH" and currency in cash:
             cash[currency] -= to_minor(str(held.position))
     return {currency: minor for currency, minor in cash.items() if minor}
+
+
+def rates_of(values: Sequence[AccountValue]) -> dict[str, Decimal]:
+    """Return what one unit of each currency is worth to the account, in its own base currency.
+
+    What is no positive number is not told: the broker's word for none is the largest number.
+    """
+    rates: dict[str, Decimal] = {}
+    for told in values:
+        if told.tag != "ExchangeRate" or told.currency in ("", "BASE"):
+            continue
+        try:
+            rate = Decimal(told.value)
+        except InvalidOperation:
+            continue
+        if rate.is_finite() and _RATE_MIN <= rate <= 1 / _RATE_MIN:
+            rates[told.currency] = rate
+    return rates
 
 
 def taken_back(fills: Iterable[Fill], find: Find, time_ns: int) -> list[ev.ExecutionCorrected]:

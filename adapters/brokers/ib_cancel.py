@@ -1,9 +1,11 @@
 """A cancel of an order at Interactive Brokers, which only the client that placed it may ask for."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from ib_async import Trade
 
+from adapters.brokers.ib_orders import ending_of
 from adapters.brokers.ib_session import IbSession
 from swarm_core.ports import OutOfReachError
 
@@ -23,10 +25,13 @@ async def ask_cancel(session: IbSession, order_id: str) -> None:
     found = _named(client.trades(), session, order_id)
     if not found:
         found = _named(await session.ask(client.reqAllOpenOrdersAsync), session, order_id)
-    working = [trade for trade in found if not trade.isDone()]
+    # One that is inactive may come to life: the client would take it for over.
+    working = [trade for trade in found if ending_of(trade) is None]
     ours = [trade for trade in working if trade.order.clientId == own]
     for trade in ours:
-        client.cancelOrder(trade.order)
+        asked = copy(trade.order)
+        asked.transmit = True  # else the client calls it cancelled before the broker has spoken
+        client.cancelOrder(asked)
     if working and not ours:
         placed_by = working[0].order.clientId
         raise OutOfReachError(

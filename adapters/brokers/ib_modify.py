@@ -9,13 +9,13 @@ from ib_async import Order as IbOrder
 
 from adapters.brokers.ib_cancel import of_account
 from adapters.brokers.ib_errors import Meaning, meaning_of
-from adapters.brokers.ib_orders import UNSET, whole_lots
+from adapters.brokers.ib_orders import UNSET, ending_of, whole_lots, why_held
 from adapters.brokers.ib_session import IbSession
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument
 from swarm_core.order_changes import modified, refused
-from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
+from swarm_core.working_terms import WorkingTerms
 
 # Words that a change was not taken: those of any refusal, and that it came too late.
 _REFUSALS = (Meaning.REFUSED, Meaning.REFUSED_IF_NEW)
@@ -25,7 +25,7 @@ _TOO_LATE = (104, 161)
 async def find_working(session: IbSession, order_id: str) -> Trade | None:
     """Return an order that works, with what the broker says of it now; None where none does."""
     opened = await session.ask(session.client.reqAllOpenOrdersAsync)
-    found = (t for t in opened if t.order.orderRef == order_id and not t.isDone())
+    found = (t for t in opened if t.order.orderRef == order_id and ending_of(t) is None)
     return next((t for t in found if of_account(t, session.account)), None)
 
 
@@ -84,6 +84,9 @@ async def change(
         return [refused(order_id, number, "it works no more at the broker", time_ns)]
     if trade.order.clientId != client.client.clientId or trade.order.orderId <= 0:
         return [refused(order_id, number, "another client has placed it", time_ns)]
+    if trade.isDone():  # inactive: the client would not send it
+        reason = f"the broker holds it, {why_held(trade)}: cancel it instead"
+        return [refused(order_id, number, reason, time_ns)]
     sent = copy(trade.order)  # what the client shows stays as it is until the broker says so
     sent.totalQuantity = float(instrument.lots_to_quantity(terms.quantity_lots))
     if terms.limit_price_ticks is not None:
@@ -143,7 +146,7 @@ async def _place(
                 return answer.faults[0]
             if not client.isConnected():
                 raise ConnectionResetError("the connection broke before the change was answered")
-            if trade.isDone():
+            if ending_of(trade) is not None:
                 return f"it has ended: {trade.orderStatus.status}"
             answer.heard.clear()
             await answer.heard.wait()

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import takewhile
 
-from ib_async import CommissionReport, Execution, Fill, OrderStatus, Trade
+from ib_async import CommissionReport, Execution, Fill, OrderStatus, Trade, TradeLogEntry
 from ib_async import Order as IbOrder
 
 from adapters.brokers.ib_errors import UNKNOWN_ORDER, Meaning, is_warning, meaning_of
@@ -28,6 +29,17 @@ _TIMES = {
     TimeInForce.DAY: "DAY",
     TimeInForce.GOOD_TILL_CANCELLED: "GTC",
     TimeInForce.IMMEDIATE_OR_CANCEL: "IOC",
+}
+_AT_OPEN = {"MKT": OrderKind.MARKET_ON_OPEN, "LMT": OrderKind.LIMIT_ON_OPEN}
+_KINDS = {name: kind for kind, name in _TYPES.items() if not kind.is_at_open}
+# To a date is until it is cancelled, here: the broker tells when it ends.
+_SHOWN_TIMES = {
+    "DAY": TimeInForce.DAY,
+    "OPG": TimeInForce.DAY,
+    "GTC": TimeInForce.GOOD_TILL_CANCELLED,
+    "GTD": TimeInForce.GOOD_TILL_CANCELLED,
+    "IOC": TimeInForce.IMMEDIATE_OR_CANCEL,
+    "FOK": TimeInForce.IMMEDIATE_OR_CANCEL,
 }
 _STATUS_NOTES = ("", "Modified")  # what the client notes beside a status of the broker's
 UNSET = 1e300  # the broker's word for no amount is the largest number
@@ -61,6 +73,18 @@ def ib_order(order: Order, instrument: Instrument, account: str) -> IbOrder:
     if order.stop_price_ticks is not None:
         sent.auxPrice = float(instrument.ticks_to_price(order.stop_price_ticks))
     return sent
+
+
+def kind_of(shown: IbOrder) -> OrderKind | str:
+    """Return the kind of an order as the broker shows it; its own word where it is none of ours."""
+    if shown.tif == "OPG":
+        return _AT_OPEN.get(shown.orderType, f"{shown.orderType} OPG")
+    return _KINDS.get(shown.orderType, shown.orderType)
+
+
+def time_in_force_of(shown: IbOrder) -> TimeInForce | None:
+    """Return how long an order works as the broker shows it; None where that is none of ours."""
+    return _SHOWN_TIMES.get(shown.tif)
 
 
 def unlisted(order: Order, reason: str, time_ns: int) -> ev.OrderRejected:
@@ -109,11 +133,38 @@ def undo_made_up_status(trade: Trade) -> None:
         trade.orderStatus.status = told[-1] if told else OrderStatus.PendingSubmit
 
 
-def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
+def note_error(trade: Trade, code: int, text: str, time_ns: int) -> bool:
+    """Note an error that the client drops, as it does of an order that it takes for over.
+
+    Returns whether that was so. An inactive order may come to life, so what is said of it counts.
+    """
+    if trade.orderStatus.status != OrderStatus.Inactive or is_warning(code):
+        return False
+    if trade.log and trade.log[-1].errorCode == code:
+        return False
+    now = datetime.fromtimestamp(time_ns / 1e9, UTC)
+    message = f"Error {code}, reqId {trade.order.orderId}: {text}"
+    trade.log.append(TradeLogEntry(now, OrderStatus.Inactive, message, code))
+    return True
+
+
+def why_held(trade: Trade) -> str:
+    """Return why an order rests at the broker without working, in its words; or nothing."""
+    status = trade.orderStatus
+    if status.status == OrderStatus.Inactive:
+        faults = [entry.message for entry in trade.log if entry.errorCode]
+        return f"it is inactive: {faults[-1]}" if faults else "it is inactive"
+    held = status.whyHeld or ""
+    return "shares to borrow are looked for" if "locate" in held else ""
+
+
+def ending_of(trade: Trade, *, is_over: bool = False) -> tuple[OrderState, str] | None:
     """Return how an order ended and why, or None where it works or nobody has said.
 
     The client ends an order by itself at any error about it, a cancel that came too late among
-    them: only the broker's own status, or an error that means an end, is believed.
+    them: only the broker's own status, or an error that means an end, is believed. An inactive
+    order has ended only where it was refused, or stands among the completed (`is_over`): else the
+    broker holds it, e.g. until shares to borrow are found or somebody sends it again.
     """
     told = _told_statuses(trade)
     # An error makes a status up; the log of a completed order that is read has its fills alone.
@@ -127,7 +178,7 @@ def ending_of(trade: Trade) -> tuple[OrderState, str] | None:
     refusals = [entry for meaning, entry in faults if meaning in refusing]
     if status == "Filled":
         return OrderState.FILLED, ""
-    if refusals or status == "Inactive":
+    if refusals or (status == OrderStatus.Inactive and is_over):
         last = (refusals or [entry for _, entry in faults])[-1:]
         why = [f"{entry.errorCode}: {entry.message}" for entry in last]
         return OrderState.REJECTED, "".join(why) or "inactive"
@@ -161,12 +212,14 @@ def refused(trade: Trade, time_ns: int) -> ev.OrderRejected:
     )
 
 
-def ended(trade: Trade, instrument: Instrument | None, time_ns: int) -> ev.OrderEvent | None:
+def ended(
+    trade: Trade, instrument: Instrument | None, time_ns: int, *, is_over: bool = False
+) -> ev.OrderEvent | None:
     """Return the event of an order's end; None where it works, or where its fills tell it.
 
     The status of a cancelled order counts what was executed, of which fills may be told later.
     """
-    ending = ending_of(trade)
+    ending = ending_of(trade, is_over=is_over)
     if ending is None or ending[0] is OrderState.FILLED:
         return None
     order_id = reference_of(trade.order.orderRef, trade.order.permId)

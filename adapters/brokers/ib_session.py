@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ib_async import IB, StartupFetch
 
 from adapters.brokers.ib_errors import Meaning, meaning_of
+from adapters.brokers.ib_repairs import mend
 from adapters.brokers.ib_unread import note_unread
 
 T = TypeVar("T")
@@ -84,13 +85,15 @@ class IbSession:
         self._on_data_lost = on_data_lost
         self._trades = trades  # a connection that sends no orders may be of any account
         self.account = ""
-        self.connection_count = 0
+        self.connection_count = 0  # how often the broker was reached, or the way to it came back
+        self.readings_asked = 0  # how often the account must be read for what was said of it
         self._tells_time = False
         self.clock_skew_s = 0.0  # how far the gateway's clock is ahead of ours
         self._now_s = now_s
         self.farms: dict[str, bool] = {}  # what the gateway said last of each data farm
         self.data_losses = 0  # how often subscriptions had to be made again
         self._unread: list[str] = []  # of the answers that are waited for: what cannot be read
+        self._odd_zones: set[str] = set()  # of executions, told once each
         self._questions = 0  # how many answers are waited for
         self._turn = asyncio.Lock()
         self._client: IB | None = None
@@ -156,6 +159,7 @@ class IbSession:
     async def _connect(self) -> None:
         client = self._make_client()
         note_unread(client, self._on_unread)
+        mend(client, self._now_s, self._odd_zones)
         self._upstream = True
         client.errorEvent += self._on_error  # a way that is lost may be told at once, and only then
         await self._reach(client)
@@ -247,11 +251,15 @@ class IbSession:
                     client.disconnect()
                 raise
 
+    def ask_for_reading(self) -> None:
+        """Have the whole account read and reconciled soon: something was said that it explains."""
+        self.readings_asked += 1
+
     def _on_unread(self, what: str) -> None:
         if self._questions:
             self._unread.append(what)
         else:
-            self.connection_count += 1  # it was said unasked: what it said must be asked for
+            self.ask_for_reading()  # it was said unasked: what it said must be asked for
 
     async def _feel_pulse(self, client: IB) -> None:
         """Ask for the time now and then: a socket may be dead without anybody having said so."""

@@ -65,6 +65,7 @@ class PaperBroker:
                 self._let_go(event.decision_ids)
 
     connection_count = 1
+    readings_asked = 0
     is_connected = True
     is_thread_safe = False  # and nothing fills while a call waits: bars come by another one
 

@@ -302,12 +302,15 @@ def _change_steps(event: Event) -> Iterator[LineageNode]:
 
 def _terms(change: OrderModifyRequested | OrderModifyDenied | OrderModified) -> dict[str, object]:
     """Return what an order is to become, but for what it has none of."""
-    told = {
+    told: dict[str, object] = {
         "number": change.number,
         "lots": change.quantity_lots,
         "limit_ticks": change.limit_price_ticks,
         "stop_ticks": change.stop_price_ticks,
     }
+    if isinstance(change, OrderModified):
+        by_hand = {"kind": change.kind, "time_in_force": change.time_in_force}
+        told |= {name: word.value for name, word in by_hand.items() if word is not None}
     return {name: value for name, value in told.items() if value is not None}
 
 

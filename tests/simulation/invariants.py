@@ -6,9 +6,10 @@ from adapters.stores.event_log_memory import MemoryEventLog
 from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.instruments import to_minor
-from swarm_core.order_states import OrderState, WorkingTerms
+from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
 from swarm_core.trading_state import TradingState
+from swarm_core.working_terms import WorkingTerms
 from tests.simulation.venue import Venue
 from tests.swarm_core.builders import CASH
 

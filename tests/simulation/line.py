@@ -6,9 +6,9 @@ from pathlib import Path
 
 from swarm_core import events as ev
 from swarm_core.broker_account import BrokerAccount
-from swarm_core.order_states import WorkingTerms
 from swarm_core.orders import Order
 from swarm_core.ports import EventLog
+from swarm_core.working_terms import WorkingTerms
 from tests.simulation.faults import Faults, Life
 from tests.simulation.invariants import Watch
 from tests.simulation.venue import Venue
@@ -33,6 +33,11 @@ class Line:
     def connection_count(self) -> int:
         self.life.must_live()
         return self.venue.connection_count
+
+    @property
+    def readings_asked(self) -> int:
+        self.life.must_live()
+        return self.venue.readings_asked
 
     @property
     def is_connected(self) -> bool:

@@ -109,4 +109,4 @@ class Owner:
                 price_ticks=fill.price_ticks,
             )
         )
-        self.venue.connection_count += 1  # whoever hears of it reads the account
+        self.venue.readings_asked += 1  # whoever hears of it reads the account

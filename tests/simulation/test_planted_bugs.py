@@ -10,17 +10,19 @@ from swarm_core.halting import change_trading_state
 from swarm_core.ledger import Ledger
 from swarm_core.order_changes import refused
 from swarm_core.order_path import OrderPath
-from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
+from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order
 from swarm_core.reconciliation import _Comparison
 from swarm_core.references import References
 from swarm_core.risk.gate import Approved
 from swarm_core.trading_state import TradingState
+from swarm_core.working_terms import WorkingTerms
 from tests.simulation.verdict import judge
 from tests.simulation.world import play
 from trader import account_keeper, loop
-from trader.desk import SwitchedBroker, TradingDesk
+from trader.desk import TradingDesk
 from trader.kill_switch import KillSwitch
+from trader.switched_broker import SwitchedBroker
 
 SEEDS = range(240)
 Plant = Callable[[pytest.MonkeyPatch], None]

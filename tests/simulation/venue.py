@@ -8,8 +8,9 @@ from random import Random
 from swarm_core import events as ev
 from swarm_core.broker_account import BrokerAccount, BrokerOrder
 from swarm_core.order_changes import modified, refused
-from swarm_core.order_states import OrderState, WorkingTerms
+from swarm_core.order_states import OrderState
 from swarm_core.orders import Order, OrderSide, TimeInForce
+from swarm_core.working_terms import WorkingTerms
 from tests.simulation.faults import Faults
 from tests.simulation.tickets import Ticket
 from tests.swarm_core.builders import CASH, INSTRUMENTS
@@ -40,7 +41,7 @@ class Venue:
         self.has_changed: set[str] = set()  # what an action of the night was of
         self.owed_minor = 0  # a dividend that has gone ex and is not paid
         self.grown: dict[str, int] = {}  # execution -> what splits since made of a lot of it
-        self.connection_count, self.down_until_ns = 1, 0
+        self.connection_count, self.readings_asked, self.down_until_ns = 1, 0, 0
         self.is_open = False
         self.skew_ns = random.randint(-5, 5) * _S if faults.happens("broker_clock_skewed") else 0
 

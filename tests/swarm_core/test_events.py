@@ -15,7 +15,7 @@ from swarm_core.execution.working import WorkingPlan
 from swarm_core.instruments import Instrument
 from swarm_core.lineage import Lineage
 from swarm_core.market import Quote
-from swarm_core.orders import Order
+from swarm_core.orders import Order, OrderKind, TimeInForce
 from swarm_core.risk.limits import RiskLimits
 from swarm_core.sizing_settings import SizingSettings
 from tests.swarm_core.builders import (
@@ -59,6 +59,8 @@ BUILT: dict[Any, st.SearchStrategy[Any]] = {
     ),
     frozenset[str]: st.frozensets(texts, max_size=3),
     int | None: st.none() | st.integers(),
+    OrderKind | None: st.none() | st.sampled_from(OrderKind),
+    TimeInForce | None: st.none() | st.sampled_from(TimeInForce),
 }
 
 
@@ -121,7 +123,7 @@ def test_the_bytes_of_an_event_never_change_between_releases() -> None:
 
     assert ev.encode(event) == (
         b'{"causation_id":"","correlation_id":"","currency":"EUR","event_id":"e",'
-        b'"rate":"1.10","time_ns":5,"type":"CurrencyMarked","v":1}'
+        b'"rate":"1.10","source":"","time_ns":5,"type":"CurrencyMarked","v":2}'
     )
 
 

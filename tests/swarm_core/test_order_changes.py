@@ -10,8 +10,9 @@ from swarm_core import events as ev
 from swarm_core.book import Book
 from swarm_core.findings import FindingKind
 from swarm_core.order_changes import settle
-from swarm_core.order_states import IllegalTransitionError, OrderRecord, OrderState, WorkingTerms
+from swarm_core.order_states import IllegalTransitionError, OrderRecord, OrderState
 from swarm_core.reconciliation import BrokerAccount, ReconciliationRules, reconcile
+from swarm_core.working_terms import WorkingTerms
 from tests.swarm_core.builders import NOW_NS, make_fill, make_order
 
 ORDER = make_order(lots=100, limit=9_900)

@@ -197,3 +197,15 @@ def test_what_was_settled_and_taken_back_is_told(tmp_path: Path) -> None:
         "anna settles +5.00 USD as profit or loss: a gift",
         "anna settles -3 lots of US.A at 90.50 as capital: a gift",
     ]
+
+
+def test_what_only_a_person_can_cancel_is_told_once_also_when_quiet(tmp_path: Path) -> None:
+    lines = list[str]()
+    narrator = Narrator(make_desk(tmp_path), lines.append, quiet=True)
+    line = "A1 must be cancelled by hand: client 7 has placed it"
+    stands = {**WELL, "out_of_reach": [line]}
+
+    for health in (WELL, stands, stands, WELL, {**stands, "state": "halted"}, WELL, stands):
+        narrator.hear(health)
+
+    assert [told.split(" ", 2)[2] for told in lines] == [line, line]

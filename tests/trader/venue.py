@@ -22,7 +22,7 @@ class FileVenue:
     def __init__(self, path: Path, *, fills: bool = True) -> None:
         self.path, self.fills = path, fills
         self.filled_orders = 2**31  # so many are filled, those that come after work
-        self.connection_count, self.is_connected = 1, True
+        self.connection_count, self.readings_asked, self.is_connected = 1, 0, True
         self.unreadable = self.lost = False
         self.refusal = ""  # why it is given up for good
         self._unheard: list[ev.Event] = []

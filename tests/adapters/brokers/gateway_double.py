@@ -102,7 +102,8 @@ class ClientDouble:
     def __init__(self, gateway: GatewayDouble) -> None:
         self.gateway, self._connected = gateway, False
         self._mine: list[Trade] = []
-        self.client = SimpleNamespace(decoder=SimpleNamespace(handlers={}))  # nothing to decode
+        self.client = SimpleNamespace(clientId=1, decoder=SimpleNamespace(handlers={}))
+        self.wrapper = SimpleNamespace(openOrder=lambda *_: None)
         for name in (
             "errorEvent",
             "disconnectedEvent",

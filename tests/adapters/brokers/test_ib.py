@@ -323,15 +323,15 @@ def test_what_the_client_cannot_read_is_a_doubt_and_no_answer(
 def test_what_is_said_unasked_and_cannot_be_read_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A fill that the client drops counts as a broken line: the account is read again."""
+    """A fill that the client drops has the account read again."""
     send = Outbox.send
     with hosted() as host:
         broker, order = tcp_ib(host), make_order()
         broker.submit(order, NOW_NS)
-        before = broker.connection_count
+        before = broker.readings_asked
         monkeypatch.setattr(Outbox, "send", lambda s, f: send(s, f[:9] if f[0] == 11 else f))
         fill(host, order.client_order_id)
-        wait_until(lambda: broker.connection_count > before)
+        wait_until(lambda: broker.readings_asked > before)
         broker.close()
 
 

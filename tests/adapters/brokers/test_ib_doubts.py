@@ -281,14 +281,14 @@ def test_an_execution_that_was_taken_back_whole_halts_only_where_it_was_booked(
     gateway.fill(order.client_order_id, 7, 100.0, "0000e0d5.713f.01.01")
     if is_booked:
         book.apply_all(e for e in broker.heard() if isinstance(e, ev.OrderFilled))
-    first, before = gateway.fills[0], broker.connection_count
+    first, before = gateway.fills[0], broker.readings_asked
     other = replace(first.execution, execId="0000e0d5.713f.01.02", shares=0.0)
     gateway.fills.append(first._replace(execution=other))
     gateway.tell("execDetailsEvent", Trade(first.contract), gateway.fills[1])
     told = replace(broker.account(), position_lots={}, cash_minor=None)
     found = reconcile(book, told, ReconciliationRules())
 
-    assert broker.connection_count == before + 1  # the account is read at once
+    assert broker.readings_asked == before + 1  # the account is read at once
     assert (FindingKind.FILL_TAKEN_BACK in {f.kind for f in found.findings}) is is_booked
     assert (found.mode is TradingState.HALTED) is is_booked
     book.apply_all(found.events)

@@ -14,12 +14,13 @@ from gateway_simulator.gateway import Gateway
 from gateway_simulator.hosting import HostedGateway
 from gateway_simulator.orders import Status
 from swarm_core import events as ev
-from swarm_core.order_states import OrderRecord, OrderState, WorkingTerms
+from swarm_core.order_states import OrderRecord, OrderState
 from swarm_core.orders import Order, OrderKind, TimeInForce
 from swarm_core.reconciliation import ReconciliationRules, reconcile
 from swarm_core.replay import replay
 from swarm_core.trading import recover
 from swarm_core.trading_state import TradingState
+from swarm_core.working_terms import WorkingTerms
 from tests.adapters.brokers.test_broker_contract import tcp_ib
 from tests.gateway_simulator.gateways import do, fill, hosted, order_of, wait_until
 from tests.swarm_core.builders import CASH, make_decision

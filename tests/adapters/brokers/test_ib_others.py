@@ -141,11 +141,11 @@ def test_a_change_by_another_hand_is_looked_at_at_once(
     """What it means for the book stands in the account, which is read again."""
     order = make_order(lots=100, limit=9_000)
     broker.submit(order, NOW_NS)
-    before, trade = broker.connection_count, gateway.open[0]
+    before, trade = broker.readings_asked, gateway.open[0]
 
     gateway.tell("openOrderEvent", trade)
-    assert broker.connection_count == before
+    assert broker.readings_asked == before
     trade.order.totalQuantity = 40.0
     gateway.tell("openOrderEvent", trade)
 
-    assert broker.connection_count == before + 1
+    assert (broker.readings_asked, broker.connection_count) == (before + 1, 1)
