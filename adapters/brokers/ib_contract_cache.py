@@ -9,6 +9,8 @@ from typing import Any
 
 from ib_async import Contract
 
+from adapters.brokers.ib_contract_units import ContractUnits
+
 # What names a contract; the rest is how it was asked for.
 _FIELDS = (
     "secType",
@@ -24,6 +26,8 @@ _FIELDS = (
     "localSymbol",
     "tradingClass",
 )
+# What a price of one is worth, and the smallest step of a price.
+_UNITS = ("unit_multiplier", "unit_price_step")
 
 
 @dataclass
@@ -49,27 +53,32 @@ class ContractCache:
         except (ValueError, TypeError, AttributeError):
             self.path.replace(self.path.with_suffix(".broken"))
 
-    def find(self, asked: Contract) -> Contract | None:
+    def find(self, asked: Contract) -> tuple[Contract, ContractUnits] | None:
         """Return what the broker answered to a question, where that is fresh enough."""
         entry = self._entries.get(_key(asked))
         if entry is None or not self._is_fresh(entry):
             return None
-        return Contract.create(**{n: entry[n] for n in _FIELDS if n in entry})
+        units = ContractUnits(*(str(entry[name]) for name in _UNITS))
+        return Contract.create(**{n: entry[n] for n in _FIELDS if n in entry}), units
 
     def _is_fresh(self, entry: dict[str, Any]) -> bool:
         try:
             asked_on = date.fromisoformat(str(entry["asked_on"]))
             ends = str(entry.get("lastTradeDateOrContractMonth", ""))[:8]
+            if not entry.keys() >= set(_UNITS):
+                return False  # an older release wrote it
             has_ended = len(ends) == 8 and date.fromisoformat(ends) < self.today()
         except (KeyError, ValueError):
             return False
         age = self.today() - asked_on
         return timedelta(0) <= age <= timedelta(days=self.days_max) and not has_ended
 
-    def keep(self, asked: Contract, found: Contract) -> None:
+    def keep(self, asked: Contract, found: Contract, units: ContractUnits) -> None:
         """Write down an answer; the file is replaced whole, so that a crash leaves the old one."""
         values = {name: getattr(found, name) for name in _FIELDS if getattr(found, name)}
-        self._entries[_key(asked)] = {"asked_on": self.today().isoformat(), **values}
+        told = zip(_UNITS, (units.multiplier, units.price_step), strict=True)
+        day = self.today().isoformat()
+        self._entries[_key(asked)] = {"asked_on": day, **values, **dict(told)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(".part")
         beside.write_text(json.dumps(self._entries, indent=1, sort_keys=True))

@@ -7,6 +7,7 @@ from datetime import date
 from ib_async import IB, Contract, ContractDetails
 
 from adapters.brokers.ib_contract_cache import ContractCache
+from adapters.brokers.ib_contract_units import ContractUnits
 from swarm_core.instruments import Instrument
 
 _NONE = 200  # the broker's number for a contract that there is not
@@ -136,7 +137,8 @@ class ContractBook:
     async def qualify(self, instrument_id: str, lookup: Lookup) -> Contract:
         """Return the one contract of an instrument.
 
-        Raises ValueError where the broker knows none, or more than one.
+        Raises ValueError where the broker knows none, or more than one, or where it has another
+        multiplier or finer price steps than the instrument is listed with.
         """
         known = self._contracts.get(instrument_id)
         if known is not None:
@@ -147,20 +149,24 @@ class ContractBook:
         asked = contract_of(instrument, self._terms.get(instrument_id))
         kept = self._cache.find(asked) if self._cache is not None else None
         if kept is not None:
-            return self._remember(instrument_id, kept)
+            contract, units = kept
+            units.check(instrument)
+            return self._remember(instrument_id, contract)
         question = replace(asked)  # the client may write into what it is asked
         details = await lookup(asked)
-        found = [d.contract for d in details if d.contract and d.contract.secType == asked.secType]
+        found = [d for d in details if d.contract and d.contract.secType == asked.secType]
         if len(found) != 1:
             raise ValueError(
                 f"one contract must answer to {instrument_id} ({asked.symbol} {asked.secType}), "
                 f"did {len(found)}"
             )
-        contract = found[0]
+        contract, units = found[0].contract, ContractUnits.of(found[0])
+        assert contract is not None, instrument_id
         if asked.exchange == _SMART:
             contract.exchange = _SMART  # where it is listed is not where it is routed
         if self._cache is not None:
-            self._cache.keep(question, contract)
+            self._cache.keep(question, contract, units)
+        units.check(instrument)
         return self._remember(instrument_id, contract)
 
     def _remember(self, instrument_id: str, contract: Contract) -> Contract:

@@ -1,6 +1,7 @@
 """The live market of Interactive Brokers as the trader's feed: quotes, and bars of any length."""
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from swarm_core.market import Bar, Quote
 _LIVE_KINDS = (1, 2)
 _AVERAGE_VOLUME = "165"  # the generic tick of a typical day's volume
 _POLL_S = 0.05
+_LOG = logging.getLogger("ib_async.feed")  # with the client's own words
 _BARS_MAX = 100_000
 _HALTED = (1.0, 2.0)
 
@@ -143,6 +145,8 @@ class IbFeed:
                     instrument_id, client.reqContractDetailsAsync
                 )
             except ValueError as error:
+                if self.refused.get(instrument_id) != str(error):
+                    _LOG.warning("%s is not listened to: %s", instrument_id, error)
                 self.refused[instrument_id] = str(error)
                 continue
             except OSError:

@@ -13,6 +13,7 @@ from ib_async import Contract, Stock
 
 from adapters.brokers.ib import IbBroker
 from adapters.brokers.ib_contract_cache import ContractCache
+from adapters.brokers.ib_contract_units import ContractUnits
 from adapters.brokers.ib_contracts import ContractTerms
 from adapters.brokers.ib_session import IbSettings
 from gateway_simulator.clock import Clock
@@ -281,7 +282,8 @@ def test_a_broken_or_ended_entry_is_asked_for_again(tmp_path: Path) -> None:
     assert cache.find(Stock("A", "SMART", "USD")) is None
     assert path.with_suffix(".broken").is_file()
     asked = Contract(secType="FUT", symbol="ES", exchange="CME")
-    cache.keep(asked, Contract(secType="FUT", conId=7, lastTradeDateOrContractMonth="20260703"))
+    found = Contract(secType="FUT", conId=7, lastTradeDateOrContractMonth="20260703")
+    cache.keep(asked, found, ContractUnits("50", "0.25"))
     assert cache.find(asked) is not None
     later = ContractCache(path, lambda: date(2026, 7, 4))
     assert later.find(asked) is None
