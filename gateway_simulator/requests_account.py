@@ -175,8 +175,15 @@ def req_account_updates_multi(session: Session, fields: Fields) -> None:
     session.send(Out.ACCOUNT_UPDATE_MULTI_END, 1, request_id)
 
 
+def _ledger(session: Session, account: Account, tag: str) -> list[tuple[str, str, str]]:
+    """Return cash and rate of the base currency, of one (`:EUR`), or of every one (`:ALL`)."""
+    asked = tag.partition(":")[2] or account.base
+    told = [row for row in values_of(session, account) if row[0] in ("CashBalance", "ExchangeRate")]
+    return [row for row in told if asked in (row[2], "ALL")]
+
+
 def req_account_summary(session: Session, fields: Fields) -> None:
-    """Tell the values asked for, of every account; `$LEDGER` tells cash by currency."""
+    """Tell the values asked for, of every account; `$LEDGER` tells cash and rates by currency."""
     fields.text()  # version
     request_id, _, tags = fields.whole(), fields.text(), fields.text().split(",")
 
@@ -185,9 +192,8 @@ def req_account_summary(session: Session, fields: Fields) -> None:
             totals = _totals(session, account)
             for tag in tags:
                 if tag.startswith("$LEDGER"):
-                    for currency, amount in sorted(account.cash.items()):
-                        row = (account.name, "CashBalance", f"{amount:f}", currency)
-                        session.send(Out.ACCOUNT_SUMMARY, 1, request_id, *row)
+                    for row in _ledger(session, account, tag):
+                        session.send(Out.ACCOUNT_SUMMARY, 1, request_id, account.name, *row)
                 elif tag in totals:
                     row = (account.name, tag, str(_money(totals[tag])), account.base)
                     session.send(Out.ACCOUNT_SUMMARY, 1, request_id, *row)

@@ -11,7 +11,7 @@ UNSET_DOUBLE = "1.7976931348623157E308"
 UNSET_INTEGER = "2147483647"
 _UNSET = frozenset({"", UNSET_DOUBLE, "1.7976931348623157e+308", UNSET_INTEGER})
 _WHOLE_MAX = 2**63  # what no field of the protocol exceeds
-_NUMBER_MAX = Decimal("1e30")  # more than any price or quantity
+_NUMBER_MAX = Decimal("1e15")  # more than any price or quantity; steps of 1e-8 divide it
 Field = str | int | float | Decimal | bool | None
 
 
