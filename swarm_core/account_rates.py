@@ -1,10 +1,11 @@
 """Exchange rates as the broker's account tells them: for how long they hold, and what is booked."""
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context
 
 from swarm_core import events as ev
 from swarm_core.book_state import BookState
+from swarm_core.broker_account import ToldRate
 
 SOURCE = "account"
 _ROUND = Context(prec=12, rounding=ROUND_HALF_EVEN)  # of a rate that is worked out of two others
@@ -26,7 +27,7 @@ def lapse_rate(book: BookState, event: ev.CurrencyRateLapsed) -> None:
 
 def rate_events(
     book: BookState,
-    told: Mapping[str, Decimal],
+    told: Mapping[str, ToldRate],
     currencies: Iterable[str],
     *,
     time_ns: int,
@@ -43,35 +44,35 @@ def rate_events(
     for currency in sorted({*currencies, *book.ledger.cash, *book.ledger.owed}):
         if currency == book.base_currency:
             continue
-        rate, told_ns = rates.get(currency), book.account_rates_ns.get(currency)
-        age_ns = 0 if told_ns is None else time_ns - told_ns
-        if rate is not None:
-            is_new = told_ns is None or book.ledger.rates.get(currency) != rate
-            if is_new or age_ns > age_ns_max // 2:
-                found.append(_marked(currency, rate, time_ns))
-        elif told_ns is not None and age_ns > age_ns_max:
+        now, marked_ns = rates.get(currency), book.account_rates_ns.get(currency)
+        if now is not None and time_ns - now.told_ns <= age_ns_max:
+            is_new = marked_ns is None or book.ledger.rates.get(currency) != now.rate
+            if is_new or now.told_ns - (marked_ns or 0) > age_ns_max // 2:
+                found.append(_marked(currency, now))
+        elif marked_ns is not None and time_ns - marked_ns > age_ns_max:
             found.append(
                 ev.CurrencyRateLapsed(
                     event_id=ev.make_event_id("CurrencyRateLapsed", currency, time_ns),
                     time_ns=time_ns,
                     currency=currency,
-                    told_ns=told_ns,
+                    told_ns=marked_ns,
                 )
             )
     return found
 
 
-def _marked(currency: str, rate: Decimal, time_ns: int) -> ev.CurrencyMarked:
+def _marked(currency: str, now: ToldRate) -> ev.CurrencyMarked:
+    rate, told_ns = now
     return ev.CurrencyMarked(
-        event_id=ev.make_event_id("CurrencyMarked", currency, SOURCE, time_ns),
-        time_ns=time_ns,
+        event_id=ev.make_event_id("CurrencyMarked", currency, SOURCE, told_ns, str(rate)),
+        time_ns=told_ns,
         currency=currency,
         rate=rate,
         source=SOURCE,
     )
 
 
-def _in_base(told: Mapping[str, Decimal], base_currency: str) -> dict[str, Decimal]:
+def _in_base(told: Mapping[str, ToldRate], base_currency: str) -> dict[str, ToldRate]:
     """Return rates in units of the book's base currency; none where that one is not told.
 
     An account may have another base currency than the book.
@@ -79,6 +80,9 @@ def _in_base(told: Mapping[str, Decimal], base_currency: str) -> dict[str, Decim
     base = told.get(base_currency)
     if base is None:
         return {}
-    if base == 1:
+    if base.rate == 1:
         return dict(told)
-    return {currency: _ROUND.divide(rate, base) for currency, rate in told.items()}
+    return {
+        currency: ToldRate(_ROUND.divide(now.rate, base.rate), min(now.told_ns, base.told_ns))
+        for currency, now in told.items()
+    }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from swarm_core import events as ev
 from swarm_core.order_states import OrderRecord, OrderState
@@ -31,6 +32,13 @@ class BrokerOrder:
     held: str = ""
 
 
+class ToldRate(NamedTuple):
+    """What one unit of a currency is worth, and when the account told it."""
+
+    rate: Decimal
+    told_ns: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerAccount:
     """A whole account at one moment, each part read in full; cash is left out where unknown.
@@ -46,7 +54,7 @@ class BrokerAccount:
     corrections: tuple[ev.ExecutionCorrected, ...] = ()
     position_lots: Mapping[str, int] = field(default_factory=dict[str, int])
     cash_minor: Mapping[str, int] | None = None
-    rates: Mapping[str, Decimal] = field(default_factory=dict[str, Decimal])
+    rates: Mapping[str, ToldRate] = field(default_factory=dict[str, ToldRate])
 
 
 def ending_event(

@@ -20,6 +20,7 @@ from adapters.brokers.ib_session import IbSession, IbSettings
 from adapters.brokers.ib_told import Told, is_ours, read_told
 from swarm_core import events as ev
 from swarm_core.brackets import check_bracket
+from swarm_core.broker_account import ToldRate
 from swarm_core.instruments import Instrument
 from swarm_core.order_states import OrderState
 from swarm_core.orders import Order
@@ -55,6 +56,7 @@ class IbBroker:
         self._sent: dict[str, Trade] = {}
         self._sizes: dict[str, float] = {}  # how large each was sent, or is known to be since
         self._heard: deque[ev.Event] = deque()
+        self._rates: dict[str, ToldRate] = {}  # the client keeps a value, however old it is
         self._first_told: dict[str, ev.Event] = {}  # a fact keeps the words it was first told in
 
     def open(self) -> None:
@@ -282,7 +284,7 @@ class IbBroker:
             ),
             position_lots=ib_account.lots_of(own, find),
             cash_minor=ib_account.cash_of(own, values),
-            rates=ib_account.rates_of(values),
+            rates=dict(self._rates),
         )
 
     def _broker_order(self, trade: Trade, gone: Collection[str], is_over: bool) -> BrokerOrder:
@@ -305,12 +307,14 @@ class IbBroker:
 
     def _listen(self, client: IB) -> None:
         self._sizes.clear()
+        self._rates.clear()
         self._sent.clear()  # a new connection: what went before is looked up at the gateway
         client.openOrderEvent += self._hear_trade
         client.orderStatusEvent += self._hear_trade
         client.execDetailsEvent += self._hear_fill
         client.commissionReportEvent += self._hear_commission
         client.errorEvent += partial(self._hear_error, client)
+        client.accountValueEvent += self._hear_value
 
     def _hear_error(self, client: IB, order_id: int, code: int, text: str, *_: object) -> None:
         own = self.session.settings.client_id
@@ -337,6 +341,11 @@ class IbBroker:
         if not fill.execution.orderRef and trade.order.permId == fill.execution.permId:
             reference = ib_orders.reference_of(trade.order.orderRef, fill.execution.permId)
         self._heard.extend(self._fill_events([fill], lambda _: reference))
+
+    def _hear_value(self, value: AccountValue) -> None:
+        rate = ib_account.rate_of(value)
+        if rate is not None and value.account == self.session.account:
+            self._rates[value.currency] = ToldRate(rate, self._now_ns())
 
     def _hear_commission(self, _: Trade, fill: Fill, report: Any) -> None:
         charge = ib_orders.charged(report, self._now_ns())

@@ -7,6 +7,7 @@ from math import ceil, copysign
 from ib_async import AccountValue, Contract, Fill, Position
 
 from adapters.brokers import ib_orders
+from adapters.brokers.ib_orders import UNSET
 from swarm_core import events as ev
 from swarm_core.instruments import Instrument, to_minor
 
@@ -39,15 +40,11 @@ def lots_of(positions: Iterable[Position], find: Find) -> dict[str, int]:
 def cash_of(positions: Iterable[Position], values: Sequence[AccountValue]) -> dict[str, int] | None:
     """Return cash by currency in minor units, None where none is told.
 
-    Raises ConnectionError while the broker says that its values do not hold.
+    Raises ConnectionError while the broker says that its values do not hold, or tells no number.
     """
     if any(v.tag == "AccountReady" and v.value.lower() == "false" for v in values):
         raise ConnectionError("the account must be ready, the broker says that it is not")
-    cash = {
-        v.currency: to_minor(v.value)
-        for v in values
-        if v.tag == "CashBalance" and v.currency != "BASE"
-    }
+    cash = {v.currency: _cash(v) for v in values if v.tag == "CashBalance" and v.currency != "BASE"}
     if not cash:
         return None
     for held in positions:  # a currency that was bought is a position, and no cash besides
@@ -57,22 +54,32 @@ def cash_of(positions: Iterable[Position], values: Sequence[AccountValue]) -> di
     return {currency: minor for currency, minor in cash.items() if minor}
 
 
-def rates_of(values: Sequence[AccountValue]) -> dict[str, Decimal]:
-    """Return what one unit of each currency is worth to the account, in its own base currency.
+def rate_of(told: AccountValue) -> Decimal | None:
+    """Return what one unit of a value's currency is worth in the account's own base currency.
 
-    What is no positive number is not told: the broker's word for none is the largest number.
+    None where the value is no such rate; the broker's word for none is the largest number.
     """
-    rates: dict[str, Decimal] = {}
-    for told in values:
-        if told.tag != "ExchangeRate" or told.currency in ("", "BASE"):
-            continue
-        try:
-            rate = Decimal(told.value)
-        except InvalidOperation:
-            continue
-        if rate.is_finite() and _RATE_MIN <= rate <= 1 / _RATE_MIN:
-            rates[told.currency] = rate
-    return rates
+    if told.tag != "ExchangeRate" or told.currency in ("", "BASE"):
+        return None
+    rate = _number(told.value)
+    return rate if rate is not None and _RATE_MIN <= rate <= 1 / _RATE_MIN else None
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < Decimal(UNSET) else None
+
+
+def _cash(told: AccountValue) -> int:
+    amount = _number(told.value)
+    if amount is None:
+        raise ConnectionError(
+            f"the account's cash in {told.currency} must be a number, was {told.value[:40]!r}"
+        )
+    return to_minor(amount)
 
 
 def taken_back(fills: Iterable[Fill], find: Find, time_ns: int) -> list[ev.ExecutionCorrected]:

@@ -11,13 +11,14 @@ from typing import Any
 
 _FILE_BYTES_MAX, _FILES_KEPT = 1_000_000, 3
 _TOLD_EVERY_S = 60.0
-_LENGTH_MAX = 200
+_LENGTH_MAX, _QUOTED_MAX = 200, 120
 # The library quotes the broker's message, by itself or as the last of a trade's whole story.
 _MESSAGE = re.compile(
     r"(?:Error|Warning) (?P<code>\d+), reqId -?\d+: "
     r"(?P<text>.*?)(?=, contract: |['\"], errorCode=|$)",
     re.DOTALL,
 )
+_NUMBERS = re.compile(r"\d+")
 _REPEATS = "Canceled order: "  # of an error that was logged just before
 
 
@@ -37,16 +38,23 @@ class _ShortLines(logging.Handler):
         self._told_s: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = record.getMessage()
+        line = _without_trace(record.getMessage())
         if line.startswith(_REPEATS):
             return
         found = list(_MESSAGE.finditer(line))
         kind = found[-1]["code"] if found else line[:_LENGTH_MAX]
         text = f"{kind}: {found[-1]['text']}" if found else kind
+        kind = _NUMBERS.sub("#", kind) if not found else kind  # e.g. that of a question
         if record.created - self._told_s.get(kind, float("-inf")) < _TOLD_EVERY_S:
             return
         self._told_s[kind] = record.created
         self._tell(f"the broker's client says {_one_line(text)[:_LENGTH_MAX]}")
+
+
+def _without_trace(text: str) -> str:
+    """Return a message and what its traceback ends with."""
+    message, found, trace = text.partition("\nTraceback (most recent call last):")
+    return f"{message[:_QUOTED_MAX]}: {trace.rstrip().splitlines()[-1]}" if found else text
 
 
 def _one_line(text: str) -> str:

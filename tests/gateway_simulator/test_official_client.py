@@ -122,3 +122,26 @@ def test_a_second_client_with_the_same_id_is_turned_away(
     with official(host.port, client_id=6) as third:
         third.wait("nextValidId")
     assert client.isConnected()
+
+
+def test_a_size_beyond_every_number_is_an_error_and_ends_nothing(client: Official) -> None:
+    """The gateway hung up with a traceback: its division had no room for so many digits."""
+    client.placeOrder(1, stock(), order(totalQuantity=Decimal("1e30")))
+    client.wait("error", 5)
+    assert 320 in client.error_codes(-1)
+
+    client.reqCurrentTime()
+    client.wait("currentTime")
+
+
+def test_the_ledger_tells_cash_and_rates_of_the_currency_that_is_asked_for(
+    client: Official,
+) -> None:
+    for request, tag, expected in ((5, "$LEDGER", 2), (6, "$LEDGER:ALL", 3), (7, "$LEDGER:EUR", 0)):
+        client.reqAccountSummary(request, "All", tag)
+        client.wait("accountSummaryEnd", request - 4)
+        told = [row[2:] for row in client.told("accountSummary") if row[0] == request]
+        assert len(told) == expected
+
+    told = [row[2:] for row in client.told("accountSummary") if row[0] == 5]
+    assert told == [("CashBalance", "1000000", "USD"), ("ExchangeRate", "1", "USD")]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from swarm_core import events as ev
 from swarm_core.account_rates import rate_events
 from swarm_core.book import Book
+from swarm_core.broker_account import ToldRate
 from swarm_core.instruments import to_minor
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.context import measure
@@ -26,8 +27,12 @@ def make_book() -> Book:
     return book
 
 
+def at(rates: Mapping[str, Decimal], told_ns: int) -> dict[str, ToldRate]:
+    return {currency: ToldRate(rate, told_ns) for currency, rate in rates.items()}
+
+
 def tell(book: Book, rates: Mapping[str, Decimal], time_ns: int = NOW_NS) -> list[ev.Event]:
-    found = rate_events(book, rates, ("USD",), time_ns=time_ns, age_ns_max=HOUR_NS)
+    found = rate_events(book, at(rates, time_ns), ("USD",), time_ns=time_ns, age_ns_max=HOUR_NS)
     book.apply_all(found)
     return found
 
@@ -67,6 +72,20 @@ def test_a_rate_that_the_account_tells_no_more_lapses() -> None:
     assert not tell(book, {}, NOW_NS + 3 * HOUR_NS)
 
 
+def test_a_rate_that_was_told_long_ago_is_none() -> None:
+    """A client shows what it heard last, however long ago that was."""
+    book, told = make_book(), at({"USD": Decimal(1), "EUR": EUR}, NOW_NS)
+    late_ns = NOW_NS + HOUR_NS
+
+    (marked,) = rate_events(book, told, (), time_ns=late_ns, age_ns_max=HOUR_NS)
+    assert marked.time_ns == NOW_NS
+    book.apply(marked)
+    (lapsed,) = rate_events(book, told, (), time_ns=late_ns + 1, age_ns_max=HOUR_NS)
+    book.apply(lapsed)
+    assert not rate_events(book, told, (), time_ns=late_ns + 2, age_ns_max=HOUR_NS)
+    assert book.ledger.unrated() == ["EUR"]
+
+
 def test_a_rate_of_the_markets_tables_does_not_lapse_with_the_account() -> None:
     book = make_book()
     book.apply(ev.CurrencyMarked(event_id="t", time_ns=NOW_NS, currency="EUR", rate=EUR))
@@ -100,8 +119,7 @@ def test_an_instrument_in_a_currency_that_nobody_rates_is_denied() -> None:
         return context.instruments[A].unmeasured
 
     assert code() is DenialCode.NO_CURRENCY_RATE
-    found = rate_events(
-        book, {"USD": Decimal(1), "EUR": EUR}, ("EUR",), time_ns=NOW_NS, age_ns_max=HOUR_NS
-    )
+    told = at({"USD": Decimal(1), "EUR": EUR}, NOW_NS)
+    found = rate_events(book, told, ("EUR",), time_ns=NOW_NS, age_ns_max=HOUR_NS)
     book.apply_all(found)
     assert code() is None

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from swarm_core import events as ev
-from swarm_core.broker_account import BrokerAccount
+from swarm_core.broker_account import BrokerAccount, ToldRate
 from swarm_core.instruments import to_minor
 from swarm_core.order_states import OrderState
 from swarm_core.ports import OutOfReachError
@@ -21,7 +21,7 @@ FEE = ev.CashMoved(
 
 def test_nothing_leaves_until_what_is_owed_can_be_valued(tmp_path: Path) -> None:
     """Every order of the decision was denied for good, as its book had no value."""
-    drill, rates = Drill(tmp_path), dict[str, Decimal]()
+    drill, rates = Drill(tmp_path), dict[str, ToldRate]()
     read = drill.venue.account
 
     def account() -> BrokerAccount:
@@ -35,7 +35,7 @@ def test_nothing_leaves_until_what_is_owed_can_be_valued(tmp_path: Path) -> None
         await drill.until(lambda: "rate of EUR" in str(drill.trader.health()["held_back"]))
         await drill.rest()
         assert (drill.received("order"), drill.is_halted) == (0, False)
-        rates.update(USD=Decimal(1), EUR=Decimal("1.1"))
+        rates.update(USD=ToldRate(Decimal(1), NOW_NS), EUR=ToldRate(Decimal("1.1"), NOW_NS))
         drill.venue.readings_asked += 1
         await drill.until(lambda: drill.lots == 999)  # a tenth of a little less
         await drill.end(task)

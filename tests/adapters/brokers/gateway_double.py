@@ -111,6 +111,7 @@ class ClientDouble:
             "orderStatusEvent",
             "execDetailsEvent",
             "commissionReportEvent",
+            "accountValueEvent",
         ):
             setattr(self, name, Event(name))
 

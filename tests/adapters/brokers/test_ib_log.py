@@ -59,3 +59,20 @@ def test_without_a_teller_it_is_kept_alone_and_a_full_disk_costs_lines(
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger("ib_async").propagate
     assert not logging.getLogger("ib_async").handlers
+
+
+def test_a_message_that_cannot_be_read_is_told_by_its_fields_and_its_reason(tmp_path: Path) -> None:
+    """A whole traceback was put in one line, and told for each number of a question anew."""
+    client, told = IB(), list[str]()
+
+    with library_log(tmp_path / "ib.log", told.append):
+        for number in ("3", "4"):
+            client.client.decoder.interpret(["61", number, "DU1", "x"])
+
+    (line,) = told
+    assert line.startswith(
+        "the broker's client says Error handling fields: ['61', '3', 'DU1', 'x']"
+    )
+    assert "ValueError: not enough values" in line
+    assert "Traceback" not in line
+    assert "Traceback" in (tmp_path / "ib.log").read_text()

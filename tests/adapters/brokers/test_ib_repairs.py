@@ -9,8 +9,10 @@ import pytest
 from ib_async import IB, AccountValue, Contract, OrderState, Trade
 from ib_async import Order as IbOrder
 
-from adapters.brokers.ib_account import rates_of
+from adapters.brokers.ib import IbBroker
+from adapters.brokers.ib_account import cash_of, rate_of
 from adapters.brokers.ib_repairs import mend
+from tests.adapters.brokers.gateway_double import GatewayDouble
 
 NOW_S = 1_700_000_000.0
 
@@ -76,6 +78,31 @@ def test_rates_that_are_no_positive_numbers_are_not_told() -> None:
         "NOK": "1.7976931348623157E308",
         "DKK": "inf",
     }
-    values = [AccountValue("DU1", "ExchangeRate", w, c, "") for c, w in words.items()]
+    told = {c: rate_of(AccountValue("DU1", "ExchangeRate", w, c, "")) for c, w in words.items()}
 
-    assert rates_of(values) == {"USD": Decimal("1.00"), "EUR": Decimal("1.0850")}
+    assert {c: rate for c, rate in told.items() if rate is not None} == {
+        "USD": Decimal("1.00"),
+        "EUR": Decimal("1.0850"),
+    }
+    assert rate_of(AccountValue("DU1", "CashBalance", "5", "EUR", "")) is None
+
+
+@pytest.mark.parametrize("word", ["NaN", "", "1.7976931348623157E308", "abc", "-inf"])
+def test_cash_that_is_no_number_leaves_the_account_unread(word: str) -> None:
+    """It halted the trader as a failure of its own, or was a difference of 300 digits."""
+    values = [AccountValue("DU1", "CashBalance", word, "USD", "")]
+
+    with pytest.raises(ConnectionError, match="cash in USD must be a number"):
+        cash_of([], values)
+
+
+def test_rates_are_those_that_were_heard_and_of_our_account(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    """The client keeps a value for as long as it is connected."""
+    for account, rate in (("DU1", "1.10"), ("DU2", "1.20")):
+        gateway.tell("accountValueEvent", AccountValue(account, "ExchangeRate", rate, "EUR", ""))
+
+    (told,) = broker.account().rates.items()
+
+    assert (told[0], told[1].rate) == ("EUR", Decimal("1.10"))
