@@ -14,7 +14,13 @@ from adapters.brokers import ib_account, ib_modify, ib_orders
 from adapters.brokers.ib_bracket import link
 from adapters.brokers.ib_cancel import ask_cancel, of_account
 from adapters.brokers.ib_contract_cache import ContractCache
-from adapters.brokers.ib_contracts import ContractBook, ContractTerms, asking, last_day
+from adapters.brokers.ib_contracts import (
+    NO_CONTRACT,
+    ContractBook,
+    ContractTerms,
+    asking,
+    last_day,
+)
 from adapters.brokers.ib_margin import MarginImpact, margin_impact
 from adapters.brokers.ib_session import IbSession, IbSettings
 from adapters.brokers.ib_told import Told, is_ours, read_told
@@ -323,6 +329,8 @@ class IbBroker:
                 if ib_orders.note_error(trade, code, text, self._now_ns()):
                     self._hear_trade(trade)
                 ib_orders.undo_made_up_status(trade)
+                if code == NO_CONTRACT:
+                    self.contracts.forget(trade.contract.conId)
 
     def _hear_trade(self, trade: Trade) -> None:
         if trade.order.orderRef and of_account(trade, self.session.account):

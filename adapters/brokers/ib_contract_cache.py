@@ -79,6 +79,16 @@ class ContractCache:
         told = zip(_UNITS, (units.multiplier, units.price_step), strict=True)
         day = self.today().isoformat()
         self._entries[_key(asked)] = {"asked_on": day, **values, **dict(told)}
+        self._write()
+
+    def forget(self, con_id: int) -> None:
+        """Let go of the answers that name a contract by this number."""
+        kept = {key: e for key, e in self._entries.items() if e.get("conId") != con_id}
+        if len(kept) < len(self._entries):
+            self._entries = kept
+            self._write()
+
+    def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_suffix(".part")
         beside.write_text(json.dumps(self._entries, indent=1, sort_keys=True))

@@ -10,7 +10,7 @@ from adapters.brokers.ib_contract_cache import ContractCache
 from adapters.brokers.ib_contract_units import ContractUnits
 from swarm_core.instruments import Instrument
 
-_NONE = 200  # the broker's number for a contract that there is not
+NO_CONTRACT = 200  # the broker's number for a contract that there is not
 _FX_VENUE, _CRYPTO_VENUE, _SMART = "IDEALPRO", "PAXOS", "SMART"
 _TYPES = {
     "equity": "STK",
@@ -105,7 +105,7 @@ def asking(client: IB) -> Lookup:
             found = await client.reqContractDetailsAsync(asked)
         finally:
             client.errorEvent -= note
-        if not found and said and said[-1][0] != _NONE:
+        if not found and said and said[-1][0] != NO_CONTRACT:
             code, text = said[-1]
             raise ConnectionError(f"the gateway must look {asked.symbol} up, {code}: {text}")
         return found
@@ -173,6 +173,14 @@ class ContractBook:
         self._contracts[instrument_id] = contract
         self._ids[contract.conId] = instrument_id
         return contract
+
+    def forget(self, con_id: int) -> None:
+        """Ask for a contract anew, which the broker does not know (any more) by its number."""
+        for instrument_id, contract in list(self._contracts.items()):
+            if contract.conId == con_id:
+                del self._contracts[instrument_id]
+        if self._cache is not None:
+            self._cache.forget(con_id)
 
     def find(self, contract: Contract) -> Instrument | None:
         """Return the instrument of a contract that the broker names, or None."""

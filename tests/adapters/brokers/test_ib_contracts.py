@@ -139,3 +139,27 @@ def test_units_are_remembered_with_the_contract(tmp_path: Path) -> None:
     path.write_text(json.dumps(entries))
     with pytest.raises(ValueError, match="must be 1,"):
         qualify(future(), "FUT", "1", 0.25, cache=cache())
+
+
+def test_a_contract_that_the_broker_does_not_know_by_its_number_is_asked_for_anew(
+    tmp_path: Path,
+) -> None:
+    """The number had changed overnight: the kept one was refused for a week."""
+    path, share, asked = tmp_path / "contracts.json", make_instrument("US.A"), list[str]()
+    cache = ContractCache(path, lambda: date(2026, 7, 2))
+    book = ContractBook({"US.A": share}, cache=cache)
+
+    async def look_up(contract: Contract) -> Sequence[ContractDetails]:
+        asked.append(contract.symbol)
+        return [ContractDetails(contract=Contract(conId=6 + len(asked), secType="STK"))]
+
+    def number() -> int:
+        return asyncio.run(book.qualify("US.A", look_up)).conId
+
+    assert (number(), number()) == (7, 7)
+    book.forget(99)
+    assert number() == 7
+    book.forget(7)
+    assert (number(), number()) == (8, 8)
+    kept = json.loads(path.read_text())
+    assert [entry["conId"] for entry in kept.values()] == [8]

@@ -149,3 +149,16 @@ def test_a_change_by_another_hand_is_looked_at_at_once(
     gateway.tell("openOrderEvent", trade)
 
     assert (broker.readings_asked, broker.connection_count) == (before + 1, 1)
+
+
+def test_an_order_in_a_contract_that_there_is_not_has_it_looked_up_anew(
+    gateway: GatewayDouble, broker: IbBroker
+) -> None:
+    first, second = make_order(decision_id="d1"), make_order(decision_id="d2")
+    broker.submit(first, NOW_NS)
+    (trade,) = gateway.open
+
+    gateway.tell("errorEvent", trade.order.orderId, 200, "No security definition", None)
+    broker.submit(second, NOW_NS)
+
+    assert gateway.lookups == 2
