@@ -84,7 +84,7 @@ def cell_of(
     if field.mean_of:
         return _mean_of(field, target, dtype, schema, spec)
     name = pick_column(schema, field.column, target)
-    nulls = (*spec.nulls, *field.null_if)
+    nulls = [n for n in (*spec.nulls, *field.null_if) if n not in field.not_null]
     text = _spelled(text_of(schema, name, nulls), field)
     if field.values is not None:
         looked_up = text.replace_strict(

@@ -21,7 +21,7 @@ _AS_WRITTEN: dict[str, tuple[str, ...]] = {
     "time": ("timeopen", "time_open", "datetime", "timestamp", "date", "time", "ts", "day",
              "trade_date", "tradedate",
              "trading_day", "datum", "fecha", "data", "handelstag", "period",
-             "month", "dt", "ex_date", "exdate", "ex_dividend_date",
+             "month", "week", "dt", "ex_date", "exdate", "ex_dividend_date",
              "published", "published_at", "published_utc", "created_at", "created", "open_time",
              "opentime", "begin", "dates", "dtyyyymmdd",
              "traddt", "date1", "ts_event", "window_start",

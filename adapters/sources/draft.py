@@ -51,6 +51,7 @@ class Draft:
     negative_closes: bool = False  # of days without a trade, as CRSP marks the middle of quotes
     currency: str | None = None  # that its columns name beside what they are: Close (EUR)
     series: tuple[str, ...] = ()  # the columns that together name the series of a macro value
+    not_null: tuple[str, ...] = ()  # tickers that read like an empty cell: NA
     known: TimeField | None = None  # when each row was made public, where a column says it
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from adapters.sources.file_names import FILE_NAME
 from adapters.sources.mapping import Field, TableMapping
 from adapters.sources.name_days import ANY_DAY, BLANK, days_in
+from adapters.sources.partitions import rules_of
 
 _BY_NAME = Field(template="{symbol}", upper=True)
 
@@ -62,7 +63,8 @@ def _symbol_rule(group: Sequence[TableMapping]) -> str | None:
         before, after = relative[:start], relative[start + len(symbol) :]
         if all(_between(path, before, after) == name for path, name in named):
             return f"^{re.escape(before)}(?P<symbol>[^/]+){re.escape(after)}$"
-    rules = (FILE_NAME, *_dated_rules(relative, symbol))
+    partitioned = rules_of([path for path, _ in named])
+    rules = (*partitioned, FILE_NAME, *_dated_rules(relative, symbol))
     return next((r for r in rules if all(_found(r, path) == name for path, name in named)), None)
 
 

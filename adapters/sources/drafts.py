@@ -14,7 +14,7 @@ from adapters.sources.draft import TRADED, Answers, Draft
 from adapters.sources.draft_patterns import glob_of
 from adapters.sources.draft_series import value_name
 from adapters.sources.draft_ticks import bars_of_ticks, middle_entries
-from adapters.sources.file_names import FILE_DAY, FILE_NAME, day_pattern, file_stem, is_of_data
+from adapters.sources.file_names import FILE_NAME, file_stem, is_of_data
 from adapters.sources.header_units import factor_of
 from adapters.sources.listed_names import listing_of, option_among, venue_marks
 from adapters.sources.mapping import (
@@ -36,6 +36,8 @@ from adapters.sources.market_clues import (
     currency_question,
 )
 from adapters.sources.name_days import undated
+from adapters.sources.partitions import DAYS_OF_PATHS, partition_value
+from adapters.sources.path_days import day_pattern
 from adapters.sources.session_clues import (
     NEVER_RESTING,
     find_day_zone,
@@ -286,16 +288,18 @@ def _instrument(draft: Draft, clue: Clue, answers: Answers) -> dict[str, object]
             "currency": Field(constant=currency),
         }
     starts, ends = venue_marks((symbol for symbol, _ in draft.symbols), clue.calendar)
-    if draft.unpivot is not None:
-        return entries | {"symbol": Field(column=("symbol",), drop_start=starts, drop_end=ends)}
+    marks: dict[str, Any] = {"drop_start": starts, "drop_end": ends, "not_null": ("NA", "NULL")}
+    if draft.unpivot is not None:  # a column's name is never an empty cell
+        return entries | {"symbol": Field(column=("symbol",), **marks)}
     if "symbol" in draft.columns:
-        column = (draft.columns["symbol"],)
-        named = Field(column=column, upper=True, drop_start=starts, drop_end=ends)
-        return entries | {"symbol": named}
+        marks |= {"column": (draft.columns["symbol"],), "not_null": draft.not_null}
+        return entries | {"symbol": Field(upper=True, **marks)}
     entries |= {"dataset": draft.table, "source_per_file": True}
     if draft.relative.lower().endswith(".zip"):  # its members may be many, each named for its own
         by_name = Field(template="{symbol}", upper=True, drop_end=ends)
         return entries | {"symbol": by_name, "file_name": FILE_NAME}
+    if draft.columns["time"] in DAYS_OF_PATHS and partition_value(draft.relative) is not None:
+        return entries | {"symbol": Field(template="{symbol}", upper=True, drop_end=ends)}
     symbol = draft.symbols[0][0]
     bare = next((symbol.removesuffix(end) for end in ends), symbol)
     return entries | {"symbol": Field(constant=bare)}
@@ -388,8 +392,8 @@ def _zone_question(draft: Draft) -> str:
 
 def _mapping(draft: Draft, entries: dict[str, object]) -> TableMapping:
     laid_out: dict[str, Any] = {"csv": draft.layout, "format": draft.format}
-    if draft.columns["time"] == FILE_DAY:
-        laid_out["file_name"] = day_pattern(draft.relative)
+    if draft.columns["time"] in DAYS_OF_PATHS:
+        laid_out["file_name"] = day_pattern(draft.relative, is_named="symbol" in draft.columns)
     if draft.table in TRADED and "complete" in draft.columns:
         over = Condition(column=draft.columns["complete"], not_in=("false", "False", "FALSE", "0"))
         entries = {**entries, "where": (*entries.get("where", ()), over)}  # type: ignore[misc]  # conditions

@@ -18,12 +18,16 @@ from adapters.sources.column_names import (
 )
 from adapters.sources.draft import Draft
 from adapters.sources.draft_series import series_columns
-from adapters.sources.file_names import FILE_DAY, exchange_of, file_stem, find_day_in, ticker_of
+from adapters.sources.file_names import exchange_of, file_stem, ticker_of
 from adapters.sources.header_units import price_currency
 from adapters.sources.json_records import NoRecordsError
 from adapters.sources.mapping import DEFAULT_NULLS, Csv, MappingError, TimeField, Unpivot
 from adapters.sources.name_days import days_in
+from adapters.sources.null_names import null_names
 from adapters.sources.packed import contents, is_beside_data, members
+from adapters.sources.partitions import FILE_DAY, FILE_YEAR, partition_value
+from adapters.sources.path_days import dated_by_path, with_day_parts
+from adapters.sources.quarters import with_whole_clock
 from adapters.sources.reading import (
     RawRows,
     UnreadableFileError,
@@ -138,12 +142,8 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     rows = raw.rows.drop("source_row", strict=False)
     columns = known_columns(rows)
     leave_out = f"or {LEAVE_OUT}"
-    day = find_day_in(file.name) or find_day_in(file.relative)
-    if "time" not in columns and "symbol" in columns and day is not None:
-        rows, columns = (
-            rows.with_columns(pl.lit(day).alias(FILE_DAY)),
-            {**columns, "time": FILE_DAY},
-        )
+    if "time" not in columns:
+        rows, columns = dated_by_path(file.name, file.relative, rows, columns)
     if "time" not in columns:
         raise MappingError(
             f"which of the columns {rows.columns} is the time? write a mapping, {leave_out}"
@@ -154,7 +154,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
     time, parts = columns["time"], (columns["time"],)
-    stamped = rows[time]
+    stamped = rows[FILE_DAY if time == FILE_YEAR else time]
     if "clock" in columns and not is_midnight(rows[columns["clock"]]):
         parts = (time, columns["clock"])
         stamped = rows.select(stamp_of(parts)).to_series()
@@ -164,6 +164,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         table, unpivot = settled(table, unpivot, columns, stamps)
     except MappingError as error:
         raise MappingError(f"{error} write a mapping, {leave_out}") from None
+    parts, stamps = with_day_parts(time, parts, stamps)
     known = _known_time(rows, time, hints, table)
     if unpivot is not None and unpivot.pattern:
         known = TimeField(
@@ -190,7 +191,7 @@ def draft_of(file: OpenFile, raw: RawRows, hints: FileHints) -> Draft:
         format="grouped_header" if file.is_grouped else "auto", known=known,
         negative_closes=_marks_middles(rows, columns),
         volume_mark=_volume_mark(rows, columns, file.layout), series=series,
-        currency=currency,
+        currency=currency, not_null=null_names(rows, columns, file.relative),
     )  # fmt: skip
 
 
@@ -350,6 +351,7 @@ def symbols_of(
     is_archive = file.relative.lower().endswith(".zip")
     named_by = members(file.path) if is_archive else [file.relative]
     place = None if venue is None or venue.is_empty() else venue[0]
+    place = place or partition_value(file.relative, "exchange")
     return [(_ticker_or_stem(name), place or exchange_of(name)) for name in named_by]
 
 
@@ -364,7 +366,7 @@ def pair_of(columns: Mapping[str, str]) -> tuple[pl.Expr, pl.Expr]:
 def stamp_of(parts: Sequence[str]) -> pl.Expr:
     """Return the moment that is written in several columns as one text."""
     texts = [pl.col(part).cast(pl.String).str.strip_chars() for part in parts]
-    return pl.concat_str(texts, separator=" ")
+    return with_whole_clock(pl.concat_str(texts, separator=" "))
 
 
 def _ticker_or_stem(relative: str) -> str:

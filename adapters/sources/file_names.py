@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.sources.column_names import NAMES, plain_name
 from adapters.sources.listed_names import BLOOMBERG_CODES, EXCHANGE_NAMES
 from adapters.sources.mapping import MappingError
 from adapters.sources.market_clues import PAIR_NAMES
 from adapters.sources.name_days import undated
+from adapters.sources.partitions import DAY, partition_value
 
 _ENDING = r"(?:\.(?:csv|txt|tsv|json|jsonl|ndjson|parquet|pq|gz|bz2|xz|zst|lz4|zip))+$"
 _BARS_OF = r"(?:-\d{1,2}(?:mo|[smhdw])(?:-[\d\-]+)?)?"  # BTCUSDT-1d-2024-03, as exchanges name them
@@ -25,12 +25,7 @@ _SYMBOL = rf"(?P<symbol>{PAIR_NAMES}(?=[_ .,\-])|(?:{_BLOOMBERG})(?=[._])|[^/_ ,
 _LISTED = rf"(?:{'|'.join(sorted(EXCHANGE_NAMES, key=len, reverse=True))})_"
 _BEFORE = rf"(?:{_LISTED}|EOD-|WIKI-)?"
 FILE_NAME = rf"(?i)(?:^|/){_BEFORE}{_SYMBOL}(?:\.us|\.last)?{_BARS_OF}(?:[_ ,][^/]*)?{_ENDING}"
-# The day that a file of all symbols is of, where no column says so: eod_20190102.csv.
-FILE_DAY = "file_day"
-_DAY = rf"(?P<{FILE_DAY}>(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01]))"
-DAY_IN_NAME = rf"(?<!\d){_DAY}(?!\d)[^/]*$"
-# Or of a partition: date=2019-01-02/part-0.parquet.
-DAY_IN_FOLDER = rf"(?i)(?:^|/)(?:date|day|dt|trade_?date|session|as_?of)={_DAY}/"
+DAY_IN_NAME = rf"(?<!\d){DAY}(?!\d)[^/]*$"
 # Words of file names that speak of the data and not of whom they are.
 _OF_DATA = frozenset({
     "actions", "adj", "adjusted", "all", "bar", "bars", "candle", "candles", "chart", "close",
@@ -58,6 +53,8 @@ def ticker_of(relative: str) -> str:
     A day beside it (AAPL-2024-01-05.csv) is no part of it. Raises MappingError where the name is
     none.
     """
+    if named := partition_value(relative):  # symbol=AAPL/part-00000-5f1b.snappy.parquet
+        return named.upper()
     if contract := _NINJA.search(relative):  # ES 09-23.Last.txt
         return f"{contract['root']}{_MONTHS[int(contract['month']) - 1]}{contract['year']}"
     match = re.search(FILE_NAME, undated(relative))
@@ -73,21 +70,9 @@ def exchange_of(relative: str) -> str | None:
 
 
 def find_day_in(name: str) -> str | None:
-    """Return the one day that a file's name speaks of, as it is written there; None without one.
-
-    Else that of a partition which it lies in: date=2016-07-01/part-0.parquet.
-    """
+    """Return the one day that a file's name speaks of, as it is written there; None without one."""
     found = re.findall(DAY_IN_NAME.removesuffix("[^/]*$"), name.rpartition("/")[2])
-    if found:
-        return found[0] if len(found) == 1 else None
-    partition = re.search(DAY_IN_FOLDER, name)
-    return None if partition is None else partition[FILE_DAY]
-
-
-def day_pattern(relative: str) -> str:
-    """Return the pattern that finds the day in the path of a file that is dated by it."""
-    in_folder = re.search(DAY_IN_NAME, relative) is None
-    return DAY_IN_FOLDER if in_folder else DAY_IN_NAME
+    return found[0] if len(found) == 1 else None
 
 
 def is_of_data(name: str) -> bool:
@@ -105,9 +90,9 @@ def symbols_in_paths(relatives: Sequence[str]) -> list[list[str]]:
     a word which may be a ticker in every file is an answer. Places that differ in how they are
     written (daily_AAPL_yahoo) leave those in capitals alone.
     """
-    keyed = [_keyed(relative) for relative in relatives]
+    keyed = [partition_value(relative) for relative in relatives]
     if all(keyed):
-        return [[str(symbol) for symbol in keyed]]
+        return [[str(symbol).upper() for symbol in keyed]]
     paths = [_words(relative)[::-1] for relative in relatives]
     shortest = min((len(words) for words in paths), default=0)
     columns = [[words[place] for words in paths] for place in range(shortest)]
@@ -119,15 +104,6 @@ def symbols_in_paths(relatives: Sequence[str]) -> list[list[str]]:
 def file_stem(relative: str) -> str:
     """Return a file's name as a word."""
     return re.sub(r"\W+", "_", Path(relative).name.split(".")[0])
-
-
-def _keyed(relative: str) -> str | None:
-    """Return the value of a folder such as ticker=AAPL."""
-    for folder in Path(relative).parts[:-1]:
-        key, _, value = folder.partition("=")
-        if value and plain_name(key) in NAMES["symbol"]:
-            return value.upper()
-    return None
 
 
 def _words(relative: str) -> list[str]:

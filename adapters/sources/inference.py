@@ -39,6 +39,7 @@ from adapters.sources.mapping import (
     Unpivot,
 )
 from adapters.sources.mapping_series import Deliveries, Drawn
+from adapters.sources.null_names import with_null_names
 from adapters.sources.packed import PACKED, is_beside_data, unread_members, what_to_do
 from adapters.sources.reading import UnreadableFileError
 from adapters.sources.wheels import Progress
@@ -99,7 +100,7 @@ def infer_mapping(
         _check_calendar(given.calendar)
     questions: dict[str, list[str]] = {}
     drafts, ignore = _drafts(folder, given, questions, progress, kept)
-    drafts, unnamed = named_by_path(with_shared_intervals(drafts))
+    drafts, unnamed = named_by_path(with_shared_intervals(with_null_names(drafts)))
     if unnamed:
         questions.setdefault(UNNAMED, []).extend(draft.relative for draft in unnamed)
     days = shared_calendar(drafts, given)

@@ -74,6 +74,7 @@ def _draft_from(plain: dict[str, Any], moments: pl.Series) -> Draft:
             "stamps": Stamps(**_tupled(plain["stamps"]), moments=moments),
             "parts": tuple(plain["parts"]),
             "series": tuple(plain["series"]),
+            "not_null": tuple(plain["not_null"]),
             "unpivot": None if unpivot is None else Unpivot(**_tupled(unpivot)),
             "symbols": symbols,
             "known": None if known is None else TimeField(**_tupled(known)),

@@ -23,8 +23,9 @@ from adapters.sources.file_drafts import (
     stamp_of,
     symbols_of,
 )
-from adapters.sources.file_names import FILE_DAY
 from adapters.sources.mapping import MappingError
+from adapters.sources.null_names import reads_as_null
+from adapters.sources.partitions import DAYS_OF_PATHS
 from adapters.sources.reading import RawRows, UnreadableFileError, read_rows
 from adapters.sources.stamps import Stamps, recognise, recognise_all
 from adapters.sources.table_kinds import is_snapshot, longer_period
@@ -140,6 +141,7 @@ class LikeFiles:
             if alike[number]
             and isinstance(told := stamps[number], Stamps)
             and longer_period(told) is None
+            and not reads_as_null(symbols[number])
             else None
             for number, file in enumerate(batch.files)
         ]  # fmt: skip
@@ -164,7 +166,7 @@ def _is_plain(draft: Draft) -> bool:
     """Return whether the header alone says what the file is."""
     named = "close" in draft.columns or {"bid", "ask"} <= draft.columns.keys()
     is_one = not draft.relative.lower().endswith(".zip")
-    named = named and draft.columns["time"] != FILE_DAY and draft.known is None
+    named = named and draft.columns["time"] not in DAYS_OF_PATHS and draft.known is None
     named = named and not is_crsp(draft.columns)
     named = named and not is_snapshot(draft.columns)  # of which the stamps name the table
     return draft.table in ("bars", "quotes") and named and draft.unpivot is None and is_one

@@ -53,7 +53,8 @@ class Field:
     Exactly one of: `column` (a name, or several of which the first present is read), `constant`,
     `template` ("OPT.{underlying}.{strike}"), `hash_of` (columns whose text names a record),
     `mean_of` (columns of numbers, all of which must be given). Then, in this order: `drop_start`
-    and `drop_end` (left out there: "LSE:", ".US"), `null_if` (texts that mean unknown), `values`
+    and `drop_end` (left out there: "LSE:", ".US"), `null_if` (texts that mean unknown), `not_null`
+    (texts that do not, though they do elsewhere: the ticker NA), `values`
     (lookup; a value that is not in it is rejected unless `default` is given), `scale` (pence to
     pounds: 0.01), `negative` (of prices: kept, rejected, or read without the sign).
     """
@@ -66,6 +67,7 @@ class Field:
     drop_start: tuple[str, ...] = ()
     drop_end: tuple[str, ...] = ()
     null_if: tuple[str, ...] = ()
+    not_null: tuple[str, ...] = ()
     values: MappingLike[str, str] | None = None
     default: str | None = None
     scale: float = 1.0

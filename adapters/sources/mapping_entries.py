@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 _Spec = TypeVar("_Spec")
 
 _TUPLES = ("column", "drop_end", "drop_start", "join", "format", "hash_of", "mean_of", "null_if",
-           "is_in", "not_in", "header", "index", "columns", "nulls", "where", "files")  # fmt: skip
+           "not_null", "is_in", "not_in", "header", "index", "columns", "nulls", "where",
+           "files")  # fmt: skip
 # Entries that are one word here although others of their name are lists.
 _WORDS = (("TableMapping", "format"), ("Condition", "column"), ("Deliveries", "format"))
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from adapters.sources.cells import number_of, pick_column, text_of
 from adapters.sources.mapping import Csv, MappingError, TableMapping, TimeField
-from adapters.sources.quarters import has_month, with_months
+from adapters.sources.quarters import has_day, has_month, with_months, with_whole_clock
 from adapters.sources.serial_days import of_serial
 from features.text_format import format_text
 
@@ -107,7 +107,7 @@ def _stamp(
     if field.join:
         names = [pick_column(schema, [name], what) for name in field.join]
         text = pl.concat_str([text_of(schema, name, spec.nulls) for name in names], separator=" ")
-        return text, *_parsed(text, field)
+        return text, *_parsed(with_whole_clock(text), field)
     name = pick_column(schema, field.column, what)
     dtype = schema[name]
     text = text_of(schema, name, spec.nulls)
@@ -154,7 +154,7 @@ def _parsed(text: pl.Expr, field: TimeField) -> tuple[pl.Expr, pl.Expr]:
 def _strptime(text: pl.Expr, form: str) -> pl.Expr:
     """Parse the text; a format without a day means the first one, without a month January."""
     text, form = with_months(text, form)
-    if "%d" not in form and "%j" not in form:
+    if not has_day(form):
         first = ("|01", "|%d") if has_month(form) else ("|01|01", "|%m|%d")
         text, form = text + pl.lit(first[0]), form + first[1]
     zone = "UTC" if "%z" in form else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adapters.sources.column_names import plain_name
 from adapters.sources.mapping import DEFAULT_NULLS, MappingError
-from adapters.sources.quarters import has_month, with_months
+from adapters.sources.quarters import has_day, has_month, with_months
 from adapters.sources.serial_days import of_serial
 
 _SAMPLE = 20_000
@@ -19,8 +19,8 @@ _SLASHED = {True: ("%d{s}%m{s}%Y", "%d{s}%m{s}%y"), False: ("%m{s}%d{s}%Y", "%m{
 _TIMES = ("", " %H:%M:%S", " %H:%M", " %H:%M:%S%.f", " %I:%M:%S %p", " %I:%M %p", " %H%M%S")
 _WORDED = ("%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b %y", "%b %d, %Y", "%B %d, %Y", "%d %B %Y")
 _PERIODS = ("%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y", "%YM%m", "%Y-M%m", "%b %Y",
-            "%B %Y", "%b-%Y")  # fmt: skip
-_SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
+            "%B %Y", "%b-%Y", "%G-W%V", "%GW%V", "%Y-%j")  # fmt: skip
+_SHORT = ("%Y", "%Y-%m", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%Y%m%d %H%M", "%Y%j")
 # Days as spreadsheets count them, 20000 to 80000: of a smaller or larger number it is asked.
 _SERIAL_SPAN = (datetime(1954, 10, 3), datetime(2119, 1, 10))  # noqa: DTZ001 - naive, as they are
 _EPOCHS = ((1e17, "epoch_ns"), (1e14, "epoch_us"), (1e11, "epoch_ms"), (1e8, "epoch_s"))
@@ -296,7 +296,7 @@ def _stamps(
 
 def _parse(text: pl.Series, form: str) -> pl.Series:
     text, form = with_months(text, form)
-    if "%d" not in form:
+    if not has_day(form):
         first = ("-01", "-%d") if has_month(form) else ("-01-01", "-%m-%d")
         text, form = text + first[0], form + first[1]
     return text.str.to_datetime(form, time_unit="us", strict=False)
