@@ -197,6 +197,26 @@ def _traded_as_usual(arrays: SeriesArrays, at: Ints) -> Bools:
     return usual
 
 
+def _find_lost(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
+    """Yield the newest daily bars without a volume where each of the 60 before had one."""
+    arrays = view.series
+    volume = arrays.column("volume")
+    newest = (arrays.start[1:] - 1)[arrays.daily & (np.diff(arrays.start) > _BARS_BEFORE)]
+    lost = [
+        at
+        for at in newest[~(volume[newest] > 0)].tolist()
+        if (volume[at - _BARS_BEFORE : at] > 0).all()
+    ]
+    if lost:
+        reasons = [
+            f"{arrays.label(int(arrays.series[at]))} must have a volume, as each of the "
+            f"{_BARS_BEFORE} bars before, had {'none' if np.isnan(volume[at]) else '0'}"
+            for at in lost
+        ]
+        rows = arrays.row[np.array(lost)]
+        yield make_hits("lost_volume", "zero_volume", "quarantine", 0.7, rows, reasons)
+
+
 VOLUME_RULES = (
     TableRule(
         name="volume_scale",
@@ -220,5 +240,13 @@ VOLUME_RULES = (
             "a daily bar on a usual volume has more than one price, where all but one in a hundred "
             "of its series do, unless it is locked at a limit (3 % away or more)"
         ),
+    ),
+    TableRule(
+        name="lost_volume",
+        kinds=("zero_volume",),
+        severity="quarantine",
+        tables=("bars",),
+        find=_find_lost,
+        text="the newest daily bar has a volume where each of the 60 bars before had one",
     ),
 )

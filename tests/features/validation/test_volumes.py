@@ -65,6 +65,14 @@ def test_a_day_on_which_a_whole_market_has_ten_times_the_volume_is_put_aside(
     assert found == [(place, "quarantine") for place in places]
 
 
+@pytest.mark.parametrize("volume", [None, 0.0])
+def test_a_newest_bar_that_lost_its_volume_waits_for_the_next(volume: float | None) -> None:
+    for at, held in ((_NEWEST, [(_NEWEST, "quarantine")]), (60, [])):
+        report = check_bars(set_cells(make_bars(instruments=1), [at], volume=volume))
+        assert found_by(report, "lost_volume") == held
+        assert report.withheld == (("US.T0",) if held else ())
+
+
 def test_half_a_day_of_a_market_passes() -> None:
     rows = make_bars(instruments=12)
     places = [_NEWEST + 120 * number for number in range(12)]
