@@ -278,6 +278,7 @@ class Workshop:
             self.get("rows"),  # type: ignore[arg-type]  # built by name
             self.get("registry"),  # type: ignore[arg-type]  # built by name
             choose_series=lambda bars: select_series(bars, self.settings.source_priority),
+            find_file=lambda source, row: self.get("source").find_file(source, row),  # type: ignore[attr-defined]  # built by name
         )
 
     def lineage_example(self) -> dict[str, object] | None:

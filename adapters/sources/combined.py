@@ -1,11 +1,14 @@
 """Several sources as one: their rows side by side, each under its own source name."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from adapters.sources.batches import ROW_BITS
 from features.schemas import INSTRUMENTS, QUARANTINE_COLUMNS, TABLES
 
 
@@ -32,6 +35,13 @@ class RejectingSource(Protocol):
     def left_out(self, table: str | None = None) -> tuple[str, ...]: ...
 
 
+@runtime_checkable
+class LocatingSource(Protocol):
+    """A source that finds the file and the row in it that a record came from."""
+
+    def locate(self, source: str, source_row: int) -> tuple[Path, int]: ...
+
+
 class CombinedSource:
     """The union of sources; a table that none of them has is empty.
 
@@ -43,6 +53,7 @@ class CombinedSource:
         if not sources:
             raise ValueError("a desk must have at least one source, had none")
         self._sources = tuple(sources)
+        self._files: dict[tuple[str, int], Path] = {}  # by source and the tag of the file
 
     @property
     def name(self) -> str:
@@ -64,6 +75,22 @@ class CombinedSource:
             if table in source.tables
         ]
         return pl.concat([schema.empty(), *frames])
+
+    def find_file(self, source: str, source_row: int) -> tuple[Path, int] | None:
+        """Return the file and the row in it (0 follows the header) that a record came from.
+
+        None where the source is no folder of files, or the file is no longer in it. Each file is
+        looked for once: a folder may hold thousands.
+        """
+        tag, row = source_row >> ROW_BITS, source_row & ((1 << ROW_BITS) - 1)
+        if (source, tag) in self._files:
+            return self._files[source, tag], row
+        for part in self._sources:
+            if isinstance(part, LocatingSource):
+                with suppress(KeyError):
+                    self._files[source, tag] = part.locate(source, source_row)[0]
+                    return self._files[source, tag], row
+        return None
 
     def instruments(self) -> pl.DataFrame:
         """Return all instruments; the first source that knows a ticker's spell describes it."""

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from adapters.stores.lineage_raw import RawRows, SeriesChoice
+from adapters.stores.lineage_raw import FindFile, RawRows, SeriesChoice
 from adapters.stores.lineage_reads import (
     Events,
     ModelCards,
@@ -44,7 +44,8 @@ class LineageQueries:
     """Answers over the event log and tables read at the versions that each decision pinned.
 
     `choose_series` picks the bars that features were computed from, where several sources speak
-    of one instrument (features.series.select_series with the desk's priorities).
+    of one instrument (features.series.select_series with the desk's priorities). `find_file` tells
+    the file, and the row in it, that the address of a raw row stands for.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class LineageQueries:
         models: ModelCards | None = None,
         *,
         choose_series: SeriesChoice | None = None,
+        find_file: FindFile = lambda source, source_row: None,
     ) -> None:
         self._history = OrderHistory(log)
         self._tables = tables
         self._models = models
         self._choose = choose_series or (lambda bars: bars)
+        self._find_file = find_file
 
     def order_ids(self) -> tuple[str, ...]:
         """Return the ids of all orders, oldest first."""
@@ -245,7 +248,9 @@ class LineageQueries:
             facts={"event_time": row.get("event_time"), "as_of": as_of},
             children=(
                 *(LineageNode(kind="family", title=f, facts=v) for f, v in families.items()),
-                *RawRows(self._tables, self._choose, lineage, instrument_id, last, as_of).nodes(),
+                *RawRows(
+                    self._tables, self._choose, lineage, instrument_id, last, as_of, self._find_file
+                ).nodes(),
             ),
         )
 

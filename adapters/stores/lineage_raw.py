@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 
@@ -21,6 +22,7 @@ from features.catalog.rows_read import FEATURES, NEWS_REACH, macro_rows_read, ne
 from swarm_core.lineage import Lineage
 
 SeriesChoice = Callable[[pl.DataFrame], pl.DataFrame]
+FindFile = Callable[[str, int], tuple[Path, int] | None]
 
 _INSTANT = timedelta(microseconds=1)
 _ADDRESS = ("event_time", "knowledge_time", "source", "source_row")
@@ -43,8 +45,10 @@ class RawRows:
         instrument_id: str,
         event_time: datetime,
         as_of: datetime,
+        find_file: FindFile,
     ) -> None:
         self._tables, self._choose, self._lineage = tables, choose, lineage
+        self._find_file = find_file
         self._instrument_id, self._last, self._as_of = instrument_id, event_time, as_of
 
     def nodes(self) -> Iterator[LineageNode]:
@@ -59,7 +63,7 @@ class RawRows:
         }
         for table, rows in found.items():
             if rows is not None:
-                yield _node(table, rows)
+                yield _node(table, rows, self._find_file)
             # A market without a split is whole; without its news it may have lost something.
             elif table != "corporate_actions":
                 yield LineageNode(kind="missing", title=f"there is no table clean_{table}")
@@ -104,12 +108,22 @@ class RawRows:
         return newest_versions(splits_of(rows, self._instrument_id), ["event_time", "source"])
 
 
-def _node(table: str, rows: pl.DataFrame) -> LineageNode:
+def _node(table: str, rows: pl.DataFrame, find_file: FindFile) -> LineageNode:
     shown = [c for c in (*_ADDRESS, *_VALUES[table]) if c in rows.columns]
     sources = rows["source"].unique().sort().to_list()
+    told = [_with_file(row, find_file) for row in rows.select(shown).iter_rows(named=True)]
     return LineageNode(
         kind="raw_rows",
         title=f"{rows.height} rows of {table}",
         facts={"sources": ", ".join(sources) or "none"},
-        rows=tuple(rows.select(shown).iter_rows(named=True)),
+        rows=tuple(told),
     )
+
+
+def _with_file(row: dict[str, object], find_file: FindFile) -> dict[str, object]:
+    """Return the row with the file that it came from and its number there, where there is one."""
+    source, number = row.get("source"), row.get("source_row")
+    if not (isinstance(source, str) and isinstance(number, int)):
+        return row
+    found = find_file(source, number)
+    return row if found is None else {**row, "file": str(found[0]), "file_row": found[1]}

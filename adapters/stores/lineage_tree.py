@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
@@ -82,6 +83,7 @@ def _label(node: LineageNode) -> Text:
 
 def _rows_table(rows: tuple[Mapping[str, object], ...]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    rows = tuple(_with_short_address(row) for row in rows)
     for name in rows[0]:
         table.add_column(name, justify="left", no_wrap=True)
     head = rows if len(rows) <= 2 * _ROWS_SHOWN + 1 else rows[:_ROWS_SHOWN]
@@ -92,6 +94,14 @@ def _rows_table(rows: tuple[Mapping[str, object], ...]) -> Table:
         for row in rows[-_ROWS_SHOWN:]:
             table.add_row(*(_short(v) for v in row.values()))
     return table
+
+
+def _with_short_address(row: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the row with FILE:ROW in the place of its address: a line has no room for a path."""
+    if "file" not in row:
+        return row
+    kept = {n: v for n, v in row.items() if n not in ("source", "source_row", "file", "file_row")}
+    return {**kept, "file:row": f"{Path(str(row['file'])).name}:{row['file_row']}"}
 
 
 def _short(value: object) -> str:

@@ -137,6 +137,14 @@ def test_an_order_is_explained_down_to_its_raw_rows(traded: Home) -> None:
     text = tree.to_json()
     for kind in ("decision", "features", "files/market/daily", "source_row"):
         assert kind in text
+    bars = tree.find("raw_rows")
+    assert bars is not None
+    newest = bars.rows[-1]
+    header, *lines = Path(str(newest["file"])).read_text().splitlines()
+    cells = lines[int(str(newest["file_row"]))].split(",")
+    row = dict(zip(header.split(","), cells, strict=True))
+    assert f"US.{row['symbol']}" == tree.facts["instrument"]
+    assert float(row["close"]) == newest["close"]
     missing = {node.title for node in tree.walk() if node.kind == "missing"}
     # This market has neither macro series nor news, and the tree says so.
     assert missing == {"there is no table clean_macro", "there is no table clean_news"}

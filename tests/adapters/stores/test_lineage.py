@@ -289,6 +289,25 @@ def test_the_tree_is_json_and_a_picture_for_the_terminal(queries: LineageQueries
     assert "vendor@abc" in text
 
 
+def test_a_row_out_of_a_folder_of_files_names_its_file_and_its_row_there(
+    world: tuple[SqliteEventLog, DeltaTableStore],
+) -> None:
+    found = {"vendor@abc": Path("folder/bars.csv")}
+    queries = LineageQueries(
+        *world, find_file=lambda source, row: (found[source], row) if source in found else None
+    )
+
+    tree = queries.explain_order(ORDER_A.client_order_id)
+    bars, macro, *_ = (n.rows for n in tree.walk() if n.kind == "raw_rows")
+
+    assert (bars[-1]["file"], bars[-1]["file_row"]) == ("folder/bars.csv", SESSIONS - 1)
+    assert "file" not in macro[-1]
+    console = Console(width=200, no_color=True)
+    with console.capture() as captured:
+        console.print(render(tree))
+    assert f"bars.csv:{SESSIONS - 1}" in captured.get()
+
+
 def test_an_order_id_may_be_cut_short_but_not_guessed(queries: LineageQueries) -> None:
     whole = ORDER_A.client_order_id
 
