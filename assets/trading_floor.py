@@ -28,6 +28,7 @@ from swarm_core.colony.migration import take_up
 from swarm_core.colony.observation import Observation
 from swarm_core.colony.settings import ColonySettings
 from swarm_core.colony.state import ColonyState
+from swarm_core.limit_record import keep_limits
 from swarm_core.lineage import Lineage
 from swarm_core.live_view import field_of, view_of
 from swarm_core.order_states import OrderState
@@ -199,6 +200,7 @@ class TradingFloor:
         """Trade a session; return a line for each contract that is due to end and does not."""
         release, fault = self._release(session), self._serve(session).fault
         market, ids = self._market(session, release.withheld)
+        keep_limits(self.rules.limits, book=self.book, log=self.log, time_ns=market.open_ns)
         self._tell_universe(market)
         settings, before = self.taken_up(session)
         outcome = trade_session(
@@ -230,8 +232,7 @@ class TradingFloor:
     def rules_of(self, session: str, colony: ColonySettings) -> SessionRules:
         """Return the rules that a session trades by: what ends soon may only get smaller."""
         ends, left = self.desk.ends, self._left(session)
-        limits = ends.limited(self.rules.limits, left)
-        due = ends.due(left)
+        limits, due = ends.limited(self.rules.limits, left), ends.due(left)
         return replace(self.rules, colony=colony, limits=limits, ends=ends.settings, due=due)
 
     def _tell_universe(self, market: SessionMarket) -> None:

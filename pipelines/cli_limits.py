@@ -25,7 +25,7 @@ def show(config: ConfigOption = None) -> None:
     with one_line_errors():
         import yaml
 
-        from trader.limit_changes import limits_in_force
+        from swarm_core.limit_record import limits_in_force
 
         settings = settings_of(config)
         book, file = _book_and_file(settings)
@@ -46,8 +46,8 @@ def apply(
     """Put the limits file in force, looser or tighter, by a person's word."""
     with one_line_errors():
         from pipelines.desk_log import open_event_log
+        from swarm_core.limit_record import SignOff, write_limits
         from trader.clocks import wall_ns
-        from trader.limit_changes import SignOff, write_limits
 
         settings = settings_of(config)
         sign_off = SignOff(

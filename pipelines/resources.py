@@ -193,7 +193,7 @@ class Workshop:
 
     def desk(self) -> object:
         from pipelines.desk import build_desk
-        from trader.limit_changes import find_recorded_limits, limits_in_force
+        from swarm_core.limit_record import find_recorded_limits, limits_in_force
 
         desk = build_desk(self.settings)
         # What a person has not signed off is not traded by, whoever trades.

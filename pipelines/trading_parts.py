@@ -12,13 +12,13 @@ from pipelines.trade_settings import IbVenue, ReplayFeed, TradeSettings
 from pipelines.venue import read_trader_venue
 from swarm_core.end_orders import are_alike
 from swarm_core.instruments import Instrument, to_minor
+from swarm_core.limit_record import limits_in_force
 from swarm_core.ports import EventLog
 from swarm_core.reconciliation import ReconciliationRules
 from swarm_core.sizing_settings import SizingSettings
 from trader.clocks import wall_ns
 from trader.contract_ends import ContractEnds
 from trader.desk import TradingDesk
-from trader.limit_changes import limits_in_force
 from trader.opening import open_desk
 from trader.overnight import NightBooks
 from trader.ports import LiveBroker

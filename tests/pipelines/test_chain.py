@@ -16,6 +16,7 @@ from pipelines.colony_in_force import require_in_force
 from pipelines.settings import SettingsError
 from swarm_core import events as ev
 from swarm_core.colony.settings import ColonySettings
+from swarm_core.limit_record import limits_in_force
 from swarm_core.replay import replay
 from swarm_core.trading_state import TradingState
 from tests.pipelines import colony_changes as changes
@@ -68,6 +69,23 @@ def test_the_books_balance_exactly_and_nav_is_the_ledgers(traded: Home) -> None:
     book = book_from_events(log.read(), "USD", 1_000_000)
     assert book.ledger.find_imbalance() is None
     assert log.verify().sound
+
+
+def test_the_limits_of_the_first_decision_stand_in_the_log_and_no_file_loosens_them(
+    traded: Home,
+) -> None:
+    """A desk that never ran the trader had none on record, so a looser file counted unsigned."""
+    log: Any = traded.workshop.get("log")
+    desk: Any = traded.workshop.get("desk")
+    told = [r.event for r in log.read() if isinstance(r.event, ev.LimitsChanged)]
+
+    assert [(c.limits, c.actor, c.by_person) for c in told] == [
+        (desk.limits, "the limits file", False)
+    ]
+    looser = replace(desk.limits, gross_fraction_max=desk.limits.gross_fraction_max * 2)
+    force, refused = limits_in_force(told[-1].limits, looser)
+    assert force == desk.limits
+    assert "gross_fraction_max" in refused
 
 
 def test_a_fill_comes_after_its_decision(traded: Home) -> None:

@@ -29,9 +29,9 @@ from pipelines.settings import (
 )
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.limit_record import write_limits
 from swarm_core.trading_state import TradingState
 from tests.swarm_core.builders import NOW_NS, make_order
-from trader.limit_changes import write_limits
 from trader.lock import BookLockedError
 from trader.opening import lock_of, switch_of, taken_book
 

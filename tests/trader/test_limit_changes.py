@@ -9,11 +9,12 @@ from adapters.stores.event_log_memory import MemoryEventLog
 from pipelines.cli import app
 from swarm_core import events as ev
 from swarm_core.book import Book
+from swarm_core.limit_record import SignOff, write_limits
 from swarm_core.risk.codes import DenialCode
 from swarm_core.risk.limits import RiskLimits
 from tests.swarm_core.builders import NOW_NS, A, make_order
 from tests.trader.homes import book_of, log_of, make_slow_home, trader_process, wait_for
-from trader.limit_changes import LimitsWatch, SignOff, read_limits_file, write_limits
+from trader.limit_changes import LimitsWatch, read_limits_file
 
 
 class Stage:
