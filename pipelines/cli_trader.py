@@ -76,7 +76,8 @@ def resume_command(
     with one_line_errors():
         from pipelines.trading_parts import offline_desk
 
-        offline_desk(settings_of(config)).resume(by=by, reason=reason)
+        with offline_desk(settings_of(config)) as desk:
+            desk.resume(by=by, reason=reason)
         console.print(f"trading goes on, by {by}: {reason}", highlight=False)
 
 

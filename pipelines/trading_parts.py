@@ -261,10 +261,15 @@ def night_books(
     return NightBooks(desk, broker, actions, carry, hours)
 
 
-def offline_desk(settings: ApiarySettings) -> TradingDesk:
-    """Return a desk that writes to the log; it knows no market and reaches no broker."""
+@contextmanager
+def offline_desk(settings: ApiarySettings) -> Iterator[TradingDesk]:
+    """Give a desk that writes to the log; it knows no market and reaches no broker."""
     log = open_event_log(settings)
-    return build_desk(settings, log, open_broker(settings, log, {}, wall_ns), {}, wall_ns)
+    broker = open_broker(settings, log, {}, wall_ns)
+    try:
+        yield build_desk(settings, log, broker, {}, wall_ns)
+    finally:
+        broker.close()
 
 
 @contextmanager

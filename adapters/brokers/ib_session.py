@@ -111,8 +111,9 @@ class IbSession:
         self.call(self._connect())
 
     def close(self) -> None:
-        """Disconnect for good."""
+        """Disconnect for good; of one that was never opened let go of what its loop holds."""
         if not self._thread.is_alive():
+            self._loop.close()
             return
         self.call(self._leave())
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,5 +1,7 @@
 """Halting from the command and from Dagster: the same switch, and one trader for one book."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +22,7 @@ from pipelines.desk import keep_windows
 from pipelines.halting import halt_job
 from pipelines.resources import Workshop
 from pipelines.settings import (
+    DEFAULT_CONFIG,
     Span,
     Windows,
     choose_config,
@@ -222,3 +225,25 @@ def test_the_decision_job_trades_by_the_limits_on_record(home: Path) -> None:
 
     assert isinstance(desk, Desk)
     assert desk.limits.messages_max == 3
+
+
+def test_a_halt_of_a_desk_at_a_broker_is_lifted_without_a_word_of_its_client(
+    tmp_path: Path,
+) -> None:
+    """The client that was made for it and never connected ended in a traceback at the exit."""
+    gateway = DEFAULT_CONFIG.with_name("gateway.yaml")
+    config = tmp_path / "gateway.yaml"
+    config.write_text(gateway.read_text().replace("var/gateway", str(tmp_path / "home")))
+    for name in ("risk_limits.yaml", "targets.yaml"):
+        (tmp_path / name).write_text(gateway.with_name(name).read_text())
+    words = ["resume", "--by", "anna", "--reason", "looked", "--config", str(config)]
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
