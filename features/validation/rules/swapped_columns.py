@@ -71,21 +71,27 @@ def _find_days(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
     """Yield the bars of days on which opens and closes are swapped in a whole market."""
     arrays = view.series
     night, day = _nights_and_days(arrays)
+    from_close, from_open = _next_opens(arrays)
     # What rests is no witness: on a day that a vendor filled, half of the closes do.
     is_told = np.isfinite(night) & (np.abs(day) > 0) & arrays.daily[arrays.series]
     sources = arrays.names.get_column("source").rank("dense").fill_null(0).to_numpy()
     frame = pl.DataFrame(
         {"at": np.flatnonzero(is_told), "source": sources[arrays.series[is_told]],
-         "time": arrays.time[is_told], "n": night[is_told], "d": day[is_told]}
-    )  # fmt: skip
+         "time": arrays.time[is_told], "n": night[is_told], "d": day[is_told],
+         "c": from_close[is_told], "o": from_open[is_told]}
+    ).with_columns(pl.col("c", "o").fill_nan(None))  # fmt: skip
     key = ["source", "time"]
     # Means come first: of few days medians are taken.
     days = frame.group_by(key).agg(pl.len(), pl.col("n", "d").abs().mean())
     far = days.filter(pl.col("len") >= _SHARES_MIN, pl.col("n") > 0.9 * pl.col("d"))
-    spread = (pl.col("n", "d") - pl.col("n", "d").median()).abs().median()
+    moves = pl.col("n", "d", "c", "o")
+    spread = (moves - moves.median()).abs().median()
     limit = pl.when(pl.col("len") >= _SHARES_MANY).then(_DAY_RATIO_MANY).otherwise(_DAY_RATIO)
     doubtful = frame.join(far.select(key), on=key)
-    found = doubtful.group_by(key).agg(pl.len(), spread).filter(pl.col("n") > limit * pl.col("d"))
+    measured = doubtful.group_by(key).agg(pl.len(), spread)
+    # The next day opens near the close; a crash that is made good by the close is none of it.
+    goes_on = (pl.col("c") <= pl.col("o")).fill_null(value=False)
+    found = measured.filter(pl.col("n") > limit * pl.col("d"), ~goes_on)
     hits: list[Hit] = []
     for _key, bars in doubtful.join(found.select(key), on=key).sort("at").group_by(key):
         places = bars["at"].to_numpy()
@@ -106,6 +112,16 @@ def _nights_and_days(arrays: SeriesArrays) -> tuple[Floats, Floats]:
     night[1:] = opened[1:] - close[:-1]
     night[arrays.first] = np.nan
     return night, arrays.log_return
+
+
+def _next_opens(arrays: SeriesArrays) -> tuple[Floats, Floats]:
+    """Return the logs of the next bar's open over a bar's close, and over its open; else NaN."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        close, opened = np.log(arrays.close), np.log(arrays.column("open"))
+    following = np.full(close.size, np.nan)
+    following[:-1] = opened[1:]
+    following[:-1][arrays.first[1:]] = np.nan
+    return following - close, following - opened
 
 
 def _find_unpaused(view: TableView, _: CheckContext) -> Iterable[pl.DataFrame]:
@@ -153,7 +169,7 @@ SWAPPED_RULES = (
         find=_find_days,
         text=(
             "on no day the prices of 20 instruments of a source or more move further in the night, "
-            "from close to open, than by the close"
+            "from close to open, than by the close, unless the next day opens where this one closed"
         ),
     ),
     TableRule(

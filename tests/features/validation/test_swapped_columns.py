@@ -79,6 +79,29 @@ def test_a_day_on_which_a_whole_market_is_swapped_is_put_aside(back: int) -> Non
     assert stopped_rows(check_bars(spoiled), "swapped") == set(places)
 
 
+def test_a_crash_at_the_open_that_is_made_good_by_the_close_is_true() -> None:
+    """The next day opens where that one closed. As the newest day it would have to wait for it."""
+    bars = with_market_nights(40, 80)
+    places = [80 * number + 49 for number in range(40)]
+    fall = dict(zip(places, np.random.default_rng(7).uniform(0.8, 0.97, len(places)), strict=True))
+    opened = pl.Series([fall.get(row, 1.0) for row in range(bars.height)])
+    before = pl.col("close").shift(1).over("instrument_id").fill_null(pl.col("open"))
+    is_crash = pl.Series([row in fall for row in range(bars.height)])
+    crashed = bars.with_columns(
+        open=pl.when(is_crash).then(before * opened).otherwise("open"),
+    ).with_columns(low=pl.min_horizontal("low", pl.col("open") * 0.999))
+    assert stopped_rows(check_bars(conform_bars(crashed)), "swapped") == set()
+
+
+@needs_shared_data
+@pytest.mark.parametrize("first", range(0, 12, 3))
+def test_the_crash_of_august_2015_is_true_in_a_few_shares_as_well(first: int) -> None:
+    bars = sp500_bars().filter(pl.col("event_time").dt.year() == 2015)
+    names = bars["instrument_id"].unique().sort().gather_every(12, first)
+    few = bars.filter(pl.col("instrument_id").is_in(names.implode()))
+    assert stopped_rows(check_bars(few), "swapped") == set()
+
+
 @pytest.mark.parametrize("at", [40, 79])
 def test_a_swapped_bar_of_a_market_that_never_rests_is_put_aside(at: int) -> None:
     """There an open is the close before: what opens away from it and closes at it is swapped."""
