@@ -8,7 +8,7 @@ from adapters.stores.tables_delta import DeltaTableStore
 from swarm_core.events import DecisionTaken, OrderIntended
 from swarm_core.lineage import Lineage
 from swarm_core.orders import Order, OrderSide
-from tests.adapters.stores.test_lineage import Cards
+from tests.adapters.stores.lineage_market import Cards
 
 WHY = "FUT.A is rolled into FUT.B: its last trading day is 2020-03-20"
 
